@@ -1,0 +1,1 @@
+"""The jobs: options -> build(pipeline, options) -> run; and the command line."""

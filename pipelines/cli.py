@@ -1,0 +1,48 @@
+"""The ``tidemark`` command: a table of subcommands, each of which owns its options and its ``--help``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """One subcommand: the module whose ``main(argv) -> int`` runs it, and a line for the overview."""
+
+    module: str
+    help: str
+
+
+COMMANDS: dict[str, Command] = {
+    "run": Command("pipelines.run", "run a job: tidemark run metrics --input=... --output=..."),
+    "demo": Command("pipelines.demo", "a job on real input with no servers, and a report of what came out"),
+    "stack": Command("deploy.cli", "the local stack of real servers: up, down, status, logs"),
+    "generate": Command("services.generate.cli", "a seeded load: metrics to Kafka or to files"),
+    "topics": Command("services.topics", "topics, offsets, lag and dead letters of a Kafka broker"),
+}
+
+
+def usage() -> str:
+    """The overview printed by ``tidemark --help``."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items()]
+    return "usage: tidemark COMMAND [OPTIONS]\n\n" + "\n".join(lines) + "\n\n`tidemark COMMAND --help` tells the rest."
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Dispatch to a subcommand; returns the process's exit status (2 for words it does not know)."""
+    words = sys.argv[1:] if argv is None else argv
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0 if words else 2
+    command = COMMANDS.get(words[0])
+    if command is None:
+        print(f"tidemark: no command {words[0]!r}\n\n{usage()}", file=sys.stderr)
+        return 2
+    module = importlib.import_module(command.module)
+    return int(module.main(words[1:]) or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What alert rules mean. No Beam here."""

@@ -1,0 +1,1 @@
+"""Processes around the jobs that are not Beam jobs."""

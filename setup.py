@@ -1,0 +1,53 @@
+"""Packaging of Tidemark: the application's own environment, and what ``--setup_file`` ships to workers."""
+
+from setuptools import setup
+
+PACKAGES = [
+    "pipelines",
+    "transforms",
+    "transforms.io",
+    "rules",
+    "schemas",
+    "schemas.codecs",
+    "services",
+    "deploy",
+]
+
+INSTALL_REQUIRES = [
+    # The job server, Prism and the worker protocol are tested with exactly this SDK line.
+    "apache-beam==2.77.*",
+    "confluent-kafka>=2.11,<3",
+    "kafka-python>=3.0,<4",
+    "influxdb-client>=1.50,<2",
+    "pyarrow>=18",
+    "numpy>=2.0",
+    "orjson>=3.10",
+    "cramjam>=2.10",
+    "protobuf>=5.29,<7",
+    "pyyaml>=6.0",
+    "psutil>=6.0",
+    "rich>=13.0",
+]
+
+setup(
+    name="tidemark",
+    version="0.1.0",
+    description="Apache Beam streaming jobs for infrastructure metrics and ad clicks",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.13",
+    packages=PACKAGES,
+    include_package_data=True,
+    install_requires=INSTALL_REQUIRES,
+    extras_require={
+        "dev": [
+            "pytest>=8.3",
+            "pytest-timeout>=2.3",
+            "hypothesis>=6.120",
+            "duckdb>=1.1",
+            "ruff>=0.12",
+            "mypy>=1.15",
+            "types-PyYAML",
+        ]
+    },
+    entry_points={"console_scripts": ["tidemark = pipelines.cli:main"]},
+)
