@@ -1,0 +1,189 @@
+"""The columnar batch: many samples, their series as two dictionary columns.
+
+Wire form (shuffle, state): one Arrow IPC stream of one record batch, LZ4-compressed, with the columns
+
+| column | type | meaning |
+|---|---|---|
+| target | dictionary<int32, utf8> | canonical text of the target part |
+| metric | dictionary<int32, utf8> | canonical text of the metric part |
+| ts | int64 | event time, milliseconds since the Unix epoch, UTC |
+| value | float64 | |
+| seq | int64 | position in the source, see :func:`sequence`; among samples of one series and event time the highest wins |
+
+The batch's attributes (``watermark``, ``late``) travel as schema metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Int32 = npt.NDArray[np.int32]
+Int64 = npt.NDArray[np.int64]
+Float64 = npt.NDArray[np.float64]
+
+MAX_PARTITIONS = 4096
+MAX_OFFSET = 1 << 51
+MIN_WATERMARK = -(1 << 62)
+"""Watermark of a batch whose source has not said one yet, in milliseconds."""
+
+_DICTIONARY = pa.dictionary(pa.int32(), pa.utf8())
+_IPC = pa.ipc.IpcWriteOptions(compression="lz4")
+
+
+def sequence(partition: int, offset: int) -> int:
+    """Total order of records over all partitions: by offset, then partition. Below :data:`MAX_OFFSET` and :data:`MAX_PARTITIONS`."""
+    return offset * MAX_PARTITIONS + partition
+
+
+@dataclass(frozen=True)
+class SampleBatch:
+    """Samples in columns of one length; ``target`` and ``metric`` index into ``targets`` and ``metrics``.
+
+    Attributes:
+        targets, metrics: distinct canonical texts.
+        ts: event times in ms.
+        seq: source positions, :func:`sequence`.
+        watermark: the source partition's watermark in ms when the batch was cut.
+        late: every sample of the batch was behind that watermark's window when it was read.
+    """
+
+    targets: Sequence[str]
+    metrics: Sequence[str]
+    target: Int32
+    metric: Int32
+    ts: Int64
+    value: Float64
+    seq: Int64
+    watermark: int = MIN_WATERMARK
+    late: bool = False
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+    def take(self, rows: npt.NDArray[np.intp] | slice) -> SampleBatch:
+        """The given rows, same dictionaries."""
+        return replace(
+            self,
+            target=self.target[rows],
+            metric=self.metric[rows],
+            ts=self.ts[rows],
+            value=self.value[rows],
+            seq=self.seq[rows],
+        )
+
+    def compact(self) -> SampleBatch:
+        """The same samples with dictionaries reduced to the entries in use."""
+        targets, target = compact_dictionary(self.targets, self.target)
+        metrics, metric = compact_dictionary(self.metrics, self.metric)
+        return replace(self, targets=targets, metrics=metrics, target=target, metric=metric)
+
+
+def compact_dictionary(entries: Sequence[str], index: Int32) -> tuple[list[str], Int32]:
+    """Drop dictionary entries that no row uses; first-use order is not kept, dictionary order is."""
+    used = np.zeros(len(entries), np.bool_)
+    used[index] = True
+    kept = np.flatnonzero(used)
+    remap = np.empty(len(entries), np.int32)
+    remap[kept] = np.arange(len(kept), dtype=np.int32)
+    return [entries[i] for i in kept.tolist()], remap[index]
+
+
+def merge_dictionaries(parts: Sequence[tuple[Sequence[str], Int32]]) -> tuple[list[str], Int32]:
+    """One dictionary over several columns, and the concatenated column that indexes it."""
+    ids: dict[str, int] = {}
+    columns = []
+    for entries, index in parts:
+        remap = np.fromiter((ids.setdefault(entry, len(ids)) for entry in entries), np.int32, len(entries))
+        columns.append(remap[index])
+    return list(ids), np.concatenate(columns) if columns else np.empty(0, np.int32)
+
+
+def concat(batches: Sequence[SampleBatch]) -> SampleBatch:
+    """All samples of the batches, in their order; the latest watermark; ``late`` if all are."""
+    targets, target = merge_dictionaries([(batch.targets, batch.target) for batch in batches])
+    metrics, metric = merge_dictionaries([(batch.metrics, batch.metric) for batch in batches])
+    return SampleBatch(
+        targets=targets,
+        metrics=metrics,
+        target=target,
+        metric=metric,
+        ts=np.concatenate([batch.ts for batch in batches]),
+        value=np.concatenate([batch.value for batch in batches]),
+        seq=np.concatenate([batch.seq for batch in batches]),
+        watermark=max(batch.watermark for batch in batches),
+        late=all(batch.late for batch in batches),
+    )
+
+
+def dictionary_array(entries: Sequence[str], index: Int32) -> pa.DictionaryArray:
+    """A dictionary column of Arrow from entries and indices."""
+    return pa.DictionaryArray.from_arrays(pa.array(index, pa.int32()), pa.array(entries, pa.utf8()))
+
+
+def write_ipc(batch: pa.RecordBatch) -> bytes:
+    """One record batch as a compressed Arrow IPC stream."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema, options=_IPC) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def read_ipc(data: bytes) -> pa.RecordBatch:
+    """The one record batch of an Arrow IPC stream.
+
+    Raises:
+        pyarrow.ArrowInvalid: the bytes are no such stream.
+    """
+    with pa.ipc.open_stream(data) as reader:
+        return reader.read_next_batch()
+
+
+_SCHEMA = pa.schema(
+    [
+        ("target", _DICTIONARY),
+        ("metric", _DICTIONARY),
+        ("ts", pa.int64()),
+        ("value", pa.float64()),
+        ("seq", pa.int64()),
+    ]
+)
+
+
+def encode(batch: SampleBatch) -> bytes:
+    """The wire form of a batch."""
+    columns = [
+        dictionary_array(batch.targets, batch.target),
+        dictionary_array(batch.metrics, batch.metric),
+        pa.array(batch.ts),
+        pa.array(batch.value),
+        pa.array(batch.seq),
+    ]
+    attributes = {"watermark": str(batch.watermark), "late": "1" if batch.late else "0"}
+    return write_ipc(pa.RecordBatch.from_arrays(columns, schema=_SCHEMA.with_metadata(attributes)))
+
+
+def decode(data: bytes) -> SampleBatch:
+    """The batch of a wire form.
+
+    Raises:
+        pyarrow.ArrowInvalid: the bytes are no Arrow IPC stream.
+    """
+    batch = read_ipc(data)
+    target, metric, ts, value, seq = batch.columns
+    attributes = batch.schema.metadata
+    return SampleBatch(
+        targets=target.dictionary.to_pylist(),
+        metrics=metric.dictionary.to_pylist(),
+        target=target.indices.to_numpy(),
+        metric=metric.indices.to_numpy(),
+        ts=ts.to_numpy(),
+        value=value.to_numpy(),
+        seq=seq.to_numpy(),
+        watermark=int(attributes[b"watermark"]),
+        late=attributes[b"late"] == b"1",
+    )

@@ -1,0 +1,104 @@
+"""Building a columnar batch from decoded records: interned series parts, and runs of samples that share target and event time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from schemas.batch import Int32, Int64, SampleBatch
+from schemas.series import DEFAULT_TARGET_LABELS
+
+INTERNED_PARTS_LIMIT = 1_000_000
+"""Distinct target or metric parts kept between batches, before the tables are begun anew (some 200 MB)."""
+
+
+class Interner:
+    """Texts numbered in order of first sight. Ids are valid until :meth:`clear`."""
+
+    def __init__(self) -> None:
+        self.ids: dict[str, int] = {}
+        self.texts: list[str] = []
+
+    def id(self, text: str) -> int:
+        """The text's id, a new one at first sight."""
+        found = self.ids.get(text)
+        if found is None:
+            found = self.ids[text] = len(self.texts)
+            self.texts.append(text)
+        return found
+
+    def clear(self) -> None:
+        """Forget everything; ids begin at 0 again."""
+        self.ids = {}
+        self.texts = []
+
+
+class BatchBuilder:
+    """Collects the samples of many records; codecs write to it, one run at a time.
+
+    A *run* is samples that share one target and one event time: a scrape, a line. A codec first decodes a whole record (or line), then adds its
+    runs, so that a bad record adds nothing. ``targets`` and ``metrics`` stay interned between batches; a codec keeps its caches of interned
+    ids in dicts made by :meth:`cache`, which are emptied together with the tables they point into.
+    """
+
+    def __init__(self, target_labels: frozenset[str] = DEFAULT_TARGET_LABELS) -> None:
+        self.target_labels = target_labels
+        self.targets = Interner()
+        self.metrics = Interner()
+        self._caches: list[Callable[[], None]] = [self.targets.clear, self.metrics.clear]
+        self._reset()
+
+    def _reset(self) -> None:
+        self._run_target: list[int] = []
+        self._run_ts: list[int] = []
+        self._run_record: list[int] = []
+        self._run_length: list[int] = []
+        self._metric: list[Int32] = []
+        self._value: list[float] = []
+        self._record = 0
+
+    def cache(self) -> dict[object, object]:
+        """A dict for a codec's interned ids, emptied whenever the ids become invalid."""
+        table: dict[object, object] = {}
+        self._caches.append(table.clear)
+        return table
+
+    def begin_record(self, index: int) -> None:
+        """All runs added from now on come from the record with this index in its block."""
+        self._record = index
+
+    def add_run(self, target: int, ts: int, metrics: Int32, values: Sequence[float]) -> None:
+        """Add samples of one target at one event time (ms): ``metrics`` are interned ids, ``values`` floats or ints, of one length."""
+        self._run_target.append(target)
+        self._run_ts.append(ts)
+        self._run_record.append(self._record)
+        self._run_length.append(len(values))
+        self._metric.append(metrics)
+        self._value.extend(values)
+
+    def __len__(self) -> int:
+        return len(self._value)
+
+    def build(self) -> tuple[SampleBatch, Int64]:
+        """The samples added since the last build, in order, and for each the index of its record; begins a new batch.
+
+        The batch's dictionaries are the interner's whole tables: :meth:`SampleBatch.compact` what is kept or sent on. ``seq`` is 0 throughout;
+        the source, which knows positions, sets it.
+        """
+        lengths = np.array(self._run_length, np.int64)
+        batch = SampleBatch(
+            targets=self.targets.texts,
+            metrics=self.metrics.texts,
+            target=np.repeat(np.array(self._run_target, np.int32), lengths),
+            metric=np.concatenate(self._metric) if self._metric else np.empty(0, np.int32),
+            ts=np.repeat(np.array(self._run_ts, np.int64), lengths),
+            value=np.array(self._value, np.float64),
+            seq=np.zeros(len(self._value), np.int64),
+        )
+        record = np.repeat(np.array(self._run_record, np.int64), lengths)
+        self._reset()
+        if max(len(self.targets.texts), len(self.metrics.texts)) > INTERNED_PARTS_LIMIT:
+            for clear in self._caches:
+                clear()
+        return batch, record

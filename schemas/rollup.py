@@ -1,0 +1,129 @@
+"""Rollup rows: one series' samples in one window, reduced so that every coarser tier can be computed from them.
+
+Wire form: one Arrow IPC stream, columns as in :data:`COLUMNS`, the window and pane as schema metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from schemas.batch import (
+    MIN_WATERMARK,
+    Float64,
+    Int32,
+    Int64,
+    compact_dictionary,
+    dictionary_array,
+    read_ipc,
+    write_ipc,
+)
+
+COLUMNS = ("count", "sum", "min", "max", "first", "last", "increase", "first_ts", "last_ts")
+"""The values of a row, in the order in which sinks write them."""
+
+
+@dataclass(frozen=True)
+class RollupBatch:
+    """Rows of one tier, one window, one shard and one pane; at most one row a series.
+
+    Attributes:
+        targets, metrics: distinct canonical texts (see :mod:`schemas.series`); ``target`` and ``metric`` index into them.
+        count: finite samples in the window, duplicates counted once.
+        sum, min, max: of their values.
+        first, last: values at the earliest and the latest event time, ``first_ts`` and ``last_ts`` (ms).
+        increase: of the series read as a counter, from ``first`` to ``last``: the sum of the steps between neighbours, where a step
+            down is a reset to zero and counts as the new value. Two neighbouring windows a, b join exactly:
+            ``a.increase + b.increase + step(a.last, b.first)``.
+        tier: name of the tier, ``1m``.
+        window: start of the window, ms; ``window_ms``: its length.
+        shard: of the target part.
+        pane: 0 for the on-time pane, then 1, 2, ... for corrections; a later pane holds only the series it changed, in full.
+        watermark: event time in ms that the stream had reached when the pane fired.
+    """
+
+    targets: Sequence[str]
+    metrics: Sequence[str]
+    target: Int32
+    metric: Int32
+    count: Int64
+    sum: Float64
+    min: Float64
+    max: Float64
+    first: Float64
+    last: Float64
+    increase: Float64
+    first_ts: Int64
+    last_ts: Int64
+    tier: str
+    window: int
+    window_ms: int
+    shard: int
+    pane: int = 0
+    watermark: int = MIN_WATERMARK
+
+    def __len__(self) -> int:
+        return len(self.count)
+
+    def take(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> RollupBatch:
+        """The given rows, same dictionaries."""
+        columns = {name: getattr(self, name)[rows] for name in ("target", "metric", *COLUMNS)}
+        return replace(self, **columns)
+
+    def compact(self) -> RollupBatch:
+        """The same rows with dictionaries reduced to the entries in use."""
+        targets, target = compact_dictionary(self.targets, self.target)
+        metrics, metric = compact_dictionary(self.metrics, self.metric)
+        return replace(self, targets=targets, metrics=metrics, target=target, metric=metric)
+
+
+_ATTRIBUTES = ("window", "window_ms", "shard", "pane", "watermark")
+
+
+def to_arrow(batch: RollupBatch) -> pa.RecordBatch:
+    """The rows as an Arrow record batch: target, metric (dictionaries), then :data:`COLUMNS`; attributes as metadata."""
+    columns = {
+        "target": dictionary_array(batch.targets, batch.target),
+        "metric": dictionary_array(batch.metrics, batch.metric),
+        **{name: pa.array(getattr(batch, name)) for name in COLUMNS},
+    }
+    attributes = {"tier": batch.tier, **{name: str(getattr(batch, name)) for name in _ATTRIBUTES}}
+    return pa.RecordBatch.from_pydict(columns).replace_schema_metadata(attributes)
+
+
+def from_arrow(batch: pa.RecordBatch) -> RollupBatch:
+    """The rows of :func:`to_arrow`.
+
+    Raises:
+        KeyError: a column or an attribute is missing.
+    """
+    attributes = batch.schema.metadata
+    target, metric = batch.column("target"), batch.column("metric")
+    return RollupBatch(
+        targets=target.dictionary.to_pylist(),
+        metrics=metric.dictionary.to_pylist(),
+        target=target.indices.to_numpy(),
+        metric=metric.indices.to_numpy(),
+        **{name: batch.column(name).to_numpy() for name in COLUMNS},
+        tier=attributes[b"tier"].decode(),
+        **{name: int(attributes[name.encode()]) for name in _ATTRIBUTES},
+    )
+
+
+def encode(batch: RollupBatch) -> bytes:
+    """The wire form of the rows."""
+    return write_ipc(to_arrow(batch))
+
+
+def decode(data: bytes) -> RollupBatch:
+    """The rows of a wire form.
+
+    Raises:
+        pyarrow.ArrowInvalid: the bytes are no Arrow IPC stream.
+        KeyError: a column or an attribute is missing.
+    """
+    return from_arrow(read_ipc(data))

@@ -1,0 +1,159 @@
+"""Retention tiers: what is kept at which resolution for how long, and how late data may be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_DURATION = re.compile(r"(?:\d+(?:ms|[smhdw]))+\Z")
+_DURATION_PART = re.compile(r"(\d+)(ms|[smhdw])")
+
+
+def parse_duration(text: str) -> int:
+    """Milliseconds of a duration as Prometheus writes them: ``15s``, ``1h30m``, ``0s``.
+
+    Raises:
+        ValueError: the text is not one.
+    """
+    if not _DURATION.match(text):
+        raise ValueError(f"not a duration: {text!r}; write it like 15s, 5m, 1h30m or 30d")
+    return sum(int(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(text))
+
+
+def format_duration(milliseconds: int) -> str:
+    """The shortest exact text of a duration: 60000 -> ``1m``, 5400000 -> ``1h30m``."""
+    parts, rest = [], milliseconds
+    for unit in ("d", "h", "m", "s", "ms"):
+        number, rest = divmod(rest, _UNITS[unit])
+        if number:
+            parts.append(f"{number}{unit}")
+    return "".join(parts) or "0s"
+
+
+@dataclass(frozen=True)
+class Tier:
+    """One resolution of the rollups.
+
+    Attributes:
+        name: as in buckets, folders and tables, ``1m``.
+        window_ms: length of its fixed windows, aligned to the epoch.
+        retention_ms: how long stores keep it, 0 for ever.
+        bucket: of InfluxDB.
+    """
+
+    name: str
+    window_ms: int
+    retention_ms: int
+    bucket: str
+
+    def window_of(self, ts: int) -> int:
+        """Start (ms) of the window that holds an event time (ms)."""
+        return ts - ts % self.window_ms
+
+
+@dataclass(frozen=True)
+class Tiers:
+    """The tiers of a job, finest first, each window a multiple of the one before; raw samples beside them.
+
+    Attributes:
+        rollups: at least one.
+        lateness_ms: how far behind the watermark data still corrects its windows; the same for all tiers, since a correction of a
+            fine window is a correction of the coarse one around it.
+        late_pane_delay_ms: how far the watermark moves on, in event time, before late data of a window go out as one corrected pane.
+        raw_bucket, raw_retention_ms: of raw samples.
+
+    Raises:
+        ValueError: windows that do not nest, or a negative or zero length.
+    """
+
+    rollups: tuple[Tier, ...] = (
+        Tier("1m", 60_000, 30 * 86_400_000, "rollup_1m"),
+        Tier("1h", 3_600_000, 365 * 86_400_000, "rollup_1h"),
+    )
+    lateness_ms: int = 300_000
+    late_pane_delay_ms: int = 10_000
+    raw_bucket: str = "raw"
+    raw_retention_ms: int = 7 * 86_400_000
+
+    def __post_init__(self) -> None:
+        if not self.rollups:
+            raise ValueError("tiers: at least one rollup is needed")
+        if self.lateness_ms < 0 or self.late_pane_delay_ms < 0:
+            raise ValueError("tiers: lateness and late_pane_delay cannot be negative")
+        for tier in self.rollups:
+            if tier.window_ms <= 0:
+                raise ValueError(f"tiers: {tier.name}: window must be longer than zero")
+        for fine, coarse in zip(self.rollups, self.rollups[1:], strict=False):
+            if coarse.window_ms <= fine.window_ms or coarse.window_ms % fine.window_ms:
+                raise ValueError(
+                    f"tiers: the window of {coarse.name} ({format_duration(coarse.window_ms)}) must be a multiple of "
+                    f"that of {fine.name} ({format_duration(fine.window_ms)})"
+                )
+        names = [tier.name for tier in self.rollups]
+        if len(set(names)) < len(names) or "raw" in names:
+            raise ValueError(f"tiers: names must differ, and none may be 'raw': {', '.join(names)}")
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Tiers:
+        """Tiers of a configuration file's mapping; docs/operations.md shows one.
+
+        Raises:
+            ValueError: an unknown key, a missing one, or a value that is none; the message names it.
+        """
+        known = {"lateness", "late_pane_delay", "raw", "rollups"}
+        _refuse_unknown("tiers", config, known)
+        fields: dict[str, Any] = {}
+        for key in ("lateness", "late_pane_delay"):
+            if key in config:
+                fields[f"{key}_ms"] = _duration(f"tiers.{key}", config[key])
+        if "raw" in config:
+            raw = config["raw"]
+            _refuse_unknown("tiers.raw", raw, {"bucket", "retention"})
+            if "bucket" in raw:
+                fields["raw_bucket"] = str(raw["bucket"])
+            if "retention" in raw:
+                fields["raw_retention_ms"] = _duration("tiers.raw.retention", raw["retention"])
+        if "rollups" in config:
+            fields["rollups"] = tuple(
+                _tier(i, entry) for i, entry in enumerate(_list("tiers.rollups", config["rollups"]))
+            )
+        return cls(**fields)
+
+
+def _tier(index: int, entry: Mapping[str, Any]) -> Tier:
+    where = f"tiers.rollups[{index}]"
+    _refuse_unknown(where, entry, {"name", "window", "retention", "bucket"})
+    if "window" not in entry:
+        raise ValueError(f"{where}: window is missing")
+    window_ms = _duration(f"{where}.window", entry["window"])
+    name = str(entry.get("name", format_duration(window_ms)))
+    return Tier(
+        name=name,
+        window_ms=window_ms,
+        retention_ms=_duration(f"{where}.retention", entry.get("retention", "0s")),
+        bucket=str(entry.get("bucket", f"rollup_{name}")),
+    )
+
+
+def _list(where: str, value: Any) -> Sequence[Any]:
+    if not isinstance(value, list):
+        raise ValueError(f"{where}: a list is wanted, not {value!r}")
+    return value
+
+
+def _duration(where: str, value: Any) -> int:
+    try:
+        return parse_duration(str(value))
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _refuse_unknown(where: str, mapping: Any, known: set[str]) -> None:
+    if not isinstance(mapping, Mapping):
+        raise ValueError(f"{where}: a mapping is wanted, not {mapping!r}")
+    unknown = sorted(set(mapping) - known)
+    if unknown:
+        raise ValueError(f"{where}: no such key: {', '.join(map(str, unknown))}; known: {', '.join(sorted(known))}")
