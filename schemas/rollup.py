@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -102,6 +103,7 @@ def from_arrow(batch: pa.RecordBatch) -> RollupBatch:
         KeyError: a column or an attribute is missing.
     """
     attributes = batch.schema.metadata
+    numbers: dict[str, Any] = {name: int(attributes[name.encode()]) for name in _ATTRIBUTES}
     target, metric = batch.column("target"), batch.column("metric")
     return RollupBatch(
         targets=target.dictionary.to_pylist(),
@@ -110,7 +112,7 @@ def from_arrow(batch: pa.RecordBatch) -> RollupBatch:
         metric=metric.indices.to_numpy(),
         **{name: batch.column(name).to_numpy() for name in COLUMNS},
         tier=attributes[b"tier"].decode(),
-        **{name: int(attributes[name.encode()]) for name in _ATTRIBUTES},
+        **numbers,
     )
 
 
