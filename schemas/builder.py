@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -57,6 +57,7 @@ class BatchBuilder:
         self._metric: list[Int32] = []
         self._value: list[float] = []
         self._record = 0
+        self.skipped = 0
 
     def cache(self) -> dict[object, object]:
         """A dict for a codec's interned ids, emptied whenever the ids become invalid."""
@@ -68,7 +69,7 @@ class BatchBuilder:
         """All runs added from now on come from the record with this index in its block."""
         self._record = index
 
-    def add_run(self, target: int, ts: int, metrics: Int32, values: Sequence[float]) -> None:
+    def add_run(self, target: int, ts: int, metrics: Int32, values: Collection[float]) -> None:
         """Add samples of one target at one event time (ms): ``metrics`` are interned ids, ``values`` floats or ints, of one length."""
         self._run_target.append(target)
         self._run_ts.append(ts)
@@ -76,6 +77,10 @@ class BatchBuilder:
         self._run_length.append(len(values))
         self._metric.append(metrics)
         self._value.extend(values)
+
+    def skip(self, count: int) -> None:
+        """Count values that were read and carry no number; ``skipped`` is their sum since the last build."""
+        self.skipped += count
 
     def __len__(self) -> int:
         return len(self._value)

@@ -1,0 +1,122 @@
+"""Decoding a block of records of one partition: each by its content type, all into one batch, what cannot be read into dead letters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from schemas.batch import MAX_PARTITIONS, Int64, SampleBatch
+from schemas.builder import BatchBuilder
+from schemas.codecs.base import MAX_TS, Codec, DecodeError
+from schemas.codecs.json_scrape import JsonScrapeCodec
+from schemas.records import JSON_SCRAPE, DeadLetter, RawRecord
+from schemas.series import DEFAULT_TARGET_LABELS
+
+CODECS: Mapping[str, type[Codec]] = {codec.content_type: codec for codec in (JsonScrapeCodec,)}
+"""Codecs by content type."""
+
+MAX_FUTURE_MS = 600_000
+_CONTENT_TYPES_KEPT = 1000
+
+
+def media_type(content_type: str) -> str:
+    """The content type without parameters, in lower case: ``Application/JSON; charset=utf-8`` -> ``application/json`` (RFC 9110, 8.3.1)."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+@dataclass(frozen=True)
+class DecodedBlock:
+    """What became of a block's records.
+
+    Attributes:
+        batch: all samples, in the order of the records; ``seq`` set, dictionaries not compacted.
+        record: for each sample the index of its record in the block.
+        dead_letters: what could not be read, in order.
+        records_ok: records without a dead letter.
+        skipped: values that carry no number (string fields of line protocol): read, and no sample.
+    """
+
+    batch: SampleBatch
+    record: Int64
+    dead_letters: list[DeadLetter]
+    records_ok: int
+    skipped: int
+
+
+class BlockDecoder:
+    """Decodes blocks of records. Keeps caches of series between blocks; use one instance from one thread.
+
+    An event time may lie at most ``max_future_ms`` after its record's own timestamp: the watermark follows the newest event time, and one sample
+    from the far future would make all honest data late. A record without a timestamp of its own (-1, as from a file) is not held to that,
+    nor is any with ``max_future_ms=None``, for replays which produce data of a time that is yet to come. Event times before the
+    record's timestamp are never refused, so a replay of the past needs nothing.
+
+    Args:
+        target_labels: labels of the target part, see :mod:`schemas.series`.
+        default_content_type: of records that have no such header.
+        max_future_ms: see above.
+
+    Raises:
+        ValueError: no such content type.
+    """
+
+    def __init__(
+        self,
+        target_labels: frozenset[str] = DEFAULT_TARGET_LABELS,
+        default_content_type: str = JSON_SCRAPE,
+        max_future_ms: int | None = MAX_FUTURE_MS,
+    ) -> None:
+        self._builder = BatchBuilder(target_labels)
+        self._codecs: dict[str, Codec] = {name: codec(self._builder) for name, codec in CODECS.items()}
+        self._by_header: dict[str | None, Codec | None] = {}
+        self._default = media_type(default_content_type)
+        if self._default not in self._codecs:
+            raise ValueError(_unknown_type(default_content_type))
+        self._max_future_ms = MAX_TS if max_future_ms is None else max_future_ms
+
+    def decode_block(self, records: Sequence[RawRecord], topic: str, partition: int) -> DecodedBlock:
+        """Decode records of one partition, in order. Whatever their bytes are, this does not raise; what cannot be read is a dead letter."""
+        builder = self._builder
+        dead_letters: list[DeadLetter] = []
+        dead_records = 0
+        for index, record in enumerate(records):
+            builder.begin_record(index)
+            own_ts = record.timestamp_ms
+            latest_ts = min(own_ts + self._max_future_ms, MAX_TS) if own_ts > 0 else MAX_TS
+            try:
+                bad_lines = self._codec(record.content_type).decode(record.value, own_ts, latest_ts)
+            except DecodeError as error:
+                dead_letters.append(_dead_letter(str(error), topic, partition, record))
+                dead_records += 1
+                continue
+            if bad_lines:
+                dead_records += 1
+                for line, text, reason in bad_lines:
+                    letter = _dead_letter(reason, topic, partition, record)
+                    dead_letters.append(replace(letter, payload=text, line=line))
+        skipped = builder.skipped
+        batch, origin = builder.build()
+        offsets = np.fromiter((record.offset for record in records), np.int64, len(records))
+        seq = (offsets * MAX_PARTITIONS + partition)[origin]
+        return DecodedBlock(replace(batch, seq=seq), origin, dead_letters, len(records) - dead_records, skipped)
+
+    def _codec(self, header: str | None) -> Codec:
+        codec = self._by_header.get(header)
+        if codec is None:
+            codec = self._codecs.get(self._default if header is None else media_type(header))
+            if codec is None:
+                raise DecodeError(_unknown_type(header))
+            if len(self._by_header) >= _CONTENT_TYPES_KEPT:
+                self._by_header.clear()
+            self._by_header[header] = codec
+        return codec
+
+
+def _dead_letter(reason: str, topic: str, partition: int, record: RawRecord) -> DeadLetter:
+    return DeadLetter(reason, topic, partition, record.offset, record.value, record.content_type)
+
+
+def _unknown_type(content_type: str | None) -> str:
+    return f"no codec for content type {content_type!r}; known: {', '.join(sorted(CODECS))}"

@@ -1,0 +1,251 @@
+"""JSON scrape documents (``application/json``): what one scrape of one target yielded, or an array of such.
+
+::
+
+    {"labels": {"job": "node", "host": "web-1"},
+     "timestamp": 1700000000000,
+     "samples": {"cpu_seconds_total{mode=\\"idle\\"}": 12.5, "load1": 0.4, "temp": "NaN"}}
+
+``scrape.schema.json`` beside this module is the document's JSON Schema, docs/formats.md the mapping to series.
+The scrapes of a target repeat their keys, so the ids of a whole tuple of keys are cached: a known scrape costs no Python work per sample.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import orjson
+
+from schemas.batch import Int32, SampleBatch
+from schemas.builder import BatchBuilder
+from schemas.codecs.base import MAX_TS, DecodeError, time_refusal
+from schemas.codecs.notation import parse_series
+from schemas.records import JSON_SCRAPE, BadLine
+from schemas.series import METRIC_NAME, labels_text, metric_text, parse_labels
+
+STALE_NAN_BITS = 0x7FF0000000000002
+"""The NaN by which Prometheus marks that a series has ended (``model/value/value.go``)."""
+
+CACHED_TARGETS = 200_000
+CACHED_KEYS = 500_000
+"""Sample keys held by the cache of key tuples, all tuples together; that cache begins anew past it, as does the cache of targets past its own."""
+
+_STALE_NAN: float = struct.unpack("<d", struct.pack("<Q", STALE_NAN_BITS))[0]
+_SPECIAL = {"NaN": math.nan, "+Inf": math.inf, "-Inf": -math.inf, "StaleNaN": _STALE_NAN}
+_NUMBERS = frozenset({int, float})
+_DOCUMENT_KEYS = frozenset({"labels", "timestamp", "samples"})
+_SHOWN = 200
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class _Target(NamedTuple):
+    """The ``labels`` of a document: ``id`` of their target part, and those which belong to the metric part of every sample."""
+
+    id: int
+    labels: Mapping[str, str]
+    common: Labels
+
+
+class _Group(NamedTuple):
+    """Samples of a document that share the target labels found in their keys; ``rows`` is None for all samples, in their order."""
+
+    moved: Labels
+    rows: tuple[int, ...] | None
+    metrics: Int32
+
+
+class JsonScrapeCodec:
+    """Decodes scrape documents; of an array a bad document is a bad line, counted from 1, and its neighbours are decoded."""
+
+    content_type = JSON_SCRAPE
+
+    def __init__(self, builder: BatchBuilder) -> None:
+        self._builder = builder
+        self._targets = cast("dict[object, _Target]", builder.cache())
+        self._layouts = cast("dict[object, list[_Group]]", builder.cache())
+        self._series = cast("dict[object, tuple[Labels, int]]", builder.cache())
+        self._held = 0
+
+    def decode(self, value: bytes, default_ts: int = -1, latest_ts: int = MAX_TS) -> list[BadLine]:
+        """See :class:`schemas.codecs.base.Codec`."""
+        try:
+            document = orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            raise DecodeError(f"not JSON: {error}") from None
+        if type(document) is not list:
+            self._add(document, default_ts, latest_ts)
+            return []
+        bad = []
+        for number, element in enumerate(document, 1):
+            try:
+                self._add(element, default_ts, latest_ts)
+            except DecodeError as error:
+                bad.append(BadLine(number, _element_text(element, value), str(error)))
+        return bad
+
+    def _add(self, document: Any, default_ts: int, latest_ts: int) -> None:
+        if type(document) is not dict:
+            raise DecodeError(f"a scrape document is wanted, an object, not {_shown(document)}")
+        if not document.keys() <= _DOCUMENT_KEYS:
+            unknown = ", ".join(sorted(map(_shown, document.keys() - _DOCUMENT_KEYS)))
+            raise DecodeError(f"no such key in a scrape document: {unknown}; known: labels, samples, timestamp")
+        ts = document.get("timestamp", default_ts)
+        if type(ts) is not int:
+            ts = _integer(ts)
+        if not 0 <= ts <= latest_ts:
+            if ts < 0 and "timestamp" not in document:
+                raise DecodeError("timestamp: missing, and the record has no time of its own")
+            raise DecodeError(f"timestamp: {time_refusal(ts, latest_ts)}")
+        samples = document.get("samples")
+        if type(samples) is not dict:
+            raise DecodeError(f"samples: an object is wanted, not {_shown(samples)}")
+        target = self._target(document.get("labels", {}))
+        layout = self._layout(tuple(samples), target.common)
+        values: Any = samples.values()
+        if not _NUMBERS.issuperset(map(type, values)):
+            values = [_number(key, value) for key, value in samples.items()]
+        for moved, rows, metrics in layout:
+            if rows is None:
+                self._builder.add_run(self._moved_target(target, moved), ts, metrics, values)
+            else:
+                every = list(values)
+                self._builder.add_run(self._moved_target(target, moved), ts, metrics, [every[row] for row in rows])
+
+    def _target(self, labels: Any) -> _Target:
+        if type(labels) is not dict:
+            raise DecodeError(f"labels: an object is wanted, not {_shown(labels)}")
+        try:
+            raw = orjson.dumps(labels)
+        except orjson.JSONEncodeError:
+            raise DecodeError("labels: the value of every label must be a string, not an array or an object") from None
+        found = self._targets.get(raw)
+        if found is None:
+            found = self._new_target(labels)
+            if len(self._targets) >= CACHED_TARGETS:
+                self._targets.clear()
+            self._targets[raw] = found
+        return found
+
+    def _new_target(self, labels: dict[str, Any]) -> _Target:
+        for name, value in labels.items():
+            if type(value) is not str:
+                raise DecodeError(f"labels[{_shown(name)}]: a string is wanted, not {_shown(value)}")
+            if name == METRIC_NAME:
+                raise DecodeError("labels: __name__ does not belong here; metric names are the keys of samples")
+            if not name:
+                raise DecodeError("labels: a label needs a name")
+        ours = self._builder.target_labels
+        target = {name: value for name, value in labels.items() if name in ours}
+        common = tuple(sorted(label for label in labels.items() if label[0] not in ours))
+        return _Target(self._builder.targets.id(labels_text(target.items())), target, common)
+
+    def _moved_target(self, target: _Target, moved: Labels) -> int:
+        if not moved:
+            return target.id
+        return self._builder.targets.id(labels_text({**target.labels, **dict(moved)}.items()))
+
+    def _layout(self, keys: tuple[str, ...], common: Labels) -> list[_Group]:
+        cached: object = (common, keys) if common else keys
+        found = self._layouts.get(cached)
+        if found is None:
+            found = self._new_layout(keys, common)
+            self._held = len(keys) + (self._held if self._layouts else 0)
+            if self._held > CACHED_KEYS:
+                self._layouts.clear()
+                self._held = len(keys)
+            self._layouts[cached] = found
+        return found
+
+    def _new_layout(self, keys: tuple[str, ...], common: Labels) -> list[_Group]:
+        rows: dict[Labels, list[int]] = {}
+        metrics: dict[Labels, list[int]] = {}
+        for row, key in enumerate(keys):
+            moved, metric = self._key(key, common)
+            rows.setdefault(moved, []).append(row)
+            metrics.setdefault(moved, []).append(metric)
+        whole = len(rows) == 1
+        return [
+            _Group(moved, None if whole else tuple(rows[moved]), np.array(metrics[moved], np.int32)) for moved in rows
+        ]
+
+    def _key(self, key: str, common: Labels) -> tuple[Labels, int]:
+        cached: object = (common, key) if common else key
+        found = self._series.get(cached)
+        if found is None:
+            try:
+                name, labels = parse_series(key)
+            except ValueError as error:
+                raise DecodeError(f"samples[{_shown(key)}]: {error}") from None
+            ours = self._builder.target_labels
+            moved = tuple(sorted(label for label in labels.items() if label[0] in ours))
+            rest = {**dict(common), **{label: value for label, value in labels.items() if label not in ours}}
+            found = moved, self._builder.metrics.id(metric_text(name, rest.items()))
+            if len(self._series) >= CACHED_KEYS:
+                self._series.clear()
+            self._series[cached] = found
+        return found
+
+
+def _number(key: str, value: Any) -> float:
+    if type(value) in _NUMBERS:
+        return cast("float", value)
+    if type(value) is str and value in _SPECIAL:
+        return _SPECIAL[value]
+    raise DecodeError(f"samples[{_shown(key)}]: a number is wanted, not {_shown(value)}")
+
+
+def _integer(value: Any) -> int:
+    if type(value) is float and value.is_integer():
+        return int(value)
+    raise DecodeError(f"timestamp: whole milliseconds since 1970 are wanted, not {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    if type(value) is list:
+        return "an array"
+    if type(value) is dict:
+        return "an object"
+    text = orjson.dumps(value).decode()
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
+
+
+def _element_text(element: Any, record: bytes) -> bytes:
+    try:
+        return orjson.dumps(element)
+    except orjson.JSONEncodeError:
+        # Nested deeper than the encoder goes: the record holds the element at any rate.
+        return record
+
+
+def encode_scrape(batch: SampleBatch) -> Iterator[bytes]:
+    """Scrape documents of a batch's samples, one for each target and event time, ordered by ``seq`` of their first sample.
+
+    Decoding them with the same target labels gives the same samples: floats to the bit, staleness markers as ``"StaleNaN"``, any other NaN as
+    ``"NaN"``, its payload dropped. Samples of one series and event time go into one document each, in the order of their ``seq``.
+    """
+    targets = {target: parse_labels(batch.targets[target]) for target in np.unique(batch.target).tolist()}
+    documents: dict[tuple[int, int, int], dict[str, object]] = {}
+    repeats: dict[tuple[int, int, int], int] = {}
+    order = np.argsort(batch.seq, kind="stable")
+    special = ~np.isfinite(batch.value)
+    texts = dict(zip(np.flatnonzero(special).tolist(), map(_special_text, batch.value[special]), strict=True))
+    columns = (batch.target[order], batch.metric[order], batch.ts[order], batch.value[order], order)
+    for target, metric, ts, value, row in zip(*(column.tolist() for column in columns), strict=True):
+        series = (target, metric, ts)
+        repeat = repeats.get(series, 0)
+        repeats[series] = repeat + 1
+        samples = documents.setdefault((target, ts, repeat), {})
+        samples[batch.metrics[metric]] = texts.get(row, value)
+    for (target, ts, _), samples in documents.items():
+        yield orjson.dumps({"labels": targets[target], "timestamp": ts, "samples": samples})
+
+
+def _special_text(value: np.float64) -> str:
+    if math.isnan(value):
+        return "StaleNaN" if value.view(np.uint64) == STALE_NAN_BITS else "NaN"
+    return "+Inf" if value > 0 else "-Inf"
