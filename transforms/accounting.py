@@ -1,0 +1,69 @@
+"""The fates of records and samples, as Beam counters of the namespace ``tidemark``, and the balance that they must keep.
+
+Two identities hold at the end of a bounded run, and over any stretch of a streaming one that ends with all windows expired::
+
+    records.read  = records.decoded + records.dead_lettered
+    samples.read  = samples.written + samples.merged_late + samples.duplicate + samples.too_late + samples.unwritable
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+NAMESPACE = "tidemark"
+
+RECORDS_READ = "records.read"
+RECORDS_DECODED = "records.decoded"
+RECORDS_DEAD_LETTERED = "records.dead_lettered"
+DEAD_LETTERS = "dead_letters"
+SAMPLES_READ = "samples.read"
+WRITTEN = "samples.written"
+MERGED_LATE = "samples.merged_late"
+DUPLICATE = "samples.duplicate"
+TOO_LATE = "samples.too_late"
+UNWRITABLE = "samples.unwritable"
+
+MEANINGS: dict[str, str] = {
+    RECORDS_READ: "records taken from the source",
+    RECORDS_DECODED: "records read without an objection",
+    RECORDS_DEAD_LETTERED: "records of which all or some lines are dead letters",
+    DEAD_LETTERS: "dead letters written: whole records, or single lines of one",
+    SAMPLES_READ: "samples decoded",
+    WRITTEN: "in an on-time pane",
+    MERGED_LATE: "behind the watermark, merged into a correction",
+    DUPLICATE: "of a series and event time that was there already",
+    TOO_LATE: "behind the watermark by more than the lateness: in the late output",
+    UNWRITABLE: "NaN, staleness marker or infinity: no part of a rollup",
+}
+"""What each counter counts."""
+
+_SAMPLE_FATES = (WRITTEN, MERGED_LATE, DUPLICATE, TOO_LATE, UNWRITABLE)
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Counters by name, a missing one being 0, and whether they add up."""
+
+    counts: Mapping[str, int]
+
+    def __getitem__(self, name: str) -> int:
+        return self.counts.get(name, 0)
+
+    @property
+    def records_missing(self) -> int:
+        """Records read less records accounted for; 0 when all is well."""
+        return self[RECORDS_READ] - self[RECORDS_DECODED] - self[RECORDS_DEAD_LETTERED]
+
+    @property
+    def samples_missing(self) -> int:
+        """Samples read less samples accounted for; 0 when all is well."""
+        return self[SAMPLES_READ] - sum(self[name] for name in _SAMPLE_FATES)
+
+    def lines(self) -> list[str]:
+        """The balance as text, a line each."""
+        width = max(len(f"{self[name]:,}") for name in MEANINGS)
+        lines = [f"  {name:<22} {self[name]:>{width},}  {meaning}" for name, meaning in MEANINGS.items()]
+        for what, missing in (("records", self.records_missing), ("samples", self.samples_missing)):
+            lines.append(f"  {what}: difference {missing:,}" + ("" if not missing else "  <-- does not add up"))
+        return lines

@@ -1,0 +1,208 @@
+"""Rollups of all tiers: Beam's state and timers around :mod:`transforms.window_algorithm`.
+
+Everything runs in the global window, keyed by (shard, window start): the runner then never drops an element on its own, and the window's
+life, lateness included, is the state machine's. The source has told late data from too late ones already (:mod:`transforms.cut_algorithm`).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.coders import BytesCoder
+from apache_beam.metrics import Metrics
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
+from apache_beam.utils.timestamp import Timestamp
+
+from schemas import rollup as rollups
+from schemas.tiers import Tiers
+from transforms.accounting import DUPLICATE, MERGED_LATE, NAMESPACE, UNWRITABLE, WRITTEN
+from transforms.window_algorithm import MAX_BUCKETS, Firing, Key, WindowMachine
+
+_PENDING = BagStateSpec("pending", BytesCoder())
+_META = ReadModifyWriteStateSpec("meta", BytesCoder())
+_BUCKETS = [BagStateSpec(f"bucket{index:02d}", BytesCoder()) for index in range(MAX_BUCKETS)]
+_ON_TIME = TimerSpec("on_time", TimeDomain.WATERMARK)
+_LATE = TimerSpec("late", TimeDomain.WATERMARK)
+_FOLD = TimerSpec("fold", TimeDomain.WATERMARK)
+_EXPIRE = TimerSpec("expire", TimeDomain.WATERMARK)
+
+
+class _StateCells:
+    """Beam's state cells as the machine's."""
+
+    def __init__(self, pending: Any, meta: Any, buckets: list[Any]) -> None:
+        self._pending, self._meta, self._buckets = pending, meta, buckets
+
+    def read_meta(self) -> bytes | None:
+        return self._meta.read()
+
+    def write_meta(self, data: bytes) -> None:
+        self._meta.write(data)
+
+    def add_pending(self, data: bytes) -> None:
+        self._pending.add(data)
+
+    def read_pending(self) -> list[bytes]:
+        return list(self._pending.read())
+
+    def clear_pending(self) -> None:
+        self._pending.clear()
+
+    def read_bucket(self, index: int) -> bytes | None:
+        return next(iter(self._buckets[index].read()), None)
+
+    def write_bucket(self, index: int, data: bytes) -> None:
+        self._buckets[index].clear()
+        self._buckets[index].add(data)
+
+    def clear(self) -> None:
+        for cell in (self._pending, self._meta, *self._buckets):
+            cell.clear()
+
+
+class _BeamTimers:
+    """Beam's event-time timers as the machine's."""
+
+    def __init__(self, on_time: Any = None, late: Any = None, fold: Any = None, expire: Any = None) -> None:
+        self._on_time, self._late, self._fold, self._expire = on_time, late, fold, expire
+
+    def on_time(self, ts: int) -> None:
+        self._on_time.set(_timestamp(ts))
+
+    def late(self, ts: int) -> None:
+        self._late.set(_timestamp(ts))
+
+    def fold(self, ts: int) -> None:
+        self._fold.set(_timestamp(ts))
+
+    def expire(self, ts: int) -> None:
+        self._expire.set(_timestamp(ts))
+
+
+def _timestamp(ms: int) -> Timestamp:
+    return Timestamp(micros=ms * 1000)
+
+
+def _with_cells(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A timer callback ``(self, key, ts, cells, timers)`` as Beam wants one: a parameter for each of its state cells."""
+    parameters = {
+        "key": beam.DoFn.KeyParam,
+        "timestamp": beam.DoFn.TimestampParam,
+        "fold": beam.DoFn.TimerParam(_FOLD),
+        "pending": beam.DoFn.StateParam(_PENDING),
+        "meta": beam.DoFn.StateParam(_META),
+        **{f"bucket{index}": beam.DoFn.StateParam(spec) for index, spec in enumerate(_BUCKETS)},
+    }
+
+    def callback(self: Any, **given: Any) -> Any:
+        buckets = [given[f"bucket{index}"] for index in range(MAX_BUCKETS)]
+        cells = _StateCells(given["pending"], given["meta"], buckets)
+        return method(
+            self, Key.decode(given["key"]), given["timestamp"].micros // 1000, cells, _BeamTimers(fold=given["fold"])
+        )
+
+    keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    callback.__name__ = method.__name__
+    callback.__doc__ = method.__doc__
+    callback.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter("self", keyword)]
+        + [inspect.Parameter(name, keyword, default=default) for name, default in parameters.items()]
+    )
+    return callback
+
+
+class _WindowDoFn(beam.DoFn):
+    """One tier. Input ``(key, wire form)``, output rollup rows in wire form; state as :mod:`transforms.window_algorithm` bounds it."""
+
+    def __init__(self, tiers: Tiers, level: int) -> None:
+        self._machine = WindowMachine(tiers, level)
+        tier = tiers.rollups[level].name
+        self._counters = [Metrics.counter(NAMESPACE, name) for name in (WRITTEN, MERGED_LATE, DUPLICATE, UNWRITABLE)]
+        self._panes = Metrics.counter(NAMESPACE, f"panes.{tier}")
+        self._corrections = Metrics.counter(NAMESPACE, f"corrections.{tier}")
+        self._rows = Metrics.counter(NAMESPACE, f"rows.{tier}")
+
+    def process(
+        self,
+        element: tuple[bytes, bytes],
+        pending: Any = beam.DoFn.StateParam(_PENDING),
+        meta: Any = beam.DoFn.StateParam(_META),
+        on_time: Any = beam.DoFn.TimerParam(_ON_TIME),
+        late: Any = beam.DoFn.TimerParam(_LATE),
+        fold: Any = beam.DoFn.TimerParam(_FOLD),
+        expire: Any = beam.DoFn.TimerParam(_EXPIRE),
+    ) -> None:
+        key, data = element
+        self._machine.arrive(
+            _StateCells(pending, meta, []), _BeamTimers(on_time, late, fold, expire), Key.decode(key), data
+        )
+
+    @on_timer(_ON_TIME)
+    @_with_cells
+    def on_time_pane(self, key: Key, ts: int, cells: _StateCells, timers: _BeamTimers) -> Iterable[bytes]:
+        """The window is complete."""
+        return self._emit(self._machine.fire(cells, key, ts))
+
+    @on_timer(_LATE)
+    @_with_cells
+    def late_pane(self, key: Key, ts: int, cells: _StateCells, timers: _BeamTimers) -> Iterable[bytes]:
+        """Late data were given time to gather."""
+        return self._emit(self._machine.fire(cells, key, ts))
+
+    @on_timer(_FOLD)
+    @_with_cells
+    def fold_final(self, key: Key, ts: int, cells: _StateCells, timers: _BeamTimers) -> None:
+        """Finer windows have become final."""
+        self._machine.fold(cells, timers, key, ts)
+
+    @on_timer(_EXPIRE)
+    @_with_cells
+    def expired(self, key: Key, ts: int, cells: _StateCells, timers: _BeamTimers) -> Iterable[bytes]:
+        """Lateness is over."""
+        return self._emit(self._machine.expire(cells, key, ts))
+
+    def _emit(self, firing: Firing) -> Iterator[bytes]:
+        fates = firing.fates
+        for counter, count in zip(
+            self._counters, (fates.written, fates.merged_late, fates.duplicate, fates.unwritable), strict=True
+        ):
+            if count:
+                counter.inc(count)
+        if firing.pane is not None:
+            (self._corrections if firing.pane.pane else self._panes).inc()
+            self._rows.inc(len(firing.pane))
+            yield rollups.encode(firing.pane)
+
+
+def _key_by_coarser(data: bytes, window_ms: int) -> tuple[bytes, bytes]:
+    batch = rollups.decode(data)
+    return Key(batch.shard, batch.window - batch.window % window_ms).encode(), data
+
+
+class Rollups(beam.PTransform):
+    """Samples to the rows of every tier.
+
+    Input: ``(Key.encode(), schemas.batch.encode(...))``, each element of one shard and one window of the finest tier. Output: a dict from
+    tier name to a PCollection of rollup rows in wire form (:mod:`schemas.rollup`); corrected panes follow on-time ones.
+    """
+
+    def __init__(self, tiers: Tiers) -> None:
+        super().__init__()
+        self._tiers = tiers
+
+    def expand(self, keyed: beam.PCollection) -> dict[str, beam.PCollection]:
+        """One stateful step a tier; each feeds the next coarser one."""
+        outputs: dict[str, beam.PCollection] = {}
+        for level, tier in enumerate(self._tiers.rollups):
+            if level:
+                keyed = outputs[self._tiers.rollups[level - 1].name] | f"Key by {tier.name}" >> beam.Map(
+                    _key_by_coarser, tier.window_ms
+                ).with_output_types(tuple[bytes, bytes])
+            outputs[tier.name] = keyed | f"Roll up {tier.name}" >> beam.ParDo(
+                _WindowDoFn(self._tiers, level)
+            ).with_output_types(bytes)
+        return outputs

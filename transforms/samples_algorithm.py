@@ -1,0 +1,204 @@
+"""Merging and reducing the samples of one window: the pure core of the finest tier. No Beam, no clock.
+
+Sums are taken in order of event time, so equal samples give equal bits in any order of arrival and on any runner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas.batch import Int64, SampleBatch, concat
+from schemas.rollup import RollupBatch
+from schemas.tiers import Tier
+
+Rows = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
+
+_KEPT, _ON_TIME, _LATE = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Fates:
+    """What became of the samples of one merge; every arrival is in exactly one of the counts."""
+
+    written: int = 0
+    merged_late: int = 0
+    duplicate: int = 0
+    unwritable: int = 0
+
+    def __add__(self, other: Fates) -> Fates:
+        return Fates(
+            self.written + other.written,
+            self.merged_late + other.merged_late,
+            self.duplicate + other.duplicate,
+            self.unwritable + other.unwritable,
+        )
+
+
+@dataclass(frozen=True)
+class Merged:
+    """Samples sorted by (series, event time), one of each.
+
+    Attributes:
+        samples: the survivors.
+        starts: row at which each series begins.
+        changed: for each series, whether this merge changed what it holds.
+        fates: of the arrivals.
+    """
+
+    samples: SampleBatch
+    starts: Rows
+    changed: Mask
+    fates: Fates
+
+
+def merge(kept: SampleBatch | None, arrivals: Sequence[SampleBatch]) -> Merged:
+    """Merge arrivals into the samples already kept of a window.
+
+    Among samples of one series and event time the highest ``seq`` survives (a later write wins, as in InfluxDB), in any order of
+    arrival; the others are duplicates. Within one record (equal ``seq``) the later one survives.
+    """
+    parts = [kept, *arrivals] if kept is not None else list(arrivals)
+    rows = concat(parts)
+    origin = np.repeat(
+        np.array([_KEPT if part is kept else _LATE if part.late else _ON_TIME for part in parts], np.int8),
+        [len(part) for part in parts],
+    )
+    series = rows.target.astype(np.int64) * max(len(rows.metrics), 1) + rows.metric
+    order = _sorted_order(series, rows.ts)
+    series, ts = series[order], rows.ts[order]
+    new_series = np.empty(len(order), np.bool_)
+    new_series[:1] = True
+    np.not_equal(series[1:], series[:-1], out=new_series[1:])
+    first_of_instant = new_series.copy()
+    first_of_instant[1:] |= ts[1:] != ts[:-1]
+    instants = np.flatnonzero(first_of_instant)
+    winners = order[instants]
+    origins = origin[winners]
+    credited = origins
+    changed = origins != _KEPT
+    duplicates = len(order) - len(instants)
+    if duplicates:
+        winners, credited, changed = _resolve(rows, origin, order, instants)
+    samples = rows.take(winners)
+    starts = np.flatnonzero(new_series[instants])
+    new = credited != _KEPT
+    unwritable = new & ~np.isfinite(samples.value)
+    fates = Fates(
+        written=int(np.count_nonzero((credited == _ON_TIME) & ~unwritable)),
+        merged_late=int(np.count_nonzero((credited == _LATE) & ~unwritable)),
+        duplicate=duplicates,
+        unwritable=int(np.count_nonzero(unwritable)),
+    )
+    return Merged(samples, starts, _any_of_each(changed, starts), fates)
+
+
+def _sorted_order(series: Int64, ts: Int64) -> Rows:
+    """Row order by (series, ts), ties in row order.
+
+    Series, event time and row are packed into one integer where they fit, since numpy sorts plain integers several times faster than it
+    argsorts; a window of up to 4 M rows, 65 s and 1 M series fits.
+    """
+    rows = len(ts)
+    if not rows:
+        return np.empty(0, np.intp)
+    offset = ts - ts.min()
+    row_bits, ts_bits = (rows - 1).bit_length(), int(offset.max()).bit_length()
+    if int(series.max()).bit_length() + ts_bits + row_bits > 63:
+        return np.lexsort((ts, series))
+    packed = ((series << ts_bits) | offset) << row_bits
+    packed |= np.arange(rows)
+    packed.sort()
+    order: Rows = packed & ((1 << row_bits) - 1)
+    return order
+
+
+def _resolve(
+    rows: SampleBatch, origin: npt.NDArray[np.int8], order: Rows, instants: Rows
+) -> tuple[Rows, npt.NDArray[np.int8], Mask]:
+    """Winners, whom each instant is credited to, and whether it changed, where some instants have several samples."""
+    sizes = np.diff(instants, append=len(order))
+    winners = order[instants]
+    credited = np.minimum.reduceat(origin[order], instants)
+    changed = origin[winners] != _KEPT
+    several = np.flatnonzero(sizes > 1)
+    rivals = order[np.repeat(sizes > 1, sizes)]
+    group = np.repeat(several, sizes[several])
+    by_seq = np.lexsort((rows.seq[rivals], group))
+    last = np.cumsum(sizes[several]) - 1
+    winners[several] = rivals[by_seq][last]
+    # A rival that says what is already kept changes nothing, and must not cause a corrected pane.
+    was_kept = credited[several] == _KEPT
+    kept_value = np.full(len(winners), np.nan)
+    kept_rows = origin[rivals] == _KEPT
+    kept_value[group[kept_rows]] = rows.value[rivals[kept_rows]]
+    same = kept_value[several].view(np.int64) == rows.value[winners[several]].view(np.int64)
+    changed[several] = ~(was_kept & same)
+    return winners, credited, changed
+
+
+def _any_of_each(flags: Mask, starts: Rows) -> Mask:
+    return np.logical_or.reduceat(flags, starts) if len(starts) else np.empty(0, np.bool_)
+
+
+def select_series(merged: Merged, wanted: Mask) -> SampleBatch:
+    """The samples of the wanted series, in order."""
+    lengths = np.diff(merged.starts, append=len(merged.samples))
+    return merged.samples.take(np.flatnonzero(np.repeat(wanted, lengths)))
+
+
+def counter_step(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Increase of a counter from one sample to the next; a step down is a reset to zero (Prometheus, ``increase``)."""
+    return np.where(after < before, after, after - before)
+
+
+def rollup(samples: SampleBatch, *, tier: Tier, window: int, shard: int) -> RollupBatch | None:
+    """Reduce samples sorted by (series, event time) to a row per series.
+
+    Samples that are not finite (NaN, staleness markers, infinities) are left out; None if nothing is left.
+    """
+    finite = np.isfinite(samples.value)
+    if not finite.all():
+        samples = samples.take(np.flatnonzero(finite))
+    if not len(samples):
+        return None
+    value, target, metric = samples.value, samples.target, samples.metric
+    first = np.empty(len(samples), np.bool_)
+    first[0] = True
+    np.not_equal(target[1:], target[:-1], out=first[1:])
+    first[1:] |= metric[1:] != metric[:-1]
+    starts = np.flatnonzero(first)
+    ends = np.append(starts[1:], len(samples)) - 1
+    steps = np.zeros(len(samples))
+    steps[1:] = counter_step(value[:-1], value[1:])
+    steps[starts] = 0.0
+    with np.errstate(over="ignore"):
+        total, increase = np.add.reduceat(value, starts), np.add.reduceat(steps, starts)
+    return RollupBatch(
+        targets=samples.targets,
+        metrics=samples.metrics,
+        target=target[starts],
+        metric=metric[starts],
+        count=ends - starts + 1,
+        sum=total,
+        min=np.minimum.reduceat(value, starts),
+        max=np.maximum.reduceat(value, starts),
+        first=value[starts],
+        last=value[ends],
+        increase=increase,
+        first_ts=samples.ts[starts],
+        last_ts=samples.ts[ends],
+        tier=tier.name,
+        window=window,
+        window_ms=tier.window_ms,
+        shard=shard,
+    ).compact()
+
+
+def strip(samples: SampleBatch) -> SampleBatch:
+    """The batch as state keeps it: dictionaries reduced, attributes that only travel reset."""
+    return replace(samples.compact(), late=False)

@@ -1,0 +1,327 @@
+"""The life of one window of one shard, as a pure state machine: arrivals, the on-time pane, corrected panes, expiry.
+
+No Beam and no clock: state is reached through :class:`Cells`, time through timers that the caller fires when the watermark has
+reached them. :mod:`transforms.rollup` ties both to Beam's state and timers; tests tie them to a dict and a heap.
+
+A worked timeline, windows of 1 m, lateness 5 m, corrected panes after 10 s of event time (w: watermark)::
+
+    w 12:00:20  samples of [12:00, 12:01) arrive: kept in ``pending``; timers on_time 12:01:00, expire 12:06:00
+    w 12:01:00  on_time: pane 0 goes out; the samples are kept sorted, once each, in up to 16 buckets by series
+    w 12:02:30  a late sample arrives: kept in ``pending``; timer late 12:02:40
+    w 12:02:40  late: the bucket of its series is read, merged, and pane 1 goes out with that series alone
+    w 12:06:00  expire: everything is cleared
+
+What bounds the state: the samples of one window and shard, each once, from arrival to expiry; in a coarser tier the newest pane of
+each finer window that can still change, and one folded row a series for all that cannot.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas import batch as batches
+from schemas import rollup as rollups
+from schemas.batch import Int32
+from schemas.rollup import RollupBatch
+from schemas.series import stable_hash
+from schemas.tiers import Tier, Tiers
+from transforms import panes_algorithm as panes
+from transforms import samples_algorithm as samples
+from transforms.samples_algorithm import Fates
+
+MAX_BUCKETS = 16
+"""State cells that the rows of a fired window are spread over, so that a late sample reads 1/16 of a large window."""
+ROWS_PER_BUCKET = 8192
+"""Below this a window keeps one bucket: reading it costs less than a second state request."""
+
+_META = struct.Struct("<ii")
+
+
+class Cells(Protocol):
+    """The state of one (shard, window)."""
+
+    def read_meta(self) -> bytes | None: ...
+    def write_meta(self, data: bytes) -> None: ...
+    def add_pending(self, data: bytes) -> None: ...
+    def read_pending(self) -> list[bytes]: ...
+    def clear_pending(self) -> None: ...
+    def read_bucket(self, index: int) -> bytes | None: ...
+    def write_bucket(self, index: int, data: bytes) -> None: ...
+    def clear(self) -> None: ...
+
+
+class Timers(Protocol):
+    """Event-time timers of one (shard, window), in ms; setting one again moves it."""
+
+    def on_time(self, ts: int) -> None: ...
+    def late(self, ts: int) -> None: ...
+    def fold(self, ts: int) -> None: ...
+    def expire(self, ts: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Key:
+    """One window of one shard, and the key under which its elements meet: 12 bytes, shard then window start (ms), big-endian."""
+
+    shard: int
+    window: int
+
+    _FORM = struct.Struct(">Iq")
+
+    def encode(self) -> bytes:
+        """The key's bytes."""
+        return self._FORM.pack(self.shard, self.window)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Key:
+        """The key of its bytes."""
+        return cls(*cls._FORM.unpack(data))
+
+
+@dataclass(frozen=True)
+class Firing:
+    """What a timer brought about: a pane, unless nothing changed, and what became of the arrivals that went into it."""
+
+    pane: RollupBatch | None = None
+    fates: Fates = Fates()  # noqa: RUF009 (frozen)
+
+
+@dataclass(frozen=True)
+class _Meta:
+    """``panes`` fired so far; ``buckets`` in use once the first has."""
+
+    panes: int
+    buckets: int
+
+
+class Content(Protocol):
+    """What a window holds, samples or finer panes: decoding, merging and reducing it."""
+
+    def arrival(self, data: bytes) -> Any:
+        """The rows of one element of the tier's input."""
+        ...
+
+    def load(self, data: bytes) -> Any:
+        """The rows of a bucket."""
+        ...
+
+    def dump(self, rows: Any) -> bytes:
+        """A bucket's bytes."""
+        ...
+
+    def merge(self, kept: Any | None, arrivals: Sequence[Any]) -> tuple[Any, Fates]:
+        """Rows sorted by series (with ``starts`` and ``changed``), and the fates of the arrivals."""
+        ...
+
+    def rows(self, merged: Any) -> Any:
+        """All rows of a merge."""
+        ...
+
+    def reduce(self, merged: Any, key: Key, everything: bool) -> RollupBatch | None:
+        """Rollup rows of ``everything``, or of the series that changed; None if there are none."""
+        ...
+
+    def prune(self, merged: Any, watermark: int) -> Any:
+        """The rows to keep: what can no longer change is folded."""
+        ...
+
+
+@dataclass(frozen=True)
+class SampleContent:
+    """The finest tier: windows hold samples."""
+
+    tier: Tier
+
+    def arrival(self, data: bytes) -> batches.SampleBatch:
+        return batches.decode(data)
+
+    def load(self, data: bytes) -> batches.SampleBatch:
+        return batches.decode(data)
+
+    def dump(self, rows: batches.SampleBatch) -> bytes:
+        return batches.encode(samples.strip(rows))
+
+    def merge(
+        self, kept: batches.SampleBatch | None, arrivals: Sequence[batches.SampleBatch]
+    ) -> tuple[samples.Merged, Fates]:
+        merged = samples.merge(kept, arrivals)
+        return merged, merged.fates
+
+    def rows(self, merged: samples.Merged) -> batches.SampleBatch:
+        return merged.samples
+
+    def reduce(self, merged: samples.Merged, key: Key, everything: bool) -> RollupBatch | None:
+        changed = merged.samples if everything else samples.select_series(merged, merged.changed)
+        return samples.rollup(changed, tier=self.tier, window=key.window, shard=key.shard)
+
+    def prune(self, merged: samples.Merged, watermark: int) -> batches.SampleBatch:
+        return merged.samples
+
+
+@dataclass(frozen=True)
+class PaneContent:
+    """A coarser tier: windows hold the newest panes of the finer windows in them, ``fine_ms`` long."""
+
+    tier: Tier
+    fine_ms: int
+    lateness_ms: int
+
+    def arrival(self, data: bytes) -> panes.Panes:
+        return panes.from_rollup(rollups.decode(data))
+
+    def load(self, data: bytes) -> panes.Panes:
+        return panes.decode(data)
+
+    def dump(self, rows: panes.Panes) -> bytes:
+        return panes.encode(rows.compact())
+
+    def merge(self, kept: panes.Panes | None, arrivals: Sequence[panes.Panes]) -> tuple[panes.MergedPanes, Fates]:
+        return panes.merge(kept, arrivals), Fates()
+
+    def rows(self, merged: panes.MergedPanes) -> panes.Panes:
+        return merged.panes
+
+    def reduce(self, merged: panes.MergedPanes, key: Key, everything: bool) -> RollupBatch | None:
+        rows, starts = merged.panes, merged.starts
+        if not everything:
+            rows, starts = panes.select_series(merged, merged.changed)
+        if not len(rows):
+            return None
+        return panes.rollup(rows, starts, tier=self.tier, window=key.window, shard=key.shard)
+
+    def prune(self, merged: panes.MergedPanes, watermark: int) -> panes.Panes:
+        # Strictly before: at an equal watermark the finer tier may still be handing over its last pane.
+        return panes.fold_final(merged, watermark - self.lateness_ms - self.fine_ms)
+
+
+class WindowMachine:
+    """Arrivals and timers of the windows of one tier. One instance serves all windows; all state is in the cells."""
+
+    def __init__(self, tiers: Tiers, level: int) -> None:
+        """``level`` is the tier's index in ``tiers.rollups``."""
+        self.tier = tiers.rollups[level]
+        self.lateness_ms = tiers.lateness_ms
+        self.delay_ms = tiers.late_pane_delay_ms
+        # A tier's timers lie a millisecond behind those of the finer tier: both end on the same instant, and a watermark may stand
+        # at that very instant while the finer tier is still handing over what it fired there.
+        self.level_ms = level
+        self.content: Content = SampleContent(self.tier)
+        self.fold_ms = 0
+        if level:
+            fine = tiers.rollups[level - 1].window_ms
+            self.content = PaneContent(self.tier, fine, tiers.lateness_ms)
+            self.fold_ms = max(8 * fine, self.tier.window_ms // 6)
+
+    def _end(self, key: Key) -> int:
+        return key.window + self.tier.window_ms + self.level_ms
+
+    def arrive(self, cells: Cells, timers: Timers, key: Key, data: bytes) -> None:
+        """Keep one element, in the wire form of the tier's input."""
+        stored = cells.read_meta()
+        end = self._end(key)
+        cells.add_pending(data)
+        if stored is None:
+            cells.write_meta(_META.pack(0, 1))
+            timers.on_time(end)
+            timers.expire(end + self.lateness_ms)
+            if self.fold_ms:
+                timers.fold(key.window + self.lateness_ms + self.fold_ms)
+        elif _META.unpack(stored)[0]:
+            reached = max(batches.read_watermark(data), end)
+            timers.late(min(reached + self.delay_ms, end + self.lateness_ms))
+
+    def fire(self, cells: Cells, key: Key, ts: int) -> Firing:
+        """The on-time pane, or a corrected one, of all that is pending; ``ts`` (ms) is the time of the timer."""
+        pending = cells.read_pending()
+        meta = self._meta(cells)
+        first = not meta.panes
+        arrivals = [self.content.arrival(data) for data in pending]
+        kept, touched = self._read_kept(cells, meta, arrivals) if first or pending else (None, [])
+        if kept is None and not pending:
+            return Firing()
+        merged, fates = self.content.merge(kept, arrivals)
+        pane = self.content.reduce(merged, key, everything=first)
+        if pane is not None:
+            pane = replace(pane, pane=meta.panes, watermark=ts)
+        if self.lateness_ms:
+            rows = self.content.prune(merged, ts)
+            if first:
+                count = min(MAX_BUCKETS, max(1, len(rows) // ROWS_PER_BUCKET))
+                meta, touched = replace(meta, buckets=count), list(range(count))
+            self._write_kept(cells, meta, rows, touched)
+        cells.clear_pending()
+        # A window whose arrivals changed nothing has still fired: what comes later is late.
+        fired = meta.panes + (1 if pane is not None or first else 0)
+        cells.write_meta(_META.pack(fired, meta.buckets))
+        return Firing(pane, fates)
+
+    def fold(self, cells: Cells, timers: Timers, key: Key, ts: int) -> None:
+        """Fold what can no longer change, while the window is still open; ``ts`` (ms) is the time of the timer."""
+        meta = self._meta(cells)
+        pending = cells.read_pending()
+        if meta.panes:
+            return
+        if pending:
+            arrivals = [self.content.arrival(data) for data in pending]
+            kept, touched = self._read_kept(cells, meta, arrivals)
+            merged, _ = self.content.merge(kept, arrivals)
+            self._write_kept(cells, meta, self.content.prune(merged, ts), touched)
+            cells.clear_pending()
+        if ts + self.fold_ms < self._end(key):
+            timers.fold(ts + self.fold_ms)
+
+    def expire(self, cells: Cells, key: Key, ts: int) -> Firing:
+        """The last corrected pane, if anything is pending; then nothing is left of the window."""
+        firing = self.fire(cells, key, ts)
+        cells.clear()
+        return firing
+
+    def _meta(self, cells: Cells) -> _Meta:
+        stored = cells.read_meta()
+        return _Meta(*_META.unpack(stored)) if stored is not None else _Meta(0, 1)
+
+    def _read_kept(self, cells: Cells, meta: _Meta, arrivals: Sequence[Any]) -> tuple[Any | None, list[int]]:
+        if meta.buckets == 1:
+            touched = [0]
+        else:
+            touched = sorted({int(b) for rows in arrivals for b in np.unique(_bucket_of(rows, meta.buckets))})
+        stored = [data for data in (cells.read_bucket(index) for index in touched) if data is not None]
+        if not stored:
+            return None, touched
+        kept = [self.content.load(data) for data in stored]
+        return (kept[0] if len(kept) == 1 else self.content.rows(self.content.merge(None, kept)[0])), touched
+
+    def _write_kept(self, cells: Cells, meta: _Meta, rows: Any, touched: list[int]) -> None:
+        if meta.buckets == 1:
+            cells.write_bucket(0, self.content.dump(rows))
+            return
+        bucket = _bucket_of(rows, meta.buckets)
+        for index in touched:
+            cells.write_bucket(index, self.content.dump(rows.take(np.flatnonzero(bucket == index))))
+
+
+class _HasSeries(Protocol):
+    targets: Sequence[str]
+    metrics: Sequence[str]
+    target: Int32
+    metric: Int32
+
+
+_hash = lru_cache(maxsize=1 << 18)(stable_hash)
+
+
+def _bucket_of(rows: _HasSeries, buckets: int) -> npt.NDArray[np.uint64]:
+    """The bucket of each row, by a stable hash of its series."""
+    target = np.array([_hash(text) for text in rows.targets], np.uint64)
+    metric = np.array([_hash(text) for text in rows.metrics], np.uint64)
+    # Multiplicative mixing (Knuth): the two hashes are independent, the high bits of the product are well spread.
+    mixed = (target[rows.target] ^ (metric[rows.metric] >> np.uint64(1))) * np.uint64(0x9E3779B97F4A7C15)
+    spread: npt.NDArray[np.uint64] = (mixed >> np.uint64(40)) % np.uint64(buckets)
+    return spread
