@@ -1,0 +1,126 @@
+"""Cutting a partition's samples into the elements of the pipeline: by window, shard and lateness. No Beam, no clock.
+
+Whether a sample is late, or too late, is decided here, against the watermark of its own partition just before its record: a function
+of the log alone. So the fates of a topic's samples are the same on every runner, at any speed and in a replay, and no runner gets to drop
+an element by its own watermark, which is the least of all partitions' and therefore never ahead of this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from schemas.batch import MIN_WATERMARK, Int32, Int64, SampleBatch
+from schemas.series import shard_of
+from schemas.tiers import Tiers
+from transforms.samples_algorithm import Mask
+from transforms.window_algorithm import Key
+
+ROWS_PER_ELEMENT = 50_000
+"""Rows of one element at most: some 600 kB encoded, which keeps elements under 1 MB."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A block's samples in pieces.
+
+    Attributes:
+        pieces: each of one window, one shard and one lateness, with its key.
+        too_late: samples behind the watermark by more than the lateness; None if there are none.
+        watermark: of the partition after the block, ms.
+    """
+
+    pieces: list[tuple[Key, SampleBatch]]
+    too_late: SampleBatch | None
+    watermark: int
+
+
+class Cutter:
+    """Cuts blocks of one reader. Keeps the shard of each interned target, nothing else.
+
+    Args:
+        tiers: the finest window and the lateness.
+        shards: fixed for the life of a job's state.
+        delay_ms: how far the watermark stays behind the newest event time.
+    """
+
+    def __init__(self, tiers: Tiers, shards: int, delay_ms: int) -> None:
+        self._window_ms = tiers.rollups[0].window_ms
+        self._lateness_ms = tiers.lateness_ms
+        self._shards = shards
+        self._delay_ms = delay_ms
+        self._targets: object = None
+        self._shard = np.empty(0, np.int32)
+
+    def cut(self, batch: SampleBatch, record: Int64, watermark: int = MIN_WATERMARK) -> Cut:
+        """Cut a block.
+
+        Args:
+            batch: samples of one partition, in its order.
+            record: for each sample the index of its record, never falling.
+            watermark: of the partition before the block, ms.
+        """
+        if not len(batch):
+            return Cut([], None, watermark)
+        window = batch.ts - batch.ts % self._window_ms
+        reached = max(watermark, int(batch.ts.max()) - self._delay_ms)
+        end = window + self._window_ms
+        late: Mask | None = None
+        too_late: SampleBatch | None = None
+        if int(end.min()) <= reached:
+            before = self._before(batch.ts, record, watermark)
+            late = end <= before
+            lost = end + self._lateness_ms <= before
+            if lost.any():
+                too_late = replace(batch.take(np.flatnonzero(lost)), late=True, watermark=reached).compact()
+                kept = np.flatnonzero(~lost)
+                batch, window, late = batch.take(kept), window[kept], late[kept]
+        return Cut(list(self._pieces(batch, window, late, reached)), too_late, reached)
+
+    def _before(self, ts: Int64, record: Int64, watermark: int) -> Int64:
+        """For each sample the partition's watermark just before its record."""
+        newest = np.maximum.accumulate(ts)
+        starts = np.flatnonzero(np.diff(record, prepend=record[0] - 1))
+        before = np.full(len(starts), watermark, np.int64)
+        before[1:] = np.maximum(newest[starts[1:] - 1] - self._delay_ms, watermark)
+        return np.repeat(before, np.diff(starts, append=len(ts)))
+
+    def _pieces(
+        self, batch: SampleBatch, window: Int64, late: Mask | None, watermark: int
+    ) -> Iterator[tuple[Key, SampleBatch]]:
+        if not len(batch):
+            return
+        shard = self._shards_of(batch)
+        first = int(window.min())
+        place = ((window - first) // self._window_ms * self._shards + shard) * 2
+        if late is not None:
+            place += late
+        order = _stable_order(place)
+        place = place[order]
+        starts = np.flatnonzero(np.diff(place, prepend=place[0] - 1))
+        ends = np.append(starts[1:], len(place))
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            number, is_late = divmod(int(place[start]), 2)
+            index, shard_number = divmod(number, self._shards)
+            key = Key(shard_number, first + index * self._window_ms)
+            for at in range(start, end, ROWS_PER_ELEMENT):
+                rows = order[at : min(at + ROWS_PER_ELEMENT, end)]
+                piece = replace(batch.take(rows), late=bool(is_late), watermark=watermark)
+                yield key, piece.compact()
+
+    def _shards_of(self, batch: SampleBatch) -> Int32:
+        if self._targets is not batch.targets:
+            self._targets, self._shard = batch.targets, np.empty(0, np.int32)
+        known = len(self._shard)
+        if known < len(batch.targets):
+            new = [shard_of(target, self._shards) for target in batch.targets[known:]]
+            self._shard = np.concatenate([self._shard, np.array(new, np.int32)])
+        return self._shard[batch.target]
+
+
+def _stable_order(place: Int64) -> np.ndarray:
+    # numpy sorts 16-bit integers by radix, in linear time; a block rarely spans more than 65,536 places.
+    narrow = place.astype(np.uint16) if int(place.max()) < 1 << 16 else place
+    return np.argsort(narrow, kind="stable")
