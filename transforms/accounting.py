@@ -17,6 +17,8 @@ RECORDS_READ = "records.read"
 RECORDS_DECODED = "records.decoded"
 RECORDS_DEAD_LETTERED = "records.dead_lettered"
 DEAD_LETTERS = "dead_letters"
+VALUES_SKIPPED = "values.skipped"
+OFFSETS_LOST = "offsets.lost"
 SAMPLES_READ = "samples.read"
 WRITTEN = "samples.written"
 MERGED_LATE = "samples.merged_late"
@@ -29,6 +31,8 @@ MEANINGS: dict[str, str] = {
     RECORDS_DECODED: "records read without an objection",
     RECORDS_DEAD_LETTERED: "records of which all or some lines are dead letters",
     DEAD_LETTERS: "dead letters written: whole records, or single lines of one",
+    VALUES_SKIPPED: "values that are no numbers (string fields): no samples",
+    OFFSETS_LOST: "offsets that retention had deleted before they were read",
     SAMPLES_READ: "samples decoded",
     WRITTEN: "in an on-time pane",
     MERGED_LATE: "behind the watermark, merged into a correction",
@@ -38,6 +42,16 @@ MEANINGS: dict[str, str] = {
 }
 """What each counter counts."""
 
+COUNTED_AT_INTAKE = (
+    RECORDS_READ,
+    RECORDS_DECODED,
+    RECORDS_DEAD_LETTERED,
+    DEAD_LETTERS,
+    VALUES_SKIPPED,
+    OFFSETS_LOST,
+    SAMPLES_READ,
+    TOO_LATE,
+)
 _SAMPLE_FATES = (WRITTEN, MERGED_LATE, DUPLICATE, TOO_LATE, UNWRITABLE)
 
 

@@ -1,0 +1,90 @@
+"""From a block of records to the elements of the pipeline: decode, cut, encode, count. What the Kafka and the file source share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.transforms.window import TimestampedValue
+from apache_beam.utils.timestamp import Timestamp
+
+from schemas import batch as batches
+from schemas.batch import MIN_WATERMARK
+from schemas.codecs.block import BlockDecoder, DecodedBlock
+from schemas.records import JSON_SCRAPE, RawRecord
+from schemas.series import DEFAULT_TARGET_LABELS
+from schemas.tiers import Tiers
+from transforms import accounting
+from transforms.cut_algorithm import Cut, Cutter
+
+DEAD_LETTERS = "dead_letters"
+TOO_LATE = "too_late"
+
+
+@dataclass(frozen=True)
+class IntakeSettings:
+    """How records become elements.
+
+    Attributes:
+        tiers: finest window and lateness.
+        shards: fixed for the life of a job's state.
+        delay_ms: how far a partition's watermark stays behind its newest event time.
+        target_labels: see :mod:`schemas.series`.
+        default_content_type: of records without that header.
+        max_future_ms: see :class:`schemas.codecs.block.BlockDecoder`; None for no limit.
+    """
+
+    tiers: Tiers = Tiers()  # noqa: RUF009 (frozen)
+    shards: int = 32
+    delay_ms: int = 10_000
+    target_labels: frozenset[str] = DEFAULT_TARGET_LABELS
+    default_content_type: str = JSON_SCRAPE
+    max_future_ms: int | None = 600_000
+
+
+class Taken:
+    """A decoded and cut block; nothing is counted or handed on until :meth:`outputs` is asked."""
+
+    def __init__(self, intake: Intake, records: int, block: DecodedBlock, cut: Cut) -> None:
+        self._intake, self._records, self._block, self._cut = intake, records, block, cut
+        self.watermark = cut.watermark
+        """Of the partition after the block, ms."""
+
+    def outputs(self) -> Iterator[object]:
+        """``(key, wire form)`` by shard and window; dead letters and too late samples as tagged outputs, in wire form."""
+        intake, block, cut = self._intake, self._block, self._cut
+        too_late = len(cut.too_late) if cut.too_late is not None else 0
+        intake.count(accounting.RECORDS_READ, self._records)
+        intake.count(accounting.RECORDS_DECODED, block.records_ok)
+        intake.count(accounting.RECORDS_DEAD_LETTERED, self._records - block.records_ok)
+        intake.count(accounting.DEAD_LETTERS, len(block.dead_letters))
+        intake.count(accounting.SAMPLES_READ, len(block.batch))
+        intake.count(accounting.VALUES_SKIPPED, block.skipped)
+        intake.count(accounting.TOO_LATE, too_late)
+        for letter in block.dead_letters:
+            yield beam.pvalue.TaggedOutput(DEAD_LETTERS, letter.encode())
+        if cut.too_late is not None:
+            yield beam.pvalue.TaggedOutput(TOO_LATE, batches.encode(cut.too_late))
+        for key, piece in cut.pieces:
+            yield TimestampedValue((key.encode(), batches.encode(piece)), Timestamp(micros=key.window * 1000))
+
+
+class Intake:
+    """Decodes and cuts; keeps caches of series. One instance for one thread."""
+
+    def __init__(self, settings: IntakeSettings) -> None:
+        self._decoder = BlockDecoder(settings.target_labels, settings.default_content_type, settings.max_future_ms)
+        self._cutter = Cutter(settings.tiers, settings.shards, settings.delay_ms)
+        self._counters = {name: Metrics.counter(accounting.NAMESPACE, name) for name in accounting.COUNTED_AT_INTAKE}
+
+    def take(self, records: Sequence[RawRecord], topic: str, partition: int, watermark: int = MIN_WATERMARK) -> Taken:
+        """Decode and cut records of one partition, which stood at ``watermark`` (ms) before them."""
+        block = self._decoder.decode_block(records, topic, partition)
+        return Taken(self, len(records), block, self._cutter.cut(block.batch, block.record, watermark))
+
+    def count(self, name: str, number: int) -> None:
+        """Add to a counter of the balance."""
+        if number:
+            self._counters[name].inc(number)

@@ -1,0 +1,109 @@
+"""The file source: newline-delimited records of the same formats, plain or gzip, so that every job runs with no broker.
+
+A file is a partition and a line a record, its offset the line's number from 0; the watermark goes by the same rule as in Kafka.
+"""
+
+from __future__ import annotations
+
+import glob
+import gzip
+import os
+from collections.abc import Iterator, Sequence
+from typing import IO
+
+import apache_beam as beam
+
+from schemas.batch import MAX_PARTITIONS, MIN_WATERMARK
+from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, RawRecord
+from transforms.intake import DEAD_LETTERS, TOO_LATE, Intake, IntakeSettings
+
+BLOCK_BYTES = 8 << 20
+
+_CONTENT_TYPES = {
+    ".lp": LINE_PROTOCOL,
+    ".line": LINE_PROTOCOL,
+    ".influx": LINE_PROTOCOL,
+    ".json": JSON_SCRAPE,
+    ".jsonl": JSON_SCRAPE,
+    ".ndjson": JSON_SCRAPE,
+}
+
+
+def content_type_of(path: str) -> str | None:
+    """The content type that a file's name says, None if it says none: ``.lp``, ``.line``, ``.influx``; ``.json``, ``.jsonl``, ``.ndjson``; each
+    also with ``.gz``."""
+    return _CONTENT_TYPES.get(os.path.splitext(path.removesuffix(".gz"))[1].lower())
+
+
+def matching(pattern: str) -> list[str]:
+    """The files of a path or glob pattern, sorted.
+
+    Raises:
+        FileNotFoundError: there are none.
+    """
+    paths = sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
+    if not paths:
+        raise FileNotFoundError(f"no file matches {pattern!r}")
+    return [os.path.abspath(path) for path in paths]
+
+
+def _open(path: str) -> IO[bytes]:
+    return gzip.open(path) if path.endswith(".gz") else open(path, "rb")
+
+
+def _blocks(path: str) -> Iterator[list[RawRecord]]:
+    """The file's lines as records; blank lines are no records but keep their number."""
+    content_type = content_type_of(path)
+    number = 0
+    with _open(path) as file:
+        while lines := file.readlines(BLOCK_BYTES):
+            yield [
+                RawRecord(line.rstrip(b"\r\n"), number + index, -1, content_type)
+                for index, line in enumerate(lines)
+                if line.strip()
+            ]
+            number += len(lines)
+
+
+class _ReadFile(beam.DoFn):
+    def __init__(self, settings: IntakeSettings) -> None:
+        self._settings = settings
+
+    def setup(self) -> None:
+        self._intake = Intake(self._settings)
+
+    def process(self, element: tuple[int, str]) -> Iterator[object]:
+        partition, path = element
+        watermark = MIN_WATERMARK
+        for records in _blocks(path):
+            taken = self._intake.take(records, path, partition, watermark)
+            watermark = taken.watermark
+            yield from taken.outputs()
+
+
+class ReadSamples(beam.PTransform):
+    """The samples of files, as :class:`transforms.io.kafka.ReadSamples` gives those of a topic.
+
+    Raises:
+        ValueError: more files than :data:`schemas.batch.MAX_PARTITIONS`.
+    """
+
+    def __init__(self, paths: Sequence[str], settings: IntakeSettings) -> None:
+        super().__init__()
+        if len(paths) > MAX_PARTITIONS:
+            raise ValueError(f"{len(paths)} files are too many for one run; at most {MAX_PARTITIONS}")
+        self._paths, self._settings = list(paths), settings
+
+    def expand(self, begin: beam.pvalue.PBegin) -> dict[str, beam.PCollection]:
+        """A file a call."""
+        read = (
+            begin
+            | "Files" >> beam.Create(list(enumerate(self._paths)))
+            | "Read and decode"
+            >> beam.ParDo(_ReadFile(self._settings)).with_outputs(DEAD_LETTERS, TOO_LATE, main="samples")
+        )
+        samples = read.samples
+        samples.element_type = tuple[bytes, bytes]
+        for tag in (DEAD_LETTERS, TOO_LATE):
+            read[tag].element_type = bytes
+        return {"samples": samples, DEAD_LETTERS: read[DEAD_LETTERS], TOO_LATE: read[TOO_LATE]}

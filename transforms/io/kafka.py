@@ -1,0 +1,324 @@
+"""The Kafka source: splittable DoFns over the partitions of a topic, with a watermark for each in event time.
+
+Modelled on what Java's ``ReadFromKafkaDoFn`` guarantees. One element is one partition and its restriction the offsets ``[start, inf)``, or
+``[start, end as of now)`` when bounded. A call reads for about a second and hands the rest back to the runner, whose state is the truth
+for positions: a bundle that fails is read again from there.
+
+The watermark of a partition is its newest event time less a delay. A partition that has had nothing to read for ``idle_ms`` follows the
+clock instead, so that it does not hold back the others; what then still arrives from before is late by that watermark.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.coders import Coder
+from apache_beam.io.iobase import RestrictionProgress
+from apache_beam.io.restriction_trackers import OffsetRange, OffsetRestrictionTracker
+from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
+from apache_beam.metrics import Metrics
+from apache_beam.transforms.core import RestrictionProvider
+from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Duration, Timestamp
+
+from schemas.batch import MAX_OFFSET, MAX_PARTITIONS, MIN_WATERMARK
+from transforms import accounting
+from transforms.intake import DEAD_LETTERS, TOO_LATE, Intake, IntakeSettings
+from transforms.io.kafka_reader import POOL, Catalog, PartitionReader, Read
+from transforms.io.kafka_settings import KafkaTopic, Start
+
+CALL_SECONDS = 1.0
+"""How long one call reads before it lets the runner take a checkpoint."""
+POLL_SECONDS = 0.2
+IDLE_DELAY = Duration(seconds=1)
+"""How long an idle partition rests; the Flink runner floors it to whole seconds."""
+
+
+@dataclass(frozen=True)
+class KafkaSource:
+    """What to read.
+
+    Attributes:
+        topic: and how to reach it.
+        start: where each partition begins.
+        bounded: stop at the end as it is when reading begins.
+        idle_ms: how long a partition has nothing to read before its watermark follows the clock.
+        discovery_ms: how often an unbounded read looks for new partitions, which are then read from their beginning; 0 for never.
+    """
+
+    topic: KafkaTopic
+    start: Start = Start()  # noqa: RUF009 (frozen)
+    bounded: bool = False
+    idle_ms: int = 30_000
+    discovery_ms: int = 60_000
+
+
+class _RangeCoder(Coder):
+    """Offset ranges in 16 bytes, the same from release to release: they lie in savepoints."""
+
+    _FORM = struct.Struct(">qq")
+
+    def encode(self, value: OffsetRange) -> bytes:
+        return self._FORM.pack(value.start, value.stop)
+
+    def decode(self, encoded: bytes) -> OffsetRange:
+        return OffsetRange(*self._FORM.unpack(encoded))
+
+    def is_deterministic(self) -> bool:
+        return True
+
+
+class _OffsetTracker(OffsetRestrictionTracker):
+    """Offsets of one partition, read by one reader at a time: it stops where it is asked to, and is never cut ahead of itself."""
+
+    def __init__(self, offsets: OffsetRange, bounded: bool) -> None:
+        super().__init__(offsets)
+        self._bounded = bounded
+
+    def try_split(self, fraction_of_remainder: float) -> tuple[OffsetRange, OffsetRange] | None:
+        return super().try_split(0) if fraction_of_remainder == 0 else None
+
+    def is_bounded(self) -> bool:
+        return self._bounded
+
+    def current_progress(self) -> RestrictionProgress:
+        claimed = self._last_claim_attempt if self._last_claim_attempt is not None else self._range.start - 1
+        done = claimed + 1 - self._range.start
+        return RestrictionProgress(completed=float(done), remaining=float(max(0, self._range.stop - claimed - 1)))
+
+
+def _element(partition: int) -> bytes:
+    return struct.pack(">i", partition)
+
+
+def _partition_of(element: bytes) -> int:
+    return int(struct.unpack(">i", element)[0])
+
+
+class _ReadPartition(beam.DoFn, RestrictionProvider):
+    """What the bounded and the unbounded reading DoFn do alike; each is the provider of its own restrictions, offsets."""
+
+    def __init__(self, source: KafkaSource, settings: IntakeSettings) -> None:
+        self._source, self._settings = source, settings
+        self._lag: dict[int, Any] = {}
+
+    def initial_restriction(self, element: bytes) -> OffsetRange:
+        """The offsets from the start position to the end: as of now if bounded."""
+        partition = _partition_of(element)
+        catalog = Catalog(self._source.topic)
+        try:
+            start = catalog.offset(partition, self._source.start)
+            stop = catalog.bounds(partition)[1] if self._source.bounded else MAX_OFFSET
+        finally:
+            catalog.close()
+        return OffsetRange(start, max(start, stop))
+
+    def create_tracker(self, restriction: OffsetRange) -> _OffsetTracker:
+        """Claims by offset."""
+        return _OffsetTracker(restriction, self._source.bounded)
+
+    def restriction_size(self, element: bytes, restriction: OffsetRange) -> int:
+        """Records to read; 1 when there is no end to them."""
+        return restriction.size() if self._source.bounded else 1
+
+    def restriction_coder(self) -> Coder:
+        """See :class:`_RangeCoder`."""
+        return _RangeCoder()
+
+    def truncate(self, element: bytes, restriction: OffsetRange) -> OffsetRange | None:
+        """A drain ends an endless read where it stands; a bounded one is finished."""
+        return restriction if self._source.bounded else None
+
+    def setup(self) -> None:
+        """Make the caches of series of this instance."""
+        self._intake = Intake(self._settings)
+
+    def read(self, partition: int, tracker: Any, estimator: Any) -> Iterator[object]:
+        """Read for a while, then hand the rest back."""
+        offsets = tracker.current_restriction()
+        if offsets.start >= offsets.stop:
+            tracker.try_claim(offsets.stop)
+            return
+        reader = POOL.take(self._source.topic, partition, offsets.start)
+        try:
+            yield from self._read(reader, partition, tracker, estimator)
+        except BaseException:
+            reader.close()
+            raise
+        POOL.give(self._source.topic, partition, reader)
+
+    def _read(self, reader: PartitionReader, partition: int, tracker: Any, estimator: Any) -> Iterator[object]:
+        stop = tracker.current_restriction().stop
+        topic = self._source.topic.topic
+        watermark = _ms(estimator.current_watermark())
+        claimed = tracker.current_restriction().start - 1
+        give_up = time.monotonic() + CALL_SECONDS
+        while True:
+            read = reader.read(POLL_SECONDS)
+            records = read.records
+            if records and records[-1].offset >= stop:
+                records = [record for record in records if record.offset < stop]
+            taken = self._intake.take(records, topic, partition, watermark) if records else None
+            # The claim covers offsets behind the last record too: compaction and transaction markers leave gaps.
+            last = min(read.position, stop) - 1
+            if last > claimed:
+                if not tracker.try_claim(last):
+                    return
+                claimed = last
+            self._intake.count(accounting.OFFSETS_LOST, read.lost)
+            if taken is not None:
+                watermark = taken.watermark
+                # Before the outputs: a split in between must not hand on an older watermark than theirs were judged by.
+                _advance(estimator, watermark)
+                yield from taken.outputs()
+            self._gauge_lag(reader, partition)
+            if read.position >= stop:
+                tracker.try_claim(stop)
+                return
+            if self._rest(read, reader, estimator, give_up, tracker):
+                return
+
+    def _rest(self, read: Read, reader: PartitionReader, estimator: Any, give_up: float, tracker: Any) -> bool:
+        """Hand the rest back if nothing is left for now, or the call has lasted long enough."""
+        now = time.monotonic()
+        if read.at_end and not self._source.bounded:
+            if now - reader.last_record >= self._source.idle_ms / 1000:
+                _advance(estimator, int(time.time() * 1000) - self._settings.delay_ms)
+            tracker.defer_remainder(IDLE_DELAY)
+            return True
+        if now >= give_up:
+            tracker.defer_remainder()
+            return True
+        return False
+
+    def _gauge_lag(self, reader: PartitionReader, partition: int) -> None:
+        lag = reader.lag()
+        if lag is None:
+            return
+        gauge = self._lag.get(partition)
+        if gauge is None:
+            name = f"kafka.lag.{self._source.topic.topic}.{partition}"
+            gauge = self._lag[partition] = Metrics.gauge(accounting.NAMESPACE, name)
+        gauge.set(lag)
+
+
+def _ms(timestamp: Timestamp) -> int:
+    return MIN_WATERMARK if timestamp is None or timestamp <= MIN_TIMESTAMP else timestamp.micros // 1000
+
+
+def _advance(estimator: Any, watermark: int) -> None:
+    if watermark > _ms(estimator.current_watermark()):
+        estimator.set_watermark(Timestamp(micros=watermark * 1000))
+
+
+_MANUAL_WATERMARK = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_provider())
+
+
+class _ReadToEnd(_ReadPartition):
+    """Bounded."""
+
+    def process(
+        self, element: bytes, tracker: Any = beam.DoFn.RestrictionParam(), estimator: Any = _MANUAL_WATERMARK
+    ) -> Iterator[object]:
+        yield from self.read(_partition_of(element), tracker, estimator)
+
+
+class _ReadForever(_ReadPartition):
+    """Unbounded."""
+
+    @beam.DoFn.unbounded_per_element()
+    def process(
+        self, element: bytes, tracker: Any = beam.DoFn.RestrictionParam(), estimator: Any = _MANUAL_WATERMARK
+    ) -> Iterator[object]:
+        yield from self.read(_partition_of(element), tracker, estimator)
+
+
+class _DiscoverPartitions(beam.DoFn, RestrictionProvider):
+    """Hands out the partitions of the topic, and later those that have been added.
+
+    The restriction counts partitions handed out: Kafka numbers them from 0 and never removes one.
+    """
+
+    def __init__(self, source: KafkaSource) -> None:
+        self._source = source
+
+    def initial_restriction(self, element: bytes) -> OffsetRange:
+        """All partitions there may ever be."""
+        return OffsetRange(0, MAX_PARTITIONS)
+
+    def create_tracker(self, restriction: OffsetRange) -> _OffsetTracker:
+        """Claims by partition number."""
+        return _OffsetTracker(restriction, bounded=False)
+
+    def restriction_size(self, element: bytes, restriction: OffsetRange) -> int:
+        """No size is known."""
+        return 1
+
+    def restriction_coder(self) -> Coder:
+        """See :class:`_RangeCoder`."""
+        return _RangeCoder()
+
+    def truncate(self, element: bytes, restriction: OffsetRange) -> None:
+        """A drain looks for no more."""
+
+    @beam.DoFn.unbounded_per_element()
+    def process(
+        self, element: bytes, tracker: Any = beam.DoFn.RestrictionParam(), estimator: Any = _MANUAL_WATERMARK
+    ) -> Iterator[bytes]:
+        catalog = Catalog(self._source.topic)
+        try:
+            count = catalog.partitions()
+        finally:
+            catalog.close()
+        for partition in range(tracker.current_restriction().start, count):
+            if not tracker.try_claim(partition):
+                return
+            yield _element(partition)
+        # This step knows no event time, and must not hold back that of the partitions; short of the end of time, which would end the job.
+        _advance(estimator, MAX_TIMESTAMP.micros // 1000 - 86_400_000)
+        tracker.defer_remainder(Duration(seconds=max(1, self._source.discovery_ms // 1000)))
+
+
+class ReadSamples(beam.PTransform):
+    """A topic's samples as elements for :class:`transforms.rollup.Rollups`.
+
+    Output: a dict of ``samples``: ``(key, wire form)``; ``dead_letters``: :class:`schemas.records.DeadLetter` encoded; ``too_late``:
+    samples in wire form.
+
+    Raises:
+        LookupError: (when bounded or without discovery, on expanding) there is no such topic.
+        confluent_kafka.KafkaException: no broker answers.
+    """
+
+    def __init__(self, source: KafkaSource, settings: IntakeSettings) -> None:
+        super().__init__()
+        self._source, self._settings = source, settings
+
+    def expand(self, begin: beam.pvalue.PBegin) -> dict[str, beam.PCollection]:
+        """The partitions, spread over the workers, then their records."""
+        source = self._source
+        if source.bounded or not source.discovery_ms:
+            catalog = Catalog(source.topic)
+            try:
+                count = catalog.partitions()
+            finally:
+                catalog.close()
+            partitions = begin | "Partitions" >> beam.Create([_element(i) for i in range(count)])
+        else:
+            partitions = (
+                begin
+                | "Topic" >> beam.Create([source.topic.topic.encode()])
+                | "Discover partitions" >> beam.ParDo(_DiscoverPartitions(source))
+            )
+        read = partitions.with_output_types(bytes) | "Read and decode" >> beam.ParDo(
+            _reading_dofn(source, self._settings)
+        ).with_outputs(DEAD_LETTERS, TOO_LATE, main="samples")
+        samples = read.samples
+        samples.element_type = tuple[bytes, bytes]
+        for tag in (DEAD_LETTERS, TOO_LATE):
+            read[tag].element_type = bytes
+        return {"samples": samples, DEAD_LETTERS: read[DEAD_LETTERS], TOO_LATE: read[TOO_LATE]}
