@@ -11,7 +11,14 @@ PACKAGES = [
     "schemas.codecs",
     "services",
     "deploy",
+    "deploy.install",
+    "deploy.parts",
 ]
+
+PACKAGE_DATA = {
+    "deploy": ["compose.yaml"],
+    "deploy.install": ["*.txt", "*_jars/*", "influxd_module/*"],
+}
 
 INSTALL_REQUIRES = [
     # The job server, Prism and the worker protocol are tested with exactly this SDK line.
@@ -37,6 +44,7 @@ setup(
     python_requires=">=3.10,<3.13",
     packages=PACKAGES,
     include_package_data=True,
+    package_data=PACKAGE_DATA,
     install_requires=INSTALL_REQUIRES,
     extras_require={
         "dev": [

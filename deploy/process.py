@@ -1,0 +1,142 @@
+"""Detached processes: started in a session of their own, recognised again by id and start time, stopped whole.
+
+A process id alone is not an identity, since the kernel reuses ids; an id together with its start time is. Members of the
+process's session that outlive it (worker processes whose pool was killed) are recognised by a mark in their environment.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+MARK = "TIDEMARK_STACK_PROCESS"
+TERM_SECONDS = 20.0
+KILL_SECONDS = 10.0
+# psutil derives start times from clock ticks: the same process may be read a tick apart.
+SAME_START_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which process: its id, its start time (seconds since the epoch), and the mark its session carries."""
+
+    pid: int
+    started: float
+    mark: str
+
+    def process(self) -> psutil.Process | None:
+        """The live process, or None when it is gone, a zombie, or another process has its id now."""
+        try:
+            process = psutil.Process(self.pid)
+            if abs(process.create_time() - self.started) >= SAME_START_SECONDS:
+                return None
+            if process.status() == psutil.STATUS_ZOMBIE:
+                with suppress(ChildProcessError):
+                    os.waitpid(self.pid, os.WNOHANG)
+                return None
+            return process
+        except psutil.NoSuchProcess:
+            return None
+
+    def alive(self) -> bool:
+        """Whether the process itself still runs."""
+        return self.process() is not None
+
+    def members(self) -> list[psutil.Process]:
+        """The process, its descendants, and what is left of its session: all that a stop must end."""
+        found: dict[int, psutil.Process] = {}
+        if main := self.process():
+            found[main.pid] = main
+            with suppress(psutil.NoSuchProcess):
+                found.update({child.pid: child for child in main.children(recursive=True)})
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, ProcessLookupError):
+                if process.pid not in found and os.getsid(process.pid) == self.pid and self._marked(process):
+                    found[process.pid] = process
+        return [process for process in found.values() if _running(process)]
+
+    def _marked(self, process: psutil.Process) -> bool:
+        return process.environ().get(MARK) == self.mark
+
+
+def spawn(argv: Sequence[str], *, mark: str, log: Path, cwd: Path, env: Mapping[str, str] | None = None) -> Identity:
+    """Start a process that outlives this one, its output appended to `log`.
+
+    Raises:
+        OSError: when the program cannot be started.
+    """
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env={**os.environ, **(env or {}), MARK: mark},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        started = psutil.Process(child.pid).create_time()
+    except psutil.NoSuchProcess:  # it is over already: the caller finds it dead
+        started = time.time()
+    child.returncode = 0  # detached: without this, subprocess warns that the child still runs
+    return Identity(child.pid, started, mark)
+
+
+def stop(identity: Identity, *, term_seconds: float = TERM_SECONDS) -> None:
+    """End a process and its members: TERM to the process, then KILL to what is left after `term_seconds`.
+
+    Raises:
+        psutil.TimeoutExpired: when something survives the KILL (a process stuck in the kernel).
+    """
+    members = identity.members()
+    main = identity.process()
+    if main:
+        with suppress(psutil.NoSuchProcess):
+            main.terminate()
+        psutil.wait_procs([main], timeout=term_seconds)
+    members = list({process.pid: process for process in [*members, *identity.members()]}.values())
+    for process in members:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    _, alive = psutil.wait_procs(members, timeout=KILL_SECONDS)
+    survivors = [process for process in alive if _running(process)]
+    if survivors:
+        raise psutil.TimeoutExpired(KILL_SECONDS, pid=survivors[0].pid)
+
+
+def send(identity: Identity, number: signal.Signals) -> None:
+    """Send one signal to the process and all its members, and wait for them to be gone if it is KILL."""
+    members = identity.members()
+    for process in members:
+        with suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+    if number == signal.SIGKILL:
+        psutil.wait_procs(members, timeout=KILL_SECONDS)
+
+
+def tail(log: Path, lines: int) -> list[str]:
+    """The last lines of a log; empty when there is none."""
+    if not log.exists():
+        return []
+    with log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        # 400 bytes a line is plenty; a stack trace is many short ones.
+        file.seek(max(0, size - 400 * lines - 4096))
+        text = file.read().decode("utf-8", errors="replace")
+    return text.splitlines()[-lines:]
+
+
+def _running(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
