@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.transforms.window import TimestampedValue
+from apache_beam.typehints import native_type_compatibility
 from apache_beam.utils.timestamp import Timestamp
 
 from schemas import batch as batches
@@ -19,6 +20,7 @@ from schemas.tiers import Tiers
 from transforms import accounting
 from transforms.cut_algorithm import Cut, Cutter
 
+SAMPLES = "samples"
 DEAD_LETTERS = "dead_letters"
 TOO_LATE = "too_late"
 
@@ -88,3 +90,17 @@ class Intake:
         """Add to a counter of the balance."""
         if number:
             self._counters[name].inc(number)
+
+
+def take_in(elements: beam.PCollection, reading: beam.DoFn) -> dict[str, beam.PCollection]:
+    """Apply a DoFn that yields :meth:`Taken.outputs`; its outputs by name.
+
+    ``samples``: ``(key, wire form)`` for :class:`transforms.rollup.Rollups`; ``dead_letters``: :class:`schemas.records.DeadLetter` encoded;
+    ``too_late``: samples in wire form.
+    """
+    read = elements | "Read and decode" >> beam.ParDo(reading).with_outputs(DEAD_LETTERS, TOO_LATE, main=SAMPLES)
+    outputs = {name: read[name] for name in (SAMPLES, DEAD_LETTERS, TOO_LATE)}
+    # With tagged outputs the types must be set one by one; the key's makes its coder a deterministic one.
+    for name, kind in ((SAMPLES, tuple[bytes, bytes]), (DEAD_LETTERS, bytes), (TOO_LATE, bytes)):
+        outputs[name].element_type = native_type_compatibility.convert_to_beam_type(kind)
+    return outputs

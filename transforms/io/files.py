@@ -9,13 +9,13 @@ import glob
 import gzip
 import os
 from collections.abc import Iterator, Sequence
-from typing import IO
+from typing import Any
 
 import apache_beam as beam
 
 from schemas.batch import MAX_PARTITIONS, MIN_WATERMARK
 from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, RawRecord
-from transforms.intake import DEAD_LETTERS, TOO_LATE, Intake, IntakeSettings
+from transforms.intake import Intake, IntakeSettings, take_in
 
 BLOCK_BYTES = 8 << 20
 
@@ -47,15 +47,12 @@ def matching(pattern: str) -> list[str]:
     return [os.path.abspath(path) for path in paths]
 
 
-def _open(path: str) -> IO[bytes]:
-    return gzip.open(path) if path.endswith(".gz") else open(path, "rb")
-
-
 def _blocks(path: str) -> Iterator[list[RawRecord]]:
     """The file's lines as records; blank lines are no records but keep their number."""
     content_type = content_type_of(path)
     number = 0
-    with _open(path) as file:
+    opener: Any = gzip.open if path.endswith(".gz") else open
+    with opener(path, "rb") as file:
         while lines := file.readlines(BLOCK_BYTES):
             yield [
                 RawRecord(line.rstrip(b"\r\n"), number + index, -1, content_type)
@@ -96,14 +93,5 @@ class ReadSamples(beam.PTransform):
 
     def expand(self, begin: beam.pvalue.PBegin) -> dict[str, beam.PCollection]:
         """A file a call."""
-        read = (
-            begin
-            | "Files" >> beam.Create(list(enumerate(self._paths)))
-            | "Read and decode"
-            >> beam.ParDo(_ReadFile(self._settings)).with_outputs(DEAD_LETTERS, TOO_LATE, main="samples")
-        )
-        samples = read.samples
-        samples.element_type = tuple[bytes, bytes]
-        for tag in (DEAD_LETTERS, TOO_LATE):
-            read[tag].element_type = bytes
-        return {"samples": samples, DEAD_LETTERS: read[DEAD_LETTERS], TOO_LATE: read[TOO_LATE]}
+        files = begin | "Files" >> beam.Create(list(enumerate(self._paths)))
+        return take_in(files, _ReadFile(self._settings))

@@ -14,7 +14,7 @@ import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.coders import Coder
@@ -27,7 +27,7 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Duration, 
 
 from schemas.batch import MAX_OFFSET, MAX_PARTITIONS, MIN_WATERMARK
 from transforms import accounting
-from transforms.intake import DEAD_LETTERS, TOO_LATE, Intake, IntakeSettings
+from transforms.intake import Intake, IntakeSettings, take_in
 from transforms.io.kafka_reader import POOL, Catalog, PartitionReader, Read
 from transforms.io.kafka_settings import KafkaTopic, Start
 
@@ -91,12 +91,21 @@ class _OffsetTracker(OffsetRestrictionTracker):
         return RestrictionProgress(completed=float(done), remaining=float(max(0, self._range.stop - claimed - 1)))
 
 
-def _element(partition: int) -> bytes:
-    return struct.pack(">i", partition)
+class _Partition(NamedTuple):
+    """The element of a partition; ``added``: found while running, so that all of it is new."""
+
+    number: int
+    added: bool
+
+    def encode(self) -> bytes:
+        return _PARTITION.pack(*self)
+
+    @classmethod
+    def decode(cls, element: bytes) -> _Partition:
+        return cls(*_PARTITION.unpack(element))
 
 
-def _partition_of(element: bytes) -> int:
-    return int(struct.unpack(">i", element)[0])
+_PARTITION = struct.Struct(">i?")
 
 
 class _ReadPartition(beam.DoFn, RestrictionProvider):
@@ -108,10 +117,10 @@ class _ReadPartition(beam.DoFn, RestrictionProvider):
 
     def initial_restriction(self, element: bytes) -> OffsetRange:
         """The offsets from the start position to the end: as of now if bounded."""
-        partition = _partition_of(element)
+        partition, added = _Partition.decode(element)
         catalog = Catalog(self._source.topic)
         try:
-            start = catalog.offset(partition, self._source.start)
+            start = catalog.offset(partition, Start() if added else self._source.start)
             stop = catalog.bounds(partition)[1] if self._source.bounded else MAX_OFFSET
         finally:
             catalog.close()
@@ -224,7 +233,7 @@ class _ReadToEnd(_ReadPartition):
     def process(
         self, element: bytes, tracker: Any = beam.DoFn.RestrictionParam(), estimator: Any = _MANUAL_WATERMARK
     ) -> Iterator[object]:
-        yield from self.read(_partition_of(element), tracker, estimator)
+        yield from self.read(_Partition.decode(element).number, tracker, estimator)
 
 
 class _ReadForever(_ReadPartition):
@@ -234,7 +243,7 @@ class _ReadForever(_ReadPartition):
     def process(
         self, element: bytes, tracker: Any = beam.DoFn.RestrictionParam(), estimator: Any = _MANUAL_WATERMARK
     ) -> Iterator[object]:
-        yield from self.read(_partition_of(element), tracker, estimator)
+        yield from self.read(_Partition.decode(element).number, tracker, estimator)
 
 
 class _DiscoverPartitions(beam.DoFn, RestrictionProvider):
@@ -274,10 +283,11 @@ class _DiscoverPartitions(beam.DoFn, RestrictionProvider):
             count = catalog.partitions()
         finally:
             catalog.close()
-        for partition in range(tracker.current_restriction().start, count):
+        first = tracker.current_restriction().start
+        for partition in range(first, count):
             if not tracker.try_claim(partition):
                 return
-            yield _element(partition)
+            yield _Partition(partition, added=first > 0).encode()
         # This step knows no event time, and must not hold back that of the partitions; short of the end of time, which would end the job.
         _advance(estimator, MAX_TIMESTAMP.micros // 1000 - 86_400_000)
         tracker.defer_remainder(Duration(seconds=max(1, self._source.discovery_ms // 1000)))
@@ -286,8 +296,7 @@ class _DiscoverPartitions(beam.DoFn, RestrictionProvider):
 class ReadSamples(beam.PTransform):
     """A topic's samples as elements for :class:`transforms.rollup.Rollups`.
 
-    Output: a dict of ``samples``: ``(key, wire form)``; ``dead_letters``: :class:`schemas.records.DeadLetter` encoded; ``too_late``:
-    samples in wire form.
+    Output: see :func:`transforms.intake.take_in`.
 
     Raises:
         LookupError: (when bounded or without discovery, on expanding) there is no such topic.
@@ -307,18 +316,12 @@ class ReadSamples(beam.PTransform):
                 count = catalog.partitions()
             finally:
                 catalog.close()
-            partitions = begin | "Partitions" >> beam.Create([_element(i) for i in range(count)])
+            partitions = begin | "Partitions" >> beam.Create([_Partition(i, False).encode() for i in range(count)])
         else:
             partitions = (
                 begin
                 | "Topic" >> beam.Create([source.topic.topic.encode()])
                 | "Discover partitions" >> beam.ParDo(_DiscoverPartitions(source))
             )
-        read = partitions.with_output_types(bytes) | "Read and decode" >> beam.ParDo(
-            _reading_dofn(source, self._settings)
-        ).with_outputs(DEAD_LETTERS, TOO_LATE, main="samples")
-        samples = read.samples
-        samples.element_type = tuple[bytes, bytes]
-        for tag in (DEAD_LETTERS, TOO_LATE):
-            read[tag].element_type = bytes
-        return {"samples": samples, DEAD_LETTERS: read[DEAD_LETTERS], TOO_LATE: read[TOO_LATE]}
+        reading = _ReadToEnd if source.bounded else _ReadForever
+        return take_in(partitions.with_output_types(bytes), reading(source, self._settings))
