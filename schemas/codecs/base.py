@@ -8,7 +8,7 @@ from typing import Protocol
 from schemas.builder import BatchBuilder
 from schemas.records import BadLine
 
-MAX_TS = 9_223_372_036_854
+MAX_TS = 9_223_372_036_853
 """Latest event time (ms) that any format may carry: 2262-04-11, where 64-bit nanoseconds, which InfluxDB keeps, end."""
 
 

@@ -11,10 +11,12 @@ from schemas.batch import MAX_PARTITIONS, Int64, SampleBatch
 from schemas.builder import BatchBuilder
 from schemas.codecs.base import MAX_TS, Codec, DecodeError
 from schemas.codecs.json_scrape import JsonScrapeCodec
-from schemas.records import JSON_SCRAPE, DeadLetter, RawRecord
+from schemas.codecs.line_protocol import LineProtocolCodec
+from schemas.codecs.line_syntax import Precision
+from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, DeadLetter, RawRecord
 from schemas.series import DEFAULT_TARGET_LABELS
 
-CODECS: Mapping[str, type[Codec]] = {codec.content_type: codec for codec in (JsonScrapeCodec,)}
+CODECS: Mapping[str, type[Codec]] = {codec.content_type: codec for codec in (JsonScrapeCodec, LineProtocolCodec)}
 """Codecs by content type."""
 
 MAX_FUTURE_MS = 600_000
@@ -57,6 +59,7 @@ class BlockDecoder:
         target_labels: labels of the target part, see :mod:`schemas.series`.
         default_content_type: of records that have no such header.
         max_future_ms: see above.
+        precision: unit of the timestamps in line protocol, ``ns``, ``us``, ``ms`` or ``s``.
 
     Raises:
         ValueError: no such content type.
@@ -67,9 +70,11 @@ class BlockDecoder:
         target_labels: frozenset[str] = DEFAULT_TARGET_LABELS,
         default_content_type: str = JSON_SCRAPE,
         max_future_ms: int | None = MAX_FUTURE_MS,
+        precision: Precision = "ns",
     ) -> None:
         self._builder = BatchBuilder(target_labels)
         self._codecs: dict[str, Codec] = {name: codec(self._builder) for name, codec in CODECS.items()}
+        self._codecs[LINE_PROTOCOL] = LineProtocolCodec(self._builder, precision)
         self._by_header: dict[str | None, Codec | None] = {}
         self._default = media_type(default_content_type)
         if self._default not in self._codecs:

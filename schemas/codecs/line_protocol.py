@@ -1,0 +1,184 @@
+"""InfluxDB line protocol (``application/vnd.influx.line-protocol``), as Telegraf writes it.
+
+Each numeric field of a line is a sample of the metric ``measurement_field`` (the field ``value``: ``measurement`` alone); tags are its labels,
+a boolean is 1 or 0. A string field carries no number: it is counted as skipped, and is no sample.
+
+Two ways lead through a line and agree, which a property test holds them to: :mod:`schemas.codecs.line_syntax` reads anything;
+a plain line (no quotes, no escapes, a head seen before) has its fields rewritten to a JSON object, which orjson parses at C speed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import cast
+
+import numpy as np
+import orjson
+
+from schemas.batch import Int32
+from schemas.builder import BatchBuilder
+from schemas.codecs.base import MAX_TS, time_refusal
+from schemas.codecs.line_syntax import NANOSECONDS, Point, Precision, decode_text, parse_line
+from schemas.records import LINE_PROTOCOL, BadLine
+from schemas.series import METRIC_NAME, metric_text, split_labels
+
+CACHED_HEADS = 200_000
+CACHED_SHAPES = 50_000
+CACHED_FIELD_SETS = 64
+"""Bounds of the caches, in entries: ``measurement,tags`` texts; measurements with their metric labels; sets of fields of each of those."""
+
+_NS_PER_MS = 1_000_000
+_NUMBERS = frozenset({int, float, bool})
+_NOT_PLAIN = ('"', "\\", "\t", "\r")
+_PLAIN_FIELD = re.compile(r"[^\x00-\x1f\x7f ,=\"\\\ud800-\udfff]+\Z")
+# From here on the distance between neighbouring floats hides whether an integer is in the range of 64 bits.
+_LARGE = 9.2e18
+_MAX_DIGITS = 19
+
+Labels = tuple[tuple[str, str], ...]
+
+
+class _Shape:
+    """What lines of one measurement and one set of metric labels share: the metric ids of their fields.
+
+    ``field_sets`` holds only sets of keys that need no escape: in those a comma or an equals sign can only have come from the syntax.
+    """
+
+    def __init__(self, measurement: str, labels: Labels) -> None:
+        self.measurement = measurement
+        self.labels = labels
+        self.field_sets: dict[tuple[str, ...], Int32] = {}
+
+    def metrics(self, fields: tuple[str, ...], builder: BatchBuilder) -> Int32:
+        """Metric ids of these fields."""
+        found = self.field_sets.get(fields)
+        if found is None:
+            names = [self.measurement if field == "value" else f"{self.measurement}_{field}" for field in fields]
+            found = np.array([builder.metrics.id(metric_text(name, self.labels)) for name in names], np.int32)
+            if all(map(_PLAIN_FIELD.match, fields)):
+                if len(self.field_sets) >= CACHED_FIELD_SETS:
+                    self.field_sets.clear()
+                self.field_sets[fields] = found
+        return found
+
+
+class LineProtocolCodec:
+    """Decodes line protocol; timestamps are in ``precision`` and are cut to whole milliseconds, downwards."""
+
+    content_type = LINE_PROTOCOL
+
+    def __init__(self, builder: BatchBuilder, precision: Precision = "ns") -> None:
+        self._builder = builder
+        self._precision: Precision = precision
+        self._factor = NANOSECONDS[precision]
+        self._heads = cast("dict[object, tuple[int, _Shape]]", builder.cache())
+        self._shapes = cast("dict[object, _Shape]", builder.cache())
+
+    def decode(self, value: bytes, default_ts: int = -1, latest_ts: int = MAX_TS) -> list[BadLine]:
+        """See :class:`schemas.codecs.base.Codec`; a bad line, never the whole record, is refused."""
+        text = decode_text(value)
+        plain = _is_plain(text)
+        bad: list[BadLine] = []
+        position, number, length = 0, 1, len(text)
+        while position < length:
+            end = text.find("\n", position)
+            line = text[position : length if end < 0 else end]
+            if (plain or _is_plain(line)) and self._add_plain(line, default_ts, latest_ts):
+                position += len(line) + 1
+                number += 1
+                continue
+            result, end = parse_line(text, position, number, self._precision)
+            if isinstance(result, Point):
+                source = text[position:end]
+                reason = self._add_point(result, source, default_ts, latest_ts)
+                if reason is not None:
+                    bad.append(BadLine(number, source.rstrip("\r\n").encode("utf-8", "surrogateescape"), reason))
+            elif result is not None:
+                bad.append(result)
+            number += text.count("\n", position, end)
+            position = end
+        return bad
+
+    def _add_plain(self, line: str, default_ts: int, latest_ts: int) -> bool:
+        """Add a line without quotes, escapes, tabs and carriage returns; False if it must go the long way."""
+        head, _, rest = line.partition(" ")
+        known = self._heads.get(head)
+        if known is None:
+            return False
+        fields, _, time = rest.partition(" ")
+        if not time:
+            ts = default_ts
+        elif len(time) <= _MAX_DIGITS and time.isascii() and time.isdigit():
+            ts = int(time) * self._factor // _NS_PER_MS
+        else:
+            return False
+        if not 0 <= ts <= latest_ts:
+            return False
+        body = fields + ","
+        integers = "i," in body
+        if integers:
+            # 12i is the JSON number 12.0; 1.5i becomes 1.5.0, which is none.
+            body = body.replace("i,", ".0,")
+        if "=-0" in body and ("-0," in body or "-0.0," in body):
+            return False
+        try:
+            document = orjson.loads('{"' + body.replace("=", '":').replace(",", ',"')[:-2] + "}")
+        except orjson.JSONDecodeError:
+            return False
+        values = document.values()
+        if len(values) != body.count(",") or not _NUMBERS.issuperset(map(type, values)):
+            return False
+        if integers and (max(values) > _LARGE or min(values) < -_LARGE):
+            return False
+        target, shape = known
+        keys = tuple(document)
+        metrics = shape.field_sets.get(keys)
+        if metrics is None:
+            if not all(map(_PLAIN_FIELD.match, keys)):
+                return False
+            metrics = shape.metrics(keys, self._builder)
+        self._builder.add_run(target, ts, metrics, values)
+        return True
+
+    def _add_point(self, point: Point, source: str, default_ts: int, latest_ts: int) -> str | None:
+        """Add a parsed line; the reason why not, if it is refused."""
+        if point.time is None and default_ts < 0:
+            return "no timestamp, and the record has no time of its own"
+        ts = default_ts if point.time is None else point.time // _NS_PER_MS
+        if not 0 <= ts <= latest_ts:
+            return time_refusal(ts, latest_ts)
+        if any(key == METRIC_NAME for key, _ in point.tags):
+            return f"tag {METRIC_NAME}: the name of the metric is made of measurement and field"
+        target, shape = self._head(point, source)
+        numeric = [field for field in point.fields if field.type != "string"]
+        self._builder.skip(len(point.fields) - len(numeric))
+        if numeric:
+            metrics = shape.metrics(tuple([field.key for field in numeric]), self._builder)
+            self._builder.add_run(target, ts, metrics, [float(field.value) for field in numeric])
+        return None
+
+    def _head(self, point: Point, source: str) -> tuple[int, _Shape]:
+        head = source.partition(" ")[0]
+        # An escape may hold the space that ends the head, and an empty head is the white space before one.
+        cachable = bool(head) and "\\" not in head
+        known = self._heads.get(head) if cachable else None
+        if known is None:
+            target, labels = split_labels(dict(point.tags), self._builder.target_labels)
+            known = self._builder.targets.id(target), self._shape(point.measurement, tuple(sorted(labels)))
+            if cachable:
+                if len(self._heads) >= CACHED_HEADS:
+                    self._heads.clear()
+                self._heads[head] = known
+        return known
+
+    def _shape(self, measurement: str, labels: Labels) -> _Shape:
+        found = self._shapes.get((measurement, labels))
+        if found is None:
+            if len(self._shapes) >= CACHED_SHAPES:
+                self._shapes.clear()
+            found = self._shapes[measurement, labels] = _Shape(measurement, labels)
+        return found
+
+
+def _is_plain(text: str) -> bool:
+    return not any(mark in text for mark in _NOT_PLAIN)
