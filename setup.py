@@ -10,6 +10,7 @@ PACKAGES = [
     "schemas",
     "schemas.codecs",
     "services",
+    "services.generate",
     "deploy",
     "deploy.install",
     "deploy.parts",

@@ -1,0 +1,77 @@
+"""Kafka's control plane through kafka-python: settings from a file, a connection that fails with advice, topics looked up and created."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
+from kafka.errors import KafkaError, TopicAlreadyExistsError
+
+from transforms.io.kafka_settings import KafkaTopic
+
+NO_TOPIC = ""
+"""In a :class:`KafkaTopic` that stands for a cluster as a whole."""
+
+
+class KafkaUnavailable(Exception):
+    """The broker cannot be reached or asked; the message names it and what to look at."""
+
+
+def read_config(path: Path | None) -> dict[str, str]:
+    """Settings of librdkafka (``security.protocol``, ``sasl.username``, ...) of a YAML file; empty without a file.
+
+    Raises:
+        ValueError: the file cannot be read, or holds no mapping; the message names it.
+    """
+    if path is None:
+        return {}
+    try:
+        config = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}; a YAML file with settings of librdkafka is wanted") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not YAML: {error}") from None
+    if not isinstance(config, Mapping):
+        raise ValueError(f"{path}: a mapping is wanted, such as 'security.protocol: SASL_SSL'")
+    return {str(name): str(value) for name, value in config.items()}
+
+
+def connect(cluster: KafkaTopic) -> KafkaAdminClient:
+    """An admin client; the caller closes it.
+
+    Raises:
+        KafkaUnavailable: no broker answers, or the settings are refused.
+    """
+    try:
+        return KafkaAdminClient(**cluster.kafka_python())
+    except (KafkaError, OSError, ValueError) as error:
+        raise unavailable(cluster, error) from None
+
+
+def unavailable(cluster: KafkaTopic, error: Exception) -> KafkaUnavailable:
+    """The error to show when a broker did not do what it was asked."""
+    return KafkaUnavailable(
+        f"Kafka at {cluster.bootstrap} does not answer ({type(error).__name__}: {error}); "
+        "is it running (tidemark stack status), and are its address and --kafka-config right?"
+    )
+
+
+def topic_exists(admin: KafkaAdminClient, topic: str) -> bool:
+    """Whether the broker has the topic."""
+    return topic in admin.list_topics()
+
+
+def create_topic(admin: KafkaAdminClient, topic: str, partitions: int, replication: int = 1) -> bool:
+    """Create a topic; False if it is there already, with however many partitions.
+
+    Raises:
+        kafka.errors.KafkaError: the broker refuses.
+    """
+    try:
+        admin.create_topics([NewTopic(topic, partitions, replication)])
+    except TopicAlreadyExistsError:
+        return False
+    return True
