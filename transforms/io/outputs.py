@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import apache_beam as beam
@@ -10,6 +10,7 @@ from apache_beam.metrics import Metrics
 
 from schemas.batch import read_ipc
 from schemas.tiers import Tier, Tiers
+from transforms.io.sink_records import RecordsOf, dead_letter_records, late_records
 
 FORMS = (
     "influxdb://HOST:PORT?org=NAME",
@@ -17,6 +18,10 @@ FORMS = (
     "parquet:DIR",
     "blackhole:",
 )
+"""Outputs of rollups and raw samples."""
+
+RECORD_FORMS = ("kafka://HOST:PORT/TOPIC", "file:DIR", "blackhole:")
+"""Outputs of dead letters and late samples."""
 
 
 class Output(Protocol):
@@ -64,6 +69,65 @@ def parse(uri: str, tiers: Tiers) -> Output:
     raise ValueError(f"no output {uri!r}; write one of: {', '.join(FORMS)}")
 
 
+class RecordOutput(Protocol):
+    """Where dead letters or late samples go."""
+
+    def validate(self) -> None:
+        """Check, before anything starts, that the output can be written.
+
+        Raises:
+            transforms.io.sink_errors.SinkError: it cannot; the message says what to do.
+        """
+
+    def write(self) -> beam.PTransform:
+        """Writes a PCollection of bytes; each bundle's records are delivered before the bundle is done."""
+
+    def describe(self) -> str:
+        """One line for a plan."""
+
+
+def dead_letters(uri: str, kafka_config: Mapping[str, str] | None = None) -> RecordOutput:
+    """The output of a URI, one of :data:`RECORD_FORMS`, for dead letters: elements are :meth:`schemas.records.DeadLetter.encode`'s bytes.
+
+    Args:
+        kafka_config: settings of librdkafka, as :class:`transforms.io.kafka_settings.KafkaTopic` takes them.
+
+    Raises:
+        ValueError: the URI is none of the forms.
+    """
+    return _record_output(uri, "dead_letters", dead_letter_records, kafka_config)
+
+
+def late_samples(uri: str, kafka_config: Mapping[str, str] | None = None) -> RecordOutput:
+    """The output of a URI, one of :data:`RECORD_FORMS`, for samples too late: elements are :func:`schemas.batch.encode`'s bytes.
+
+    They are written as JSON scrape documents, which any input of a job reads.
+
+    Args:
+        kafka_config: settings of librdkafka, as :class:`transforms.io.kafka_settings.KafkaTopic` takes them.
+
+    Raises:
+        ValueError: the URI is none of the forms.
+    """
+    return _record_output(uri, "late", late_records, kafka_config)
+
+
+def _record_output(uri: str, name: str, records_of: RecordsOf, kafka_config: Mapping[str, str] | None) -> RecordOutput:
+    if uri.startswith("kafka://"):
+        from transforms.io.kafka_settings import KafkaTopic
+        from transforms.io.kafka_sink import KafkaRecords
+
+        return KafkaRecords(KafkaTopic.from_url(uri, kafka_config), name, records_of)
+    directory = uri.removeprefix("file:")
+    if directory and directory != uri:
+        from transforms.io.file_sink import FileRecords
+
+        return FileRecords(directory, name, records_of)
+    if uri == "blackhole:":
+        return BlackholeRecords(name)
+    raise ValueError(f"no output for {name.replace('_', ' ')} {uri!r}; write one of: {', '.join(RECORD_FORMS)}")
+
+
 class Blackhole:
     """Counts rows (``blackhole.rows``) and forgets them: for benchmarks."""
 
@@ -88,4 +152,31 @@ class CountRows(beam.DoFn):
 
     def process(self, element: bytes) -> Iterator[bytes]:
         self._rows.inc(read_ipc(element).num_rows)
+        return iter(())
+
+
+class BlackholeRecords:
+    """Counts elements (``NAME.forgotten``) and forgets them."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def validate(self) -> None:
+        """Nothing can be wrong."""
+
+    def write(self) -> beam.PTransform:
+        return beam.ParDo(CountElements(self._name))
+
+    def describe(self) -> str:
+        return "nowhere: elements are counted and forgotten"
+
+
+class CountElements(beam.DoFn):
+    """Counts elements; yields nothing."""
+
+    def __init__(self, name: str) -> None:
+        self._elements = Metrics.counter("tidemark", f"{name}.forgotten")
+
+    def process(self, element: bytes) -> Iterator[None]:
+        self._elements.inc()
         return iter(())

@@ -11,17 +11,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl
-from uuid import uuid4
 
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.metrics import Metrics
 
 from schemas.tiers import Tier, Tiers, format_duration
+from transforms.io.file_sink import check_directory
 from transforms.io.parquet_layout import RAW
 from transforms.io.parquet_rows import rollup_table, sample_table
 from transforms.io.parquet_store import write
-from transforms.io.sink_errors import SinkError
 
 BUFFER_BYTES = 64_000_000
 """Encoded bytes that a bundle collects before it writes: some two million rows, and about 1 GB while they are sorted."""
@@ -100,15 +99,7 @@ class ParquetOutput:
         Raises:
             transforms.io.sink_errors.SinkError: that cannot be done.
         """
-        probe = Path(self._settings.directory) / f".{uuid4().hex}.tmp"
-        try:
-            probe.parent.mkdir(parents=True, exist_ok=True)
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise SinkError(
-                f"Parquet store {self._settings.directory} cannot be written: {error}; name another directory, or give write permission"
-            ) from None
+        check_directory("Parquet store", Path(self._settings.directory))
 
     def rollups(self, tier: Tier) -> beam.PTransform:
         return beam.ParDo(WriteToParquet(self._settings, tier.name, rollup_table)).with_output_types(bytes)

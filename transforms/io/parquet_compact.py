@@ -15,9 +15,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from schemas.tiers import Tiers
+from transforms.io.atomic_file import TEMPORARY, sync_folder
 from transforms.io.parquet_layout import DAY_MS, RAW, kind_of
 from transforms.io.parquet_rows import newest
-from transforms.io.parquet_store import TEMPORARY, StoredFile, files, read_files, sync_folder, write_file
+from transforms.io.parquet_store import StoredFile, files, read_files, write_file
 
 TARGET_ROWS = 2_000_000
 """Rows of a folded file, at the most (about 300 MB while it is being made); files with half of them are left as they are."""

@@ -11,17 +11,14 @@ from functools import reduce
 from operator import and_
 from pathlib import Path
 from typing import NamedTuple
-from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from transforms.io.atomic_file import write_atomically
 from transforms.io.parquet_layout import DAY_MS, RAW, FileName, Kind, date_folder, day_of_folder, file_name, kind_of
 from transforms.io.parquet_rows import by_day, newest
-
-TEMPORARY = ".tmp"
-"""Suffix of files that are being written; readers do not see them."""
 
 ROW_GROUP = 131_072
 """Rows of a row group: what a reader that wants one metric can skip."""
@@ -62,36 +59,8 @@ def write_file(folder: Path, kind: Kind, table: pa.Table, sync: bool = True) -> 
     pq.write_table(table, sink, compression="zstd", row_group_size=ROW_GROUP)
     content = sink.getvalue()
     path = folder / str(file_name(kind, table, content))
-    temporary = folder / f".{path.name}.{uuid4().hex}{TEMPORARY}"
-    for attempt in range(_ATTEMPTS):
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-                if sync:
-                    file.flush()
-                    os.fsync(file.fileno())
-            os.replace(temporary, path)
-            break
-        except FileNotFoundError:
-            # An emptied folder was removed between the two calls.
-            if attempt == _ATTEMPTS - 1:
-                raise
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-    if sync:
-        sync_folder(folder)
+    write_atomically(path, memoryview(content), sync)
     return path
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames and removals in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def files(

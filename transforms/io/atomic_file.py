@@ -1,0 +1,51 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from uuid import uuid4
+
+TEMPORARY = ".tmp"
+"""Suffix of files that are being written; their names begin with a dot."""
+
+_ATTEMPTS = 10
+
+
+def write_atomically(path: Path, content: bytes | memoryview, sync: bool = True) -> None:
+    """Write a file under a temporary name and rename it, replacing what is there; makes the folder.
+
+    ``sync``: return only once the file survives a power failure.
+
+    Raises:
+        OSError: it cannot be written; the temporary file is removed if possible.
+    """
+    temporary = path.parent / f".{path.name}.{uuid4().hex}{TEMPORARY}"
+    for attempt in range(1, _ATTEMPTS + 1):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                file.write(content)
+                if sync:
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.replace(temporary, path)
+            break
+        except FileNotFoundError:
+            # Someone who tidies up may remove an empty folder between the calls.
+            if attempt == _ATTEMPTS:
+                raise
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    if sync:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and removals in a folder survive a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

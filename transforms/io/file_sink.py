@@ -1,0 +1,82 @@
+"""Dead letters and late samples as newline-delimited JSON files, for jobs that run with no broker."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+
+from transforms.io.atomic_file import write_atomically
+from transforms.io.sink_errors import SinkError
+from transforms.io.sink_records import RecordsOf
+
+
+class WriteLines(beam.DoFn):
+    """Writes the records of a bundle as one file, ``DIR/NAME-HASH.ndjson``; a bundle tried again with the same records replaces it."""
+
+    def __init__(self, directory: str, name: str, records_of: RecordsOf) -> None:
+        self._directory = directory
+        self._name = name
+        self._records_of = records_of
+        self._written = Metrics.counter("tidemark", f"{name}.written")
+
+    def start_bundle(self) -> None:
+        self._lines: list[bytes] = []
+
+    def process(self, element: bytes) -> Iterator[None]:
+        self._lines.extend(record.value for record in self._records_of(element))
+        return iter(())
+
+    def finish_bundle(self) -> None:
+        if not self._lines:
+            return
+        content = b"".join(line + b"\n" for line in self._lines)
+        identity = hashlib.blake2b(content, digest_size=8).hexdigest()
+        write_atomically(Path(self._directory) / f"{self._name}-{identity}.ndjson", content)
+        self._written.inc(len(self._lines))
+        self.start_bundle()
+
+
+class FileRecords:
+    """Records into a directory; see :class:`transforms.io.outputs.RecordOutput`."""
+
+    def __init__(self, directory: str, name: str, records_of: RecordsOf) -> None:
+        self._directory = os.path.abspath(directory)
+        self._name = name
+        self._records_of = records_of
+
+    def validate(self) -> None:
+        """Make the directory if need be, and a file in it.
+
+        Raises:
+            transforms.io.sink_errors.SinkError: that cannot be done.
+        """
+        check_directory(f"{self._name} output", Path(self._directory))
+
+    def write(self) -> beam.PTransform:
+        return beam.ParDo(WriteLines(self._directory, self._name, self._records_of))
+
+    def describe(self) -> str:
+        return f"files {self._directory}/{self._name}-*.ndjson"
+
+
+def check_directory(what: str, directory: Path) -> None:
+    """Make a directory if need be, and a file in it.
+
+    Raises:
+        SinkError: that cannot be done; the message begins with ``what``.
+    """
+    probe = directory / f".{uuid4().hex}.tmp"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise SinkError(
+            f"{what}: {directory} cannot be written: {error}; name another directory, or give write permission"
+        ) from None
