@@ -22,14 +22,14 @@ from deploy.errors import StackError
 from deploy.install.cache import cache_dir, install
 from deploy.install.recipes import RECIPES
 from deploy.install.tools import require
-from deploy.parts import GROUPS, PARTS, influxdb, resolve
+from deploy.parts import CATALOGUE, influxdb
 from deploy.progress import for_stderr
 from deploy.settings import Settings
 from deploy.stack import Stack
 
 EPILOG = f"""\
-parts:     {", ".join(PARTS)}
-groups:    {", ".join(f"{name} = {' + '.join(parts)}" for name, parts in GROUPS.items())}
+parts:     {", ".join(CATALOGUE.names)}
+groups:    {", ".join(f"{name} = {' + '.join(parts)}" for name, parts in CATALOGUE.groups.items())}
 installs:  {", ".join(RECIPES)}
 
 An instance of the stack is a directory: --dir, else $TIDEMARK_STACK_DIR, else .tidemark/stack here. Downloads and builds are
@@ -198,7 +198,7 @@ def _console() -> Console:
 
 def _logs(options: argparse.Namespace) -> int:
     stack = Stack(options.dir)
-    paths = {part.name: stack.log(part.name) for part in resolve(options.parts)}
+    paths = {part.name: stack.log(part.name) for part in CATALOGUE.resolve(options.parts)}
     if not options.parts:
         paths = {name: path for name, path in paths.items() if path.exists()}
     if not paths:
@@ -211,7 +211,7 @@ def _install(options: argparse.Namespace) -> int:
     unknown = [word for word in options.parts if word not in RECIPES]
     if unknown:
         raise StackError(f"nothing to install is called {', '.join(unknown)}; there are {', '.join(RECIPES)}")
-    needed = dict.fromkeys(recipe.name for part in PARTS.values() for recipe in part.recipes)
+    needed = dict.fromkeys(recipe.name for part in CATALOGUE.members for recipe in part.recipes)
     recipes = [RECIPES[name] for name in options.parts or needed]
     require([tool for recipe in recipes if not recipe.installed() for tool in recipe.tools], "installing the stack")
     for recipe in recipes:

@@ -1,7 +1,8 @@
-"""Detached processes: started in a session of their own, recognised again by id and start time, stopped whole.
+"""Detached processes: started in a session of their own, recognised again, stopped whole.
 
-A process id alone is not an identity, since the kernel reuses ids; an id together with its start time is. Members of the
-process's session that outlive it (worker processes whose pool was killed) are recognised by a mark in their environment.
+A process id alone is not an identity, since the kernel reuses ids. So each start puts a mark of its own into the process's
+environment, where its children inherit it: what is left of a session whose leader was killed is recognised by it too. Where
+an environment cannot be read, the start time decides.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import signal
 import subprocess
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,13 +22,14 @@ import psutil
 MARK = "TIDEMARK_STACK_PROCESS"
 TERM_SECONDS = 20.0
 KILL_SECONDS = 10.0
+POLL_SECONDS = 0.02
 # psutil derives start times from clock ticks: the same process may be read a tick apart.
 SAME_START_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Which process: its id, its start time (seconds since the epoch), and the mark its session carries."""
+    """Which process: its id, its start time (seconds since the epoch), and the mark of this start."""
 
     pid: int
     started: float
@@ -36,13 +39,7 @@ class Identity:
         """The live process, or None when it is gone, a zombie, or another process has its id now."""
         try:
             process = psutil.Process(self.pid)
-            if abs(process.create_time() - self.started) >= SAME_START_SECONDS:
-                return None
-            if process.status() == psutil.STATUS_ZOMBIE:
-                with suppress(ChildProcessError):
-                    os.waitpid(self.pid, os.WNOHANG)
-                return None
-            return process
+            return process if self._same(process) and _running(process) else None
         except psutil.NoSuchProcess:
             return None
 
@@ -59,20 +56,24 @@ class Identity:
                 found.update({child.pid: child for child in main.children(recursive=True)})
         for process in psutil.process_iter():
             with suppress(psutil.Error, ProcessLookupError):
-                if process.pid not in found and os.getsid(process.pid) == self.pid and self._marked(process):
+                if process.pid not in found and os.getsid(process.pid) == self.pid and _mark(process) == self.mark:
                     found[process.pid] = process
         return [process for process in found.values() if _running(process)]
 
-    def _marked(self, process: psutil.Process) -> bool:
-        return process.environ().get(MARK) == self.mark
+    def _same(self, process: psutil.Process) -> bool:
+        # Start times are computed from the boot time, which moves when the clock is set: the mark decides, where it is.
+        if mark := _mark(process):
+            return mark == self.mark
+        return abs(process.create_time() - self.started) < SAME_START_SECONDS
 
 
-def spawn(argv: Sequence[str], *, mark: str, log: Path, cwd: Path, env: Mapping[str, str] | None = None) -> Identity:
+def spawn(argv: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, str] | None = None) -> Identity:
     """Start a process that outlives this one, its output appended to `log`.
 
     Raises:
         OSError: when the program cannot be started.
     """
+    mark = uuid.uuid4().hex
     with log.open("ab") as output:
         child = subprocess.Popen(
             argv,
@@ -102,14 +103,12 @@ def stop(identity: Identity, *, term_seconds: float = TERM_SECONDS) -> None:
     if main:
         with suppress(psutil.NoSuchProcess):
             main.terminate()
-        psutil.wait_procs([main], timeout=term_seconds)
+        _wait_gone([main], term_seconds)
     members = list({process.pid: process for process in [*members, *identity.members()]}.values())
     for process in members:
         with suppress(psutil.NoSuchProcess):
             process.kill()
-    _, alive = psutil.wait_procs(members, timeout=KILL_SECONDS)
-    survivors = [process for process in alive if _running(process)]
-    if survivors:
+    if survivors := _wait_gone(members, KILL_SECONDS):
         raise psutil.TimeoutExpired(KILL_SECONDS, pid=survivors[0].pid)
 
 
@@ -120,7 +119,7 @@ def send(identity: Identity, number: signal.Signals) -> None:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(number)
     if number == signal.SIGKILL:
-        psutil.wait_procs(members, timeout=KILL_SECONDS)
+        _wait_gone(members, KILL_SECONDS)
 
 
 def tail(log: Path, lines: int) -> list[str]:
@@ -135,8 +134,32 @@ def tail(log: Path, lines: int) -> list[str]:
     return text.splitlines()[-lines:]
 
 
+def _wait_gone(processes: Sequence[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """The processes that still run after waiting for all of them to end.
+
+    Not `psutil.wait_procs`: that waits for a zombie until its parent, which may be any process by now, collects it.
+    """
+    deadline = time.monotonic() + seconds
+    while (left := [process for process in processes if _running(process)]) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return left
+
+
+def _mark(process: psutil.Process) -> str | None:
+    try:
+        return process.environ().get(MARK)
+    except psutil.AccessDenied:
+        return None
+
+
 def _running(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        if not process.is_running():
+            return False
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return True
     except psutil.NoSuchProcess:
         return False
+    with suppress(ChildProcessError):  # collect it, if it is a child of this process
+        os.waitpid(process.pid, os.WNOHANG)
+    return False

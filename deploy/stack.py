@@ -9,12 +9,13 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from deploy import state as state_file
 from deploy.errors import PartFailed, StackError
 from deploy.install.cache import install
 from deploy.install.tools import require
-from deploy.parts import PARTS, STANDARD_PORTS, influxdb, resolve
+from deploy.parts import CATALOGUE, Catalogue, influxdb
 from deploy.parts.base import Instance, Part
 from deploy.ports import assign, require_free
 from deploy.process import Identity, send, spawn, stop, tail
@@ -56,19 +57,25 @@ class Stack:
         ports: ``"default"`` for the standard ports, ``"free"`` for free ones, chosen once for each directory. A directory
             that has its ports already keeps them.
         settings: choices; by default those the directory was started with, else the standard ones.
+        catalogue: which parts there are.
 
     Raises:
         StackError: when the directory's state file is not one of ours.
     """
 
     def __init__(
-        self, directory: str | os.PathLike[str], ports: str = "default", settings: Settings | None = None
+        self,
+        directory: str | os.PathLike[str],
+        ports: Literal["default", "free"] = "default",
+        settings: Settings | None = None,
+        catalogue: Catalogue = CATALOGUE,
     ) -> None:
         if ports not in ("default", "free"):
             raise ValueError(f"ports must be 'default' or 'free', not {ports!r}")
         self.directory = Path(directory).absolute()
         self._free = ports == "free"
         self._settings = settings
+        self._catalogue = catalogue
         self._load()
 
     def __enter__(self) -> Stack:
@@ -100,7 +107,7 @@ class Stack:
             MissingTools, InstallFailed, PortInUse: before anything is started.
             PartFailed: when a part ends or does not serve before its deadline.
         """
-        chosen = resolve(parts, with_needs=True)
+        chosen = self._catalogue.resolve(parts, with_needs=True)
         require([tool for part in chosen for tool in part.tools], "running the stack")
         recipes = {recipe.name: recipe for part in chosen for recipe in part.recipes}.values()
         require([tool for each in recipes if not each.installed() for tool in each.tools], "installing the stack")
@@ -133,7 +140,7 @@ class Stack:
             return []
         with state_file.locked(self.directory):
             self._load()
-            stopped = [part for part in reversed(resolve(words)) if part.name in self._state.processes]
+            stopped = [part for part in reversed(self._catalogue.resolve(words)) if part.name in self._state.processes]
             for part in stopped:
                 with progress.step(f"stopping {part.name}"):
                     self._end(part)
@@ -144,7 +151,7 @@ class Stack:
 
     def restart(self, part: str, progress: Reporter = SILENT) -> None:
         """Stop one part (or group) and start it again on its ports."""
-        names = [each.name for each in resolve([part])]
+        names = [each.name for each in self._catalogue.resolve([part])]
         self.down(names, progress=progress)
         self.up(names, progress=progress)
 
@@ -154,18 +161,18 @@ class Stack:
         Raises:
             StackError: when the part does not run.
         """
-        for each in resolve([part]):
+        for each in self._catalogue.resolve([part]):
             send(self._identity(each.name), number)
 
     def status(self) -> list[Status]:
         """The state of every part, from its process: nothing is asked over the network."""
         self._load()
-        return [self._status(part) for part in PARTS.values()]
+        return [self._status(part) for part in self._catalogue.members]
 
     def running(self, part: str) -> bool:
         """Whether a part's process (all processes of a group) runs."""
         self._load()
-        return all(self._alive(each.name) for each in resolve([part]))
+        return all(self._alive(each.name) for each in self._catalogue.resolve([part]))
 
     def address(self, part: str) -> str:
         """``host:port`` of a part, or of a named port such as ``jobserver-artifact``.
@@ -173,7 +180,8 @@ class Stack:
         Raises:
             StackError: when the part has no port, or ports were not chosen yet.
         """
-        for name in (part, next(iter(PARTS[part].ports), part) if part in PARTS else part):
+        first = [next(iter(each.ports), part) for each in self._catalogue.members if each.name == part]
+        for name in (part, *first):
             if name in self.instance.ports:
                 return self.instance.address(name)
         raise StackError(f"{part} has no address; there are {', '.join(self.instance.ports) or 'none before `up`'}")
@@ -207,29 +215,29 @@ class Stack:
         self._state = state_file.load(self.directory / "state.json")
         known = self._state.settings
         settings = self._settings or (Settings(**known) if known else Settings())  # type: ignore[arg-type]
-        ports = self._state.ports or ({} if self._free else dict(STANDARD_PORTS))
+        ports = self._state.ports or ({} if self._free else dict(self._catalogue.standard_ports))
         self.instance = Instance(self.directory, ports, settings)
 
     def _save(self) -> None:
         state_file.save(self.directory / "state.json", self._state)
 
     def _claim_ports(self, starting: Sequence[Part]) -> None:
-        if not self._state.ports:
-            self._state.ports = assign(STANDARD_PORTS) if self._free else dict(STANDARD_PORTS)
+        standard = self._catalogue.standard_ports
+        unset = {name: number for name, number in standard.items() if name not in self._state.ports}
+        self._state.ports.update(assign(unset) if self._free else unset)
         self._state.settings = self.instance.settings.to_json()
         self.instance = Instance(self.directory, self._state.ports, self.instance.settings)
         for part in starting:  # what a killed part left behind may hold its ports still
             if left := self._state.processes.get(part.name):
                 stop(left)
-        require_free({f"{port}": self._state.ports[port] for part in starting for port in part.ports})
+        require_free({port: self._state.ports[port] for part in starting for port in part.ports})
         self._save()
 
     def _start(self, starting: Sequence[Part], progress: Reporter) -> None:
         for part in starting:
             command = part.command(self.instance)
             log = self.instance.log(part.name)
-            mark = f"{self.directory}:{part.name}"
-            identity = spawn(command.argv, mark=mark, log=log, cwd=self.directory, env=command.env)
+            identity = spawn(command.argv, log=log, cwd=self.directory, env=command.env)
             self._state.processes[part.name] = identity
             self._state.versions[part.name] = part.version
             self._save()
@@ -265,7 +273,7 @@ class Stack:
 
     def _failure(self, part: Part, what: str) -> PartFailed:
         log = self.instance.log(part.name)
-        up = [name for name in PARTS if name != part.name and self._alive(name)]
+        up = [name for name in self._catalogue.names if name != part.name and self._alive(name)]
         said = "\n".join(f"  {line}" for line in tail(log, LOG_LINES))
         return PartFailed(
             f"{part.name} {what}. Its log is {log}, and ends with\n{said}\nUp: {', '.join(up) or 'nothing'}."
@@ -283,7 +291,7 @@ class Stack:
 
     def _identity(self, part: str) -> Identity:
         self._load()
-        if part not in PARTS or not self._alive(part):
+        if not self._alive(part):
             raise StackError(f"{part} does not run in {self.directory}: `tidemark stack up {part}`")
         return self._state.processes[part]
 

@@ -100,7 +100,7 @@ def configuration(instance: Instance) -> dict[str, str | int | bool]:
         "restart-strategy.exponential-delay.max-backoff": "10 s",
         "restart-strategy.exponential-delay.reset-backoff-threshold": "5 min",
         "restart-strategy.exponential-delay.attempts-before-reset-backoff": 1000,
-        "heartbeat.interval": 5000,
+        "heartbeat.interval": 2000,
         "heartbeat.timeout": 30000,
         "env.java.opts.all": " ".join(JAVA_17),
         **settings.flink,
