@@ -50,10 +50,8 @@ class BatchBuilder:
         self._reset()
 
     def _reset(self) -> None:
-        self._run_target: list[int] = []
-        self._run_ts: list[int] = []
-        self._run_record: list[int] = []
-        self._run_length: list[int] = []
+        # Four numbers a run, flat: target, event time, record, length.
+        self._runs: list[int] = []
         self._metric: list[Int32] = []
         self._value: list[float] = []
         self._record = 0
@@ -71,10 +69,7 @@ class BatchBuilder:
 
     def add_run(self, target: int, ts: int, metrics: Int32, values: Collection[float]) -> None:
         """Add samples of one target at one event time (ms): ``metrics`` are interned ids, ``values`` floats or ints, of one length."""
-        self._run_target.append(target)
-        self._run_ts.append(ts)
-        self._run_record.append(self._record)
-        self._run_length.append(len(values))
+        self._runs += (target, ts, self._record, len(values))
         self._metric.append(metrics)
         self._value.extend(values)
 
@@ -91,19 +86,20 @@ class BatchBuilder:
         The batch's dictionaries are the interner's whole tables: :meth:`SampleBatch.compact` what is kept or sent on. ``seq`` is 0 throughout;
         the source, which knows positions, sets it.
         """
-        lengths = np.array(self._run_length, np.int64)
+        runs = np.array(self._runs, np.int64).reshape(-1, 4)
+        target, ts, record, length = (np.ascontiguousarray(column) for column in runs.T)
         batch = SampleBatch(
             targets=self.targets.texts,
             metrics=self.metrics.texts,
-            target=np.repeat(np.array(self._run_target, np.int32), lengths),
+            target=np.repeat(target.astype(np.int32), length),
             metric=np.concatenate(self._metric) if self._metric else np.empty(0, np.int32),
-            ts=np.repeat(np.array(self._run_ts, np.int64), lengths),
+            ts=np.repeat(ts, length),
             value=np.array(self._value, np.float64),
             seq=np.zeros(len(self._value), np.int64),
         )
-        record = np.repeat(np.array(self._run_record, np.int64), lengths)
+        origin = np.repeat(record, length)
         self._reset()
         if max(len(self.targets.texts), len(self.metrics.texts)) > INTERNED_PARTS_LIMIT:
             for clear in self._caches:
                 clear()
-        return batch, record
+        return batch, origin

@@ -4,12 +4,14 @@ Each numeric field of a line is a sample of the metric ``measurement_field`` (th
 a boolean is 1 or 0. A string field carries no number: it is counted as skipped, and is no sample.
 
 Two ways lead through a line and agree, which a property test holds them to: :mod:`schemas.codecs.line_syntax` reads anything;
-a plain line (no quotes, no escapes, a head seen before) has its fields rewritten to a JSON object, which orjson parses at C speed.
+a plain line (no escapes, a head seen before) has its fields rewritten to a JSON object, which orjson parses at C speed.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import ValuesView
 from typing import cast
 
 import numpy as np
@@ -28,8 +30,9 @@ CACHED_FIELD_SETS = 64
 """Bounds of the caches, in entries: ``measurement,tags`` texts; measurements with their metric labels; sets of fields of each of those."""
 
 _NS_PER_MS = 1_000_000
-_NUMBERS = frozenset({int, float, bool})
-_NOT_PLAIN = ('"', "\\", "\t", "\r")
+_STRING = '""'
+# JSON knows no negative integer zero, line protocol does (the float -0), and no integer -0.0 (which -0i would become).
+_NEGATIVE_ZERO = re.compile(r"=-0i?(?:[, ]|\Z)")
 _PLAIN_FIELD = re.compile(r"[^\x00-\x1f\x7f ,=\"\\\ud800-\udfff]+\Z")
 # From here on the distance between neighbouring floats hides whether an integer is in the range of 64 bits.
 _LARGE = 9.2e18
@@ -70,37 +73,39 @@ class LineProtocolCodec:
     def __init__(self, builder: BatchBuilder, precision: Precision = "ns") -> None:
         self._builder = builder
         self._precision: Precision = precision
-        self._factor = NANOSECONDS[precision]
+        factor = NANOSECONDS[precision]
+        # A timestamp in whole milliseconds is its first digits, or a multiple of it.
+        self._whole_ms = min(len(str(factor)) - len(str(_NS_PER_MS)), 0) or None
+        self._ms = max(factor // _NS_PER_MS, 1)
         self._heads = cast("dict[object, tuple[int, _Shape]]", builder.cache())
         self._shapes = cast("dict[object, _Shape]", builder.cache())
 
     def decode(self, value: bytes, default_ts: int = -1, latest_ts: int = MAX_TS) -> list[BadLine]:
         """See :class:`schemas.codecs.base.Codec`; a bad line, never the whole record, is refused."""
         text = decode_text(value)
-        plain = _is_plain(text)
         bad: list[BadLine] = []
-        position, number, length = 0, 1, len(text)
-        while position < length:
+        if '"' not in text and "=-0" not in text and not _has_escapes(text):
+            # No strings, so lines are what newlines separate; and one rewriting serves them all.
+            lines = zip(text.split("\n"), _rewrite(text).split("\n"), strict=True)
+            for number, (line, rewritten) in enumerate(lines, 1):
+                if line and not self._add_plain(rewritten, 0, default_ts, latest_ts):
+                    self._add_any(line, 0, number, default_ts, latest_ts, bad)
+            return bad
+        position, number = 0, 1
+        while position < len(text):
             end = text.find("\n", position)
-            line = text[position : length if end < 0 else end]
-            if (plain or _is_plain(line)) and self._add_plain(line, default_ts, latest_ts):
-                position += len(line) + 1
-                number += 1
-                continue
-            result, end = parse_line(text, position, number, self._precision)
-            if isinstance(result, Point):
-                source = text[position:end]
-                reason = self._add_point(result, source, default_ts, latest_ts)
-                if reason is not None:
-                    bad.append(BadLine(number, source.rstrip("\r\n").encode("utf-8", "surrogateescape"), reason))
-            elif result is not None:
-                bad.append(result)
+            line = text[position : len(text) if end < 0 else end]
+            bare, strings = _without_strings(line)
+            if bare is not None and self._add_plain(_rewrite(bare), strings, default_ts, latest_ts):
+                end = position + len(line) + 1
+            else:
+                end = self._add_any(text, position, number, default_ts, latest_ts, bad)
             number += text.count("\n", position, end)
             position = end
         return bad
 
-    def _add_plain(self, line: str, default_ts: int, latest_ts: int) -> bool:
-        """Add a line without quotes, escapes, tabs and carriage returns; False if it must go the long way."""
+    def _add_plain(self, line: str, strings: int, default_ts: int, latest_ts: int) -> bool:
+        """Add a rewritten line; False, and nothing added, if it must be parsed. ``strings`` of its values are ``""``."""
         head, _, rest = line.partition(" ")
         known = self._heads.get(head)
         if known is None:
@@ -109,26 +114,33 @@ class LineProtocolCodec:
         if not time:
             ts = default_ts
         elif len(time) <= _MAX_DIGITS and time.isascii() and time.isdigit():
-            ts = int(time) * self._factor // _NS_PER_MS
+            ts = int(time[: self._whole_ms] or 0) * self._ms
         else:
             return False
         if not 0 <= ts <= latest_ts:
             return False
-        body = fields + ","
-        integers = "i," in body
-        if integers:
-            # 12i is the JSON number 12.0; 1.5i becomes 1.5.0, which is none.
-            body = body.replace("i,", ".0,")
-        if "=-0" in body and ("-0," in body or "-0.0," in body):
-            return False
+        # 12i is the JSON number 12.0; 1.5i becomes 1.5.0, which is none.
+        body = (fields + ',"').replace('i,"', '.0,"')
         try:
-            document = orjson.loads('{"' + body.replace("=", '":').replace(",", ',"')[:-2] + "}")
+            document: dict[str, float | str] = orjson.loads('{"' + body[:-2] + "}")
         except orjson.JSONDecodeError:
             return False
-        values = document.values()
-        if len(values) != body.count(",") or not _NUMBERS.issuperset(map(type, values)):
+        if len(document) != body.count(","):
             return False
-        if integers and (max(values) > _LARGE or min(values) < -_LARGE):
+        if strings:
+            if not all(map(_PLAIN_FIELD.match, document)):
+                return False
+            fields_read = len(document)
+            document = {key: value for key, value in document.items() if value != ""}
+            if fields_read - len(document) != strings:
+                return False
+        values = cast("ValuesView[float]", document.values())
+        try:
+            # At C speed: raises for what is no number, and bounds the largest of them.
+            in_range = math.hypot(*values) < _LARGE
+        except TypeError:
+            return False
+        if not in_range:
             return False
         target, shape = known
         keys = tuple(document)
@@ -137,8 +149,22 @@ class LineProtocolCodec:
             if not all(map(_PLAIN_FIELD.match, keys)):
                 return False
             metrics = shape.metrics(keys, self._builder)
+        if strings:
+            self._builder.skip(strings)
         self._builder.add_run(target, ts, metrics, values)
         return True
+
+    def _add_any(self, text: str, start: int, number: int, default_ts: int, latest_ts: int, bad: list[BadLine]) -> int:
+        """Parse the line at ``start`` and add it, or say in ``bad`` why not; returns where the next line begins."""
+        result, end = parse_line(text, start, number, self._precision)
+        if isinstance(result, Point):
+            source = text[start:end]
+            reason = self._add_point(result, source, default_ts, latest_ts)
+            if reason is not None:
+                bad.append(BadLine(number, source.rstrip("\r\n").encode("utf-8", "surrogateescape"), reason))
+        elif result is not None:
+            bad.append(result)
+        return end
 
     def _add_point(self, point: Point, source: str, default_ts: int, latest_ts: int) -> str | None:
         """Add a parsed line; the reason why not, if it is refused."""
@@ -160,7 +186,8 @@ class LineProtocolCodec:
     def _head(self, point: Point, source: str) -> tuple[int, _Shape]:
         head = source.partition(" ")[0]
         # An escape may hold the space that ends the head, and an empty head is the white space before one.
-        cachable = bool(head) and "\\" not in head
+        cachable = bool(head) and "\\" not in head and '"' not in head
+        head = _rewrite(head)
         known = self._heads.get(head) if cachable else None
         if known is None:
             target, labels = split_labels(dict(point.tags), self._builder.target_labels)
@@ -180,5 +207,23 @@ class LineProtocolCodec:
         return found
 
 
-def _is_plain(text: str) -> bool:
-    return not any(mark in text for mark in _NOT_PLAIN)
+def _rewrite(text: str) -> str:
+    """Fields without quotes as the inside of a JSON object, but for the quote before the first key; heads as texts that are as distinct."""
+    return text.replace("=", '":').replace(",", ',"')
+
+
+def _has_escapes(text: str) -> bool:
+    # Tabs and carriage returns are white space in JSON, and none in line protocol.
+    return "\\" in text or "\t" in text or "\r" in text
+
+
+def _without_strings(line: str) -> tuple[str | None, int]:
+    """The line with its strings emptied, and their number; None for the line if it must be parsed."""
+    if _has_escapes(line) or ("=-0" in line and _NEGATIVE_ZERO.search(line)):
+        return None, 0
+    parts = line.split('"')
+    if len(parts) == 1:
+        return line, 0
+    if " " not in parts[0] or not len(parts) % 2 or not line.isascii():
+        return None, 0
+    return _STRING.join(parts[::2]), len(parts) // 2
