@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
 
-from deploy.process import tail
-
 POLL_SECONDS = 0.3
+
+
+def tail(log: Path, lines: int) -> list[str]:
+    """The last lines of a log; empty when there is none."""
+    if not log.exists():
+        return []
+    with log.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        # 400 bytes a line is plenty; a stack trace is many short ones.
+        file.seek(max(0, size - 400 * lines - 4096))
+        text = file.read().decode("utf-8", errors="replace")
+    return text.splitlines()[-lines:]
 
 
 def show(

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import psutil
 
+from deploy.errors import StackError
+
 MARK = "TIDEMARK_STACK_PROCESS"
 TERM_SECONDS = 20.0
 KILL_SECONDS = 10.0
@@ -96,7 +98,7 @@ def stop(identity: Identity, *, term_seconds: float = TERM_SECONDS) -> None:
     """End a process and its members: TERM to the process, then KILL to what is left after `term_seconds`.
 
     Raises:
-        psutil.TimeoutExpired: when something survives the KILL (a process stuck in the kernel).
+        StackError: when something survives the KILL (a process stuck in the kernel).
     """
     members = identity.members()
     main = identity.process()
@@ -109,7 +111,7 @@ def stop(identity: Identity, *, term_seconds: float = TERM_SECONDS) -> None:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     if survivors := _wait_gone(members, KILL_SECONDS):
-        raise psutil.TimeoutExpired(KILL_SECONDS, pid=survivors[0].pid)
+        raise StackError(f"process {survivors[0].pid} does not end, KILL or not: look at it with ps, then try again")
 
 
 def send(identity: Identity, number: signal.Signals) -> None:
@@ -120,18 +122,6 @@ def send(identity: Identity, number: signal.Signals) -> None:
             process.send_signal(number)
     if number == signal.SIGKILL:
         _wait_gone(members, KILL_SECONDS)
-
-
-def tail(log: Path, lines: int) -> list[str]:
-    """The last lines of a log; empty when there is none."""
-    if not log.exists():
-        return []
-    with log.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        # 400 bytes a line is plenty; a stack trace is many short ones.
-        file.seek(max(0, size - 400 * lines - 4096))
-        text = file.read().decode("utf-8", errors="replace")
-    return text.splitlines()[-lines:]
 
 
 def _wait_gone(processes: Sequence[psutil.Process], seconds: float) -> list[psutil.Process]:

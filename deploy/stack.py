@@ -15,10 +15,11 @@ from deploy import state as state_file
 from deploy.errors import PartFailed, StackError
 from deploy.install.cache import install
 from deploy.install.tools import require
+from deploy.logs import tail
 from deploy.parts import CATALOGUE, Catalogue, influxdb
 from deploy.parts.base import Instance, Part
 from deploy.ports import assign, require_free
-from deploy.process import Identity, send, spawn, stop, tail
+from deploy.process import Identity, send, spawn, stop
 from deploy.progress import SILENT, Reporter
 from deploy.settings import Settings
 
