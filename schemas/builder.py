@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 
-from schemas.batch import Int32, Int64, SampleBatch
+from schemas.batch import Float64, Int32, Int64, SampleBatch
 from schemas.series import DEFAULT_TARGET_LABELS
 
 INTERNED_PARTS_LIMIT = 1_000_000
@@ -72,6 +72,14 @@ class BatchBuilder:
         self._runs += (target, ts, self._record, len(values))
         self._metric.append(metrics)
         self._value.extend(values)
+
+    def add_samples(self, target: Int64, ts: Int64, metrics: Int32, values: Float64) -> None:
+        """Add samples as columns, each with its own target (interned id) and event time (ms): runs of one."""
+        runs = np.ones((len(values), 4), np.int64)
+        runs[:, 0], runs[:, 1], runs[:, 2] = target, ts, self._record
+        self._runs += runs.ravel().tolist()
+        self._metric.append(metrics)
+        self._value += values.tolist()
 
     def skip(self, count: int) -> None:
         """Count values that were read and carry no number; ``skipped`` is their sum since the last build."""

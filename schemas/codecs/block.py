@@ -13,10 +13,13 @@ from schemas.codecs.base import MAX_TS, Codec, DecodeError
 from schemas.codecs.json_scrape import JsonScrapeCodec
 from schemas.codecs.line_protocol import LineProtocolCodec
 from schemas.codecs.line_syntax import Precision
+from schemas.codecs.remote_write import RemoteWriteCodec
 from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, DeadLetter, RawRecord
 from schemas.series import DEFAULT_TARGET_LABELS
 
-CODECS: Mapping[str, type[Codec]] = {codec.content_type: codec for codec in (JsonScrapeCodec, LineProtocolCodec)}
+CODECS: Mapping[str, type[Codec]] = {
+    codec.content_type: codec for codec in (JsonScrapeCodec, LineProtocolCodec, RemoteWriteCodec)
+}
 """Codecs by content type."""
 
 MAX_FUTURE_MS = 600_000
