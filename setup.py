@@ -18,6 +18,7 @@ PACKAGES = [
 
 PACKAGE_DATA = {
     "deploy": ["compose.yaml"],
+    "schemas.codecs": ["*.json", "*.proto"],
     "deploy.install": ["*.txt", "*_jars/*", "influxd_module/*"],
 }
 

@@ -194,10 +194,11 @@ def encode_labels(labels: Mapping[str, str]) -> bytes:
     return bytes(series.SerializeToString())
 
 
-def encode_write_request(series: Iterable[tuple[bytes, Iterable[tuple[int, float]]]]) -> bytes:
-    """A compressed write request of series: the bytes of :func:`encode_labels`, and samples as (ms, value). The bytes may be kept and used again."""
+def encode_write_request(series: Iterable[tuple[Mapping[str, str] | bytes, Iterable[tuple[float, int]]]]) -> bytes:
+    """A compressed write request of series: labels and samples as (value, ms). Labels may be the bytes of :func:`encode_labels`, to encode them once."""
     encoded = [
-        labels + TimeSeries(samples=[Sample(timestamp=ts, value=value) for ts, value in samples]).SerializeToString()
+        (labels if isinstance(labels, bytes) else encode_labels(labels))
+        + TimeSeries(samples=[Sample(value=value, timestamp=ts) for value, ts in samples]).SerializeToString()
         for labels, samples in series
     ]
     return bytes(cramjam.snappy.compress_raw(WriteRequest(timeseries=encoded).SerializeToString()))
