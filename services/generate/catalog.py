@@ -57,16 +57,16 @@ class Metric:
 def _host() -> Iterator[Metric]:
     gib = float(1 << 30)
     yield Metric("system", "load1", Kind.GAUGE, 2.2, noise=0.15, incident=5, decimals=2)
-    yield Metric("mem", "used_percent", Kind.GAUGE, 55, daily=0.15, noise=0.01, ceiling=100, incident=0.5, decimals=2)
     yield Metric("http", "latency_ms", Kind.GAUGE, 38, daily=0.2, noise=0.2, incident=9, decimals=2)
     yield Metric("http", "requests", Kind.COUNTER, 120, daily=0.6)
-    yield Metric("system", "load5", Kind.GAUGE, 2.1, noise=0.06, incident=4, decimals=2)
-    yield Metric("system", "load15", Kind.GAUGE, 2.0, noise=0.03, incident=3, decimals=2)
-    yield Metric("mem", "available", Kind.GAUGE, 14 * gib, daily=0.1, noise=0.01)
-    yield Metric("mem", "cached", Kind.GAUGE, 6 * gib, daily=0.05, noise=0.01)
+    yield Metric("mem", "used_percent", Kind.GAUGE, 55, daily=0.15, noise=0.01, ceiling=100, incident=0.5, decimals=2)
+    yield Metric("netstat", "tcp_established", Kind.GAUGE, 340, daily=0.5, noise=0.05, incident=2)
     yield Metric("processes", "running", Kind.GAUGE, 9, noise=0.3, incident=3)
     yield Metric("kernel", "context_switches", Kind.COUNTER, 5200, daily=0.4)
-    yield Metric("netstat", "tcp_established", Kind.GAUGE, 340, daily=0.5, noise=0.05, incident=2)
+    yield Metric("mem", "available", Kind.GAUGE, 14 * gib, daily=0.1, noise=0.01)
+    yield Metric("mem", "cached", Kind.GAUGE, 6 * gib, daily=0.05, noise=0.01)
+    yield Metric("system", "load5", Kind.GAUGE, 2.1, noise=0.06, incident=4, decimals=2)
+    yield Metric("system", "load15", Kind.GAUGE, 2.0, noise=0.03, incident=3, decimals=2)
 
 
 def _device(number: int) -> Iterator[Metric]:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from services.generate.fleet import Fleet
-from services.generate.load import Load
+from services.generate.load import FORMATS, Load
 from services.generate.options import Options, add_metrics, checked
 from services.generate.outputs import DeliveryFailed, FileOutput, KafkaOutput, Output
 from services.generate.pacing import Pace, instants, live_instants
@@ -78,7 +78,7 @@ def open_output(options: Options) -> Output:
 def run(options: Options, fleet: Fleet, output: Output) -> int:
     """Send the whole load and print its summary on standard error."""
     console = Console(stderr=True)
-    load = Load(fleet, options.format, headers=isinstance(options.output, KafkaTopic))
+    load = Load(fleet, FORMATS[options.format], headers=isinstance(options.output, KafkaTopic))
     began, cpu_began = time.monotonic(), time.process_time()
     interrupted = False
     with ExitStack() as stack:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import cycle
 from typing import NamedTuple
@@ -20,7 +20,7 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "remote-write": (REMOTE_WRITE,),
     "mixed": (JSON_SCRAPE, LINE_PROTOCOL, REMOTE_WRITE),
 }
-"""Content types by the name of a format; of several, the hosts take turns."""
+"""Content types by the name of a format."""
 
 _RENDERERS: Mapping[str, type[JsonScrape | LineProtocol | RemoteWrite]] = {
     renderer.content_type: renderer for renderer in (JsonScrape, LineProtocol, RemoteWrite)
@@ -74,18 +74,17 @@ class Load:
 
     Args:
         fleet: whose scrapes.
-        format_name: of :data:`FORMATS`.
+        content_types: the formats; of several, the hosts take turns.
         headers: records carry a content type, so an unknown one can be among the malformed.
 
     Attributes:
         counts: what was sent so far.
 
     Raises:
-        KeyError: no such format.
+        KeyError: no such content type.
     """
 
-    def __init__(self, fleet: Fleet, format_name: str, headers: bool) -> None:
-        content_types = FORMATS[format_name]
+    def __init__(self, fleet: Fleet, content_types: Sequence[str], headers: bool) -> None:
         self._targets = fleet.targets
         self._renderers: dict[str, Renderer] = {name: _RENDERERS[name](fleet) for name in content_types}
         self._by_host = [self._renderers[content_types[i % len(content_types)]] for i in range(len(fleet.targets))]

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import orjson
 
+from schemas.codecs.remote_write import encode_labels, encode_write_request
 from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, REMOTE_WRITE
 from schemas.series import METRIC_NAME
 from services.generate.catalog import Metric
@@ -84,13 +85,20 @@ class RemoteWrite:
     content_type = REMOTE_WRITE
 
     def __init__(self, fleet: Fleet) -> None:
-        from schemas.codecs.remote_write import encode_write_request
+        self._fleet = fleet
+        self._encoded: dict[int, list[bytes]] = {}
 
-        self._encode = encode_write_request
-        self._labels = [
-            [{METRIC_NAME: metric.name, **dict(metric.labels), **labels} for metric in fleet.metrics]
-            for labels in fleet.labels
-        ]
+    def _labels(self, host: int) -> list[bytes]:
+        encoded = self._encoded.get(host)
+        if encoded is None:
+            target = self._fleet.labels[host]
+            encoded = self._encoded[host] = [
+                encode_labels({METRIC_NAME: metric.name, **dict(metric.labels), **target})
+                for metric in self._fleet.metrics
+            ]
+        return encoded
 
     def render(self, host: int, ts: int, values: Sequence[float]) -> bytes:
-        return self._encode((labels, [(value, ts)]) for labels, value in zip(self._labels[host], values, strict=True))
+        return encode_write_request(
+            (labels, ((value, ts),)) for labels, value in zip(self._labels(host), values, strict=True)
+        )
