@@ -8,6 +8,7 @@ pane, ID a hash of the contents: the same rows written again replace their file.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +22,8 @@ DAY_MS = 86_400_000
 
 # The smallest 64-bit integer is numpy's "not a time".
 _EARLIEST = -(1 << 63) + 1
+
+_DATE_FOLDER = re.compile(r"date=([+-]?\d+-\d\d-\d\d)")
 
 _TEXT = pa.dictionary(pa.int32(), pa.utf8())
 _TIME = pa.timestamp("ms", tz="UTC")
@@ -122,13 +125,8 @@ def date_folder(day: int) -> str:
 
 def day_of_folder(name: str) -> int | None:
     """The day of a folder's name; None if it is not one of the store."""
-    prefix, _, date = name.partition("=")
-    if prefix != "date":
-        return None
-    try:
-        return int(np.datetime64(date, "D").astype(np.int64))
-    except ValueError:
-        return None
+    found = _DATE_FOLDER.fullmatch(name)
+    return int(np.datetime64(found[1], "D").astype(np.int64)) if found else None
 
 
 def time_text(ms: int) -> str:

@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.rollup import COLUMNS
+from schemas.series import parse_labels, parse_metric, series_text
+from tests.transforms.io.line_reader import Point, points
+from tests.transforms.io.sink_cases import INTEGERS, WINDOW, as_rows, fleet, label_sets, rollups, samples, series
+from transforms.io import influxdb_lines
+from transforms.io.influxdb_lines import MAX_BYTES, MAX_LINES, Lines, rollup_lines, sample_lines
+
+
+def read(lines: Lines) -> list[Point]:
+    return [point for chunk in lines.chunks for point in points(chunk.data)]
+
+
+def expected(key: tuple[str, str], fields: dict[str, float], time: int) -> Point:
+    name, labels = parse_metric(key[1])
+    tags = {**parse_labels(key[0]), **labels}
+    return Point(name, dict(sorted(tags.items())), fields, time)
+
+
+def test_a_rollup_row_is_one_line_with_all_its_fields_and_sorted_tags() -> None:
+    batch = rollups([(series("a", "cpu seconds", cpu="0", mode="idle"), {"sum": 0.1, "max": 1e20, "min": -1e-7})])
+    (chunk,) = rollup_lines(batch).chunks
+    assert chunk.lines == 1
+    assert chunk.data == (
+        rb"cpu\ seconds,cpu=0,host=a,job=node,mode=idle "
+        rb"count=3i,sum=0.1,min=-1e-7,max=1e+20,first=1,last=3,increase=2,"
+        b"first_ts=1700000040000i,last_ts=1700000090000i 1700000040000\n"
+    )
+
+
+def test_a_sample_is_one_line_with_its_value() -> None:
+    (chunk,) = sample_lines(samples([(series("a", "up"), WINDOW + 7, 1.5, 0)])).chunks
+    assert chunk.data == b"up,host=a,job=node value=1.5 1700000040007\n"
+
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+int64 = st.integers(-(2**63), 2**63 - 1)
+
+
+@given(st.data())
+def test_every_row_reads_back_or_is_accounted_for(data: st.DataObject) -> None:
+    keys = data.draw(st.lists(label_sets(), unique=True, max_size=8))
+    rows = [
+        (key, {name: data.draw(int64 if name in INTEGERS else st.floats(), label=name) for name in COLUMNS})
+        for key in keys
+    ]
+    if not rows:
+        return
+    batch = rollups(rows)
+    lines = rollup_lines(batch)
+    not_finite = {key for key, values in rows if not all(map(math.isfinite, values.values()))}
+    unholdable = {row.series: row for row in lines.unholdable}
+    assert lines.unwritable == len(not_finite)
+    wanted = [
+        expected(key, values, WINDOW)
+        for key, values in as_rows(batch).items()
+        if key not in not_finite and series_text(*key) not in unholdable
+    ]
+    assert sorted(map(repr, read(lines))) == sorted(map(repr, wanted))
+    assert len(wanted) + len(not_finite) + len(lines.unholdable) == len(rows)
+    for key, values in as_rows(batch).items():
+        if series_text(*key) in unholdable and key not in not_finite:
+            row = unholdable[series_text(*key)]
+            assert (row.fields, row.time) == (values, WINDOW)
+            assert row.reason
+
+
+@given(st.lists(finite | st.sampled_from([5e-324, -0.0, 1.7976931348623157e308]), min_size=1, max_size=20))
+def test_floats_survive_to_the_bit(values: list[float]) -> None:
+    batch = samples([(series("a", "up"), ts, value, 0) for ts, value in enumerate(values)])
+    back = [point.fields["value"] for point in read(sample_lines(batch))]
+    assert np.array(back, np.float64).tobytes() == np.array(values, np.float64).tobytes()
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_is_counted_and_left_out_whole(value: float) -> None:
+    batch = rollups([(series("a", "up"), {"max": value}), (series("b", "up"), {})])
+    lines = rollup_lines(batch)
+    assert lines.unwritable == 1
+    assert [point.tags["host"] for point in read(lines)] == ["b"]
+
+
+def test_chunks_keep_to_the_limits_and_lose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    batch = fleet(hosts=170, metrics=70)
+    for slice_rows in (influxdb_lines._SLICE, 1_000):
+        monkeypatch.setattr(influxdb_lines, "_SLICE", slice_rows)
+        lines = rollup_lines(batch)
+        assert all(chunk.lines <= MAX_LINES and len(chunk.data) <= MAX_BYTES for chunk in lines.chunks)
+        assert all(chunk.data.count(b"\n") == chunk.lines for chunk in lines.chunks)
+        wanted = [expected(key, values, WINDOW) for key, values in as_rows(batch).items()]
+        assert sorted(map(repr, read(lines))) == sorted(map(repr, wanted))
+
+
+def test_a_chunk_of_long_lines_is_cut_by_bytes() -> None:
+    batch = samples([(series("a", "up", note="x" * 30_000), ts, 1.0, 0) for ts in range(100)])
+    sizes = [(chunk.lines, len(chunk.data) <= MAX_BYTES) for chunk in sample_lines(batch).chunks]
+    assert sizes == [(33, True), (33, True), (33, True), (1, True)]
+
+
+def test_an_empty_batch_has_no_chunk() -> None:
+    assert sample_lines(samples([])) == Lines([], 0, [])

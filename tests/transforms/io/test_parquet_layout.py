@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transforms.io.parquet_layout import FileName, date_folder, day_of_folder, time_text
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [
+        (0, "1970-01-01T00-00-00Z"),
+        (1_709_251_140_000, "2024-02-29T23-59-00Z"),
+        (1_709_251_140_007, "2024-02-29T23-59-00.007Z"),
+        (-1, "1969-12-31T23-59-59.999Z"),
+    ],
+)
+def test_time_text(ms: int, text: str) -> None:
+    assert time_text(ms) == text
+
+
+@given(st.integers(-(2**63) + 1, 2**63 - 1), st.integers(-(2**63) + 1, 2**63 - 1))
+def test_names_read_back_for_any_time(first: int, last: int) -> None:
+    name = FileName(first, last, "s0-31_p2_0123456789abcdef")
+    assert FileName.parse(str(name)) == name
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_folders_read_back_for_any_time(ms: int) -> None:
+    assert day_of_folder(date_folder(ms // 86_400_000)) == ms // 86_400_000
+    assert "/" not in time_text(ms)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "x.parquet", ".a_b_c.parquet.tmp", "2024_2025_x.parquet.tmp", "a_b_c.parquet", "README"]
+)
+def test_other_files_are_not_of_the_store(name: str) -> None:
+    assert FileName.parse(name) is None
+
+
+@pytest.mark.parametrize("name", ["", "date=", "date=today", "2024-02-29", "day=2024-02-29"])
+def test_other_folders_are_not_of_the_store(name: str) -> None:
+    assert day_of_folder(name) is None
