@@ -195,7 +195,10 @@ def encode_labels(labels: Mapping[str, str]) -> bytes:
 
 
 def encode_write_request(series: Iterable[tuple[Mapping[str, str] | bytes, Iterable[tuple[float, int]]]]) -> bytes:
-    """A compressed write request of series: labels and samples as (value, ms). Labels may be the bytes of :func:`encode_labels`, to encode them once."""
+    """A compressed write request of series: labels and samples as (value, ms).
+
+    Labels may be the bytes of :func:`encode_labels`, to encode them once.
+    """
     encoded = [
         (labels if isinstance(labels, bytes) else encode_labels(labels))
         + TimeSeries(samples=[Sample(value=value, timestamp=ts) for value, ts in samples]).SerializeToString()

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.batch import (
+    MAX_OFFSET,
+    MAX_PARTITIONS,
+    MIN_WATERMARK,
+    SampleBatch,
+    compact_dictionary,
+    concat,
+    decode,
+    encode,
+    merge_dictionaries,
+    sequence,
+)
+from tests.schemas.rows import STALE, rows, text, times, values
+
+
+def batch(
+    samples: list[tuple[str, str, int, float]], watermark: int = MIN_WATERMARK, late: bool = False
+) -> SampleBatch:
+    targets = list(dict.fromkeys(sample[0] for sample in samples))
+    metrics = list(dict.fromkeys(sample[1] for sample in samples))
+    return SampleBatch(
+        targets=targets,
+        metrics=metrics,
+        target=np.array([targets.index(sample[0]) for sample in samples], np.int32),
+        metric=np.array([metrics.index(sample[1]) for sample in samples], np.int32),
+        ts=np.array([sample[2] for sample in samples], np.int64),
+        value=np.array([sample[3] for sample in samples], np.float64),
+        seq=np.arange(len(samples), dtype=np.int64),
+        watermark=watermark,
+        late=late,
+    )
+
+
+samples = st.lists(st.tuples(text, text, times, values), max_size=12)
+
+
+@given(samples, st.integers(MIN_WATERMARK, 1 << 50), st.booleans())
+def test_wire_form_reads_back(found: list[tuple[str, str, int, float]], watermark: int, late: bool) -> None:
+    before = batch(found, watermark, late)
+    after = decode(encode(before))
+    assert rows(after) == rows(before)
+    assert after.seq.tolist() == before.seq.tolist()
+    assert (after.watermark, after.late) == (watermark, late)
+
+
+def test_wire_form_keeps_the_staleness_marker() -> None:
+    assert rows(decode(encode(batch([("{}", "up", 1, STALE)]))))[0].bits == 0x7FF0000000000002
+
+
+@given(samples, st.data())
+def test_compact_keeps_the_samples_and_drops_unused_entries(
+    found: list[tuple[str, str, int, float]], data: st.DataObject
+) -> None:
+    whole = batch(found)
+    kept = np.array(sorted(data.draw(st.sets(st.integers(0, len(found) - 1)) if found else st.just(set()))), np.intp)
+    part = whole.take(kept)
+    compact = part.compact()
+    assert rows(compact) == rows(part) == [rows(whole)[i] for i in kept]
+    assert set(compact.targets) == {row.target for row in rows(part)}
+    assert set(compact.metrics) == {row.metric for row in rows(part)}
+
+
+@given(st.lists(samples, min_size=1, max_size=4))
+def test_concat_is_all_samples_in_order_over_one_dictionary(parts: list[list[tuple[str, str, int, float]]]) -> None:
+    whole = concat([batch(part) for part in parts])
+    assert rows(whole) == [row for part in parts for row in rows(batch(part))]
+    assert len(set(whole.targets)) == len(whole.targets)
+    assert len(set(whole.metrics)) == len(whole.metrics)
+
+
+@pytest.mark.parametrize(("late", "all_late"), [([True, True], True), ([True, False], False)])
+def test_concat_takes_the_latest_watermark_and_is_late_if_all_are(late: list[bool], all_late: bool) -> None:
+    whole = concat(
+        [batch([("{}", "up", 1, 1.0)], watermark, is_late) for watermark, is_late in zip([5, 3], late, strict=True)]
+    )
+    assert (whole.watermark, whole.late) == (5, all_late)
+
+
+def test_dictionaries_without_columns() -> None:
+    assert merge_dictionaries([]) == ([], pytest.approx(np.empty(0)))
+    assert compact_dictionary(["a", "b"], np.empty(0, np.int32))[0] == []
+
+
+@given(st.integers(0, MAX_OFFSET - 1), st.integers(0, MAX_PARTITIONS - 1), st.integers(0, MAX_OFFSET - 1))
+def test_sequence_orders_by_offset_and_fits_64_bits(offset: int, partition: int, other: int) -> None:
+    assert (sequence(partition, offset) < sequence(0, other)) == (offset < other)
+    assert 0 <= sequence(partition, offset) < 1 << 63
+
+
+@pytest.mark.parametrize("data", [b"", b"no arrow", encode(batch([("{}", "up", 1, 1.0)]))[:40]])
+def test_decode_refuses_what_is_no_stream(data: bytes) -> None:
+    with pytest.raises((pa.ArrowInvalid, OSError)):
+        decode(data)

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from schemas.rollup import COLUMNS, RollupBatch, decode, encode
+
+
+def some_rows() -> RollupBatch:
+    numbers = {
+        name: np.array([i + 0.5, -i, np.inf])
+        for i, name in enumerate(("sum", "min", "max", "first", "last", "increase"))
+    }
+    return RollupBatch(
+        targets=['{host="a"}', '{host="b"}'],
+        metrics=["up", "load1", 'é{x="1"}'],
+        target=np.array([0, 1, 1], np.int32),
+        metric=np.array([0, 2, 0], np.int32),
+        count=np.array([3, 1, 60]),
+        first_ts=np.array([60_000, 61_000, 62_000]),
+        last_ts=np.array([119_000, 61_000, 63_000]),
+        tier="1m",
+        window=60_000,
+        window_ms=60_000,
+        shard=5,
+        pane=2,
+        watermark=130_000,
+        **numbers,
+    )
+
+
+def plain(batch: RollupBatch) -> dict[str, object]:
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in asdict(batch).items()}
+
+
+def test_wire_form_reads_back() -> None:
+    assert plain(decode(encode(some_rows()))) == plain(some_rows())
+
+
+def test_wire_form_of_no_rows_keeps_the_attributes() -> None:
+    empty = some_rows().take(np.empty(0, np.intp))
+    after = decode(encode(empty))
+    assert len(after) == 0
+    assert (after.tier, after.window, after.shard, after.pane, after.watermark) == ("1m", 60_000, 5, 2, 130_000)
+
+
+@pytest.mark.parametrize("chosen", [np.array([2, 0]), np.array([True, False, True]), slice(1, 3)])
+def test_take_and_compact_keep_rows(chosen: np.ndarray | slice) -> None:
+    part = some_rows().take(chosen)
+    compact = part.compact()
+    series = [
+        (batch.targets[t], batch.metrics[m])
+        for batch in (part, compact)
+        for t, m in zip(batch.target, batch.metric, strict=True)
+    ]
+    assert series[: len(part)] == series[len(part) :]
+    assert set(compact.metrics) == {metric for _, metric in series}
+    for name in COLUMNS:
+        assert getattr(compact, name).tolist() == getattr(some_rows(), name)[chosen].tolist()
+
+
+def test_decode_refuses_what_is_no_rollup() -> None:
+    with pytest.raises(pa.ArrowInvalid):
+        decode(b"no arrow")

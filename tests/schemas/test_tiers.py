@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.tiers import Tier, Tiers, format_duration, parse_duration
+
+DAY = 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [
+        ("0s", 0),
+        ("15s", 15_000),
+        ("5m", 300_000),
+        ("1h30m", 5_400_000),
+        ("250ms", 250),
+        ("30d", 30 * DAY),
+        ("1w", 7 * DAY),
+    ],
+)
+def test_parse_duration(text: str, milliseconds: int) -> None:
+    assert parse_duration(text) == milliseconds
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "-5m", "5 m", "1.5h", "5min", "5m\n"])
+def test_parse_duration_refuses(text: str) -> None:
+    with pytest.raises(ValueError, match="not a duration"):
+        parse_duration(text)
+
+
+@given(st.integers(0, 10 * 365 * DAY))
+def test_duration_reads_back(milliseconds: int) -> None:
+    assert parse_duration(format_duration(milliseconds)) == milliseconds
+
+
+def test_default_tiers() -> None:
+    tiers = Tiers()
+    assert [(tier.name, tier.window_ms, tier.retention_ms) for tier in tiers.rollups] == [
+        ("1m", 60_000, 30 * DAY),
+        ("1h", 3_600_000, 365 * DAY),
+    ]
+    assert (tiers.raw_retention_ms, tiers.lateness_ms) == (7 * DAY, 300_000)
+
+
+@pytest.mark.parametrize(
+    ("ts", "window"), [(0, 0), (59_999, 0), (60_000, 60_000), (1_700_000_012_345, 1_699_999_980_000)]
+)
+def test_window_of_is_aligned_to_the_epoch(ts: int, window: int) -> None:
+    assert Tiers().rollups[0].window_of(ts) == window
+
+
+def test_from_config() -> None:
+    config = {
+        "lateness": "10m",
+        "late_pane_delay": "5s",
+        "raw": {"bucket": "r", "retention": "1d"},
+        "rollups": [{"window": "10s"}, {"name": "five", "window": "5m", "retention": "2w", "bucket": "b5"}],
+    }
+    assert Tiers.from_config(config) == Tiers(
+        rollups=(Tier("10s", 10_000, 0, "rollup_10s"), Tier("five", 300_000, 14 * DAY, "b5")),
+        lateness_ms=600_000,
+        late_pane_delay_ms=5_000,
+        raw_bucket="r",
+        raw_retention_ms=DAY,
+    )
+    assert Tiers.from_config({}) == Tiers()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"latenes": "1m"}, "no such key: latenes; known: late_pane_delay, lateness, raw, rollups"),
+        ({"lateness": "soon"}, "tiers.lateness: not a duration: 'soon'"),
+        ({"raw": {"bukket": "x"}}, "tiers.raw: no such key: bukket"),
+        ({"raw": []}, "tiers.raw: a mapping is wanted"),
+        ({"rollups": {}}, "tiers.rollups: a list is wanted"),
+        ({"rollups": []}, "at least one rollup"),
+        ({"rollups": [{"name": "1m"}]}, r"tiers.rollups\[0\]: window is missing"),
+        ({"rollups": [{"window": "0s"}]}, "window must be longer than zero"),
+        (
+            {"rollups": [{"window": "1m"}, {"window": "90s"}]},
+            r"the window of 1m30s \(1m30s\) must be a multiple of that of 1m",
+        ),
+        ({"rollups": [{"window": "1h"}, {"window": "1m"}]}, "must be a multiple"),
+        ({"rollups": [{"name": "raw", "window": "1m"}]}, "none may be 'raw'"),
+        ({"rollups": [{"name": "a", "window": "1m"}, {"name": "a", "window": "1h"}]}, "names must differ"),
+    ],
+)
+def test_from_config_names_what_is_wrong(config: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Tiers.from_config(config)
+
+
+def test_negative_lateness_is_refused() -> None:
+    with pytest.raises(ValueError, match="cannot be negative"):
+        Tiers(lateness_ms=-1)
