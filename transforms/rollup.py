@@ -25,10 +25,6 @@ from transforms.window_algorithm import MAX_BUCKETS, Firing, Key, WindowMachine
 _PENDING = BagStateSpec("pending", BytesCoder())
 _META = ReadModifyWriteStateSpec("meta", BytesCoder())
 _BUCKETS = [BagStateSpec(f"bucket{index:02d}", BytesCoder()) for index in range(MAX_BUCKETS)]
-_ON_TIME = TimerSpec("on_time", TimeDomain.WATERMARK)
-_LATE = TimerSpec("late", TimeDomain.WATERMARK)
-_FOLD = TimerSpec("fold", TimeDomain.WATERMARK)
-_EXPIRE = TimerSpec("expire", TimeDomain.WATERMARK)
 
 
 class _StateCells:
@@ -67,20 +63,20 @@ class _StateCells:
 class _BeamTimers:
     """Beam's event-time timers as the machine's."""
 
-    def __init__(self, on_time: Any = None, late: Any = None, fold: Any = None, expire: Any = None) -> None:
-        self._on_time, self._late, self._fold, self._expire = on_time, late, fold, expire
+    def __init__(self, timer: Any) -> None:
+        self._timer = timer
 
     def on_time(self, ts: int) -> None:
-        self._on_time.set(_timestamp(ts))
+        self._timer.set(_timestamp(ts), dynamic_timer_tag="on_time")
 
     def late(self, ts: int) -> None:
-        self._late.set(_timestamp(ts))
+        self._timer.set(_timestamp(ts), dynamic_timer_tag="late")
 
     def fold(self, ts: int) -> None:
-        self._fold.set(_timestamp(ts))
+        self._timer.set(_timestamp(ts), dynamic_timer_tag="fold")
 
     def expire(self, ts: int) -> None:
-        self._expire.set(_timestamp(ts))
+        self._timer.set(_timestamp(ts), dynamic_timer_tag="expire")
 
 
 def _timestamp(ms: int) -> Timestamp:
@@ -88,11 +84,11 @@ def _timestamp(ms: int) -> Timestamp:
 
 
 def _with_cells(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A timer callback ``(self, key, ts, cells, timers)`` as Beam wants one: a parameter for each of its state cells."""
+    """A timer callback ``(self, tag, key, ts, cells)`` as Beam wants one: a parameter for each of its state cells."""
     parameters = {
+        "tag": beam.DoFn.DynamicTimerTagParam,
         "key": beam.DoFn.KeyParam,
         "timestamp": beam.DoFn.TimestampParam,
-        "fold": beam.DoFn.TimerParam(_FOLD),
         "pending": beam.DoFn.StateParam(_PENDING),
         "meta": beam.DoFn.StateParam(_META),
         **{f"bucket{index}": beam.DoFn.StateParam(spec) for index, spec in enumerate(_BUCKETS)},
@@ -101,9 +97,7 @@ def _with_cells(method: Callable[..., Any]) -> Callable[..., Any]:
     def callback(self: Any, **given: Any) -> Any:
         buckets = [given[f"bucket{index}"] for index in range(MAX_BUCKETS)]
         cells = _StateCells(given["pending"], given["meta"], buckets)
-        return method(
-            self, Key.decode(given["key"]), given["timestamp"].micros // 1000, cells, _BeamTimers(fold=given["fold"])
-        )
+        return method(self, given["tag"], Key.decode(given["key"]), given["timestamp"].micros // 1000, cells)
 
     keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD
     callback.__name__ = method.__name__
@@ -115,7 +109,7 @@ def _with_cells(method: Callable[..., Any]) -> Callable[..., Any]:
     return callback
 
 
-class _WindowDoFn(beam.DoFn):
+class _Window(beam.DoFn):
     """One tier. Input ``(key, wire form)``, output rollup rows in wire form; state as :mod:`transforms.window_algorithm` bounds it."""
 
     def __init__(self, tiers: Tiers, level: int) -> None:
@@ -126,44 +120,19 @@ class _WindowDoFn(beam.DoFn):
         self._corrections = Metrics.counter(NAMESPACE, f"corrections.{tier}")
         self._rows = Metrics.counter(NAMESPACE, f"rows.{tier}")
 
-    def process(
-        self,
-        element: tuple[bytes, bytes],
-        pending: Any = beam.DoFn.StateParam(_PENDING),
-        meta: Any = beam.DoFn.StateParam(_META),
-        on_time: Any = beam.DoFn.TimerParam(_ON_TIME),
-        late: Any = beam.DoFn.TimerParam(_LATE),
-        fold: Any = beam.DoFn.TimerParam(_FOLD),
-        expire: Any = beam.DoFn.TimerParam(_EXPIRE),
-    ) -> None:
+    def arrive(self, element: tuple[bytes, bytes], pending: Any, timer: Any) -> None:
+        """Keep an element."""
         key, data = element
-        self._machine.arrive(
-            _StateCells(pending, meta, []), _BeamTimers(on_time, late, fold, expire), Key.decode(key), data
-        )
+        self._machine.arrive(_StateCells(pending, None, []), _BeamTimers(timer), Key.decode(key), data)
 
-    @on_timer(_ON_TIME)
-    @_with_cells
-    def on_time_pane(self, key: Key, ts: int, cells: _StateCells, timers: _BeamTimers) -> Iterable[bytes]:
-        """The window is complete."""
+    def fired(self, tag: str, key: Key, ts: int, cells: _StateCells) -> Iterable[bytes]:
+        """Any of the machine's timers has come."""
+        if tag == "fold":
+            self._machine.fold(cells, key, ts)
+            return ()
+        if tag == "expire":
+            return self._emit(self._machine.expire(cells, key, ts))
         return self._emit(self._machine.fire(cells, key, ts))
-
-    @on_timer(_LATE)
-    @_with_cells
-    def late_pane(self, key: Key, ts: int, cells: _StateCells, timers: _BeamTimers) -> Iterable[bytes]:
-        """Late data were given time to gather."""
-        return self._emit(self._machine.fire(cells, key, ts))
-
-    @on_timer(_FOLD)
-    @_with_cells
-    def fold_final(self, key: Key, ts: int, cells: _StateCells, timers: _BeamTimers) -> None:
-        """Finer windows have become final."""
-        self._machine.fold(cells, timers, key, ts)
-
-    @on_timer(_EXPIRE)
-    @_with_cells
-    def expired(self, key: Key, ts: int, cells: _StateCells, timers: _BeamTimers) -> Iterable[bytes]:
-        """Lateness is over."""
-        return self._emit(self._machine.expire(cells, key, ts))
 
     def _emit(self, firing: Firing) -> Iterator[bytes]:
         fates = firing.fates
@@ -176,6 +145,28 @@ class _WindowDoFn(beam.DoFn):
             (self._corrections if firing.pane.pane else self._panes).inc()
             self._rows.inc(len(firing.pane))
             yield rollups.encode(firing.pane)
+
+
+def _window_dofn(tiers: Tiers, level: int) -> beam.DoFn:
+    # One family of timers, told apart by tags, and named after the tier: the local runner puts stateful steps that follow each other
+    # into one stage, keeps its timers by the family's name alone, and fires families in no order of time.
+    spec = TimerSpec(f"window_{tiers.rollups[level].name}", TimeDomain.WATERMARK)
+
+    class WindowDoFn(_Window):
+        def process(
+            self,
+            element: tuple[bytes, bytes],
+            pending: Any = beam.DoFn.StateParam(_PENDING),
+            timer: Any = beam.DoFn.TimerParam(spec),
+        ) -> None:
+            self.arrive(element, pending, timer)
+
+        @on_timer(spec)
+        @_with_cells
+        def timer_fired(self, tag: str, key: Key, ts: int, cells: _StateCells) -> Iterable[bytes]:
+            return self.fired(tag, key, ts, cells)
+
+    return WindowDoFn(tiers, level)
 
 
 def _key_by_coarser(data: bytes, window_ms: int) -> tuple[bytes, bytes]:
@@ -203,6 +194,6 @@ class Rollups(beam.PTransform):
                     _key_by_coarser, tier.window_ms
                 ).with_output_types(tuple[bytes, bytes])
             outputs[tier.name] = keyed | f"Roll up {tier.name}" >> beam.ParDo(
-                _WindowDoFn(self._tiers, level)
+                _window_dofn(self._tiers, level)
             ).with_output_types(bytes)
         return outputs

@@ -7,7 +7,7 @@ A worked timeline, windows of 1 m, lateness 5 m, corrected panes after 10 s of e
 
     w 12:00:20  samples of [12:00, 12:01) arrive: kept in ``pending``; timers on_time 12:01:00, expire 12:06:00
     w 12:01:00  on_time: pane 0 goes out; the samples are kept sorted, once each, in up to 16 buckets by series
-    w 12:02:30  a late sample arrives: kept in ``pending``; timer late 12:02:40
+    w 12:02:30  a late sample arrives, its watermark says so: kept in ``pending``; timer late 12:02:40
     w 12:02:40  late: the bucket of its series is read, merged, and pane 1 goes out with that series alone
     w 12:06:00  expire: everything is cleared
 
@@ -99,6 +99,9 @@ class _Meta:
 
     panes: int
     buckets: int
+
+
+_NEW = _Meta(0, 1)
 
 
 class Content(Protocol):
@@ -223,29 +226,31 @@ class WindowMachine:
         return key.window + self.tier.window_ms + self.level_ms
 
     def arrive(self, cells: Cells, timers: Timers, key: Key, data: bytes) -> None:
-        """Keep one element, in the wire form of the tier's input."""
-        stored = cells.read_meta()
+        """Keep one element, in the wire form of the tier's input. Reads no state, since each read is a round trip to the runner."""
         end = self._end(key)
+        reached = batches.read_watermark(data)
         cells.add_pending(data)
-        if stored is None:
-            cells.write_meta(_META.pack(0, 1))
-            timers.on_time(end)
-            timers.expire(end + self.lateness_ms)
-            if self.fold_ms:
-                timers.fold(key.window + self.lateness_ms + self.fold_ms)
-        elif _META.unpack(stored)[0]:
-            reached = max(batches.read_watermark(data), end)
+        timers.expire(end + self.lateness_ms)
+        if reached >= end:
             timers.late(min(reached + self.delay_ms, end + self.lateness_ms))
+            return
+        timers.on_time(end)
+        if self.fold_ms:
+            foldable = max(reached, key.window) + self.lateness_ms
+            fold = foldable - foldable % self.fold_ms + self.fold_ms
+            if fold < end:
+                timers.fold(fold)
 
     def fire(self, cells: Cells, key: Key, ts: int) -> Firing:
         """The on-time pane, or a corrected one, of all that is pending; ``ts`` (ms) is the time of the timer."""
         pending = cells.read_pending()
-        meta = self._meta(cells)
+        stored = cells.read_meta()
+        meta = _Meta(*_META.unpack(stored)) if stored is not None else _NEW
         first = not meta.panes
-        arrivals = [self.content.arrival(data) for data in pending]
-        kept, touched = self._read_kept(cells, meta, arrivals) if first or pending else (None, [])
-        if kept is None and not pending:
+        if not pending and (stored is None or not first):
             return Firing()
+        arrivals = [self.content.arrival(data) for data in pending]
+        kept, touched = self._read_kept(cells, meta, arrivals) if stored is not None else (None, [])
         merged, fates = self.content.merge(kept, arrivals)
         pane = self.content.reduce(merged, key, everything=first)
         if pane is not None:
@@ -262,30 +267,25 @@ class WindowMachine:
         cells.write_meta(_META.pack(fired, meta.buckets))
         return Firing(pane, fates)
 
-    def fold(self, cells: Cells, timers: Timers, key: Key, ts: int) -> None:
+    def fold(self, cells: Cells, key: Key, ts: int) -> None:
         """Fold what can no longer change, while the window is still open; ``ts`` (ms) is the time of the timer."""
-        meta = self._meta(cells)
         pending = cells.read_pending()
-        if meta.panes:
+        stored = cells.read_meta()
+        meta = _Meta(*_META.unpack(stored)) if stored is not None else _NEW
+        if not pending or meta.panes:
             return
-        if pending:
-            arrivals = [self.content.arrival(data) for data in pending]
-            kept, touched = self._read_kept(cells, meta, arrivals)
-            merged, _ = self.content.merge(kept, arrivals)
-            self._write_kept(cells, meta, self.content.prune(merged, ts), touched)
-            cells.clear_pending()
-        if ts + self.fold_ms < self._end(key):
-            timers.fold(ts + self.fold_ms)
+        arrivals = [self.content.arrival(data) for data in pending]
+        kept, touched = self._read_kept(cells, meta, arrivals)
+        merged, _ = self.content.merge(kept, arrivals)
+        self._write_kept(cells, meta, self.content.prune(merged, ts), touched)
+        cells.clear_pending()
+        cells.write_meta(_META.pack(meta.panes, meta.buckets))
 
     def expire(self, cells: Cells, key: Key, ts: int) -> Firing:
         """The last corrected pane, if anything is pending; then nothing is left of the window."""
         firing = self.fire(cells, key, ts)
         cells.clear()
         return firing
-
-    def _meta(self, cells: Cells) -> _Meta:
-        stored = cells.read_meta()
-        return _Meta(*_META.unpack(stored)) if stored is not None else _Meta(0, 1)
 
     def _read_kept(self, cells: Cells, meta: _Meta, arrivals: Sequence[Any]) -> tuple[Any | None, list[int]]:
         if meta.buckets == 1:

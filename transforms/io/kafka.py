@@ -321,7 +321,7 @@ class ReadSamples(beam.PTransform):
             partitions = (
                 begin
                 | "Topic" >> beam.Create([source.topic.topic.encode()])
-                | "Discover partitions" >> beam.ParDo(_DiscoverPartitions(source))
+                | "Discover partitions" >> beam.ParDo(_DiscoverPartitions(source)).with_output_types(bytes)
             )
         reading = _ReadToEnd if source.bounded else _ReadForever
-        return take_in(partitions.with_output_types(bytes), reading(source, self._settings))
+        return take_in(partitions, reading(source, self._settings))
