@@ -19,13 +19,14 @@ PARTS_CACHED = 1 << 17
 KEY_LIMIT = 65_535
 """Bytes that InfluxDB allows a series key; one half of it is allowed to each of the two parts."""
 
-REFUSED_KEYS = frozenset({"time", "_measurement", "_field"})
+REFUSED_KEYS = frozenset({"time", "_measurement", "_field", "\0"})
 """Tag keys that the server answers with 400."""
 
 UNREADABLE_KEYS = frozenset({"_time", "_value", "_start", "_stop"})
 """Tag keys that the server takes and Flux then fails on, for every series that it reads beside them."""
 
 _MEASUREMENT = re.compile(r"[, ]")
+_AMBIGUOUS = re.compile(r'\\[, ="]')
 _TAG = re.compile(r"[, =]")
 
 
@@ -86,6 +87,10 @@ def _part(measurement: str, labels: dict[str, str]) -> Part:
 def _unholdable_measurement(name: str) -> str | None:
     if name.startswith("#"):
         return f"metric name {name!r} begins with '#': a comment in line protocol"
+    if name.startswith(("\t", "\0")):
+        return f"metric name {name!r} begins with a tab or NUL, which the server skips"
+    if _AMBIGUOUS.search(name):
+        return f"metric name {name!r} holds a backslash before a comma, space, equals sign or quote, which the server drops"
     return _unholdable_text("metric name", name)
 
 

@@ -45,6 +45,10 @@ def test_measurement_of_a_metric_part(name: str, measurement: str) -> None:
     ("name", "labels", "reason"),
     [
         ("#up", {}, "metric name '#up' begins with '#'"),
+        ("\tup", {}, "metric name '\\tup' begins with a tab or NUL"),
+        ("\0up", {}, "metric name '\\x00up' begins with a tab or NUL"),
+        ('a\\"b', {}, "metric name 'a\\\\\"b' holds a backslash before"),
+        ("a\\=b", {}, "metric name 'a\\\\=b' holds a backslash before"),
         ("up\\", {}, "metric name ends with a backslash"),
         ("a\nb", {}, "metric name holds a line feed"),
         ("up", {"path": "C:\\"}, "value of label 'path' ends with a backslash"),
