@@ -146,7 +146,8 @@ def _running(process: psutil.Process) -> bool:
     try:
         if not process.is_running():
             return False
-        if process.status() != psutil.STATUS_ZOMBIE:
+        # A zombie whose other threads still end holds its ports and files yet.
+        if process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1:
             return True
     except psutil.NoSuchProcess:
         return False

@@ -7,7 +7,6 @@ import shutil
 import signal
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -22,32 +21,10 @@ from deploy.ports import assign, require_free
 from deploy.process import Identity, send, spawn, stop
 from deploy.progress import SILENT, Reporter
 from deploy.settings import Settings
+from deploy.status import Status, status
 
 POLL_SECONDS = 0.2
 LOG_LINES = 20
-
-
-@dataclass(frozen=True)
-class Status:
-    """One line of ``tidemark stack status``.
-
-    Attributes:
-        part: its name.
-        state: ``running``, ``dead`` (started, and gone without a stop) or ``stopped``.
-        pid: the process, when it runs.
-        address: ``host:port``, None for a part without a port of its own.
-        since: when it was started, seconds since the epoch; None when it does not run.
-        version: what it runs.
-        log: the file that has its output.
-    """
-
-    part: str
-    state: str
-    pid: int | None
-    address: str | None
-    since: float | None
-    version: str
-    log: str
 
 
 class Stack:
@@ -168,7 +145,7 @@ class Stack:
     def status(self) -> list[Status]:
         """The state of every part, from its process: nothing is asked over the network."""
         self._load()
-        return [self._status(part) for part in self._catalogue.members]
+        return [status(part, self._state, self.instance) for part in self._catalogue.members]
 
     def running(self, part: str) -> bool:
         """Whether a part's process (all processes of a group) runs."""
@@ -235,21 +212,25 @@ class Stack:
         self._save()
 
     def _start(self, starting: Sequence[Part], progress: Reporter) -> None:
-        for part in starting:
-            command = part.command(self.instance)
-            log = self.instance.log(part.name)
-            identity = spawn(command.argv, log=log, cwd=self.directory, env=command.env)
-            self._state.processes[part.name] = identity
-            self._state.versions[part.name] = part.version
-            self._save()
-        for part in starting:
-            with progress.step(f"starting {part.name}"):
-                try:
+        pending = list(starting)
+        try:
+            for part in starting:
+                command = part.command(self.instance)
+                log = self.instance.log(part.name)
+                self._state.processes[part.name] = spawn(command.argv, log=log, cwd=self.directory, env=command.env)
+                self._state.versions[part.name] = part.version
+                self._save()
+            for part in starting:
+                with progress.step(f"starting {part.name}"):
                     self._wait(part)
-                except BaseException:
-                    for each in starting[starting.index(part) :]:
-                        self._end(each)
-                    raise
+                pending.remove(part)
+        except PartFailed as failure:
+            self._end_all(pending)
+            up = [name for name in self._catalogue.names if self._alive(name)]
+            raise PartFailed(f"{failure}\nUp: {', '.join(up) or 'nothing'}.") from failure.__cause__
+        except BaseException:
+            self._end_all(pending)
+            raise
 
     def _wait(self, part: Part) -> None:
         identity = self._state.processes[part.name]
@@ -274,17 +255,18 @@ class Stack:
 
     def _failure(self, part: Part, what: str) -> PartFailed:
         log = self.instance.log(part.name)
-        up = [name for name in self._catalogue.names if name != part.name and self._alive(name)]
         said = "\n".join(f"  {line}" for line in tail(log, LOG_LINES))
-        return PartFailed(
-            f"{part.name} {what}. Its log is {log}, and ends with\n{said}\nUp: {', '.join(up) or 'nothing'}."
-        )
+        return PartFailed(f"{part.name} {what}. Its log is {log}, and ends with\n{said}")
 
     def _end(self, part: Part) -> None:
         identity = self._state.processes.pop(part.name, None)
         if identity:
             stop(identity, term_seconds=part.term_seconds)
             self._save()
+
+    def _end_all(self, parts: Iterable[Part]) -> None:
+        for part in parts:
+            self._end(part)
 
     def _alive(self, part: str) -> bool:
         identity = self._state.processes.get(part)
@@ -295,17 +277,3 @@ class Stack:
         if not self._alive(part):
             raise StackError(f"{part} does not run in {self.directory}: `tidemark stack up {part}`")
         return self._state.processes[part]
-
-    def _status(self, part: Part) -> Status:
-        identity = self._state.processes.get(part.name)
-        alive = identity is not None and identity.alive()
-        port = next(iter(part.ports), None)
-        return Status(
-            part=part.name,
-            state="running" if alive else "dead" if identity else "stopped",
-            pid=identity.pid if identity and alive else None,
-            address=self.instance.address(port) if port and port in self.instance.ports else None,
-            since=identity.started if identity and alive else None,
-            version=self._state.versions.get(part.name, part.version),
-            log=str(self.directory / "logs" / f"{part.name}.log"),
-        )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from deploy.install.cache import Recipe
 from deploy.ports import LOOPBACK
@@ -90,27 +92,39 @@ class Part:
     term_seconds: float = 20.0
 
 
-def get_json(url: str, headers: Mapping[str, str] | None = None) -> object:
+def get_json(url: str, headers: Mapping[str, str] | None = None) -> Any:
     """The JSON document at a URL.
 
     Raises:
-        OSError: when the server cannot be reached, or answers with an error.
+        OSError: when the server cannot be reached, answers with an error, or does not answer in JSON.
     """
-    request = urllib.request.Request(url, headers=dict(headers or {}))
-    with urllib.request.urlopen(request, timeout=HTTP_SECONDS) as answer:
-        return json.load(answer)
+    return _json_answer(urllib.request.Request(url, headers=dict(headers or {})))
 
 
-def post_json(url: str, document: object, headers: Mapping[str, str] | None = None) -> object:
+def post_json(url: str, document: object, headers: Mapping[str, str] | None = None) -> Any:
     """Post a JSON document and read the JSON answer.
 
     Raises:
-        OSError: when the server cannot be reached, or answers with an error; its words are in the message.
+        OSError: as `get_json` does.
     """
     headers = {"Content-Type": "application/json", **(headers or {})}
-    request = urllib.request.Request(url, json.dumps(document).encode(), headers)
+    return _json_answer(urllib.request.Request(url, json.dumps(document).encode(), headers))
+
+
+def _json_answer(request: urllib.request.Request) -> Any:
     try:
         with urllib.request.urlopen(request, timeout=HTTP_SECONDS) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
-        raise OSError(f"{url} answered {error.code}: {error.read().decode(errors='replace')[:500]}") from error
+        said = error.read().decode(errors="replace")[:500]
+        raise HTTPStatus(error.code, f"{request.full_url} answered {error.code}: {said}") from error
+    except (http.client.HTTPException, ValueError) as error:
+        raise OSError(f"{request.full_url} did not answer as expected: {error}") from error
+
+
+class HTTPStatus(OSError):
+    """An answer with an error status, and the server's words."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status

@@ -94,12 +94,12 @@ def configuration(instance: Instance) -> dict[str, str | int | bool]:
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "io.tmp.dirs": str(_made(instance, "tmp")),
         "parallelism.default": 1,
-        # A worker pool or TaskManager that is gone for a minute must not end the job.
+        # A worker pool or TaskManager that is gone for minutes must not end the job; code that always fails ends it.
         "restart-strategy.type": "exponential-delay",
         "restart-strategy.exponential-delay.initial-backoff": "1 s",
         "restart-strategy.exponential-delay.max-backoff": "10 s",
-        "restart-strategy.exponential-delay.reset-backoff-threshold": "5 min",
-        "restart-strategy.exponential-delay.attempts-before-reset-backoff": 1000,
+        "restart-strategy.exponential-delay.reset-backoff-threshold": "1 min",
+        "restart-strategy.exponential-delay.attempts-before-reset-backoff": 30,
         "heartbeat.interval": 2000,
         "heartbeat.timeout": 30000,
         "env.java.opts.all": " ".join(JAVA_17),
@@ -132,8 +132,7 @@ def taskmanager_ready(instance: Instance) -> bool:
 
 
 def _rest(instance: Instance, path: str) -> dict[str, Any]:
-    answer = get_json(f"http://{instance.address('flink')}{path}")
-    assert isinstance(answer, dict)
+    answer: dict[str, Any] = get_json(f"http://{instance.address('flink')}{path}")
     return answer
 
 

@@ -6,11 +6,10 @@ import os
 import secrets
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
 
 from deploy.errors import StackError
 from deploy.install.recipes import INFLUXDB as RECIPE
-from deploy.parts.base import Command, Instance, Part, get_json, post_json
+from deploy.parts.base import Command, HTTPStatus, Instance, Part, get_json, post_json
 
 ORG = "tidemark"
 USER = "tidemark"
@@ -27,8 +26,7 @@ def command(instance: Instance) -> Command:
 
 def ready(instance: Instance) -> bool:
     """Whether it says it is healthy."""
-    health = get_json(f"{url(instance)}/health")
-    return isinstance(health, dict) and health.get("status") == "pass"
+    return bool(get_json(f"{url(instance)}/health")["status"] == "pass")
 
 
 def url(instance: Instance) -> str:
@@ -105,8 +103,8 @@ def _rest(instance: Instance, path: str, missing: Any = None) -> Any:
     headers = _authorization(instance) if token_file(instance).exists() else {}
     try:
         return get_json(f"{url(instance)}{path}", headers)
-    except HTTPError as error:
-        if error.code == 404 and missing is not None:
+    except HTTPStatus as error:
+        if error.status == 404 and missing is not None:
             return missing
         raise
 

@@ -75,16 +75,23 @@ def ready(instance: Instance) -> bool:
 
 
 def make_topics(instance: Instance) -> None:
-    """Create the topics of the settings that are not there."""
-    with _admin(instance) as admin:
-        present = set(admin.list_topics())
-        missing = {
-            name: {"num_partitions": partitions, "replication_factor": 1}
-            for name, partitions in instance.settings.topics.items()
-            if name not in present
-        }
-        if missing:
-            admin.create_topics(missing, wait_for_metadata=True)
+    """Create the topics of the settings that are not there.
+
+    Raises:
+        OSError: when the broker refuses.
+    """
+    try:
+        with _admin(instance) as admin:
+            present = set(admin.list_topics())
+            missing = {
+                name: {"num_partitions": partitions, "replication_factor": 1}
+                for name, partitions in instance.settings.topics.items()
+                if name not in present
+            }
+            if missing:
+                admin.create_topics(missing, wait_for_metadata=True)
+    except KafkaError as error:
+        raise OSError(f"the topics {', '.join(instance.settings.topics)} could not be made: {error}") from error
 
 
 def _admin(instance: Instance) -> KafkaAdminClient:

@@ -6,6 +6,7 @@ dead is started again before the next test.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -18,7 +19,10 @@ from deploy.stack import Stack
 def idle_stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The session's stack with nothing started; a test starts the parts it wants with ``up``."""
     stack = Stack(tmp_path_factory.mktemp("stack"), ports="free")
-    yield stack
+    with pytest.MonkeyPatch.context() as patch:
+        # Workers import the functions of a job by name, those of test modules too.
+        patch.setenv("PYTHONPATH", str(request.config.rootpath), prepend=os.pathsep)
+        yield stack
     # After a failure the logs and the data are what a person needs.
     stack.down(wipe=not request.session.testsfailed)
 
