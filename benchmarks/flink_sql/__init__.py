@@ -1,0 +1,1 @@
+"""The peer: the same rollup in Flink SQL."""
