@@ -7,8 +7,10 @@ except for installing packages: a worker of the pool runs in an environment that
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
+from typing import Any
 
 import grpc
 from apache_beam.portability.api import beam_provision_api_pb2, beam_provision_api_pb2_grpc, endpoints_pb2
@@ -25,7 +27,7 @@ def environment(
     """The environment variables from which Beam's ``sdk_worker_main`` reads its configuration."""
     return {
         "WORKER_ID": worker_id,
-        "PIPELINE_OPTIONS": json_format.MessageToJson(info.pipeline_options),
+        "PIPELINE_OPTIONS": json.dumps(_whole_numbers(json_format.MessageToDict(info.pipeline_options))),
         "CONTROL_API_SERVICE_DESCRIPTOR": _descriptor(control),
         "LOGGING_API_SERVICE_DESCRIPTOR": _descriptor(logging),
         "RUNNER_CAPABILITIES": " ".join(info.runner_capabilities),
@@ -44,6 +46,15 @@ def provision(worker_id: str, url: str) -> beam_provision_api_pb2.ProvisionInfo:
         )
         request = beam_provision_api_pb2.GetProvisionInfoRequest()
         return stub.GetProvisionInfo(request, timeout=PROVISION_SECONDS, wait_for_ready=True).info
+
+
+def _whole_numbers(value: Any) -> Any:
+    """Numbers of a protobuf ``Struct`` are all floats; Beam's options refuse ``37.0`` where they want an integer."""
+    if isinstance(value, dict):
+        return {key: _whole_numbers(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_whole_numbers(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _descriptor(url: str) -> str:
