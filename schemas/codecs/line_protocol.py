@@ -42,10 +42,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class _Shape:
-    """What lines of one measurement and one set of metric labels share: the metric ids of their fields.
-
-    ``field_sets`` holds only sets of keys that need no escape: in those a comma or an equals sign can only have come from the syntax.
-    """
+    """What lines of one measurement and one set of metric labels share: the metric ids of their fields."""
 
     def __init__(self, measurement: str, labels: Labels) -> None:
         self.measurement = measurement
@@ -58,10 +55,9 @@ class _Shape:
         if found is None:
             names = [self.measurement if field == "value" else f"{self.measurement}_{field}" for field in fields]
             found = np.array([builder.metrics.id(metric_text(name, self.labels)) for name in names], np.int32)
-            if all(map(_PLAIN_FIELD.match, fields)):
-                if len(self.field_sets) >= CACHED_FIELD_SETS:
-                    self.field_sets.clear()
-                self.field_sets[fields] = found
+            if len(self.field_sets) >= CACHED_FIELD_SETS:
+                self.field_sets.clear()
+            self.field_sets[fields] = found
         return found
 
 
@@ -126,14 +122,12 @@ class LineProtocolCodec:
         except orjson.JSONDecodeError:
             return False
         if len(document) != body.count(","):
+            # A key given twice, or a comma inside a key.
             return False
         if strings:
             if not all(map(_PLAIN_FIELD.match, document)):
                 return False
-            fields_read = len(document)
             document = {key: value for key, value in document.items() if value != ""}
-            if fields_read - len(document) != strings:
-                return False
         values = cast("ValuesView[float]", document.values())
         try:
             # At C speed: raises for what is no number, and bounds the largest of them.
@@ -185,7 +179,7 @@ class LineProtocolCodec:
 
     def _head(self, point: Point, source: str) -> tuple[int, _Shape]:
         head = source.partition(" ")[0]
-        # An escape may hold the space that ends the head, and an empty head is the white space before one.
+        # An escape may hide the space that ends the head, a quote what is emptied as a string; an empty head is the space before one.
         cachable = bool(head) and "\\" not in head and '"' not in head
         head = _rewrite(head)
         known = self._heads.get(head) if cachable else None
@@ -224,6 +218,6 @@ def _without_strings(line: str) -> tuple[str | None, int]:
     parts = line.split('"')
     if len(parts) == 1:
         return line, 0
-    if " " not in parts[0] or not len(parts) % 2 or not line.isascii():
+    if not len(parts) % 2 or not line.isascii():
         return None, 0
     return _STRING.join(parts[::2]), len(parts) // 2

@@ -55,6 +55,15 @@ def test_wire_form_keeps_the_staleness_marker() -> None:
     assert rows(decode(encode(batch([("{}", "up", 1, STALE)]))))[0].bits == 0x7FF0000000000002
 
 
+def test_wire_form_holds_target_time_and_position_once_a_scrape() -> None:
+    scrape = [("{}", f"m{index}", 1, float(index)) for index in range(10_000)]
+    one = batch(scrape)
+    one = replace(one, seq=np.zeros_like(one.seq))
+    apart = replace(one, seq=np.arange(len(one)))
+    assert len(encode(one)) < one.value.nbytes + one.metric.nbytes + 60 * len(one.metrics)
+    assert len(encode(apart)) > len(encode(one)) + 4 * len(one)
+
+
 @given(samples, st.data())
 def test_compact_keeps_the_samples_and_drops_unused_entries(
     found: list[tuple[str, str, int, float]], data: st.DataObject

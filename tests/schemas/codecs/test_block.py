@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.batch import sequence
-from schemas.codecs import BlockDecoder, media_type
+from schemas.codecs import MAX_TS, BlockDecoder, media_type
 from schemas.codecs.remote_write import encode_write_request
 from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, REMOTE_WRITE, DeadLetter, RawRecord
 from tests.schemas.rows import row, rows
@@ -118,6 +118,13 @@ def test_times_are_bound_by_the_records_own(
         block = decoder.decode_block([RawRecord(value, 1, own_ts, content_type)], "t", 0)
         assert rows(block.batch) == ([row("{}", "up", ts, 1.0)] if taken else [])
         assert [("too far in the future" in d.reason) for d in block.dead_letters] == ([] if taken else [True])
+
+
+def test_no_record_timestamp_lets_times_past_the_end_of_64_bit_nanoseconds() -> None:
+    records = [RawRecord(scrape_at(MAX_TS), 1, 1 << 62), RawRecord(scrape_at(MAX_TS + 1), 2, 1 << 62)]
+    block = BlockDecoder(max_future_ms=1 << 70).decode_block(records, "t", 0)
+    assert rows(block.batch) == [row("{}", "up", MAX_TS, 1.0)]
+    assert ["after the year 2262" in letter.reason for letter in block.dead_letters] == [True]
 
 
 def test_samples_without_a_time_take_the_records() -> None:

@@ -42,6 +42,16 @@ def test_target_labels_are_the_builders() -> None:
     assert found == [row('{cpu="0"}', 'm_v{host="a"}', 1, 1.0)]
 
 
+def test_escaped_heads_are_told_apart() -> None:
+    found, _, _ = read("m,host=a\\ b v=1 1\nm,host=a\\ c v=1 1\nm,x=a\\,y v=1 1\nm,x=a\\=y v=1 1\n")
+    assert [(sample.target, sample.metric) for sample in found] == [
+        ('{host="a b"}', "m_v"),
+        ('{host="a c"}', "m_v"),
+        ("{}", 'm_v{x="a,y"}'),
+        ("{}", 'm_v{x="a=y"}'),
+    ]
+
+
 @pytest.mark.parametrize("repeated", [1, 3])
 def test_a_line_of_strings_only_is_counted_and_no_sample(repeated: int) -> None:
     assert read('m a="1",b="2" 1\n' * repeated) == ([], [], 2 * repeated)
@@ -96,7 +106,7 @@ def both_ways(data: bytes, precision: Precision) -> tuple[list[Row], list[BadLin
     codec = LineProtocolCodec(builder, precision)
     # Heads that the plain way has seen before, in the canonical and in the odd.
     codec.decode(
-        b'm,host=a,x=1 a=1 1\nm a\\,=1,b\\==1 1\n"m" a=1 1\nm,x="" a=1 1\n1 a=1 1\n[ a=1 1\n',
+        b'm,host=a,x=1 a=1 1\nm a\\,=1 1\nm a\\==1 1\n"m" a=1 1\nm,x="" a=1 1\n1 a=1 1\n[ a=1 1\n',
         latest_ts=5_000_000_000_000,
     )
     builder.build()
@@ -133,6 +143,9 @@ near_misses = st.tuples(
 @example("m a,:1 1\n", "ns")
 @example('m x=1,b,:"" 1\n', "ns")
 @example("m a=1,a=2 1\n", "ns")
+@example('m ="x",a=1 1\nm =1,a=1 1\nm b\x7f="x",a=1 1\nm b\x7f=1 1\n', "ns")
+@example('m c="\udcff",a=1 1\nm c="é",a=1 1\n', "ns")
+@example('m,x="a b" a=1 1\nm a="x""y",b=1 1\nm a""=1 1\n', "ns")
 @example('"cpu",host=a value=1 1\n"",host=a value=1 1\n', "ns")
 @example(f"{HEAD} a=-0,b=1 1\n{HEAD} a=-0i,b=1 1\n", "ns")
 @example(f"{HEAD} a=9223372036854775808i 1\n{HEAD} a=null 1\n", "ns")

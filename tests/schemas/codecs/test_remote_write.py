@@ -146,6 +146,17 @@ def test_the_time_of_a_known_series_is_checked() -> None:
     assert [one.line for one in bad] == [2]
 
 
+def test_two_samples_without_values_are_not_taken_for_one() -> None:
+    """They end a series with as many bytes as one sample with a value."""
+    builder = BatchBuilder()
+    codec = RemoteWriteCodec(builder)
+    ts = 1_700_000_000_000
+    for _ in range(2):
+        decode(codec, builder, encode_write_request([(UP, [(1.0, ts)])]))
+        found, bad, _ = decode(codec, builder, encode_write_request([(UP, [(0.0, ts), (0.0, ts + 1)])]))
+        assert (found, bad) == ([row(TARGET, METRIC, ts, 0.0), row(TARGET, METRIC, ts + 1, 0.0)], [])
+
+
 @pytest.mark.parametrize(
     ("tail", "refused"),
     [
