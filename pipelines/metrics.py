@@ -14,6 +14,7 @@ from pathlib import Path
 import apache_beam as beam
 
 from pipelines import options as job_options
+from pipelines.detach import check_detachable, detach
 from pipelines.options import FileInput, MetricsOptions, OptionError
 from pipelines.plan import plan
 from pipelines.runners import RunnerError, beam_options
@@ -66,7 +67,7 @@ def _one(collections: Sequence[beam.PCollection], label: str) -> beam.PCollectio
 
 
 def run(argv: Sequence[str]) -> Result:
-    """Run the job that a command line describes; returns when a bounded one has ended, or an unbounded one was submitted.
+    """Run the job that a command line describes; returns when it has ended, with ``--detach`` when it runs.
 
     Raises:
         OptionError: an option is missing or cannot be taken.
@@ -78,6 +79,8 @@ def run(argv: Sequence[str]) -> Result:
         print(plan(options, beam_args))
         return Result(None)
     settings = beam_options(beam_args, options.bounded)
+    if given.detach:
+        check_detachable(settings, options.bounded)
     for uri in options.outputs:
         outputs.parse(uri, options.tiers).validate(options.raw)
     outputs.dead_letters(options.dead_letter, options.kafka_config).validate()
@@ -85,7 +88,8 @@ def run(argv: Sequence[str]) -> Result:
     pipeline = beam.Pipeline(options=settings)
     build(pipeline, options)
     result = pipeline.run()
-    if not options.bounded and settings.get_all_options().get("no_wait"):
+    if given.detach:
+        print(detach(result, settings))
         return Result(None)
     result.wait_until_finish()
     if not options.bounded:

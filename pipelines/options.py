@@ -127,6 +127,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="URI",
         help="where samples later than the allowed lateness go: kafka://HOST:PORT/TOPIC or file:DIR",
     )
+    add(
+        "--detach",
+        action="store_true",
+        help="return when the job runs (needs --job_endpoint), and tell how to look at it and stop it",
+    )
     add("--plan", action="store_true", help="print what would run, and stop")
     add("--summary_json", metavar="FILE", help="write the balance of a bounded run there")
     return words

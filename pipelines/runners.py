@@ -73,7 +73,7 @@ def _value(args: Sequence[str], name: str) -> str | None:
 
 def _flink(args: Sequence[str], bounded: bool) -> dict[str, str]:
     # The SDK sizes whatever it caches by walking all loaded modules: with few, large state cells that costs more than the reads it saves.
-    own = {"max_cache_memory_usage_mb": "0"}
+    own = {"max_cache_memory_usage_mb": "0", "job_name": "metrics"}
     if _value(args, "checkpointing_interval") is not None:
         # Without it, outputs of the bundle that a checkpoint closes are parked until the next element, and the watermark runs past them.
         own["finish_bundle_before_checkpointing"] = ""

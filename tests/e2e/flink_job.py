@@ -1,0 +1,305 @@
+"""The metrics job on the stack's Flink, as a person runs it: submitted by its command line, watched and stopped over the REST API, its
+output read back from InfluxDB and Kafka. Each :class:`Ground` has topics and buckets of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import urllib3
+import yaml
+from confluent_kafka import Consumer, TopicPartition
+from kafka.admin import KafkaAdminClient, NewTopic
+
+from deploy.logs import tail
+from deploy.parts.influxdb import token_file
+from deploy.stack import Stack
+from pipelines.flink import ENDED, Flink
+from schemas.series import METRIC_NAME, labels_text
+
+ROOT = Path(__file__).parents[2]
+SUBMIT_SECONDS = 120
+LOGS = ("flink-jobmanager", "flink-taskmanager", "jobserver", "workers")
+
+
+class Message(NamedTuple):
+    """A record of a topic; headers decoded."""
+
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes
+    headers: dict[str, str]
+
+
+def wait_for(condition: Callable[[], object], seconds: float, what: str) -> Any:
+    """The first truthy value of a condition.
+
+    Raises:
+        AssertionError: there is none before the deadline.
+    """
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.2)
+    return found
+
+
+@dataclass
+class Job:
+    """A job of the stack's Flink."""
+
+    flink: Flink
+    id: str
+    name: str
+
+    @property
+    def state(self) -> str:
+        return self.flink.state(self.id)
+
+    def checkpoints(self) -> dict[str, Any]:
+        """Flink's statistics: ``counts`` and the ``latest`` of each kind."""
+        found: dict[str, Any] = self.flink.get(f"/jobs/{self.id}/checkpoints")
+        return found
+
+    def wait_checkpoint(self, seconds: float = 90) -> None:
+        """Wait for a checkpoint triggered from now on."""
+        now = time.time() * 1000
+
+        def fresh() -> bool:
+            latest = self.checkpoints()["latest"]["completed"]
+            return latest is not None and latest["trigger_timestamp"] >= now
+
+        wait_for(fresh, seconds, f"a checkpoint of {self.name}; {self.flink.failure(self.id)}")
+
+    def restored(self) -> int:
+        """How many times it has gone on from a checkpoint or savepoint."""
+        return int(self.checkpoints()["counts"]["restored"])
+
+    def wait_running(self, seconds: float = 120) -> None:
+        """Wait until all its subtasks run."""
+        self.flink.wait_running(self.name, seconds)
+
+    def stop(self) -> str:
+        """Stop it; the path of the savepoint."""
+        path = self.flink.stop(self.id)
+        self._wait_ended()
+        return path
+
+    def cancel(self) -> None:
+        """End it and wait for its end; nothing happens to one that has ended."""
+        if self.state not in ENDED:
+            self.flink.cancel(self.id)
+            self._wait_ended()
+
+    def _wait_ended(self) -> None:
+        wait_for(lambda: self.state in ENDED, 60, f"the end of job {self.name}")
+
+
+@dataclass
+class Ground:
+    """Topics and buckets of one test, and the jobs it starts.
+
+    Attributes:
+        directory: for configuration and generated files.
+        name: prefix of everything's name, unique.
+        partitions: of the input topic.
+        tiers: further keys of the configuration's ``tiers``, such as ``lateness``.
+    """
+
+    stack: Stack
+    directory: Path
+    name: str = field(default_factory=lambda: f"t{uuid.uuid4().hex[:8]}")
+    partitions: int = 4
+    tiers: dict[str, str] = field(default_factory=dict)
+    jobs: list[Job] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.flink = Flink(self.stack.address("flink"))
+        self.kafka = self.stack.address("kafka")
+        self.topic, self.dead_letters, self.late = (f"{self.name}.{kind}" for kind in ("raw", "dead-letter", "late"))
+        self.raw, self.minutes, self.hours = (f"{self.name}_{kind}" for kind in ("raw", "1m", "1h"))
+        topics = {self.topic: self.partitions, self.dead_letters: 1, self.late: 1}
+        with KafkaAdminClient(bootstrap_servers=self.kafka) as admin:
+            admin.create_topics([NewTopic(topic, count, 1) for topic, count in topics.items()])
+        for bucket in (self.raw, self.minutes, self.hours):
+            self.stack.ensure_bucket(bucket, 0)
+        rollups = [
+            {"name": "1m", "window": "1m", "bucket": self.minutes},
+            {"name": "1h", "window": "1h", "bucket": self.hours},
+        ]
+        config = {
+            "tiers": {"raw": {"bucket": self.raw, "retention": "0s"}, "rollups": rollups, **self.tiers},
+            "shards": 4,
+        }
+        self.config = self.directory / f"{self.name}.yaml"
+        self.config.write_text(yaml.safe_dump(config))
+
+    @property
+    def input(self) -> str:
+        return f"kafka://{self.kafka}/{self.topic}"
+
+    def runner(self) -> list[str]:
+        """The words that name the stack's runner."""
+        return [
+            "--runner=PortableRunner",
+            f"--job_endpoint={self.stack.address('jobserver')}",
+            f"--artifact_endpoint={self.stack.address('jobserver-artifact')}",
+            "--environment_type=EXTERNAL",
+            f"--environment_config={self.stack.address('workers')}",
+        ]
+
+    def words(self, *more: str) -> list[str]:
+        """The job's command line but for the runner: this ground's topics, buckets and configuration, then ``more``."""
+        token = token_file(self.stack.instance)
+        return [
+            f"--input={self.input}",
+            f"--output=influxdb://{self.stack.address('influxdb')}?token_file={token}",
+            f"--config={self.config}",
+            f"--dead_letter=kafka://{self.kafka}/{self.dead_letters}",
+            f"--late=kafka://{self.kafka}/{self.late}",
+            *more,
+        ]
+
+    def run(self, words: Sequence[str], seconds: float = SUBMIT_SECONDS) -> str:
+        """Run the job's module to its end; what it printed.
+
+        Raises:
+            AssertionError: it fails.
+        """
+        argv = [sys.executable, "-m", "pipelines.metrics", *words]
+        done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
+        assert done.returncode == 0, f"{' '.join(argv)}\n{done.stdout}\n{done.stderr[-4000:]}"
+        return done.stdout
+
+    def start(self, *more: str, parallelism: int = 2, checkpoint_ms: int = 1000, idle: str = "2s") -> Job:
+        """Submit the unbounded job, and wait until all its subtasks run."""
+        name = f"{self.name}-{len(self.jobs)}"
+        flags = [
+            f"--job_name={name}",
+            f"--parallelism={parallelism}",
+            f"--checkpointing_interval={checkpoint_ms}",
+            f"--idle_timeout={idle}",
+            "--detach",
+        ]
+        self.run([*self.words(*flags, *more), *self.runner()])
+        job = Job(self.flink, self.flink.wait_running(name, SUBMIT_SECONDS).id, name)
+        self.jobs.append(job)
+        return job
+
+    def close(self) -> None:
+        """Cancel whatever still runs."""
+        for job in self.jobs:
+            job.cancel()
+
+    def generate(self, *words: str) -> subprocess.Popen[bytes]:
+        """Start the load generator into this ground's topic."""
+        argv = [
+            sys.executable,
+            "-m",
+            "pipelines.cli",
+            "generate",
+            "metrics",
+            f"--output={self.input}",
+            "--quiet",
+            *words,
+        ]
+        return subprocess.Popen(argv, cwd=ROOT, stderr=(self.directory / "generator.log").open("ab"))
+
+    def messages(self, topic: str) -> list[Message]:
+        """All records of a topic, as far as it goes now."""
+        consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": self.name, "enable.auto.commit": False})
+        found: list[Message] = []
+        try:
+            partitions = [
+                TopicPartition(topic, number) for number in consumer.list_topics(topic).topics[topic].partitions
+            ]
+            for partition in partitions:
+                low, high = consumer.get_watermark_offsets(partition)
+                consumer.assign([TopicPartition(topic, partition.partition, low)])
+                position = low
+                while position < high:
+                    for message in consumer.consume(10_000, 10):
+                        assert message.error() is None, message.error()
+                        position = message.offset() + 1
+                        headers = {name: value.decode() for name, value in message.headers() or ()}
+                        row = (message.partition(), message.offset(), message.key(), message.value(), headers)
+                        found.append(Message(*row))
+        finally:
+            consumer.close()
+        return found
+
+    def flux(self, query: str) -> list[dict[str, str]]:
+        """The rows of a Flux query's answer, as text."""
+        response = urllib3.request(
+            "POST",
+            f"http://{self.stack.address('influxdb')}/api/v2/query?org=tidemark",
+            body=query,
+            timeout=120,
+            retries=False,
+            headers={
+                "Authorization": f"Token {self.stack.influx_token}",
+                "Content-Type": "application/vnd.flux",
+                "Accept": "application/csv",
+            },
+        )
+        assert response.status == 200, response.data
+        rows: list[dict[str, str]] = []
+        header: list[str] = []
+        for cells in csv.reader(StringIO(response.data.decode(), newline="")):
+            if not any(cells):
+                header = []
+            elif not header:
+                header = cells
+            else:
+                rows.append(dict(zip(header, cells, strict=True)))
+        return rows
+
+    def total(self, bucket: str, column: str) -> float:
+        """The sum of a field over all points of a bucket."""
+        query = f'from(bucket: "{bucket}") |> range(start: 0) |> filter(fn: (r) => r._field == "{column}") |> group() |> sum()'
+        rows = self.flux(query)
+        return float(rows[0]["_value"]) if rows else 0.0
+
+    def points(self, bucket: str) -> pa.Table:
+        """All points of a bucket: ``series`` (canonical text), ``time`` (ms), ``field``, ``value`` (as the server writes it)."""
+        rows = self.flux(
+            f'from(bucket: "{bucket}") |> range(start: 0) |> map(fn: (r) => ({{r with _time: int(v: r._time)}}))'
+            ' |> drop(columns: ["_start", "_stop"])'
+        )
+        texts: dict[tuple[tuple[str, str], ...], str] = {}
+        columns: dict[str, list[Any]] = {"series": [], "time": [], "field": [], "value": []}
+        for row in rows:
+            labels = tuple((name, value) for name, value in row.items() if name not in _NO_LABELS)
+            text = texts.get(labels)
+            if text is None:
+                text = texts[labels] = labels_text([(METRIC_NAME, row["_measurement"]), *labels])
+            columns["series"].append(text)
+            columns["time"].append(int(row["_time"]) // 1_000_000)
+            columns["field"].append(row["_field"])
+            columns["value"].append(row["_value"])
+        return pa.table(columns, schema=_POINTS)
+
+    def logs(self) -> str:
+        """The ends of the logs that tell why a job did not do what a test wants, and of the generator's."""
+        parts = []
+        for part in LOGS:
+            if self.stack.log(part).exists():
+                parts += [f"--- {part}", *tail(self.stack.log(part), 40)]
+        for job in self.jobs:
+            parts += [f"--- job {job.name} {job.id}: {job.state}", self.flink.failure(job.id)]
+        return "\n".join(parts)
+
+
+_NO_LABELS = frozenset({"", "result", "table", "_time", "_value", "_field", "_measurement"})
+_POINTS = pa.schema([("series", pa.utf8()), ("time", pa.int64()), ("field", pa.utf8()), ("value", pa.utf8())])
