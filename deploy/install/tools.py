@@ -12,7 +12,7 @@ HOW_TO_GET: dict[str, str] = {
     "java": "a Java 17 runtime: `apt-get install openjdk-17-jdk-headless`, `brew install openjdk@17`",
     "javac": "a Java 17 JDK: `apt-get install openjdk-17-jdk-headless`, `brew install openjdk@17`",
     "mvn": "Apache Maven 3.6 or newer: `apt-get install maven`, `brew install maven`",
-    "go": "Go 1.24 or newer: the archive of go.dev, `brew install go`",
+    "go": "Go 1.26 or newer: the archive that the Go project publishes, `brew install go`",
     "cargo": "Rust, stable: `rustup toolchain install stable`, `brew install rustup`",
     "cc": "a C compiler: `apt-get install build-essential`, `xcode-select --install`",
     "apt-get": "Debian or Ubuntu; elsewhere install Prometheus with the system's package manager",
