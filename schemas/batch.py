@@ -1,14 +1,15 @@
 """The columnar batch: many samples, their series as two dictionary columns.
 
-Wire form (shuffle, state): one Arrow IPC stream of one record batch, LZ4-compressed, with the columns
+Wire form (shuffle, state): one Arrow IPC stream of one record batch, LZ4-compressed. A row is a *run*: neighbouring samples of one target,
+event time and position, such as a scrape; so a scrape of 100 samples costs its host, time and offset once.
 
 | column | type | meaning |
 |---|---|---|
 | target | dictionary<int32, utf8> | canonical text of the target part |
-| metric | dictionary<int32, utf8> | canonical text of the metric part |
 | ts | int64 | event time, milliseconds since the Unix epoch, UTC |
-| value | float64 | |
 | seq | int64 | position in the source, see :func:`sequence`; among samples of one series and event time the highest wins |
+| metric | list<dictionary<int32, utf8>> | canonical texts of the metric parts, one a sample |
+| value | list<float64> | one a sample |
 
 The batch's attributes (``watermark``, ``late``) travel as schema metadata.
 """
@@ -146,25 +147,36 @@ def read_ipc(data: bytes) -> pa.RecordBatch:
 _SCHEMA = pa.schema(
     [
         ("target", _DICTIONARY),
-        ("metric", _DICTIONARY),
         ("ts", pa.int64()),
-        ("value", pa.float64()),
         ("seq", pa.int64()),
+        ("metric", pa.list_(_DICTIONARY)),
+        ("value", pa.list_(pa.float64())),
     ]
 )
 
 
 def encode(batch: SampleBatch) -> bytes:
     """The wire form of a batch."""
+    starts = _run_starts(batch)
+    offsets = pa.array(np.append(starts, len(batch)), pa.int32())
     columns = [
-        dictionary_array(batch.targets, batch.target),
-        dictionary_array(batch.metrics, batch.metric),
-        pa.array(batch.ts),
-        pa.array(batch.value),
-        pa.array(batch.seq),
+        dictionary_array(batch.targets, batch.target[starts]),
+        pa.array(batch.ts[starts]),
+        pa.array(batch.seq[starts]),
+        pa.ListArray.from_arrays(offsets, dictionary_array(batch.metrics, batch.metric)),
+        pa.ListArray.from_arrays(offsets, pa.array(batch.value)),
     ]
     attributes = {"watermark": str(batch.watermark), "late": "1" if batch.late else "0"}
     return write_ipc(pa.RecordBatch.from_arrays(columns, schema=_SCHEMA.with_metadata(attributes)))
+
+
+def _run_starts(batch: SampleBatch) -> npt.NDArray[np.intp]:
+    new = np.ones(len(batch), np.bool_)
+    if len(batch):
+        np.not_equal(batch.ts[1:], batch.ts[:-1], out=new[1:])
+        new[1:] |= batch.target[1:] != batch.target[:-1]
+        new[1:] |= batch.seq[1:] != batch.seq[:-1]
+    return np.flatnonzero(new)
 
 
 def decode(data: bytes) -> SampleBatch:
@@ -174,18 +186,32 @@ def decode(data: bytes) -> SampleBatch:
         pyarrow.ArrowInvalid: the bytes are no Arrow IPC stream.
     """
     batch = read_ipc(data)
-    target, metric, ts, value, seq = batch.columns
+    target, ts, seq, metric, value = batch.columns
+    lengths = np.diff(metric.offsets.to_numpy())
     attributes = batch.schema.metadata
     return SampleBatch(
         targets=target.dictionary.to_pylist(),
-        metrics=metric.dictionary.to_pylist(),
-        target=target.indices.to_numpy(),
-        metric=metric.indices.to_numpy(),
-        ts=ts.to_numpy(),
-        value=value.to_numpy(),
-        seq=seq.to_numpy(),
+        metrics=metric.values.dictionary.to_pylist(),
+        target=np.repeat(target.indices.to_numpy(), lengths),
+        metric=metric.values.indices.to_numpy(),
+        ts=np.repeat(ts.to_numpy(), lengths),
+        value=value.values.to_numpy(),
+        seq=np.repeat(seq.to_numpy(), lengths),
         watermark=int(attributes[b"watermark"]),
         late=attributes[b"late"] == b"1",
+    )
+
+
+def to_arrow(batch: SampleBatch) -> pa.RecordBatch:
+    """The samples as an Arrow record batch, a row each: target, metric (dictionaries), ts, value, seq."""
+    return pa.RecordBatch.from_pydict(
+        {
+            "target": dictionary_array(batch.targets, batch.target),
+            "metric": dictionary_array(batch.metrics, batch.metric),
+            "ts": pa.array(batch.ts),
+            "value": pa.array(batch.value),
+            "seq": pa.array(batch.seq),
+        }
     )
 
 

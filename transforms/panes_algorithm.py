@@ -27,7 +27,7 @@ from schemas.batch import (
 )
 from schemas.rollup import COLUMNS, RollupBatch
 from schemas.tiers import Tier
-from transforms.samples_algorithm import Mask, Rows, counter_step
+from transforms.samples_algorithm import Mask, Rows, counter_step, sorted_order
 
 FOLDED = -(1 << 62)
 """``window`` of a row that stands for all fine windows folded so far; sorts before every real window."""
@@ -128,7 +128,7 @@ def merge(kept: Panes | None, arrivals: Sequence[Panes]) -> MergedPanes:
     rows = Panes(targets, metrics, target, metric, **values)
     series = rows.target.astype(np.int64) * max(len(metrics), 1) + rows.metric
     arrived = np.arange(len(rows)) >= (len(kept) if kept is not None else 0)
-    order = np.lexsort((rows.pane, rows.window, series))
+    order = _sorted_order(series, rows.window, rows.pane)
     series, window = series[order], rows.window[order]
     newest = np.ones(len(order), np.bool_)
     newest[:-1] = (series[1:] != series[:-1]) | (window[1:] != window[:-1])
@@ -138,6 +138,19 @@ def merge(kept: Panes | None, arrivals: Sequence[Panes]) -> MergedPanes:
     starts = np.flatnonzero(first)
     changed = np.logical_or.reduceat(arrived[order], starts) if len(starts) else np.empty(0, np.bool_)
     return MergedPanes(rows.take(order), starts, changed)
+
+
+def _sorted_order(series: Int64, window: Int64, pane: Int64) -> Rows:
+    """Row order by (series, window, pane), ties in row order; packed as in :func:`transforms.samples_algorithm.sorted_order`."""
+    real = window != FOLDED
+    if not real.any():
+        return sorted_order(series, pane)
+    first = int(window[real].min())
+    # Windows are multiples of one length: counting in that unit takes few bits. What is folded comes before all others.
+    unit = max(1, int(np.gcd.reduce(window[real] - first)))
+    number = np.where(real, (window - first) // unit + 1, 0)
+    panes = int(pane.max()) + 1
+    return sorted_order(series, number * panes + pane)
 
 
 def fold(panes: Panes, starts: Rows) -> Panes:

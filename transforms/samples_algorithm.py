@@ -48,19 +48,27 @@ class Merged:
         starts: row at which each series begins.
         changed: for each series, whether this merge changed what it holds.
         fates: of the arrivals.
+        arrived: all rows that were merged, as they came; ``survivors``: those of them that ``samples`` holds.
     """
 
     samples: SampleBatch
     starts: Rows
     changed: Mask
     fates: Fates
+    arrived: SampleBatch
+    survivors: Rows
+
+    def in_order_of_arrival(self) -> SampleBatch:
+        """The survivors as they came: scrape by scrape, which is how the wire form is small."""
+        return self.arrived.take(np.sort(self.survivors))
 
 
 def merge(kept: SampleBatch | None, arrivals: Sequence[SampleBatch]) -> Merged:
     """Merge arrivals into the samples already kept of a window.
 
     Among samples of one series and event time the highest ``seq`` survives (a later write wins, as in InfluxDB), in any order of
-    arrival; the others are duplicates. Within one record (equal ``seq``) the later one survives.
+    arrival; the others are duplicates. Within one record (equal ``seq``) the later one survives. What is not finite (NaN, staleness
+    markers, infinities) is unwritable and takes no part: no store could take it in place of a number that is there.
     """
     parts = [kept, *arrivals] if kept is not None else list(arrivals)
     rows = concat(parts)
@@ -68,8 +76,12 @@ def merge(kept: SampleBatch | None, arrivals: Sequence[SampleBatch]) -> Merged:
         np.array([_KEPT if part is kept else _LATE if part.late else _ON_TIME for part in parts], np.int8),
         [len(part) for part in parts],
     )
+    finite = np.isfinite(rows.value)
+    unwritable = len(rows) - int(np.count_nonzero(finite))
+    if unwritable:
+        rows, origin = rows.take(np.flatnonzero(finite)), origin[finite]
     series = rows.target.astype(np.int64) * max(len(rows.metrics), 1) + rows.metric
-    order = _sorted_order(series, rows.ts)
+    order = sorted_order(series, rows.ts)
     series, ts = series[order], rows.ts[order]
     new_series = np.empty(len(order), np.bool_)
     new_series[:1] = True
@@ -86,21 +98,19 @@ def merge(kept: SampleBatch | None, arrivals: Sequence[SampleBatch]) -> Merged:
         winners, credited, changed = _resolve(rows, origin, order, instants)
     samples = rows.take(winners)
     starts = np.flatnonzero(new_series[instants])
-    new = credited != _KEPT
-    unwritable = new & ~np.isfinite(samples.value)
     fates = Fates(
-        written=int(np.count_nonzero((credited == _ON_TIME) & ~unwritable)),
-        merged_late=int(np.count_nonzero((credited == _LATE) & ~unwritable)),
+        written=int(np.count_nonzero(credited == _ON_TIME)),
+        merged_late=int(np.count_nonzero(credited == _LATE)),
         duplicate=duplicates,
-        unwritable=int(np.count_nonzero(unwritable)),
+        unwritable=unwritable,
     )
-    return Merged(samples, starts, _any_of_each(changed, starts), fates)
+    return Merged(samples, starts, _any_of_each(changed, starts), fates, rows, winners)
 
 
-def _sorted_order(series: Int64, ts: Int64) -> Rows:
-    """Row order by (series, ts), ties in row order.
+def sorted_order(series: Int64, ts: Int64) -> Rows:
+    """Row order by (series, ts), ties in row order; ``ts`` may be any order within a series.
 
-    Series, event time and row are packed into one integer where they fit, since numpy sorts plain integers several times faster than it
+    Series, ``ts`` and row are packed into one integer where they fit, since numpy sorts plain integers several times faster than it
     argsorts; a window of up to 4 M rows, 65 s and 1 M series fits.
     """
     rows = len(ts)
@@ -157,13 +167,7 @@ def counter_step(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]
 
 
 def rollup(samples: SampleBatch, *, tier: Tier, window: int, shard: int) -> RollupBatch | None:
-    """Reduce samples sorted by (series, event time) to a row per series.
-
-    Samples that are not finite (NaN, staleness markers, infinities) are left out; None if nothing is left.
-    """
-    finite = np.isfinite(samples.value)
-    if not finite.all():
-        samples = samples.take(np.flatnonzero(finite))
+    """Reduce merged samples, which are finite and sorted by (series, event time), to a row per series; None if there are none."""
     if not len(samples):
         return None
     value, target, metric = samples.value, samples.target, samples.metric

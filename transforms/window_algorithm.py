@@ -6,9 +6,9 @@ reached them. :mod:`transforms.rollup` ties both to Beam's state and timers; tes
 A worked timeline, windows of 1 m, lateness 5 m, corrected panes after 10 s of event time (w: watermark)::
 
     w 12:00:20  samples of [12:00, 12:01) arrive: kept in ``pending``; timers on_time 12:01:00, expire 12:06:00
-    w 12:01:00  on_time: pane 0 goes out; the samples are kept sorted, once each, in up to 16 buckets by series
+    w 12:01:00  on_time: pane 0 goes out; the samples are kept, once each, in up to 16 buckets by target
     w 12:02:30  a late sample arrives, its watermark says so: kept in ``pending``; timer late 12:02:40
-    w 12:02:40  late: the bucket of its series is read, merged, and pane 1 goes out with that series alone
+    w 12:02:40  late: the bucket of its target is read, merged, and pane 1 goes out with that series alone
     w 12:06:00  expire: everything is cleared
 
 What bounds the state: the samples of one window and shard, each once, from arrival to expiry; in a coarser tier the newest pane of
@@ -165,7 +165,7 @@ class SampleContent:
         return samples.rollup(changed, tier=self.tier, window=key.window, shard=key.shard)
 
     def prune(self, merged: samples.Merged, watermark: int) -> batches.SampleBatch:
-        return merged.samples
+        return merged.in_order_of_arrival()
 
 
 @dataclass(frozen=True)
@@ -309,19 +309,14 @@ class WindowMachine:
 
 class _HasSeries(Protocol):
     targets: Sequence[str]
-    metrics: Sequence[str]
     target: Int32
-    metric: Int32
 
 
 _hash = lru_cache(maxsize=1 << 18)(stable_hash)
 
 
-def _bucket_of(rows: _HasSeries, buckets: int) -> npt.NDArray[np.uint64]:
-    """The bucket of each row, by a stable hash of its series."""
-    target = np.array([_hash(text) for text in rows.targets], np.uint64)
-    metric = np.array([_hash(text) for text in rows.metrics], np.uint64)
-    # Multiplicative mixing (Knuth): the two hashes are independent, the high bits of the product are well spread.
-    mixed = (target[rows.target] ^ (metric[rows.metric] >> np.uint64(1))) * np.uint64(0x9E3779B97F4A7C15)
-    spread: npt.NDArray[np.uint64] = (mixed >> np.uint64(40)) % np.uint64(buckets)
+def _bucket_of(rows: _HasSeries, buckets: int) -> npt.NDArray[np.int64]:
+    """The bucket of each row, by a stable hash of its target, so that a late scrape reads one."""
+    bucket = np.array([(_hash(text) >> 32) % buckets for text in rows.targets], np.int64)
+    spread: npt.NDArray[np.int64] = bucket[rows.target]
     return spread

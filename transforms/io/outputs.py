@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sized
 from typing import Protocol
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
-from schemas.batch import read_ipc
+from schemas import batch, rollup
 from schemas.tiers import Tier, Tiers
 from transforms.io.sink_records import RecordsOf, dead_letter_records, late_records
 
@@ -135,23 +135,24 @@ class Blackhole:
         """Nothing can be wrong."""
 
     def rollups(self, tier: Tier) -> beam.PTransform:
-        return beam.ParDo(CountRows()).with_output_types(bytes)
+        return beam.ParDo(CountRows(rollup.decode)).with_output_types(bytes)
 
     def raw(self) -> beam.PTransform:
-        return beam.ParDo(CountRows()).with_output_types(bytes)
+        return beam.ParDo(CountRows(batch.decode)).with_output_types(bytes)
 
     def describe(self, raw: bool = True) -> str:
         return "nowhere: rows are counted and forgotten"
 
 
 class CountRows(beam.DoFn):
-    """Counts the rows of encoded batches of either kind; yields nothing."""
+    """Counts the rows of encoded batches, given their decoder; yields nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, decode: Callable[[bytes], Sized]) -> None:
+        self._decode = decode
         self._rows = Metrics.counter("tidemark", "blackhole.rows")
 
     def process(self, element: bytes) -> Iterator[bytes]:
-        self._rows.inc(read_ipc(element).num_rows)
+        self._rows.inc(len(self._decode(element)))
         return iter(())
 
 

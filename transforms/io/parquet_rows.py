@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.batch import read_ipc
+from schemas.batch import decode, read_ipc, to_arrow
 from schemas.rollup import COLUMNS
 from schemas.series import parse_metric
 from transforms.io.parquet_layout import DAY_MS, RAW_SCHEMA, ROLLUP_SCHEMA, Kind
@@ -45,7 +45,7 @@ def sample_table(elements: Sequence[bytes]) -> pa.Table:
         pyarrow.ArrowInvalid: an element is no Arrow IPC stream.
         KeyError: a column is missing.
     """
-    table = _join([read_ipc(element) for element in elements], ("target", "metric", "ts", "value", "seq"))
+    table = _join([to_arrow(decode(element)) for element in elements], ("target", "metric", "ts", "value", "seq"))
     columns = {name: table.column(name) for name in table.column_names}
     columns["name"] = _names(table.column("metric"))
     return pa.table([columns[field.name].cast(field.type) for field in RAW_SCHEMA], schema=RAW_SCHEMA)
