@@ -1,6 +1,7 @@
 """Detached processes, against real ones."""
 
 import os
+import platform
 import signal
 import sys
 from dataclasses import replace
@@ -134,3 +135,24 @@ def test_other_signals_are_delivered(start, tmp_path):
     send(identity, signal.SIGUSR1)
     wait_for(lambda: log_has(tmp_path, "got it"))
     assert identity.alive()
+
+
+# On TERM, the first thread ends alone; another ends the process a little later, as those of Go and gRPC do.
+LINGERING = """
+import ctypes, os, signal, sys, threading, time
+told = threading.Event()
+threading.Thread(target=lambda: (told.wait(), time.sleep(0.5), os._exit(0))).start()
+signal.signal(signal.SIGTERM, lambda *_: (told.set(), ctypes.CDLL(None).syscall(int(sys.argv[1]), 0)))
+print("ready", flush=True)
+signal.pause()
+"""
+EXIT_THREAD = {"x86_64": "60", "aarch64": "93"}
+
+
+@pytest.mark.skipif(platform.machine() not in EXIT_THREAD, reason="the number of Linux's exit call is not known here")
+@pytest.mark.skipif(sys.platform != "linux", reason="threads outlive the first one on Linux only")
+def test_a_process_is_stopped_when_its_last_thread_is(start, tmp_path):
+    identity = start([sys.executable, "-c", LINGERING, EXIT_THREAD[platform.machine()]])
+    wait_for(lambda: log_has(tmp_path, "ready"))
+    stop(identity)
+    assert not psutil.pid_exists(identity.pid)
