@@ -229,7 +229,7 @@ class Ground:
                 consumer.assign([TopicPartition(topic, partition.partition, low)])
                 position = low
                 while position < high:
-                    for message in consumer.consume(10_000, 10):
+                    for message in consumer.consume(min(10_000, high - position), 10):
                         assert message.error() is None, message.error()
                         position = message.offset() + 1
                         headers = {name: value.decode() for name, value in message.headers() or ()}

@@ -195,7 +195,8 @@ class _ReadPartition(beam.DoFn, RestrictionProvider):
         """Hand the rest back if nothing is left for now, or the call has lasted long enough."""
         now = time.monotonic()
         if read.at_end and not self._source.bounded:
-            if now - reader.last_record >= self._source.idle_ms / 1000:
+            # Asked anew: behind a broker that does not answer there may be records that must not become late.
+            if now - reader.last_record >= self._source.idle_ms / 1000 and reader.caught_up():
                 _advance(estimator, int(time.time() * 1000) - self._settings.delay_ms)
             tracker.defer_remainder(IDLE_DELAY)
             return True

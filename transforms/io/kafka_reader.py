@@ -18,6 +18,8 @@ BLOCK_BYTES = 8 << 20
 """About how much of a partition is taken at once: some 400,000 samples of JSON scrapes."""
 MAX_BLOCK_RECORDS = 50_000
 REQUEST_TIMEOUT_S = 30.0
+END_TIMEOUT_S = 5.0
+"""How long an idle reader waits to hear where its partition ends: no longer than a checkpoint can wait for it."""
 IDLE_CONSUMER_S = 300.0
 """A consumer that no one asked for this long is closed: its partition is read elsewhere."""
 
@@ -28,7 +30,7 @@ class Read(NamedTuple):
     Attributes:
         records: in order, may be empty.
         position: the next offset to read, behind gaps that compaction and transaction markers left.
-        at_end: the partition had nothing more at that moment.
+        at_end: nothing has come since the end of the partition was reached.
         lost: offsets that retention had deleted before they were read.
     """
 
@@ -60,6 +62,7 @@ class PartitionReader:
         self.position = position
         self.last_record = time.monotonic()
         self.last_used = time.monotonic()
+        self._at_end = False
         self._mean_bytes = 1024.0
         self._consumer.assign([self._partition])
 
@@ -68,6 +71,7 @@ class PartitionReader:
         self._partition.offset = position
         self._consumer.assign([self._partition])
         self.position = position
+        self._at_end = False
 
     def read(self, timeout_s: float) -> Read:
         """The next block of records; waits for one at most ``timeout_s``.
@@ -79,7 +83,7 @@ class PartitionReader:
         messages = self._consumer.consume(wanted, timeout_s)
         self.last_used = time.monotonic()
         records: list[RawRecord] = []
-        at_end, lost, size = False, 0, 0
+        lost = size = 0
         for message in messages:
             error = message.error()
             if error is None:
@@ -88,10 +92,11 @@ class PartitionReader:
                 record = _record(message, value)
                 records.append(record)
                 self.position = record.offset + 1
-                at_end = False
+                self._at_end = False
             elif error.code() == KafkaError._PARTITION_EOF:
                 self.position = max(self.position, message.offset() or 0)
-                at_end = True
+                # Told once, not at every read that finds nothing.
+                self._at_end = True
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
                 low, high = self.bounds()
                 # Only retention moves the low mark past a position that was valid; a position past the end is not ours to mend.
@@ -99,18 +104,26 @@ class PartitionReader:
                     raise KafkaException(error)
                 lost += low - self.position
                 self.seek(low)
-                at_end = low >= high
+                self._at_end = low >= high
             elif not error.retriable():
                 raise KafkaException(error)
         if records:
             self.last_record = self.last_used
             self._mean_bytes = max(64.0, size / len(records))
-        return Read(records, self.position, at_end, lost)
+        return Read(records, self.position, self._at_end, lost)
 
     def bounds(self) -> tuple[int, int]:
         """First offset and the one after the last, asked of the broker."""
         low, high = self._consumer.get_watermark_offsets(self._partition, timeout=REQUEST_TIMEOUT_S)
         return low, high
+
+    def caught_up(self) -> bool:
+        """Whether the broker, asked now, has nothing beyond the position; False if it does not answer."""
+        try:
+            _, high = self._consumer.get_watermark_offsets(self._partition, timeout=END_TIMEOUT_S)
+            return high <= self.position
+        except KafkaException:
+            return False
 
     def lag(self) -> int | None:
         """Records between the position and the end, as of the last fetch; None before the first."""
