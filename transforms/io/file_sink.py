@@ -39,7 +39,6 @@ class WriteLines(beam.DoFn):
         identity = hashlib.blake2b(content, digest_size=8).hexdigest()
         write_atomically(Path(self._directory) / f"{self._name}-{identity}.ndjson", content)
         self._written.inc(len(self._lines))
-        self.start_bundle()
 
 
 class FileRecords:

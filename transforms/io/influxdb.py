@@ -86,7 +86,6 @@ class WriteToInflux(beam.DoFn):
 
     def setup(self) -> None:
         self._writer = self._make_writer(self._settings)
-        self.start_bundle()
 
     def teardown(self) -> None:
         if hasattr(self, "_writer"):

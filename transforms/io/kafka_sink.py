@@ -45,7 +45,6 @@ class WriteToKafka(beam.DoFn):
 
     def setup(self) -> None:
         self._producer = Producer({**_PRODUCER, **self._topic.librdkafka()})
-        self.start_bundle()
 
     def start_bundle(self) -> None:
         self._delivered = 0
@@ -65,7 +64,6 @@ class WriteToKafka(beam.DoFn):
             self._produce(record)
         self._flush()
         self._written.inc(self._delivered)
-        self.start_bundle()
 
     def teardown(self) -> None:
         if hasattr(self, "_producer"):

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.rollup import COLUMNS
@@ -45,6 +45,7 @@ finite = st.floats(allow_nan=False, allow_infinity=False)
 int64 = st.integers(-(2**63), 2**63 - 1)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_every_row_reads_back_or_is_accounted_for(data: st.DataObject) -> None:
     keys = data.draw(st.lists(label_sets(), unique=True, max_size=8))
@@ -73,6 +74,7 @@ def test_every_row_reads_back_or_is_accounted_for(data: st.DataObject) -> None:
             assert row.reason
 
 
+@settings(deadline=None)
 @given(st.lists(finite | st.sampled_from([5e-324, -0.0, 1.7976931348623157e308]), min_size=1, max_size=20))
 def test_floats_survive_to_the_bit(values: list[float]) -> None:
     batch = samples([(series("a", "up"), ts, value, 0) for ts, value in enumerate(values)])

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms.io.influxdb_replies import Backoff, Verdict, dropped_points, message, retry_after, verdict
@@ -76,6 +76,7 @@ def test_retry_after(headers: dict[str, str] | None, wanted: float) -> None:
     assert retry_after(headers, now=100.0) == wanted
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5_000), st.floats(0, 1, exclude_max=True), st.floats(0, 60))
 def test_delays_double_up_to_the_longest_and_never_undercut_the_server(
     attempt: int, jitter: float, asked: float

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms.io.parquet_layout import FileName, date_folder, day_of_folder, time_text
@@ -20,12 +20,14 @@ def test_time_text(ms: int, text: str) -> None:
     assert time_text(ms) == text
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**63) + 1, 2**63 - 1), st.integers(-(2**63) + 1, 2**63 - 1))
 def test_names_read_back_for_any_time(first: int, last: int) -> None:
     name = FileName(first, last, "s0-31_p2_0123456789abcdef")
     assert FileName.parse(str(name)) == name
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_folders_read_back_for_any_time(ms: int) -> None:
     assert day_of_folder(date_folder(ms // 86_400_000)) == ms // 86_400_000

@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import batch as batches
@@ -30,6 +30,7 @@ def test_a_table_has_the_rows_of_all_batches_with_their_attributes() -> None:
     assert table.column("increase").to_pylist() == [2.0, 2.0, 2.0]
 
 
+@settings(deadline=None)
 @given(TEXT, st.sampled_from([(), (("a", "1"),)]))
 def test_names_are_those_of_the_metric_part(name: str, labels: tuple[tuple[str, str], ...]) -> None:
     metric = metric_text(name, labels)
@@ -74,6 +75,7 @@ def listed(table: pa.Table) -> list[tuple[Any, ...]]:
     return list(zip(*(column.to_pylist() for column in columns), strict=True))
 
 
+@settings(deadline=None)
 @given(rollup_rows)
 def test_newest_takes_the_row_that_has_seen_most_and_sorts(rows: list) -> None:
     wanted: dict[tuple[str, str, int], tuple[int, int, int]] = {}
@@ -85,6 +87,7 @@ def test_newest_takes_the_row_that_has_seen_most_and_sorts(rows: list) -> None:
     ]
 
 
+@settings(deadline=None)
 @given(rollup_rows, st.integers(0, 30), st.randoms())
 def test_newest_of_parts_is_newest_of_the_whole_in_any_order(rows: list, cut: int, random: Any) -> None:
     whole = listed(newest(ROLLUPS, table_of(rows)))
