@@ -15,8 +15,8 @@ import numpy as np
 from schemas.batch import MIN_WATERMARK, Int32, Int64, SampleBatch
 from schemas.series import shard_of
 from schemas.tiers import Tiers
+from transforms.content_algorithm import Key
 from transforms.samples_algorithm import Mask
-from transforms.window_algorithm import Key
 
 ROWS_PER_ELEMENT = 50_000
 """Rows of one element at most: some 600 kB encoded, which keeps elements under 1 MB."""

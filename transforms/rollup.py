@@ -20,7 +20,8 @@ from apache_beam.utils.timestamp import Timestamp
 from schemas import rollup as rollups
 from schemas.tiers import Tiers
 from transforms.accounting import DUPLICATE, MERGED_LATE, NAMESPACE, UNWRITABLE, WRITTEN
-from transforms.window_algorithm import MAX_BUCKETS, Firing, Key, WindowMachine
+from transforms.content_algorithm import Key
+from transforms.window_algorithm import MAX_BUCKETS, Firing, WindowMachine
 
 _PENDING = BagStateSpec("pending", BytesCoder())
 _META = ReadModifyWriteStateSpec("meta", BytesCoder())
