@@ -18,8 +18,7 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.coders import Coder
-from apache_beam.io.iobase import RestrictionProgress
-from apache_beam.io.restriction_trackers import OffsetRange, OffsetRestrictionTracker
+from apache_beam.io.restriction_trackers import OffsetRange
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.metrics import Metrics
 from apache_beam.transforms.core import RestrictionProvider
@@ -28,6 +27,7 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Duration, 
 from schemas.batch import MAX_OFFSET, MAX_PARTITIONS, MIN_WATERMARK
 from transforms import accounting
 from transforms.intake import Intake, IntakeSettings, take_in
+from transforms.io.kafka_offsets import OffsetTracker, RangeCoder
 from transforms.io.kafka_reader import POOL, Catalog, PartitionReader, Read
 from transforms.io.kafka_settings import KafkaTopic, Start
 
@@ -55,40 +55,6 @@ class KafkaSource:
     bounded: bool = False
     idle_ms: int = 30_000
     discovery_ms: int = 60_000
-
-
-class _RangeCoder(Coder):
-    """Offset ranges in 16 bytes, the same from release to release: they lie in savepoints."""
-
-    _FORM = struct.Struct(">qq")
-
-    def encode(self, value: OffsetRange) -> bytes:
-        return self._FORM.pack(value.start, value.stop)
-
-    def decode(self, encoded: bytes) -> OffsetRange:
-        return OffsetRange(*self._FORM.unpack(encoded))
-
-    def is_deterministic(self) -> bool:
-        return True
-
-
-class _OffsetTracker(OffsetRestrictionTracker):
-    """Offsets of one partition, read by one reader at a time: it stops where it is asked to, and is never cut ahead of itself."""
-
-    def __init__(self, offsets: OffsetRange, bounded: bool) -> None:
-        super().__init__(offsets)
-        self._bounded = bounded
-
-    def try_split(self, fraction_of_remainder: float) -> tuple[OffsetRange, OffsetRange] | None:
-        return super().try_split(0) if fraction_of_remainder == 0 else None
-
-    def is_bounded(self) -> bool:
-        return self._bounded
-
-    def current_progress(self) -> RestrictionProgress:
-        claimed = self._last_claim_attempt if self._last_claim_attempt is not None else self._range.start - 1
-        done = claimed + 1 - self._range.start
-        return RestrictionProgress(completed=float(done), remaining=float(max(0, self._range.stop - claimed - 1)))
 
 
 class _Partition(NamedTuple):
@@ -126,17 +92,17 @@ class _ReadPartition(beam.DoFn, RestrictionProvider):
             catalog.close()
         return OffsetRange(start, max(start, stop))
 
-    def create_tracker(self, restriction: OffsetRange) -> _OffsetTracker:
+    def create_tracker(self, restriction: OffsetRange) -> OffsetTracker:
         """Claims by offset."""
-        return _OffsetTracker(restriction, self._source.bounded)
+        return OffsetTracker(restriction, self._source.bounded)
 
     def restriction_size(self, element: bytes, restriction: OffsetRange) -> int:
         """Records to read; 1 when there is no end to them."""
         return restriction.size() if self._source.bounded else 1
 
     def restriction_coder(self) -> Coder:
-        """See :class:`_RangeCoder`."""
-        return _RangeCoder()
+        """See :class:`RangeCoder`."""
+        return RangeCoder()
 
     def truncate(self, element: bytes, restriction: OffsetRange) -> OffsetRange | None:
         """A drain ends an endless read where it stands; a bounded one is finished."""
@@ -260,17 +226,17 @@ class _DiscoverPartitions(beam.DoFn, RestrictionProvider):
         """All partitions there may ever be."""
         return OffsetRange(0, MAX_PARTITIONS)
 
-    def create_tracker(self, restriction: OffsetRange) -> _OffsetTracker:
+    def create_tracker(self, restriction: OffsetRange) -> OffsetTracker:
         """Claims by partition number."""
-        return _OffsetTracker(restriction, bounded=False)
+        return OffsetTracker(restriction, bounded=False)
 
     def restriction_size(self, element: bytes, restriction: OffsetRange) -> int:
         """No size is known."""
         return 1
 
     def restriction_coder(self) -> Coder:
-        """See :class:`_RangeCoder`."""
-        return _RangeCoder()
+        """See :class:`RangeCoder`."""
+        return RangeCoder()
 
     def truncate(self, element: bytes, restriction: OffsetRange) -> None:
         """A drain looks for no more."""
