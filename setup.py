@@ -4,6 +4,8 @@ from setuptools import setup
 
 PACKAGES = [
     "pipelines",
+    "pipelines.demo",
+    "pipelines.report",
     "transforms",
     "transforms.io",
     "rules",
@@ -17,6 +19,7 @@ PACKAGES = [
 ]
 
 PACKAGE_DATA = {
+    "pipelines.report": ["static/*"],
     "deploy": ["compose.yaml"],
     "schemas.codecs": ["*.json", "*.proto"],
     "deploy.install": ["*.txt", "*_jars/*", "influxd_module/*"],

@@ -1,0 +1,80 @@
+"""From what a run left on disk to the report: rows of the store, dead letters, and how they are told."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from pipelines.report.payload import Refusal, Source
+from pipelines.report.series import late_samples, raw_lines, rollup_lines
+from schemas.records import DeadLetter
+from schemas.tiers import Tiers
+from transforms.io.parquet_store import read_raw, read_rollups
+
+_SHOWN_BYTES = 160
+
+
+def read_source(
+    store: Path,
+    identity: str,
+    title: str,
+    note: str,
+    tiers: Tiers,
+    span: tuple[int, int],
+    counters: Collection[str],
+    balance: Mapping[str, int],
+    delay_ms: int,
+    draw_samples: bool = False,
+) -> Source:
+    """A source of the report, its rows read from the store.
+
+    Args:
+        span: event times in ms, the end not included; rows of windows that overlap it are read.
+        delay_ms: how far the job's watermark stayed behind the newest event time: by it samples were late.
+        draw_samples: the report draws the samples themselves too.
+
+    Raises:
+        OSError, pyarrow.ArrowInvalid: a file cannot be read.
+    """
+    begin, end = span
+    raw = read_raw(store, begin, end)
+    lines = {}
+    for tier in tiers.rollups:
+        rows = read_rollups(store, tier.name, tier.window_of(begin), end)
+        came_late = late_samples(raw, tier.window_ms, delay_ms)
+        lines[tier.name] = rollup_lines(rows, tier.window_ms, counters, came_late)
+    samples = raw_lines(raw, counters) if draw_samples else ()
+    return Source(identity, title, note, lines, counters, balance, samples)
+
+
+def read_refusals(directory: Path) -> list[Refusal]:
+    """The dead letters in a directory's files of newline-delimited JSON, by source and place.
+
+    Raises:
+        OSError: a file cannot be read.
+        ValueError, KeyError, TypeError: a line is no dead letter.
+    """
+    letters = [
+        DeadLetter.decode(line)
+        for path in sorted(directory.glob("*.ndjson"))
+        for line in path.read_bytes().splitlines()
+    ]
+    return [_refusal(letter) for letter in sorted(letters, key=lambda each: (each.topic, each.offset, each.line or 0))]
+
+
+def _refusal(letter: DeadLetter) -> Refusal:
+    file = Path(letter.topic).name
+    text = letter.payload[:_SHOWN_BYTES].decode(errors="replace")
+    if len(letter.payload) > _SHOWN_BYTES:
+        text += " ..."
+    return Refusal(file, f"{file}, line {letter.offset + 1:,}", letter.reason, text)
+
+
+def changed_late(sources: Sequence[Source]) -> list[tuple[str, str, int]]:
+    """Source, tier, and how many of its rows late samples changed, where there are any."""
+    found = [
+        (source.title, tier, sum(len(line.late) for line in lines.lines))
+        for source in sources
+        for tier, lines in source.tiers.items()
+    ]
+    return [entry for entry in found if entry[2]]

@@ -1,0 +1,93 @@
+"""The demo from end to end, short: every record accounted for, the files in place, the page whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipelines.cli import main
+from pipelines.demo.job import MARKER
+from schemas.records import DeadLetter
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """The folder of a demo of some seconds and hours, and how it ended."""
+    folder = tmp_path_factory.mktemp("demo") / "out"
+    status = main(["demo", "--seconds=4", "--hours=2", "--seed=11", f"--output={folder}", "--no-open"])
+    return folder, status
+
+
+def test_it_ends_well(ran):
+    folder, status = ran
+    assert status == 0, (folder / "fleet.log").read_text()
+
+
+def test_every_sample_of_this_computer_is_in_the_store(ran):
+    folder, _ = ran
+    documents = [json.loads(line) for line in (folder / "input" / "this-computer.jsonl").read_text().splitlines()]
+    assert len(documents) == 4
+    wanted = sorted((d["timestamp"], m, float(v)) for d in documents for m, v in d["samples"].items())
+    raw = duckdb.sql(
+        f"select epoch_ms(ts), metric, value from '{folder}/store/raw/*/*.parquet' where target like '%job=\"agent\"%'"
+    ).fetchall()
+    assert sorted(raw) == wanted
+    rolled = duckdb.sql(
+        f"select sum(count)::bigint from '{folder}/store/10s/*/*.parquet' where target like '%job=\"agent\"%'"
+    ).fetchall()
+    assert rolled == [(len(wanted),)]
+
+
+def test_the_fleets_minutes_are_those_of_its_raw_samples(ran):
+    folder, _ = ran
+    wrong = duckdb.sql(
+        f"""
+        with raw as (
+            select metric, target, time_bucket(interval 1 minute, ts) as window,
+                count(*) as count, sum(value) as sum, min(value) as min, max(value) as max
+            from '{folder}/store/raw/*/*.parquet' where target like '%job="node"%' group by all)
+        select * from raw full join '{folder}/store/1m/*/*.parquet' as stored using (metric, target, "window")
+        where stored.target like '%job="node"%' and not (
+            stored.count = raw.count and stored.min = raw.min and stored.max = raw.max
+            and abs(stored.sum - raw.sum) <= 1e-9 * abs(raw.sum))
+        """
+    ).fetchall()
+    assert wrong == []
+    rows = duckdb.sql(f"select count(*) from '{folder}/store/1m/*/*.parquet' where target like '%job=\"node\"%'")
+    assert rows.fetchall() == [(6 * 8 * 120,)]
+
+
+def test_what_was_refused_is_kept_and_shown(ran):
+    folder, _ = ran
+    kept = [
+        DeadLetter.decode(line)
+        for path in (folder / "dead-letters").glob("*.ndjson")
+        for line in path.read_bytes().splitlines()
+    ]
+    balance = json.loads((folder / "fleet-balance.json").read_text())
+    assert len(kept) == balance.get("dead_letters", 0) > 0
+    for letter in kept:
+        line = Path(letter.topic).read_bytes().splitlines()[letter.offset]
+        assert letter.payload == line
+    page = (folder / "report.html").read_text()
+    assert all(json.dumps(letter.reason, ensure_ascii=False)[1:-1] in page for letter in kept)
+
+
+def test_an_earlier_demo_is_replaced_and_nothing_else(ran, tmp_path, capsys):
+    folder, _ = ran
+    assert (folder / MARKER).exists()
+    (tmp_path / "precious").write_text("mine")
+    assert main(["demo", f"--output={tmp_path}", "--no-open"]) == 1
+    assert "choose another with --output" in capsys.readouterr().err
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
+@pytest.mark.parametrize("words", [["--seconds=0"], ["--hours=x"], ["--nothing"]])
+def test_a_mistake_in_the_options_is_told(words, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["demo", *words])
+    assert stopped.value.code == 2
+    assert "tidemark demo: error" in capsys.readouterr().err
