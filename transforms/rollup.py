@@ -74,7 +74,7 @@ class _BeamTimers:
         self._timer.set(_timestamp(ts), dynamic_timer_tag="late")
 
     def fold(self, ts: int) -> None:
-        self._timer.set(_timestamp(ts), dynamic_timer_tag="fold")
+        self._timer.set(_timestamp(ts), dynamic_timer_tag=f"fold{ts}")
 
     def expire(self, ts: int) -> None:
         self._timer.set(_timestamp(ts), dynamic_timer_tag="expire")
@@ -128,7 +128,7 @@ class _Window(beam.DoFn):
 
     def fired(self, tag: str, key: Key, ts: int, cells: _StateCells) -> Iterable[bytes]:
         """Any of the machine's timers has come."""
-        if tag == "fold":
+        if tag.startswith("fold"):
             self._machine.fold(cells, key, ts)
             return ()
         if tag == "expire":

@@ -56,7 +56,10 @@ class Cells(Protocol):
 
 
 class Timers(Protocol):
-    """Event-time timers of one (shard, window), in ms; setting one again moves it."""
+    """Event-time timers of one (shard, window), in ms; setting one again moves it, but for ``fold``: each of its times stands.
+
+    A timer that keeps being moved does not fire while data arrive, which is when folding matters.
+    """
 
     def on_time(self, ts: int) -> None: ...
     def late(self, ts: int) -> None: ...
