@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import chain, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.batch import MIN_WATERMARK
+from schemas.series import shard_of
+from schemas.tiers import Tiers
+from tests.transforms.naive import HOSTS, METRICS, MINUTE, NOON, Sample, batch_of, sample_lists, samples_of
+from transforms import cut_algorithm
+from transforms.content_algorithm import Key
+from transforms.cut_algorithm import Cut, Cutter
+
+SHARDS = 4
+SECOND = 1_000
+A = (HOSTS[0], METRICS[0])
+
+Placed = tuple[Key, bool, Sample]
+
+
+def cutter(lateness_ms: int = 5 * MINUTE, delay_ms: int = 10 * SECOND) -> Cutter:
+    return Cutter(Tiers(lateness_ms=lateness_ms), SHARDS, delay_ms)
+
+
+def cut(cutting: Cutter, records: Sequence[Sequence[Sample]], watermark: int = MIN_WATERMARK) -> Cut:
+    record = np.repeat(np.arange(len(records)), [len(samples) for samples in records])
+    return cutting.cut(batch_of([sample for samples in records for sample in samples]), record, watermark)
+
+
+def placed(result: Cut) -> list[Placed]:
+    return [(key, piece.late, sample) for key, piece in result.pieces for sample in samples_of(piece)]
+
+
+def model(
+    records: Sequence[Sequence[Sample]], lateness_ms: int, delay_ms: int
+) -> tuple[list[Placed], list[Sample], int]:
+    """Record by record: where each sample goes, which are too late, and the watermark at the end."""
+    kept: list[Placed] = []
+    too_late: list[Sample] = []
+    watermark = MIN_WATERMARK
+    for record in records:
+        for sample in record:
+            window = sample.ts - sample.ts % MINUTE
+            if window + MINUTE + lateness_ms <= watermark:
+                too_late.append(sample)
+            else:
+                kept.append((Key(shard_of(sample.series[0], SHARDS), window), window + MINUTE <= watermark, sample))
+        watermark = max([watermark, *(sample.ts - delay_ms for sample in record)])
+    return kept, too_late, watermark
+
+
+@st.composite
+def record_lists(draw: st.DrawFn) -> list[list[Sample]]:
+    values = st.integers(0, 9).map(float)
+    samples = draw(sample_lists(length_ms=20 * MINUTE, values=values, max_size=40, grain_ms=15_000))
+    cuts = sorted(draw(st.sets(st.integers(0, len(samples)), max_size=20)))
+    bounds = [0, *cuts, len(samples)]
+    return [samples[a:b] for a, b in pairwise(bounds)]
+
+
+@settings(max_examples=200)
+@given(
+    record_lists(),
+    st.sampled_from([0, MINUTE, 5 * MINUTE]),
+    st.sampled_from([0, 10 * SECOND, 90 * SECOND]),
+    st.data(),
+)
+def test_fates_are_those_of_one_record_after_the_other_however_the_log_is_cut(
+    records: list[list[Sample]], lateness_ms: int, delay_ms: int, data: st.DataObject
+) -> None:
+    kept, too_late, reached = model(records, lateness_ms, delay_ms)
+    cutting = cutter(lateness_ms, delay_ms)
+    found: list[Placed] = []
+    found_too_late: list[Sample] = []
+    watermark, at = MIN_WATERMARK, 0
+    while at < len(records):
+        size = data.draw(st.integers(1, len(records)))
+        result = cut(cutting, records[at : at + size], watermark)
+        found += placed(result)
+        found_too_late += samples_of(result.too_late) if result.too_late is not None else []
+        watermark, at = result.watermark, at + size
+    assert Counter(found) == Counter(kept)
+    assert found_too_late == too_late
+    assert watermark == reached
+
+
+@given(record_lists(), st.sampled_from([1, 3, 50_000]))
+def test_a_piece_is_of_one_window_and_shard_in_the_order_of_the_log(records: list[list[Sample]], limit: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cut_algorithm, "ROWS_PER_ELEMENT", limit)
+        result = cut(cutter(), records)
+    position = {(sample.series, sample.ts, sample.seq): at for at, sample in enumerate(chain.from_iterable(records))}
+    for key, piece in result.pieces:
+        samples = samples_of(piece)
+        assert 0 < len(samples) <= limit
+        assert {Key(shard_of(sample.series[0], SHARDS), sample.ts - sample.ts % MINUTE) for sample in samples} == {key}
+        places = [position[sample.series, sample.ts, sample.seq] for sample in samples]
+        assert places == sorted(places)
+        assert piece.watermark == result.watermark
+        assert {*piece.targets} == {sample.series[0] for sample in samples}
+
+
+@pytest.mark.parametrize(
+    ("ts", "late", "too_late"),
+    [(60, False, False), (59, True, False), (0, True, False), (-1, False, True)],
+    ids=["in an open window", "in a window that just closed", "at its start", "in one past lateness"],
+)
+def test_the_bounds_of_lateness(ts: int, late: bool, too_late: bool) -> None:
+    # The newest event time puts the watermark at 12:06:00: the window of 12:05 is closed, 12:00 just within 5 m of lateness.
+    window = NOON + 5 * MINUTE if ts == 60 else NOON
+    newest = NOON + 6 * MINUTE + 10 * SECOND
+    ts_ms = newest if ts == 60 else window + ts * SECOND
+    if not too_late and ts != 60:
+        ts_ms += 5 * MINUTE
+    result = cut(cutter(), [[Sample(A, newest, 1, 0)], [Sample(A, ts_ms, 2, 1)]])
+    found = {sample.seq: is_late for _, is_late, sample in placed(result)}
+    assert (found.get(1, False), result.too_late is not None) == (late, too_late)
+
+
+def test_samples_of_one_record_do_not_make_each_other_late() -> None:
+    result = cut(cutter(lateness_ms=0), [[Sample(A, NOON + 10 * MINUTE, 1, 0), Sample(A, NOON, 1, 1)]])
+    assert result.too_late is None
+    assert not any(piece.late for _, piece in result.pieces)
+
+
+def test_an_empty_block_leaves_the_watermark_where_it_was() -> None:
+    assert cut(cutter(), [[]], 42) == Cut([], None, 42)
+
+
+def test_too_late_samples_say_so_and_carry_the_watermark() -> None:
+    result = cut(cutter(), [[Sample(A, NOON, 1, 0)]], NOON + 10 * MINUTE)
+    assert result.pieces == []
+    assert result.too_late is not None
+    assert (result.too_late.late, result.too_late.watermark) == (True, NOON + 10 * MINUTE)
+
+
+def test_many_windows_and_shards_at_once() -> None:
+    # More places than 16 bits number.
+    samples = [Sample((f'{{host="{i % 7}"}}', "up"), NOON + i * 10 * MINUTE, float(i), i) for i in range(5_000)]
+    result = cut(cutter(delay_ms=1 << 50), [samples])
+    assert Counter(placed(result)) == Counter(model([samples], 5 * MINUTE, 1 << 50)[0])

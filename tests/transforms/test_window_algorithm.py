@@ -1,0 +1,279 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from unittest.mock import patch
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas import batch as batches
+from schemas import rollup as rollups
+from schemas.series import shard_of
+from schemas.tiers import Tier, Tiers
+from tests.transforms.core import END_OF_TIME, Core
+from tests.transforms.naive import (
+    HOSTS,
+    METRICS,
+    MINUTE,
+    NOON,
+    Sample,
+    agree,
+    any_values,
+    batch_of,
+    bits,
+    rolled,
+    rows_of,
+    sample_lists,
+)
+from transforms import panes_algorithm, window_algorithm
+from transforms.content_algorithm import Key
+
+SECOND = 1_000
+FINE, COARSE = Tier("10s", 10 * SECOND, 0, ""), Tier("5m", 5 * MINUTE, 0, "")
+A, B = (HOSTS[0], METRICS[0]), (HOSTS[1], METRICS[0])
+
+# Whole numbers: a sample that changes then changes its row, whatever the rounding.
+whole_values = st.integers(-1000, 1000).map(float)
+
+
+def tiers(lateness_ms: int = MINUTE, delay_ms: int = 5 * SECOND, rollup: Sequence[Tier] = (FINE, COARSE)) -> Tiers:
+    return Tiers(rollups=tuple(rollup), lateness_ms=lateness_ms, late_pane_delay_ms=delay_ms)
+
+
+@st.composite
+def logs(draw: st.DrawFn, values: st.SearchStrategy[float] = whole_values) -> list[list[list[Sample]]]:
+    """Partitions of records, roughly in order of event time: some of it behind, some far behind, some twice."""
+    samples = draw(sample_lists(length_ms=8 * MINUTE, values=values, max_size=40, grain_ms=2_500))
+    behind = draw(st.lists(st.sampled_from([0, 0, 0, 7, 40, 90]), min_size=len(samples), max_size=len(samples)))
+    in_order = sorted(range(len(samples)), key=lambda index: samples[index].ts + behind[index] * SECOND)
+    partitions: list[list[list[Sample]]] = [[] for _ in range(draw(st.integers(1, 2)))]
+    for index in in_order:
+        partition = partitions[draw(st.integers(0, len(partitions) - 1))]
+        if partition and draw(st.booleans()):
+            partition[-1].append(samples[index])
+        else:
+            partition.append([samples[index]])
+    return partitions
+
+
+def play(core: Core, log: list[list[list[Sample]]], data: st.DataObject) -> None:
+    """Read the log in blocks, the watermark following somewhere behind; then let time end."""
+    reached = NOON - MINUTE
+    position = [0] * len(log)
+    while unread := [index for index, records in enumerate(log) if position[index] < len(records)]:
+        partition = data.draw(st.sampled_from(unread))
+        size = data.draw(st.integers(1, 4))
+        core.feed(log[partition][position[partition] : position[partition] + size], partition)
+        position[partition] += size
+        if core.watermark > reached:
+            reached = data.draw(st.integers(reached, core.watermark))
+            core.advance(reached)
+    core.advance(END_OF_TIME)
+
+
+@settings(max_examples=100)
+@given(
+    log=logs(any_values),
+    lateness_ms=st.sampled_from([0, 20 * SECOND, 2 * MINUTE]),
+    bucket_rows=st.sampled_from([1, 8192]),
+    random=st.randoms(use_true_random=False),
+    data=st.data(),
+)
+def test_corrections_end_in_the_rows_of_everything_on_time(
+    log: list[list[list[Sample]]], lateness_ms: int, bucket_rows: int, random, data: st.DataObject
+) -> None:
+    core = Core(tiers(lateness_ms), shards=2, delay_ms=5 * SECOND, partitions=len(log), choose=random.choice)
+    with patch.object(window_algorithm, "ROWS_PER_BUCKET", bucket_rows):
+        play(core, log, data)
+    arrived = [sample for records in log for record in records for sample in record]
+    late = set(map(id_of, core.too_late))
+    taken = [sample for sample in arrived if id_of(sample) not in late]
+    assert len(taken) + len(core.too_late) == len(arrived)
+
+    on_time = Core(tiers(lateness_ms), shards=2, delay_ms=END_OF_TIME)
+    if taken:
+        on_time.feed([[sample] for sample in taken])
+    on_time.advance(END_OF_TIME)
+    assert on_time.too_late == []
+    assert on_time.fates.merged_late == 0
+    for tier in (FINE, COARSE):
+        assert bits(core.rows(tier.name)) == bits(on_time.rows(tier.name))
+        agree(core.rows(tier.name), rolled(taken, tier.window_ms))
+
+    fates, plain = core.fates, on_time.fates
+    assert (fates.duplicate, fates.unwritable) == (plain.duplicate, plain.unwritable)
+    assert fates.written + fates.merged_late == plain.written
+    assert fates.written + fates.merged_late + fates.duplicate + fates.unwritable == len(taken)
+    assert core.empty
+    assert on_time.empty
+
+
+def id_of(sample: Sample) -> tuple[object, ...]:
+    return sample.series, sample.ts, sample.seq
+
+
+@settings(max_examples=100)
+@given(log=logs(), data=st.data())
+def test_a_corrected_pane_holds_the_series_that_it_changed_and_no_other(
+    log: list[list[list[Sample]]], data: st.DataObject
+) -> None:
+    core = Core(tiers(2 * MINUTE), delay_ms=5 * SECOND, partitions=len(log))
+    play(core, log, data)
+    shown: dict[tuple[str, int], dict[object, object]] = {}
+    numbers: dict[tuple[str, int], int] = {}
+    for pane in core.panes:
+        window = pane.tier, pane.window
+        assert pane.pane == numbers.get(window, -1) + 1
+        numbers[window] = pane.pane
+        held = shown.setdefault(window, {})
+        for series, row in rows_of(pane).items():
+            assert held.get(series) != row
+            held[series] = row
+
+
+def read(core: Core, *samples: Sample) -> None:
+    """Each sample as a record and a block of its own."""
+    for sample in samples:
+        core.feed([[sample]])
+
+
+def at(seconds: float, series: tuple[str, str] = A, value: float = 1.0, seq: int = 0) -> Sample:
+    return Sample(series, NOON + int(seconds * SECOND), value, seq)
+
+
+def test_the_timeline_of_the_docstring() -> None:
+    core = Core(Tiers(rollups=Tiers().rollups[:1]))
+    read(core, at(20))
+    assert core.levels[0].timers[Key(0, NOON)].at == {"on_time": NOON + MINUTE, "expire": NOON + 6 * MINUTE}
+    (pane,) = core.advance(NOON + MINUTE)
+    assert (pane.pane, pane.watermark, pane.count.tolist()) == (0, NOON + MINUTE, [1])
+    read(core, at(150, B))
+    read(core, at(30, seq=1))
+    assert core.levels[0].timers[Key(0, NOON)].at == {"late": NOON + 160 * SECOND, "expire": NOON + 6 * MINUTE}
+    assert core.advance(NOON + 159 * SECOND) == []
+    (pane,) = core.advance(NOON + 160 * SECOND)
+    assert (pane.pane, pane.watermark, pane.targets, pane.count.tolist()) == (1, NOON + 160 * SECOND, [A[0]], [2])
+    core.advance(NOON + 6 * MINUTE)
+    assert core.levels[0].cells[Key(0, NOON)].empty
+
+
+def test_an_arrival_reads_no_state() -> None:
+    core = Core(tiers())
+    read(core, at(1), at(2))
+    assert all(not cells.reads for cells in core.levels[0].cells.values())
+
+
+@pytest.mark.parametrize(("bucket_rows", "buckets"), [(8192, 1), (1, 16)])
+def test_a_late_sample_reads_the_bucket_of_its_series_only(
+    monkeypatch: pytest.MonkeyPatch, bucket_rows: int, buckets: int
+) -> None:
+    monkeypatch.setattr(window_algorithm, "ROWS_PER_BUCKET", bucket_rows)
+    core = Core(tiers(rollup=[FINE]))
+    hosts = [(f'{{host="{number}"}}', METRICS[0]) for number in range(100)]
+    core.feed([[at(1, host, seq=number) for number, host in enumerate(hosts)]])
+    read(core, at(30, B))
+    core.advance(NOON + 30 * SECOND)
+    cells = core.levels[0].cells[Key(0, NOON)]
+    assert len(cells.buckets) == buckets
+    untouched = dict(cells.buckets)
+    cells.reads.clear()
+    read(core, at(2, hosts[7], seq=200))
+    (pane,) = [pane for pane in core.advance(NOON + 50 * SECOND) if pane.window == NOON]
+    assert rows_of(pane)[hosts[7]].count == 2
+    assert len(pane) == 1
+    assert cells.reads["bucket"] == 1
+    assert sum(cells.buckets[index] != untouched[index] for index in untouched) == 1
+
+
+def test_without_lateness_nothing_is_kept_once_a_window_has_fired() -> None:
+    core = Core(tiers(lateness_ms=0, rollup=[FINE]))
+    read(core, at(1), at(10, B), at(2, seq=1))
+    assert core.too_late == [at(2, seq=1)]
+    (pane,) = core.advance(NOON + 10 * SECOND)
+    assert pane.count.tolist() == [1]
+    assert core.levels[0].cells[Key(0, NOON)].empty
+
+
+def test_a_window_of_late_data_alone_has_an_on_time_pane() -> None:
+    core = Core(tiers(rollup=[FINE]))
+    read(core, at(30, B))
+    read(core, at(1))
+    panes = core.advance(NOON + 40 * SECOND)
+    assert [(pane.window, pane.pane) for pane in panes if pane.targets == [A[0]]] == [(NOON, 0)]
+    assert core.fates.merged_late == 1
+
+
+@pytest.mark.parametrize(("second", "panes"), [(1.0, []), (2.0, [(NOON, 1)])], ids=["the same value", "another value"])
+def test_a_late_duplicate_causes_a_pane_only_if_it_changes_something(second: float, panes: list[object]) -> None:
+    core = Core(tiers(rollup=[FINE]))
+    read(core, at(1), at(20, B))
+    core.advance(NOON + 20 * SECOND)
+    read(core, at(1, value=second, seq=1))
+    assert [(pane.window, pane.pane) for pane in core.advance(NOON + 29 * SECOND)] == panes
+    assert core.fates.duplicate == 1
+
+
+def test_late_data_close_together_go_out_as_one_pane() -> None:
+    core = Core(tiers(rollup=[FINE], delay_ms=5 * SECOND))
+    read(core, at(1), at(20, B))
+    core.advance(NOON + 20 * SECOND)
+    read(core, at(2, seq=1))
+    read(core, at(3, seq=2))
+    panes = core.advance(NOON + 25 * SECOND)
+    assert [(pane.pane, pane.count.tolist()) for pane in panes] == [(1, [3])]
+
+
+def test_what_is_still_pending_goes_out_when_the_window_expires() -> None:
+    core = Core(tiers(rollup=[FINE], delay_ms=10 * MINUTE))
+    read(core, at(1), at(20, B))
+    core.advance(NOON + 20 * SECOND)
+    read(core, at(2, seq=1))
+    core.advance(NOON + 69 * SECOND)
+    assert core.rows("10s")[NOON, A].count == 1
+    (pane,) = core.advance(NOON + 70 * SECOND)
+    assert (pane.window, pane.pane, pane.count.tolist()) == (NOON, 1, [2])
+    assert core.levels[0].cells[Key(0, NOON)].empty
+
+
+@pytest.mark.parametrize("lateness_ms", [0, 5 * MINUTE, 20 * MINUTE])
+def test_a_coarse_window_folds_what_can_no_longer_change_while_more_arrives(lateness_ms: int) -> None:
+    core = Core(Tiers(lateness_ms=lateness_ms))
+    held = []
+    for minute in range(60):
+        read(core, at(60 * minute, seq=minute))
+        core.advance(core.watermark)
+        cells = core.levels[1].cells[Key(0, NOON)]
+        kept = [panes_algorithm.decode(bucket) for bucket in cells.buckets.values()]
+        held.append(len(cells.pending) + sum(map(len, kept)))
+    # What is younger than the lateness, one folded row, and what gathers between two folds.
+    assert max(held) <= lateness_ms // MINUTE + 1 + 2 * 10
+    core.advance(END_OF_TIME)
+    assert core.rows("1h")[NOON, A].count == 60
+
+
+def test_a_correction_of_the_finest_tier_corrects_the_coarser_ones() -> None:
+    core = Core(tiers(2 * MINUTE))
+    read(core, at(295, value=5), at(296, B), at(310, B))
+    core.advance(NOON + 310 * SECOND)
+    read(core, at(296, value=9, seq=1))
+    panes = core.advance(END_OF_TIME)
+    assert [(pane.tier, pane.window, pane.pane) for pane in panes if A[0] in pane.targets] == [
+        ("10s", NOON + 290 * SECOND, 1),
+        ("5m", NOON, 1),
+    ]
+    assert core.rows("5m")[NOON, A].max == 9
+
+
+def test_a_shard_and_a_window_make_a_key() -> None:
+    key = Key(shard_of(A[0], 32), NOON)
+    assert Key.decode(key.encode()) == key
+    assert len(key.encode()) == 12
+
+
+def test_the_watermark_of_either_wire_form_is_read_without_its_rows() -> None:
+    assert batches.read_watermark(batches.encode(batch_of([at(0)], watermark=7))) == 7
+    core = Core(tiers(rollup=[FINE]))
+    read(core, at(0))
+    (pane,) = core.advance(END_OF_TIME)
+    assert batches.read_watermark(rollups.encode(pane)) == pane.watermark
