@@ -4,14 +4,14 @@ Each numeric field of a line is a sample of the metric ``measurement_field`` (th
 a boolean is 1 or 0. A string field carries no number: it is counted as skipped, and is no sample.
 
 Two ways lead through a line and agree, which a property test holds them to: :mod:`schemas.codecs.line_syntax` reads anything;
-a plain line (no escapes, a head seen before) has its fields rewritten to a JSON object, which orjson parses at C speed.
+of a plain line (no escapes in its fields) the head is looked up, and the fields are rewritten to a JSON object, which orjson parses at C speed.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import ValuesView
+from collections.abc import Iterable, ValuesView
 from typing import cast
 
 import numpy as np
@@ -20,17 +20,19 @@ import orjson
 from schemas.batch import Int32
 from schemas.builder import BatchBuilder
 from schemas.codecs.base import MAX_TS, time_refusal
-from schemas.codecs.line_syntax import NANOSECONDS, Point, Precision, decode_text, parse_line
+from schemas.codecs.line_syntax import NANOSECONDS, Point, Precision, decode_text, parse_head, parse_line
 from schemas.records import LINE_PROTOCOL, BadLine
 from schemas.series import METRIC_NAME, metric_text, split_labels
 
-CACHED_HEADS = 200_000
-CACHED_SHAPES = 50_000
+CACHED_HEADS = 500_000
+CACHED_SHAPES = 100_000
 CACHED_FIELD_SETS = 64
 """Bounds of the caches, in entries: ``measurement,tags`` texts; measurements with their metric labels; sets of fields of each of those."""
 
 _NS_PER_MS = 1_000_000
 _STRING = '""'
+# In a head every backslash before a space escapes it, whatever stands before the backslash.
+_HEAD_END = re.compile(r" (?<!\\ )")
 # JSON knows no negative integer zero, line protocol does (the float -0), and no integer -0.0 (which -0i would become).
 _NEGATIVE_ZERO = re.compile(r"=-0i?(?:[, ]|\Z)")
 _PLAIN_FIELD = re.compile(r"[^\x00-\x1f\x7f ,=\"\\\ud800-\udfff]+\Z")
@@ -73,6 +75,8 @@ class LineProtocolCodec:
         # A timestamp in whole milliseconds is its first digits, or a multiple of it.
         self._whole_ms = min(len(str(factor)) - len(str(_NS_PER_MS)), 0) or None
         self._ms = max(factor // _NS_PER_MS, 1)
+        # Lines of one interval mostly share their timestamp.
+        self._last_time, self._last_ts = "0", 0
         self._heads = cast("dict[object, tuple[int, _Shape]]", builder.cache())
         self._shapes = cast("dict[object, _Shape]", builder.cache())
 
@@ -84,15 +88,16 @@ class LineProtocolCodec:
             # No strings, so lines are what newlines separate; and one rewriting serves them all.
             lines = zip(text.split("\n"), _rewrite(text).split("\n"), strict=True)
             for number, (line, rewritten) in enumerate(lines, 1):
-                if line and not self._add_plain(rewritten, 0, default_ts, latest_ts):
+                head, _, rest = rewritten.partition(" ")
+                if line and not self._add_plain(head, rest, 0, default_ts, latest_ts):
                     self._add_any(line, 0, number, default_ts, latest_ts, bad)
             return bad
         position, number = 0, 1
         while position < len(text):
             end = text.find("\n", position)
             line = text[position : len(text) if end < 0 else end]
-            bare, strings = _without_strings(line)
-            if bare is not None and self._add_plain(_rewrite(bare), strings, default_ts, latest_ts):
+            parts = _plain_parts(line)
+            if parts is not None and self._add_plain(*parts, default_ts, latest_ts):
                 end = position + len(line) + 1
             else:
                 end = self._add_any(text, position, number, default_ts, latest_ts, bad)
@@ -100,17 +105,21 @@ class LineProtocolCodec:
             position = end
         return bad
 
-    def _add_plain(self, line: str, strings: int, default_ts: int, latest_ts: int) -> bool:
+    def _add_plain(self, head: str, rest: str, strings: int, default_ts: int, latest_ts: int) -> bool:
         """Add a rewritten line; False, and nothing added, if it must be parsed. ``strings`` of its values are ``""``."""
-        head, _, rest = line.partition(" ")
         known = self._heads.get(head)
         if known is None:
-            return False
+            known = self._new_head(head)
+            if known is None:
+                return False
         fields, _, time = rest.partition(" ")
         if not time:
             ts = default_ts
+        elif time == self._last_time:
+            ts = self._last_ts
         elif len(time) <= _MAX_DIGITS and time.isascii() and time.isdigit():
             ts = int(time[: self._whole_ms] or 0) * self._ms
+            self._last_time, self._last_ts = time, ts
         else:
             return False
         if not 0 <= ts <= latest_ts:
@@ -152,15 +161,15 @@ class LineProtocolCodec:
         """Parse the line at ``start`` and add it, or say in ``bad`` why not; returns where the next line begins."""
         result, end = parse_line(text, start, number, self._precision)
         if isinstance(result, Point):
-            source = text[start:end]
-            reason = self._add_point(result, source, default_ts, latest_ts)
+            reason = self._add_point(result, default_ts, latest_ts)
             if reason is not None:
-                bad.append(BadLine(number, source.rstrip("\r\n").encode("utf-8", "surrogateescape"), reason))
+                source = text[start:end].rstrip("\r\n")
+                bad.append(BadLine(number, source.encode("utf-8", "surrogateescape"), reason))
         elif result is not None:
             bad.append(result)
         return end
 
-    def _add_point(self, point: Point, source: str, default_ts: int, latest_ts: int) -> str | None:
+    def _add_point(self, point: Point, default_ts: int, latest_ts: int) -> str | None:
         """Add a parsed line; the reason why not, if it is refused."""
         if point.time is None and default_ts < 0:
             return "no timestamp, and the record has no time of its own"
@@ -169,7 +178,7 @@ class LineProtocolCodec:
             return time_refusal(ts, latest_ts)
         if any(key == METRIC_NAME for key, _ in point.tags):
             return f"tag {METRIC_NAME}: the name of the metric is made of measurement and field"
-        target, shape = self._head(point, source)
+        target, shape = self._identify(point.measurement, point.tags)
         numeric = [field for field in point.fields if field.type != "string"]
         self._builder.skip(len(point.fields) - len(numeric))
         if numeric:
@@ -177,20 +186,18 @@ class LineProtocolCodec:
             self._builder.add_run(target, ts, metrics, [float(field.value) for field in numeric])
         return None
 
-    def _head(self, point: Point, source: str) -> tuple[int, _Shape]:
-        head = source.partition(" ")[0]
-        # An escape may hide the space that ends the head, a quote what is emptied as a string; an empty head is the space before one.
-        cachable = bool(head) and "\\" not in head and '"' not in head
-        head = _rewrite(head)
-        known = self._heads.get(head) if cachable else None
-        if known is None:
-            target, labels = split_labels(dict(point.tags), self._builder.target_labels)
-            known = self._builder.targets.id(target), self._shape(point.measurement, tuple(sorted(labels)))
-            if cachable:
-                if len(self._heads) >= CACHED_HEADS:
-                    self._heads.clear()
-                self._heads[head] = known
+    def _new_head(self, head: str) -> tuple[int, _Shape] | None:
+        parsed = parse_head(_restore(head))
+        if parsed is None or any(key == METRIC_NAME for key, _ in parsed[1]):
+            return None
+        if len(self._heads) >= CACHED_HEADS:
+            self._heads.clear()
+        known = self._heads[head] = self._identify(*parsed)
         return known
+
+    def _identify(self, measurement: str, tags: Iterable[tuple[str, str]]) -> tuple[int, _Shape]:
+        target, labels = split_labels(dict(tags), self._builder.target_labels)
+        return self._builder.targets.id(target), self._shape(measurement, tuple(sorted(labels)))
 
     def _shape(self, measurement: str, labels: Labels) -> _Shape:
         found = self._shapes.get((measurement, labels))
@@ -206,18 +213,27 @@ def _rewrite(text: str) -> str:
     return text.replace("=", '":').replace(",", ',"')
 
 
+def _restore(head: str) -> str:
+    """What :func:`_rewrite` made of a text without quotes, made good."""
+    return head.replace(',"', ",").replace('":', "=")
+
+
 def _has_escapes(text: str) -> bool:
     # Tabs and carriage returns are white space in JSON, and none in line protocol.
     return "\\" in text or "\t" in text or "\r" in text
 
 
-def _without_strings(line: str) -> tuple[str | None, int]:
-    """The line with its strings emptied, and their number; None for the line if it must be parsed."""
-    if _has_escapes(line) or ("=-0" in line and _NEGATIVE_ZERO.search(line)):
-        return None, 0
-    parts = line.split('"')
-    if len(parts) == 1:
-        return line, 0
-    if not len(parts) % 2 or not line.isascii():
-        return None, 0
-    return _STRING.join(parts[::2]), len(parts) // 2
+def _plain_parts(line: str) -> tuple[str, str, int] | None:
+    """Head and rest of a line, rewritten, its strings emptied, and their number; None if it must be parsed."""
+    found = _HEAD_END.search(line)
+    if found is None:
+        return None
+    head, rest = line[: found.start()], line[found.end() :]
+    if '"' in head or _has_escapes(rest) or ("=-0" in rest and _NEGATIVE_ZERO.search(rest)):
+        return None
+    parts = rest.split('"')
+    if len(parts) > 1:
+        if not len(parts) % 2 or not rest.isascii():
+            return None
+        rest = _STRING.join(parts[::2])
+    return _rewrite(head), _rewrite(rest), len(parts) // 2

@@ -116,8 +116,9 @@ class RemoteWriteCodec:
             ids = np.full(len(samples), metric, np.int32)
             times, values = zip(*samples, strict=True)
             self._builder.add_samples(np.full(len(samples), target), np.array(times), ids, np.array(values))
-            self._remember(encoded, series, target << 32 | metric)
         refused = [("exemplars", len(series.exemplars)), ("native histograms", len(series.histograms))]
+        if len(samples) == 1:
+            self._remember(encoded, series, target << 32 | metric)
         if any(count for _, count in refused):
             what = " and ".join(f"{kind} ({count})" for kind, count in refused if count)
             return f"{what} are not supported; the float samples of the series ({len(samples)}) were taken"
@@ -139,11 +140,8 @@ class RemoteWriteCodec:
         """Keep the bytes before the last sample, if they are the labels and nothing else."""
         length = _ZERO_TAIL if encoded[-_ZERO_TAIL:].startswith(_ZERO_MARKS) else _TAIL
         labels = encoded[:-length]
-        try:
-            same = TimeSeries.FromString(labels) == TimeSeries(labels=series.labels)
-        except ProtobufError:
-            same = False
-        if same:
+        series.ClearField("samples")
+        if series.SerializeToString() == labels:
             if len(self._series) >= CACHED_SERIES:
                 self._series.clear()
             self._series[labels] = ids
