@@ -1,15 +1,18 @@
 """The metrics job on the stack's Flink, as a person runs it: submitted by its command line, watched and stopped over the REST API, its
 output read back from InfluxDB and Kafka. Each :class:`Ground` has topics and buckets of its own.
+
+The load of these tests ends with the last full hour, so that the clock, which an idle partition's watermark follows, is past all windows.
 """
 
 from __future__ import annotations
 
 import csv
+import json
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -40,6 +43,12 @@ class Message(NamedTuple):
     key: bytes | None
     value: bytes
     headers: dict[str, str]
+
+
+def last_hours(hours: int) -> list[str]:
+    """Words for the generator: event times of the full hours that ended last."""
+    end = int(time.time() - 60) // 3600 * 3600
+    return [f"--start={(end - hours * 3600) * 1000}", f"--duration={hours}h"]
 
 
 def wait_for(condition: Callable[[], object], seconds: float, what: str) -> Any:
@@ -107,6 +116,30 @@ class Job:
 
 
 @dataclass
+class Load:
+    """A run of the load generator."""
+
+    process: subprocess.Popen[bytes]
+    truth: Path
+    summary: Path
+    log: Path
+
+    @property
+    def going(self) -> bool:
+        return self.process.poll() is None
+
+    def wait(self, seconds: float = 180) -> dict[str, Any]:
+        """Wait for its end; its summary.
+
+        Raises:
+            AssertionError: it failed.
+        """
+        assert self.process.wait(seconds) == 0, self.log.read_text()
+        found: dict[str, Any] = json.loads(self.summary.read_text())
+        return found
+
+
+@dataclass
 class Ground:
     """Topics and buckets of one test, and the jobs it starts.
 
@@ -123,6 +156,7 @@ class Ground:
     partitions: int = 4
     tiers: dict[str, str] = field(default_factory=dict)
     jobs: list[Job] = field(default_factory=list)
+    loads: list[Load] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.flink = Flink(self.stack.address("flink"))
@@ -197,24 +231,29 @@ class Ground:
         self.jobs.append(job)
         return job
 
-    def close(self) -> None:
-        """Cancel whatever still runs."""
+    def __enter__(self) -> Ground:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """End what still runs; after an exception print the logs that matter."""
+        if kind is not None:
+            print(self.logs())
+        for load in self.loads:
+            load.process.kill()
+            load.process.wait()
         for job in self.jobs:
             job.cancel()
 
-    def generate(self, *words: str) -> subprocess.Popen[bytes]:
+    def generate(self, *words: str) -> Load:
         """Start the load generator into this ground's topic."""
-        argv = [
-            sys.executable,
-            "-m",
-            "pipelines.cli",
-            "generate",
-            "metrics",
-            f"--output={self.input}",
-            "--quiet",
-            *words,
-        ]
-        return subprocess.Popen(argv, cwd=ROOT, stderr=(self.directory / "generator.log").open("ab"))
+        base = self.directory / f"{self.name}-load{len(self.loads)}"
+        truth, summary, log = (base.with_suffix(suffix) for suffix in (".parquet", ".json", ".log"))
+        told = [f"--output={self.input}", f"--truth={truth}", f"--summary-json={summary}", "--quiet", *words]
+        argv = [sys.executable, "-m", "pipelines.cli", "generate", "metrics", *told]
+        with log.open("wb") as file:
+            load = Load(subprocess.Popen(argv, cwd=ROOT, stderr=file), truth, summary, log)
+        self.loads.append(load)
+        return load
 
     def messages(self, topic: str) -> list[Message]:
         """All records of a topic, as far as it goes now."""
@@ -239,8 +278,8 @@ class Ground:
             consumer.close()
         return found
 
-    def flux(self, query: str) -> list[dict[str, str]]:
-        """The rows of a Flux query's answer, as text."""
+    def flux(self, query: str) -> Iterator[tuple[list[str], list[str]]]:
+        """The rows of a Flux query's answer as text, each with the header of its table."""
         response = urllib3.request(
             "POST",
             f"http://{self.stack.address('influxdb')}/api/v2/query?org=tidemark",
@@ -254,7 +293,6 @@ class Ground:
             },
         )
         assert response.status == 200, response.data
-        rows: list[dict[str, str]] = []
         header: list[str] = []
         for cells in csv.reader(StringIO(response.data.decode(), newline="")):
             if not any(cells):
@@ -262,33 +300,32 @@ class Ground:
             elif not header:
                 header = cells
             else:
-                rows.append(dict(zip(header, cells, strict=True)))
-        return rows
+                yield header, cells
 
     def total(self, bucket: str, column: str) -> float:
         """The sum of a field over all points of a bucket."""
         query = f'from(bucket: "{bucket}") |> range(start: 0) |> filter(fn: (r) => r._field == "{column}") |> group() |> sum()'
-        rows = self.flux(query)
-        return float(rows[0]["_value"]) if rows else 0.0
+        return sum(float(cells[header.index("_value")]) for header, cells in self.flux(query))
 
     def points(self, bucket: str) -> pa.Table:
-        """All points of a bucket: ``series`` (canonical text), ``time`` (ms), ``field``, ``value`` (as the server writes it)."""
-        rows = self.flux(
-            f'from(bucket: "{bucket}") |> range(start: 0) |> map(fn: (r) => ({{r with _time: int(v: r._time)}}))'
-            ' |> drop(columns: ["_start", "_stop"])'
-        )
-        texts: dict[tuple[tuple[str, str], ...], str] = {}
-        columns: dict[str, list[Any]] = {"series": [], "time": [], "field": [], "value": []}
-        for row in rows:
-            labels = tuple((name, value) for name, value in row.items() if name not in _NO_LABELS)
+        """All points of a bucket: ``series`` (canonical text), ``time`` (as the server writes it), ``field``, ``value`` (the same)."""
+        texts: dict[tuple[str, ...], str] = {}
+        columns: tuple[list[str], ...] = ([], [], [], [])
+        header: list[str] = []
+        query = f'from(bucket: "{bucket}") |> range(start: 0) |> drop(columns: ["_start", "_stop"])'
+        for names, cells in self.flux(query):
+            if names is not header:
+                header = names
+                time_at, field_at, value_at = (header.index(name) for name in ("_time", "_field", "_value"))
+                label_at = [at for at, name in enumerate(header) if name not in _NO_LABELS]
+            labels = (*(header[at] for at in label_at), *(cells[at] for at in label_at))
             text = texts.get(labels)
             if text is None:
-                text = texts[labels] = labels_text([(METRIC_NAME, row["_measurement"]), *labels])
-            columns["series"].append(text)
-            columns["time"].append(int(row["_time"]) // 1_000_000)
-            columns["field"].append(row["_field"])
-            columns["value"].append(row["_value"])
-        return pa.table(columns, schema=_POINTS)
+                named = ((header[at].replace("_measurement", METRIC_NAME), cells[at]) for at in label_at)
+                text = texts[labels] = labels_text(named)
+            for column, cell in zip(columns, (text, cells[time_at], cells[field_at], cells[value_at]), strict=True):
+                column.append(cell)
+        return pa.table(list(columns), names=["series", "time", "field", "value"])
 
     def logs(self) -> str:
         """The ends of the logs that tell why a job did not do what a test wants, and of the generator's."""
@@ -296,10 +333,11 @@ class Ground:
         for part in LOGS:
             if self.stack.log(part).exists():
                 parts += [f"--- {part}", *tail(self.stack.log(part), 40)]
+        for load in self.loads:
+            parts += ["--- generator", *tail(load.log, 20)]
         for job in self.jobs:
             parts += [f"--- job {job.name} {job.id}: {job.state}", self.flink.failure(job.id)]
         return "\n".join(parts)
 
 
-_NO_LABELS = frozenset({"", "result", "table", "_time", "_value", "_field", "_measurement"})
-_POINTS = pa.schema([("series", pa.utf8()), ("time", pa.int64()), ("field", pa.utf8()), ("value", pa.utf8())])
+_NO_LABELS = frozenset({"", "result", "table", "_time", "_value", "_field"})
