@@ -62,7 +62,7 @@ class Tiers:
         rollups: at least one.
         lateness_ms: how far behind the watermark data still corrects its windows; the same for all tiers, since a correction of a
             fine window is a correction of the coarse one around it.
-        late_pane_delay_ms: how far the watermark moves on, in event time, before late data of a window go out as one corrected pane.
+        late_pane_delay_ms: late data of a window go out as one corrected pane when the watermark, in event time, reaches the next multiple.
         raw_bucket, raw_retention_ms: of raw samples.
 
     Raises:

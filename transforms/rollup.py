@@ -71,7 +71,7 @@ class _BeamTimers:
         self._timer.set(_timestamp(ts), dynamic_timer_tag="on_time")
 
     def late(self, ts: int) -> None:
-        self._timer.set(_timestamp(ts), dynamic_timer_tag="late")
+        self._timer.set(_timestamp(ts), dynamic_timer_tag=f"late{ts}")
 
     def fold(self, ts: int) -> None:
         self._timer.set(_timestamp(ts), dynamic_timer_tag=f"fold{ts}")

@@ -56,9 +56,10 @@ class Cells(Protocol):
 
 
 class Timers(Protocol):
-    """Event-time timers of one (shard, window), in ms; setting one again moves it, but for ``fold``: each of its times stands.
+    """Event-time timers of one (shard, window), in ms.
 
-    A timer that keeps being moved does not fire while data arrive, which is when folding matters.
+    Each time set for ``late`` and ``fold`` stands, beside others: a timer that every arrival moves on does not fire while data arrive.
+    ``on_time`` and ``expire`` have one time each.
     """
 
     def on_time(self, ts: int) -> None: ...
@@ -114,7 +115,9 @@ class WindowMachine:
         cells.add_pending(data)
         timers.expire(end + self.lateness_ms)
         if reached >= end:
-            timers.late(min(reached + self.delay_ms, end + self.lateness_ms))
+            # At the next multiple of the delay, whoever asks: a time that each arrival moved on would never come while late data trickle in.
+            due = reached - reached % self.delay_ms + self.delay_ms if self.delay_ms else reached
+            timers.late(min(due, end + self.lateness_ms))
             return
         timers.on_time(end)
         if self.fold_ms:

@@ -73,7 +73,7 @@ class DictTimers:
         self.at["on_time"] = ts
 
     def late(self, ts: int) -> None:
-        self.at["late"] = ts
+        self.at[f"late{ts}"] = ts
 
     def fold(self, ts: int) -> None:
         self.at[f"fold{ts}"] = ts

@@ -150,7 +150,10 @@ def test_the_timeline_of_the_docstring() -> None:
     assert (pane.pane, pane.watermark, pane.count.tolist()) == (0, NOON + MINUTE, [1])
     read(core, at(150, B))
     read(core, at(30, seq=1))
-    assert core.levels[0].timers[Key(0, NOON)].at == {"late": NOON + 160 * SECOND, "expire": NOON + 6 * MINUTE}
+    assert core.levels[0].timers[Key(0, NOON)].at == {
+        f"late{NOON + 160 * SECOND}": NOON + 160 * SECOND,
+        "expire": NOON + 6 * MINUTE,
+    }
     assert core.advance(NOON + 159 * SECOND) == []
     (pane,) = core.advance(NOON + 160 * SECOND)
     assert (pane.pane, pane.watermark, pane.targets, pane.count.tolist()) == (1, NOON + 160 * SECOND, [A[0]], [2])
@@ -222,6 +225,17 @@ def test_late_data_close_together_go_out_as_one_pane() -> None:
     read(core, at(3, seq=2))
     panes = core.advance(NOON + 25 * SECOND)
     assert [(pane.pane, pane.count.tolist()) for pane in panes] == [(1, [3])]
+
+
+def test_a_trickle_of_late_data_goes_out_every_delay_of_event_time() -> None:
+    core = Core(tiers(rollup=[FINE], delay_ms=5 * SECOND))
+    read(core, at(1), at(20, B))
+    panes = core.advance(NOON + 20 * SECOND)
+    for second in range(21, 41):
+        read(core, at(second, B, seq=second), at(2 + second / 100, seq=second))
+        panes += core.advance(NOON + second * SECOND)
+    times = [pane.watermark - NOON for pane in panes if pane.window == NOON]
+    assert times == [10 * SECOND, 25 * SECOND, 30 * SECOND, 35 * SECOND, 40 * SECOND]
 
 
 def test_what_is_still_pending_goes_out_when_the_window_expires() -> None:
