@@ -1,0 +1,203 @@
+"""What docs/architecture.md says about the code's structure, checked in the syntax trees: nothing is imported, so lazy imports count too."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# What each layer may import of ours; the empty name stands for the layer itself.
+LAYERS = {
+    "schemas": ("schemas",),
+    "rules": ("schemas", "rules"),
+    "transforms": ("schemas", "rules", "transforms"),
+    "services": ("schemas", "rules", "transforms.io", "services"),
+    "pipelines": ("schemas", "rules", "transforms", "services", "pipelines"),
+    "deploy": ("deploy",),
+}
+OURS = (*LAYERS, "benchmarks", "tests")
+FRAMEWORKS = {
+    "apache_beam",
+    "confluent_kafka",
+    "kafka",
+    "influxdb_client",
+    "urllib3",
+    "requests",
+    "socket",
+    "subprocess",
+}
+CLOCKS = {"now", "today", "utcnow", "monotonic", "perf_counter", "process_time", "time_ns", "sleep"}
+HOSTS = {
+    "127.0.0.1",
+    "localhost",
+    "github.com",
+    "json-schema.org",
+    # The namespace of a POM, no address.
+    "maven.apache.org",
+    "prometheus.io",
+}
+
+
+def modules(*folders: str) -> list[Path]:
+    return sorted(
+        path for folder in folders for path in (ROOT / folder).rglob("*.py") if not path.stem.endswith("_pb2")
+    )
+
+
+def pure_modules() -> list[Path]:
+    return modules("schemas", "rules") + [path for path in modules("transforms") if path.stem.endswith("_algorithm")]
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and dotted name of everything that a module imports; ``from a import b`` is ``a.b``."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{where(path, node.lineno)}: imports are absolute"
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def where(path: Path, line: int) -> str:
+    return f"{path.relative_to(ROOT)}:{line}"
+
+
+def within(name: str, packages: tuple[str, ...]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_imports_point_downward(layer: str) -> None:
+    wrong = [
+        f"{where(path, line)} imports {name}"
+        for path in modules(layer)
+        for line, name in imports(path)
+        if within(name, OURS) and not within(name, LAYERS[layer])
+    ]
+    assert wrong == []
+
+
+def test_the_core_knows_no_framework() -> None:
+    wrong = [
+        f"{where(path, line)} imports {name}"
+        for path in pure_modules()
+        for line, name in imports(path)
+        if name.partition(".")[0] in FRAMEWORKS
+    ]
+    assert wrong == []
+
+
+def test_an_algorithm_rests_on_algorithms_and_schemas_only() -> None:
+    wrong = [
+        f"{where(path, line)} imports {name}"
+        for path in pure_modules()
+        for line, name in imports(path)
+        if within(name, ("transforms",)) and not name.split(".")[1].endswith("_algorithm")
+    ]
+    assert wrong == []
+
+
+def test_the_core_has_no_clock() -> None:
+    imported = [
+        where(path, line)
+        for path in pure_modules()
+        for line, name in imports(path)
+        if name.partition(".")[0] in ("time", "random")
+    ]
+    called = [
+        where(path, node.lineno)
+        for path in pure_modules()
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in CLOCKS
+    ]
+    assert imported + called == []
+
+
+def test_results_do_not_depend_on_the_hash_of_a_process() -> None:
+    wrong = [
+        where(path, node.lineno)
+        for path in modules("schemas", "rules", "transforms")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "hash"
+    ]
+    assert wrong == []
+
+
+def test_a_job_defines_no_dofn() -> None:
+    wrong = [
+        where(path, node.lineno)
+        for path in modules("pipelines")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base).rpartition(".")[2] == "DoFn" for base in node.bases)
+    ]
+    assert wrong == []
+
+
+def test_setup_names_every_package() -> None:
+    (named,) = (
+        ast.literal_eval(node.value)
+        for node in tree(ROOT / "setup.py").body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "PACKAGES"
+    )
+    folders = {".".join(path.parent.relative_to(ROOT).parts) for path in modules(*LAYERS)}
+    assert sorted(named) == sorted(folders)
+    unmarked = [folder for folder in folders if not (ROOT.joinpath(*folder.split(".")) / "__init__.py").exists()]
+    assert unmarked == []
+
+
+@cache
+def texts() -> dict[Path, str]:
+    """Every text file of the checkout that is or would be committed."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout: its files cannot be told from what tools left in it")
+    found = {}
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        if path.is_file() and path.name not in ("LICENSE", "go.sum", "uPlot.iife.min.js"):
+            found[path] = path.read_text(errors="replace")
+    return found
+
+
+def lines_with(pattern: re.Pattern[str]) -> Iterator[tuple[str, re.Match[str]]]:
+    for path, text in texts().items():
+        for number, line in enumerate(text.splitlines(), 1):
+            for found in pattern.finditer(line):
+                yield where(path, number), found
+
+
+def test_no_file_knows_the_place_it_was_written_in() -> None:
+    places = re.compile(
+        "|".join(re.escape(f"{place}/") for place in {ROOT, ROOT.parent, Path.home()} if place != Path("/"))
+    )
+    assert [place for place, _ in lines_with(places)] == []
+
+
+def test_urls_lead_to_documents_and_to_the_loopback_interface_only() -> None:
+    # Packages come by name through their ordinary clients, whatever registry those are set to.
+    urls = re.compile(r"https?://([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)")
+    wrong = [(place, found[1]) for place, found in lines_with(urls) if found[1] not in HOSTS]
+    assert [entry for entry in wrong if not entry[1].endswith((".example", ".example.com", ".example.org"))] == []
+
+
+def test_nothing_is_left_to_be_done() -> None:
+    marks = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
+    assert [place for place, _ in lines_with(marks)] == []
