@@ -13,6 +13,7 @@ PACKAGES = [
     "schemas.codecs",
     "services",
     "services.generate",
+    "services.topics",
     "deploy",
     "deploy.install",
     "deploy.parts",
@@ -21,7 +22,7 @@ PACKAGES = [
 PACKAGE_DATA = {
     "pipelines.report": ["static/*"],
     "deploy": ["compose.yaml"],
-    "schemas.codecs": ["*.json", "*.proto"],
+    "schemas.codecs": ["*.json", "*.proto", "*.pyi"],
     "deploy.install": ["*.txt", "*_jars/*", "influxd_module/*"],
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from kafka import KafkaAdminClient
@@ -11,6 +12,8 @@ from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from transforms.io.kafka_settings import KafkaTopic
+
+BOOTSTRAP_TIMEOUT_MS = 8_000
 
 NO_TOPIC = ""
 """In a :class:`KafkaTopic` that stands for a cluster as a whole."""
@@ -39,6 +42,15 @@ def read_config(path: Path | None) -> dict[str, str]:
     return {str(name): str(value) for name, value in config.items()}
 
 
+def client_options(cluster: KafkaTopic) -> dict[str, Any]:
+    """Settings of a kafka-python client that does not wait long for a broker which is not there.
+
+    Raises:
+        ValueError: the configuration names an environment variable that is not set.
+    """
+    return {**cluster.kafka_python(), "bootstrap_timeout_ms": BOOTSTRAP_TIMEOUT_MS}
+
+
 def connect(cluster: KafkaTopic) -> KafkaAdminClient:
     """An admin client; the caller closes it.
 
@@ -46,7 +58,7 @@ def connect(cluster: KafkaTopic) -> KafkaAdminClient:
         KafkaUnavailable: no broker answers, or the settings are refused.
     """
     try:
-        return KafkaAdminClient(**cluster.kafka_python())
+        return KafkaAdminClient(**client_options(cluster))
     except (KafkaError, OSError, ValueError) as error:
         raise unavailable(cluster, error) from None
 
