@@ -4,6 +4,7 @@ Two identities hold at the end of a bounded run, and over any stretch of a strea
 
     records.read  = records.decoded + records.dead_lettered
     samples.read  = samples.written + samples.merged_late + samples.duplicate + samples.too_late + samples.unwritable
+                   + samples.early
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ MERGED_LATE = "samples.merged_late"
 DUPLICATE = "samples.duplicate"
 TOO_LATE = "samples.too_late"
 UNWRITABLE = "samples.unwritable"
+EARLY = "samples.early"
 
 MEANINGS: dict[str, str] = {
     RECORDS_READ: "records taken from the source",
@@ -39,6 +41,7 @@ MEANINGS: dict[str, str] = {
     DUPLICATE: "of a series and event time that was there already",
     TOO_LATE: "behind the watermark by more than the lateness: in the late output",
     UNWRITABLE: "NaN, staleness marker or infinity: no part of a rollup",
+    EARLY: "before the time of --since",
 }
 """What each counter counts."""
 
@@ -51,8 +54,9 @@ COUNTED_AT_INTAKE = (
     OFFSETS_LOST,
     SAMPLES_READ,
     TOO_LATE,
+    EARLY,
 )
-_SAMPLE_FATES = (WRITTEN, MERGED_LATE, DUPLICATE, TOO_LATE, UNWRITABLE)
+_SAMPLE_FATES = (WRITTEN, MERGED_LATE, DUPLICATE, TOO_LATE, UNWRITABLE, EARLY)
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,13 @@ class Cut:
     Attributes:
         pieces: each of one window, one shard and one lateness, with its key.
         too_late: samples behind the watermark by more than the lateness; None if there are none.
+        early: how many samples lay before the time since which samples are taken; they are in neither.
         watermark: of the partition after the block, ms.
     """
 
     pieces: list[tuple[Key, SampleBatch]]
     too_late: SampleBatch | None
+    early: int
     watermark: int
 
 
@@ -44,13 +46,15 @@ class Cutter:
         tiers: the finest window and the lateness.
         shards: fixed for the life of a job's state.
         delay_ms: how far the watermark stays behind the newest event time.
+        since_ms: samples before this event time are left out.
     """
 
-    def __init__(self, tiers: Tiers, shards: int, delay_ms: int) -> None:
+    def __init__(self, tiers: Tiers, shards: int, delay_ms: int, since_ms: int = MIN_WATERMARK) -> None:
         self._window_ms = tiers.rollups[0].window_ms
         self._lateness_ms = tiers.lateness_ms
         self._shards = shards
         self._delay_ms = delay_ms
+        self._since_ms = since_ms
         self._targets: object = None
         self._shard = np.empty(0, np.int32)
 
@@ -63,21 +67,26 @@ class Cutter:
             watermark: of the partition before the block, ms.
         """
         if not len(batch):
-            return Cut([], None, watermark)
+            return Cut([], None, 0, watermark)
         window = batch.ts - batch.ts % self._window_ms
         reached = max(watermark, int(batch.ts.max()) - self._delay_ms)
         end = window + self._window_ms
         late: Mask | None = None
-        too_late: SampleBatch | None = None
+        lost = np.zeros(len(batch), np.bool_)
         if int(end.min()) <= reached:
             before = self._before(batch.ts, record, watermark)
             late = end <= before
             lost = end + self._lateness_ms <= before
+        early = batch.ts < self._since_ms
+        too_late: SampleBatch | None = None
+        if lost.any() or early.any():
+            lost &= ~early
             if lost.any():
                 too_late = replace(batch.take(np.flatnonzero(lost)), late=True, watermark=reached).compact()
-                kept = np.flatnonzero(~lost)
-                batch, window, late = batch.take(kept), window[kept], late[kept]
-        return Cut(list(self._pieces(batch, window, late, reached)), too_late, reached)
+            kept = np.flatnonzero(~(lost | early))
+            batch, window, late = batch.take(kept), window[kept], late[kept] if late is not None else None
+        pieces = list(self._pieces(batch, window, late, reached))
+        return Cut(pieces, too_late, int(np.count_nonzero(early)), reached)
 
     def _before(self, ts: Int64, record: Int64, watermark: int) -> Int64:
         """For each sample the partition's watermark just before its record."""

@@ -36,6 +36,7 @@ class IntakeSettings:
         target_labels: see :mod:`schemas.series`.
         default_content_type: of records without that header.
         max_future_ms: see :class:`schemas.codecs.block.BlockDecoder`; None for no limit.
+        since_ms: samples before this event time are left out, and counted.
     """
 
     tiers: Tiers = Tiers()  # noqa: RUF009 (frozen)
@@ -44,6 +45,7 @@ class IntakeSettings:
     target_labels: frozenset[str] = DEFAULT_TARGET_LABELS
     default_content_type: str = JSON_SCRAPE
     max_future_ms: int | None = 600_000
+    since_ms: int = MIN_WATERMARK
 
 
 class Taken:
@@ -65,6 +67,7 @@ class Taken:
         intake.count(accounting.SAMPLES_READ, len(block.batch))
         intake.count(accounting.VALUES_SKIPPED, block.skipped)
         intake.count(accounting.TOO_LATE, too_late)
+        intake.count(accounting.EARLY, cut.early)
         for letter in block.dead_letters:
             yield beam.pvalue.TaggedOutput(DEAD_LETTERS, letter.encode())
         if cut.too_late is not None:
@@ -78,7 +81,7 @@ class Intake:
 
     def __init__(self, settings: IntakeSettings) -> None:
         self._decoder = BlockDecoder(settings.target_labels, settings.default_content_type, settings.max_future_ms)
-        self._cutter = Cutter(settings.tiers, settings.shards, settings.delay_ms)
+        self._cutter = Cutter(settings.tiers, settings.shards, settings.delay_ms, settings.since_ms)
         self._counters = {name: Metrics.counter(accounting.NAMESPACE, name) for name in accounting.COUNTED_AT_INTAKE}
 
     def take(self, records: Sequence[RawRecord], topic: str, partition: int, watermark: int = MIN_WATERMARK) -> Taken:

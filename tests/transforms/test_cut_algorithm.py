@@ -145,3 +145,13 @@ def test_many_windows_and_shards_at_once() -> None:
     samples = [Sample((f'{{host="{i % 7}"}}', "up"), NOON + i * 10 * MINUTE, float(i), i) for i in range(5_000)]
     result = cut(cutter(delay_ms=1 << 50), [samples])
     assert Counter(placed(result)) == Counter(model([samples], 5 * MINUTE, 1 << 50)[0])
+
+
+def test_samples_before_a_time_are_left_out_and_counted_but_move_the_watermark() -> None:
+    samples = [Sample(A, NOON + second * SECOND, 1.0, seq) for seq, second in enumerate([10, 70, 20, 130])]
+    since = Cutter(Tiers(), SHARDS, 0, since_ms=NOON + MINUTE)
+    result = cut(since, [[sample] for sample in samples])
+    assert result.early == 2
+    assert sorted(sample.ts - NOON for _, _, sample in placed(result)) == [70 * SECOND, 130 * SECOND]
+    assert result.too_late is None
+    assert result.watermark == NOON + 130 * SECOND
