@@ -130,7 +130,7 @@ def test_samples_of_one_record_do_not_make_each_other_late() -> None:
 
 
 def test_an_empty_block_leaves_the_watermark_where_it_was() -> None:
-    assert cut(cutter(), [[]], 42) == Cut([], None, 42)
+    assert cut(cutter(), [[]], 42) == Cut([], None, 0, 42)
 
 
 def test_too_late_samples_say_so_and_carry_the_watermark() -> None:
