@@ -6,43 +6,28 @@ The load of these tests ends with the last full hour, so that the clock, which a
 
 from __future__ import annotations
 
-import csv
 import json
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import pyarrow as pa
-import urllib3
 import yaml
-from confluent_kafka import Consumer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from deploy.logs import tail
 from deploy.parts.influxdb import token_file
 from deploy.stack import Stack
 from pipelines.flink import ENDED, Flink
-from schemas.series import METRIC_NAME, labels_text
+from tests.e2e.read_back import ReadBack
 
 ROOT = Path(__file__).parents[2]
 SUBMIT_SECONDS = 120
 LOGS = ("flink-jobmanager", "flink-taskmanager", "jobserver", "workers")
-
-
-class Message(NamedTuple):
-    """A record of a topic; headers decoded."""
-
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes
-    headers: dict[str, str]
 
 
 def last_hours(hours: int) -> list[str]:
@@ -140,7 +125,7 @@ class Load:
 
 
 @dataclass
-class Ground:
+class Ground(ReadBack):
     """Topics and buckets of one test, and the jobs it starts.
 
     Attributes:
@@ -160,7 +145,6 @@ class Ground:
 
     def __post_init__(self) -> None:
         self.flink = Flink(self.stack.address("flink"))
-        self.kafka = self.stack.address("kafka")
         self.topic, self.dead_letters, self.late = (f"{self.name}.{kind}" for kind in ("raw", "dead-letter", "late"))
         self.raw, self.minutes, self.hours = (f"{self.name}_{kind}" for kind in ("raw", "1m", "1h"))
         topics = {self.topic: self.partitions, self.dead_letters: 1, self.late: 1}
@@ -255,78 +239,6 @@ class Ground:
         self.loads.append(load)
         return load
 
-    def messages(self, topic: str) -> list[Message]:
-        """All records of a topic, as far as it goes now."""
-        consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": self.name, "enable.auto.commit": False})
-        found: list[Message] = []
-        try:
-            partitions = [
-                TopicPartition(topic, number) for number in consumer.list_topics(topic).topics[topic].partitions
-            ]
-            for partition in partitions:
-                low, high = consumer.get_watermark_offsets(partition)
-                consumer.assign([TopicPartition(topic, partition.partition, low)])
-                position = low
-                while position < high:
-                    for message in consumer.consume(min(10_000, high - position), 10):
-                        assert message.error() is None, message.error()
-                        position = message.offset() + 1
-                        headers = {name: value.decode() for name, value in message.headers() or ()}
-                        row = (message.partition(), message.offset(), message.key(), message.value(), headers)
-                        found.append(Message(*row))
-        finally:
-            consumer.close()
-        return found
-
-    def flux(self, query: str) -> Iterator[tuple[list[str], list[str]]]:
-        """The rows of a Flux query's answer as text, each with the header of its table."""
-        response = urllib3.request(
-            "POST",
-            f"http://{self.stack.address('influxdb')}/api/v2/query?org=tidemark",
-            body=query,
-            timeout=120,
-            retries=False,
-            headers={
-                "Authorization": f"Token {self.stack.influx_token}",
-                "Content-Type": "application/vnd.flux",
-                "Accept": "application/csv",
-            },
-        )
-        assert response.status == 200, response.data
-        header: list[str] = []
-        for cells in csv.reader(StringIO(response.data.decode(), newline="")):
-            if not any(cells):
-                header = []
-            elif not header:
-                header = cells
-            else:
-                yield header, cells
-
-    def total(self, bucket: str, column: str) -> float:
-        """The sum of a field over all points of a bucket."""
-        query = f'from(bucket: "{bucket}") |> range(start: 0) |> filter(fn: (r) => r._field == "{column}") |> group() |> sum()'
-        return sum(float(cells[header.index("_value")]) for header, cells in self.flux(query))
-
-    def points(self, bucket: str) -> pa.Table:
-        """All points of a bucket: ``series`` (canonical text), ``time`` (as the server writes it), ``field``, ``value`` (the same)."""
-        texts: dict[tuple[str, ...], str] = {}
-        columns: tuple[list[str], ...] = ([], [], [], [])
-        header: list[str] = []
-        query = f'from(bucket: "{bucket}") |> range(start: 0) |> drop(columns: ["_start", "_stop"])'
-        for names, cells in self.flux(query):
-            if names is not header:
-                header = names
-                time_at, field_at, value_at = (header.index(name) for name in ("_time", "_field", "_value"))
-                label_at = [at for at, name in enumerate(header) if name not in _NO_LABELS]
-            labels = (*(header[at] for at in label_at), *(cells[at] for at in label_at))
-            text = texts.get(labels)
-            if text is None:
-                named = ((header[at].replace("_measurement", METRIC_NAME), cells[at]) for at in label_at)
-                text = texts[labels] = labels_text(named)
-            for column, cell in zip(columns, (text, cells[time_at], cells[field_at], cells[value_at]), strict=True):
-                column.append(cell)
-        return pa.table(list(columns), names=["series", "time", "field", "value"])
-
     def logs(self) -> str:
         """The ends of the logs that tell why a job did not do what a test wants, and of the generator's."""
         parts = []
@@ -338,6 +250,3 @@ class Ground:
         for job in self.jobs:
             parts += [f"--- job {job.name} {job.id}: {job.state}", self.flink.failure(job.id)]
         return "\n".join(parts)
-
-
-_NO_LABELS = frozenset({"", "result", "table", "_time", "_value", "_field"})

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from schemas.series import labels_text, series_text
-from tests.e2e.flink_job import Message
+from tests.e2e.read_back import Message
 
 COLUMNS = ("count", "sum", "min", "max", "first", "last", "increase", "first_ts", "last_ts")
 # Sums of floats depend on the order of the terms in their last bits; sums of whole numbers do not.

@@ -14,7 +14,8 @@ import pytest
 
 from deploy.stack import Stack
 from tests.e2e import recount
-from tests.e2e.flink_job import Ground, Message, last_hours, wait_for
+from tests.e2e.flink_job import Ground, last_hours, wait_for
+from tests.e2e.read_back import Message
 from transforms.accounting import Balance
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
