@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -94,26 +95,39 @@ def _fold(folder: str, part: Sequence[tuple[Path, int]]) -> Compaction:
     return Compaction(len(part), 1, sum(rows for _, rows in part), table.num_rows)
 
 
+def expired(directory: str | os.PathLike[str], tiers: Tiers, now: int) -> list[Path]:
+    """The files whose every row is past its tier's retention at time ``now`` (ms)."""
+    found = []
+    for folder, (retention, length) in _retentions(tiers).items():
+        if retention:
+            oldest = now - retention
+            found += [file.path for file in files(directory, folder, end=oldest) if file.name.last + length <= oldest]
+    return found
+
+
 def retain(directory: str | os.PathLike[str], tiers: Tiers, now: int) -> list[Path]:
-    """Delete files whose every row is past its tier's retention at time ``now`` (ms), and what crashed writers left behind.
+    """Delete the :func:`expired` files, and what crashed writers left behind a day ago.
 
     Returns:
         the deleted files of the store.
+
+    Raises:
+        OSError: a file cannot be deleted.
     """
-    kept = {
+    deleted = expired(directory, tiers, now)
+    for path in deleted:
+        path.unlink(missing_ok=True)
+    for folder in _retentions(tiers):
+        _tidy(Path(directory) / folder, now)
+    return deleted
+
+
+def _retentions(tiers: Tiers) -> dict[str, tuple[int, int]]:
+    """By folder its retention and how long a row reaches from its time on, both in ms."""
+    return {
         RAW: (tiers.raw_retention_ms, 0),
         **{tier.name: (tier.retention_ms, tier.window_ms) for tier in tiers.rollups},
     }
-    deleted = []
-    for folder, (retention, length) in kept.items():
-        if retention:
-            oldest = now - retention
-            for file in files(directory, folder, end=oldest):
-                if file.name.last + length <= oldest:
-                    file.path.unlink(missing_ok=True)
-                    deleted.append(file.path)
-        _tidy(Path(directory) / folder, now)
-    return deleted
 
 
 def _tidy(folder: Path, now: int) -> None:
@@ -122,5 +136,5 @@ def _tidy(folder: Path, now: int) -> None:
         if temporary.stat().st_mtime * 1_000 < now - DAY_MS:
             temporary.unlink(missing_ok=True)
     for day in folder.glob("date=*"):
-        if not any(day.iterdir()):
+        with suppress(OSError):  # Not empty, or gone.
             day.rmdir()

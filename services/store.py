@@ -1,0 +1,138 @@
+"""``tidemark store``: what a Parquet store holds, and its upkeep."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from schemas.tiers import Tiers, parse_duration
+from transforms.io.parquet_compact import Compaction, compact, expired, retain
+from transforms.io.parquet_layout import time_text
+from transforms.io.parquet_store import files
+
+EXAMPLES = """
+examples:
+  tidemark store ls ./store
+  tidemark store compact ./store                    # what is older than two hours, in every tier
+  tidemark store compact ./store raw --older=1d
+  tidemark store retain ./store --config=tiers.yaml --dry-run
+
+A job may write and others may read meanwhile. Run compact every hour or so, retain once a day.
+"""
+
+
+def main(argv: Sequence[str] | None = None, clock: Callable[[], float] = time.time) -> int:
+    """Run a subcommand; returns the exit status, 1 for an error that is printed. ``clock`` gives seconds since 1970."""
+    given = _parser().parse_args(argv)
+    try:
+        given.run(given, int(clock() * 1_000))
+    except (OSError, ValueError, pa.ArrowInvalid) as error:
+        print(f"tidemark store: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tidemark store",
+        description="What a Parquet store holds, and its upkeep.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    listing = commands.add_parser("ls", help="files, rows, bytes and times of each tier")
+    listing.set_defaults(run=_list)
+
+    folding = commands.add_parser(
+        "compact", help="fold small files, and panes that newer ones replaced, into large files"
+    )
+    folding.set_defaults(run=_compact)
+
+    keeping = commands.add_parser("retain", help="delete files that are past their tier's retention")
+    keeping.add_argument(
+        "--config", metavar="FILE", help="the job's YAML with its tiers (raw 7 days, 1m 30 days, 1h 365 days)"
+    )
+    keeping.add_argument("--dry-run", action="store_true", help="name the files and delete nothing")
+    keeping.set_defaults(run=_retain)
+
+    for command in (listing, folding, keeping):
+        command.add_argument("directory", type=Path, metavar="DIR", help="the store, as in --output=parquet:DIR")
+    folding.add_argument("tiers", nargs="*", metavar="TIER", help="1m, 1h, raw, ... (all that there are)")
+    folding.add_argument(
+        "--older", metavar="DURATION", default="2h", help="leave alone what may still change (%(default)s)"
+    )
+    return parser
+
+
+def _list(given: argparse.Namespace, _: int) -> None:
+    table = Table("tier", "files", "rows", "bytes", "first", "last")
+    for column in table.columns[1:4]:
+        column.justify = "right"
+    for folder in _folders(given.directory):
+        found = list(files(given.directory, folder))
+        if found:
+            rows = sum(pq.read_metadata(file.path).num_rows for file in found)
+            size = sum(file.path.stat().st_size for file in found)
+            first, last = min(file.name.first for file in found), max(file.name.last for file in found)
+            table.add_row(folder, f"{len(found):,}", f"{rows:,}", f"{size:,}", time_text(first), time_text(last))
+    Console().print(table)
+
+
+def _compact(given: argparse.Namespace, now: int) -> None:
+    before = now - parse_duration(given.older)
+    known = _folders(given.directory)
+    for tier in given.tiers:
+        if tier not in known:
+            raise ValueError(f"{given.directory} has no tier {tier!r}; there are {', '.join(known)}")
+    for folder in given.tiers or known:
+        done = compact(given.directory, folder, before)
+        print(f"{folder}: {_told(done)}")
+
+
+def _told(done: Compaction) -> str:
+    if not done.files_before:
+        return "nothing to fold"
+    files_told = f"{done.files_before:,} files became {done.files_after:,}"
+    return f"{files_told}, {done.rows_before:,} rows {done.rows_after:,}"
+
+
+def _retain(given: argparse.Namespace, now: int) -> None:
+    _folders(given.directory)
+    tiers = _tiers(given.config)
+    found = (expired if given.dry_run else retain)(given.directory, tiers, now)
+    for path in found:
+        print(path)
+    print(f"{len(found):,} files {'would be deleted' if given.dry_run else 'deleted'}")
+
+
+def _tiers(path: str | None) -> Tiers:
+    if path is None:
+        return Tiers()
+    try:
+        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not YAML: {error}") from None
+    if not isinstance(config, dict) or "tiers" not in config:
+        raise ValueError(f"{path}: no key 'tiers'; docs/operations.md shows a configuration")
+    return Tiers.from_config(config["tiers"])
+
+
+def _folders(directory: Path) -> list[str]:
+    folders = sorted({day.parent.name for day in directory.glob("*/date=*")})
+    if not folders:
+        raise ValueError(f"{directory} is no store, or an empty one: it has no TIER/date=YYYY-MM-DD folders")
+    return folders
+
+
+if __name__ == "__main__":
+    sys.exit(main())
