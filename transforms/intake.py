@@ -35,6 +35,7 @@ class IntakeSettings:
         delay_ms: how far a partition's watermark stays behind its newest event time.
         target_labels: see :mod:`schemas.series`.
         default_content_type: of records without that header.
+        precision: of line protocol's timestamps: ns, us, ms or s.
         max_future_ms: see :class:`schemas.codecs.block.BlockDecoder`; None for no limit.
         since_ms: samples before this event time are left out, and counted.
     """
@@ -44,6 +45,7 @@ class IntakeSettings:
     delay_ms: int = 10_000
     target_labels: frozenset[str] = DEFAULT_TARGET_LABELS
     default_content_type: str = JSON_SCRAPE
+    precision: str = "ns"
     max_future_ms: int | None = 600_000
     since_ms: int = MIN_WATERMARK
 
@@ -80,7 +82,9 @@ class Intake:
     """Decodes and cuts; keeps caches of series. One instance for one thread."""
 
     def __init__(self, settings: IntakeSettings) -> None:
-        self._decoder = BlockDecoder(settings.target_labels, settings.default_content_type, settings.max_future_ms)
+        self._decoder = BlockDecoder(
+            settings.target_labels, settings.default_content_type, settings.max_future_ms, settings.precision
+        )
         self._cutter = Cutter(settings.tiers, settings.shards, settings.delay_ms, settings.since_ms)
         self._counters = {name: Metrics.counter(accounting.NAMESPACE, name) for name in accounting.COUNTED_AT_INTAKE}
 
