@@ -6,17 +6,20 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
+from schemas.batch import MIN_WATERMARK
+from schemas.codecs.block import CODECS, media_type
+from schemas.codecs.line_syntax import Precision
 from schemas.records import JSON_SCRAPE, TOPIC_DEAD_LETTER, TOPIC_LATE
 from schemas.series import DEFAULT_TARGET_LABELS
 from schemas.tiers import Tiers, parse_duration
 from transforms.intake import IntakeSettings
 from transforms.io.files import matching
 from transforms.io.kafka import KafkaSource
-from transforms.io.kafka_settings import KafkaTopic, Start
+from transforms.io.kafka_settings import KafkaTopic, Start, parse_time
 
 DEFAULT_SHARDS = 32
 MAX_SHARDS = 1 << 16
@@ -100,6 +103,11 @@ def parser() -> argparse.ArgumentParser:
         default="earliest",
         help="where Kafka is read from: earliest, latest, offset:N or time:2024-05-01T12:00:00Z",
     )
+    add(
+        "--since",
+        metavar="TIME",
+        help="leave out samples before this event time: on the hour, no window is written in part",
+    )
     add("--bounded", action="store_true", help="read Kafka to its end as of now, then stop")
     add(
         "--kafka_config",
@@ -114,6 +122,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--discovery_interval", default="1m", metavar="TIME", help="how often to look for new partitions; 0s for never")
     add("--default_content_type", default=JSON_SCRAPE, metavar="TYPE", help="of records without a content-type header")
+    add("--precision", default="ns", choices=get_args(Precision), help="of the timestamps of line protocol (ns)")
     add(
         "--max_future",
         default="10m",
@@ -199,7 +208,25 @@ def _intake(given: argparse.Namespace) -> IntakeSettings:
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise OptionError(f"{where}: target_labels: a list of label names is wanted, not {labels!r}")
     future = None if given.max_future == "none" else _duration("--max_future", given.max_future)
-    return IntakeSettings(tiers, shards, delay_ms, frozenset(labels), given.default_content_type, future)
+    if media_type(given.default_content_type) not in CODECS:
+        raise OptionError(f"--default_content_type={given.default_content_type}: known: {', '.join(sorted(CODECS))}")
+    return IntakeSettings(
+        tiers=tiers,
+        shards=shards,
+        delay_ms=delay_ms,
+        target_labels=frozenset(labels),
+        default_content_type=given.default_content_type,
+        precision=given.precision,
+        max_future_ms=future,
+        since_ms=_since(given.since),
+    )
+
+
+def _since(text: str | None) -> int:
+    try:
+        return MIN_WATERMARK if text is None else parse_time(text)
+    except ValueError as error:
+        raise OptionError(f"--since: {error}") from None
 
 
 def _duration(option: str, text: str) -> int:

@@ -14,6 +14,7 @@ from apache_beam.utils.timestamp import Timestamp
 from schemas import batch as batches
 from schemas.batch import MIN_WATERMARK
 from schemas.codecs.block import BlockDecoder, DecodedBlock
+from schemas.codecs.line_syntax import Precision
 from schemas.records import JSON_SCRAPE, RawRecord
 from schemas.series import DEFAULT_TARGET_LABELS
 from schemas.tiers import Tiers
@@ -45,7 +46,7 @@ class IntakeSettings:
     delay_ms: int = 10_000
     target_labels: frozenset[str] = DEFAULT_TARGET_LABELS
     default_content_type: str = JSON_SCRAPE
-    precision: str = "ns"
+    precision: Precision = "ns"
     max_future_ms: int | None = 600_000
     since_ms: int = MIN_WATERMARK
 
