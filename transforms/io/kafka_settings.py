@@ -105,6 +105,23 @@ def expand(value: str) -> str:
     return _VARIABLE.sub(variable, str(value))
 
 
+def parse_time(text: str) -> int:
+    """Milliseconds since 1970 of a time as ISO 8601 has it (UTC unless it says otherwise), or of a number of milliseconds.
+
+    Raises:
+        ValueError: the text is neither.
+    """
+    if text.isdigit():
+        return int(text)
+    try:
+        when = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise ValueError(
+            f"not a time: {text!r}; write it like 2024-05-01T12:00:00Z, or in milliseconds since 1970"
+        ) from None
+    return int((when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp() * 1000)
+
+
 @dataclass(frozen=True)
 class Start:
     """Where reading begins in each partition: ``kind`` is earliest, latest, offset or time; ``value`` an offset or ms."""
@@ -125,15 +142,7 @@ class Start:
         if kind == "offset" and rest.isdigit():
             return cls(kind, int(rest))
         if kind == "time" and rest:
-            if rest.isdigit():
-                return cls(kind, int(rest))
-            try:
-                when = datetime.fromisoformat(rest.replace("Z", "+00:00"))
-            except ValueError as error:
-                raise ValueError(f"not a time: {rest!r} ({error})") from None
-            if when.tzinfo is None:
-                when = when.replace(tzinfo=timezone.utc)
-            return cls(kind, int(when.timestamp() * 1000))
+            return cls(kind, parse_time(rest))
         raise ValueError(
             f"not a start position: {text!r}; write earliest, latest, offset:N or time:2024-05-01T12:00:00Z"
         )
