@@ -105,11 +105,18 @@ def _run(words: argparse.Namespace, folder: Folder, console: Console) -> int:
 
 
 def _watch(sampling: Sampling, job: Job, day: FleetDay, console: Console) -> None:
-    """Show progress until this computer is sampled."""
+    """Show progress until this computer is sampled.
+
+    Raises:
+        DemoFailed: the job failed meanwhile.
+    """
     running = Spinner("dots", Text(f"{day.samples:,} samples through the metrics job"))
     done = Text(f"{day.samples:,} samples through the metrics job: done", style="green")
     with Live(console=console, refresh_per_second=8, transient=True) as display:
         while sampling.running:
+            if not job.running:
+                # Of a job that failed nobody should hear half a minute later.
+                job.balance()
             display.update(terminal.live(sampling.readings, sampling.seconds, running if job.running else done))
             sampling.wait(0.25)
     sampling.wait()

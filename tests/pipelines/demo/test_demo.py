@@ -10,6 +10,7 @@ import pytest
 
 from pipelines.cli import main
 from pipelines.demo.job import MARKER
+from pipelines.demo.outcome import CONFIGS
 from schemas.records import DeadLetter
 
 
@@ -83,6 +84,14 @@ def test_an_earlier_demo_is_replaced_and_nothing_else(ran, tmp_path, capsys):
     assert main(["demo", f"--output={tmp_path}", "--no-open"]) == 1
     assert "choose another with --output" in capsys.readouterr().err
     assert (tmp_path / "precious").read_text() == "mine"
+
+
+def test_a_job_that_fails_is_told_at_once_with_its_last_words(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(CONFIGS["fleet"], "shards", 0)
+    assert main(["demo", "--seconds=600", "--hours=1", f"--output={tmp_path / 'out'}", "--no-open"]) == 1
+    told = capsys.readouterr().err
+    assert "the job fleet ended with status 2" in told
+    assert "shards: a number from 1" in told
 
 
 @pytest.mark.parametrize("words", [["--seconds=0"], ["--hours=x"], ["--nothing"]])
