@@ -15,11 +15,12 @@ from schemas.codecs.block import CODECS, media_type
 from schemas.codecs.line_syntax import Precision
 from schemas.records import JSON_SCRAPE, TOPIC_DEAD_LETTER, TOPIC_LATE
 from schemas.series import DEFAULT_TARGET_LABELS
-from schemas.tiers import Tiers, parse_duration
+from schemas.tiers import Tiers
+from schemas.times import parse_duration, parse_time
 from transforms.intake import IntakeSettings
 from transforms.io.files import matching
 from transforms.io.kafka import KafkaSource
-from transforms.io.kafka_settings import KafkaTopic, Start, parse_time
+from transforms.io.kafka_settings import KafkaTopic, Start
 
 DEFAULT_SHARDS = 32
 MAX_SHARDS = 1 << 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipelines.options import FileInput, MetricsOptions
-from schemas.tiers import format_duration
+from schemas.times import format_duration
 from transforms.io import outputs
 
 

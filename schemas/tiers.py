@@ -2,35 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_DURATION = re.compile(r"(?:\d+(?:ms|[smhdw]))+\Z")
-_DURATION_PART = re.compile(r"(\d+)(ms|[smhdw])")
-
-
-def parse_duration(text: str) -> int:
-    """Milliseconds of a duration as Prometheus writes them: ``15s``, ``1h30m``, ``0s``.
-
-    Raises:
-        ValueError: the text is not one.
-    """
-    if not _DURATION.match(text):
-        raise ValueError(f"not a duration: {text!r}; write it like 15s, 5m, 1h30m or 30d")
-    return sum(int(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(text))
-
-
-def format_duration(milliseconds: int) -> str:
-    """The shortest exact text of a duration: 60000 -> ``1m``, 5400000 -> ``1h30m``."""
-    parts, rest = [], milliseconds
-    for unit in ("d", "h", "m", "s", "ms"):
-        number, rest = divmod(rest, _UNITS[unit])
-        if number:
-            parts.append(f"{number}{unit}")
-    return "".join(parts) or "0s"
+from schemas.times import format_duration, parse_duration
 
 
 @dataclass(frozen=True)

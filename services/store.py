@@ -14,7 +14,8 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from schemas.tiers import Tiers, parse_duration
+from schemas.tiers import Tiers
+from schemas.times import parse_duration
 from transforms.io.parquet_compact import Compaction, compact, expired, retain
 from transforms.io.parquet_layout import time_text
 from transforms.io.parquet_store import files

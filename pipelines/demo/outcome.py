@@ -10,7 +10,8 @@ from pipelines.demo.inputs import DAY_START_MS, HOSTS, HOUR_MS, INTERVAL_MS, MET
 from pipelines.demo.job import Folder
 from pipelines.report.build import read_refusals, read_source
 from pipelines.report.payload import Report, Source
-from schemas.tiers import Tiers, format_duration
+from schemas.tiers import Tiers
+from schemas.times import format_duration
 from services.agent_sample import COUNTERS
 from services.generate.catalog import Kind
 from transforms.accounting import DEAD_LETTERS, MEANINGS, RECORDS_READ, SAMPLES_READ, Balance

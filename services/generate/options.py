@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TypeVar
 
-from schemas.tiers import parse_duration
+from schemas.times import parse_duration, parse_time
 from services.generate.load import FORMATS
 from services.generate.plan import Faults
 from transforms.io.kafka_settings import KafkaTopic
@@ -89,23 +88,6 @@ def parse_duplicates(text: str) -> tuple[float, float]:
     """
     again, _, differing = text.partition(":")
     return share(again), share(differing) if differing else 0.0
-
-
-def parse_time(text: str) -> int:
-    """Milliseconds since the epoch of an ISO 8601 time (UTC unless it says otherwise) or of that number itself.
-
-    Raises:
-        ValueError: the text is neither.
-    """
-    if text.isdigit():
-        return int(text)
-    try:
-        time = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
-    except ValueError:
-        raise ValueError(
-            f"{text!r} is no time; write it like 2026-01-12T00:00:00Z, or as milliseconds since 1970"
-        ) from None
-    return round((time if time.tzinfo else time.replace(tzinfo=timezone.utc)).timestamp() * 1000)
 
 
 def parse_output(text: str) -> KafkaTopic | str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from schemas.tiers import format_duration
+from schemas.times import format_duration
 from services.generate.load import Counts
 from services.generate.options import Options
 from services.generate.outputs import Output

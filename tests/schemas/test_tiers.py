@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.tiers import Tier, Tiers, format_duration, parse_duration
+from schemas.tiers import Tier, Tiers
+from schemas.times import format_duration, parse_duration
 
 DAY = 86_400_000
 

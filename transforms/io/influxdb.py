@@ -21,7 +21,8 @@ from schemas import batch as sample_batch
 from schemas import rollup
 from schemas.records import LINE_PROTOCOL, DeadLetter
 from schemas.series import stable_hash
-from schemas.tiers import Tier, Tiers, format_duration
+from schemas.tiers import Tier, Tiers
+from schemas.times import format_duration
 from transforms.io.influxdb_lines import MAX_BYTES, MAX_LINES, Chunk, Lines, Unholdable, rollup_lines, sample_lines
 from transforms.io.influxdb_settings import InfluxSettings
 from transforms.io.influxdb_write import InfluxWriter, Refused

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from schemas.tiers import parse_duration
+from schemas.times import parse_duration
 from transforms.io.sink_errors import SinkError
 
 TOKEN_VARIABLE = "INFLUX_TOKEN"

@@ -6,9 +6,10 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urlsplit
+
+from schemas.times import parse_time
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -103,23 +104,6 @@ def expand(value: str) -> str:
             ) from None
 
     return _VARIABLE.sub(variable, str(value))
-
-
-def parse_time(text: str) -> int:
-    """Milliseconds since 1970 of a time as ISO 8601 has it (UTC unless it says otherwise), or of a number of milliseconds.
-
-    Raises:
-        ValueError: the text is neither.
-    """
-    if text.isdigit():
-        return int(text)
-    try:
-        when = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        raise ValueError(
-            f"not a time: {text!r}; write it like 2024-05-01T12:00:00Z, or in milliseconds since 1970"
-        ) from None
-    return int((when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp() * 1000)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.metrics import Metrics
 
-from schemas.tiers import Tier, Tiers, format_duration
+from schemas.tiers import Tier, Tiers
+from schemas.times import format_duration
 from transforms.io.file_sink import check_directory
 from transforms.io.parquet_layout import RAW
 from transforms.io.parquet_rows import rollup_table, sample_table
