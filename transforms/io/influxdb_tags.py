@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from schemas.series import parse_labels, parse_metric
 
-PARTS_CACHED = 1 << 17
+PARTS_CACHED = 1 << 16
 """Target parts, and as many metric parts, whose escaped text is kept: about 100 MB at the most."""
 
 KEY_LIMIT = 65_535

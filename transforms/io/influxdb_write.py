@@ -118,9 +118,13 @@ class InfluxWriter:
         """
         reply = self._post(bucket, b"")
         if reply.status == 0:
-            raise SinkError(
-                f"InfluxDB {self._settings.url} does not answer: {reply.reason}; start it (tidemark stack up influxdb), or correct the URL"
+            untrusted = "CERTIFICATE_VERIFY_FAILED" in reply.reason
+            advice = (
+                "name its authority with ca_file="
+                if untrusted
+                else "start it (tidemark stack up influxdb), or correct the URL"
             )
+            raise SinkError(f"InfluxDB {self._settings.url} does not answer: {reply.reason}; {advice}")
         if verdict(reply.status) is not Verdict.WRITTEN:
             raise SinkError(self._advice(bucket, reply))
 
@@ -152,7 +156,7 @@ class InfluxWriter:
             self._service.post_write(org=self._settings.org, bucket=bucket, body=body, precision="ms", **headers)
         except ApiException as error:
             asked = retry_after(error.headers, self._wall_clock())
-            return _Reply(error.status or 0, message(error.body) or str(error.reason), asked)
+            return _Reply(error.status or 0, message(error.body) or " ".join(str(error.reason).split()), asked)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             return _Reply(0, f"{type(error).__name__}: {error}", 0.0)
         return _Reply(204, "", 0.0)

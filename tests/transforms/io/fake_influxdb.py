@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -126,14 +127,16 @@ def hang(handler: Handler) -> None:
 
 
 @contextmanager
-def fake_influxdb() -> Iterator[Server]:
+def fake_influxdb(tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     """A server on a free port of the loopback interface."""
     state = Server()
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     httpd.daemon_threads = True
     httpd.handle_error = lambda *_: None  # type: ignore[method-assign]
     httpd.state = state  # type: ignore[attr-defined]
-    state.url = f"http://127.0.0.1:{httpd.server_port}"
+    if tls:
+        httpd.socket = tls.wrap_socket(httpd.socket, server_side=True)
+    state.url = f"{'https' if tls else 'http'}://127.0.0.1:{httpd.server_port}"
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

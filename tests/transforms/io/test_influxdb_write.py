@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import socket
+import ssl
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -219,6 +223,23 @@ def test_check_names_a_server_that_is_not_there(time: Time) -> None:
         SinkError, match=r"does not answer: .*start it .tidemark stack up influxdb., or correct the URL"
     ):
         writer(f"http://127.0.0.1:{port}", time).check("raw")
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_tls_trusts_the_named_authority_and_no_other(tmp_path: Path, time: Time) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run([*made.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with fake_influxdb(context) as server:
+        writer(server.url, time, ca_file=str(certificate)).write("raw", chunk(2))
+        assert stored(server) == lines(chunk(2))
+        with pytest.raises(
+            SinkError,
+            match=r"does not answer: SSLError .*certificate verify failed.*; name its authority with ca_file=",
+        ):
+            writer(server.url, time).check("raw")
 
 
 def test_the_token_is_never_logged(server: Server, time: Time, caplog: pytest.LogCaptureFixture) -> None:
