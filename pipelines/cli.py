@@ -19,6 +19,7 @@ COMMANDS: dict[str, Command] = {
     "demo": Command("pipelines.demo", "a job on real input with no servers, and a report of what came out"),
     "stack": Command("deploy.cli", "the local stack of real servers: up, down, status, logs"),
     "generate": Command("services.generate.cli", "a seeded load: metrics to Kafka or to files"),
+    "store": Command("services.store", "what a Parquet store holds, and its upkeep"),
     "topics": Command("services.topics", "topics, offsets, lag and dead letters of a Kafka broker"),
 }
 

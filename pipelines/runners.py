@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import grpc
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
+from apache_beam.runners.portability.fn_api_runner import worker_handlers
 
 LOCAL = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
 _JOB_SERVER_TIMEOUT_S = 10.0
@@ -37,6 +38,8 @@ def beam_options(args: Sequence[str], bounded: bool) -> PipelineOptions:
             )
         # What DirectRunner itself picks for batch, without its attempt to fetch Prism first.
         args = [f"--runner={LOCAL}", *(word for word in args if not word.startswith("--runner"))]
+        # Its workers take the size of their state cache from nowhere else; why it is to be nothing, see _flink.
+        worker_handlers.STATE_CACHE_SIZE_MB = 0
     elif runner == "prismrunner":
         found = shutil.which("prism")
         if found:
