@@ -56,9 +56,11 @@ class _StateCells:
         self._buckets[index].clear()
         self._buckets[index].add(data)
 
-    def clear(self) -> None:
-        for cell in (self._pending, self._meta, *self._buckets):
-            cell.clear()
+    def clear_meta(self) -> None:
+        self._meta.clear()
+
+    def clear_bucket(self, index: int) -> None:
+        self._buckets[index].clear()
 
 
 class _BeamTimers:

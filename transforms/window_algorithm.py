@@ -52,7 +52,8 @@ class Cells(Protocol):
     def clear_pending(self) -> None: ...
     def read_bucket(self, index: int) -> bytes | None: ...
     def write_bucket(self, index: int, data: bytes) -> None: ...
-    def clear(self) -> None: ...
+    def clear_meta(self) -> None: ...
+    def clear_bucket(self, index: int) -> None: ...
 
 
 class Timers(Protocol):
@@ -111,13 +112,14 @@ class WindowMachine:
     def arrive(self, cells: Cells, timers: Timers, key: Key, data: bytes) -> None:
         """Keep one element, in the wire form of the tier's input. Reads no state, since each read is a round trip to the runner."""
         end = self._end(key)
-        reached = batches.read_watermark(data)
+        reached, late = batches.read_attributes(data)
         cells.add_pending(data)
         timers.expire(end + self.lateness_ms)
-        if reached >= end:
+        # Samples that were on time may come in a block that goes on past the end of their window: its watermark does not make them late.
+        if late or (self.level_ms and reached >= end):
             # At the next multiple of the delay, whoever asks: a time that each arrival moved on would never come while late data trickle in.
             due = reached - reached % self.delay_ms + self.delay_ms if self.delay_ms else reached
-            timers.late(min(due, end + self.lateness_ms))
+            timers.late(min(max(due, end), end + self.lateness_ms))
             return
         timers.on_time(end)
         if self.fold_ms:
@@ -128,11 +130,20 @@ class WindowMachine:
 
     def fire(self, cells: Cells, key: Key, ts: int) -> Firing:
         """The on-time pane, or a corrected one, of all that is pending; ``ts`` (ms) is the time of the timer."""
+        return self._fire(cells, key, ts, last=False)
+
+    def expire(self, cells: Cells, key: Key, ts: int) -> Firing:
+        """The last corrected pane, if anything is pending; then nothing is left of the window."""
+        return self._fire(cells, key, ts, last=True)
+
+    def _fire(self, cells: Cells, key: Key, ts: int, last: bool) -> Firing:
         pending = cells.read_pending()
         stored = cells.read_meta()
         meta = _Meta(*_META.unpack(stored)) if stored is not None else _NEW
         first = not meta.panes
         if not pending and (stored is None or not first):
+            if last:
+                self._clear_kept(cells, meta, stored)
             return Firing()
         arrivals = [self.content.arrival(data) for data in pending]
         kept, touched = self._read_kept(cells, meta, arrivals) if stored is not None else (None, [])
@@ -140,13 +151,16 @@ class WindowMachine:
         pane = self.content.reduce(merged, key, everything=first)
         if pane is not None:
             pane = replace(pane, pane=meta.panes, watermark=ts)
+        cells.clear_pending()
+        if last:
+            self._clear_kept(cells, meta, stored)
+            return Firing(pane, fates)
         if self.lateness_ms:
             rows = self.content.prune(merged, ts)
             if first:
                 count = min(MAX_BUCKETS, max(1, len(rows) // ROWS_PER_BUCKET))
                 meta, touched = replace(meta, buckets=count), list(range(count))
             self._write_kept(cells, meta, rows, touched)
-        cells.clear_pending()
         # A window whose arrivals changed nothing has still fired: what comes later is late.
         fired = meta.panes + (1 if pane is not None or first else 0)
         cells.write_meta(_META.pack(fired, meta.buckets))
@@ -166,11 +180,13 @@ class WindowMachine:
         cells.clear_pending()
         cells.write_meta(_META.pack(meta.panes, meta.buckets))
 
-    def expire(self, cells: Cells, key: Key, ts: int) -> Firing:
-        """The last corrected pane, if anything is pending; then nothing is left of the window."""
-        firing = self.fire(cells, key, ts)
-        cells.clear()
-        return firing
+    def _clear_kept(self, cells: Cells, meta: _Meta, stored: bytes | None) -> None:
+        # Only what there is: each cell cleared is a round trip to the runner, as is each one read or written.
+        if stored is None:
+            return
+        cells.clear_meta()
+        for index in range(meta.buckets):
+            cells.clear_bucket(index)
 
     def _read_kept(self, cells: Cells, meta: _Meta, arrivals: Sequence[Any]) -> tuple[Any | None, list[int]]:
         if meta.buckets == 1:

@@ -55,8 +55,11 @@ class DictCells:
     def write_bucket(self, index: int, data: bytes) -> None:
         self.buckets[index] = data
 
-    def clear(self) -> None:
-        self.meta, self.pending, self.buckets = None, [], {}
+    def clear_meta(self) -> None:
+        self.meta = None
+
+    def clear_bucket(self, index: int) -> None:
+        self.buckets.pop(index, None)
 
     @property
     def empty(self) -> bool:
