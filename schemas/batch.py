@@ -217,7 +217,8 @@ def to_arrow(batch: SampleBatch) -> pa.RecordBatch:
     )
 
 
-def read_watermark(data: bytes) -> int:
-    """The watermark (ms) that a wire form of samples or of rollup rows carries, without reading its rows."""
+def read_attributes(data: bytes) -> tuple[int, bool]:
+    """The watermark (ms) and the lateness that a wire form of samples or of rollup rows carries, without reading its rows; rows are never late."""
     with pa.ipc.open_stream(data, options=_READ) as reader:
-        return int(reader.schema.metadata[b"watermark"])
+        attributes = reader.schema.metadata
+        return int(attributes[b"watermark"]), attributes.get(b"late") == b"1"

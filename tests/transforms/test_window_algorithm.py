@@ -286,8 +286,16 @@ def test_a_shard_and_a_window_make_a_key() -> None:
 
 
 def test_the_watermark_of_either_wire_form_is_read_without_its_rows() -> None:
-    assert batches.read_watermark(batches.encode(batch_of([at(0)], watermark=7))) == 7
+    assert batches.read_attributes(batches.encode(batch_of([at(0)], late=True, watermark=7))) == (7, True)
     core = Core(tiers(rollup=[FINE]))
     read(core, at(0))
     (pane,) = core.advance(END_OF_TIME)
-    assert batches.read_watermark(rollups.encode(pane)) == pane.watermark
+    assert batches.read_attributes(rollups.encode(pane)) == (pane.watermark, False)
+
+
+def test_samples_on_time_in_a_block_that_goes_on_past_their_window_are_in_its_on_time_pane() -> None:
+    core = Core(tiers(rollup=[FINE]))
+    core.feed([[at(1), at(5, B, seq=1), at(38, seq=2)]])
+    panes = core.advance(NOON + 38 * SECOND)
+    assert [(pane.pane, pane.watermark - NOON) for pane in panes if pane.window == NOON] == [(0, 10 * SECOND)]
+    assert core.fates.merged_late == 0
