@@ -58,7 +58,8 @@ def build(pipeline: beam.Pipeline, options: MetricsOptions) -> dict[str, beam.PC
 
 def _read(index: int, entry: kafka.KafkaSource | FileInput, options: MetricsOptions) -> beam.PTransform:
     if isinstance(entry, FileInput):
-        return f"Read {index}: files" >> files.ReadSamples(entry.paths, options.intake)
+        before = sum(len(other.paths) for other in options.inputs[:index] if isinstance(other, FileInput))
+        return f"Read {index}: files" >> files.ReadSamples(entry.paths, options.intake, before)
     return f"Read {index}: {entry.topic.topic}" >> kafka.ReadSamples(entry, options.intake)
 
 

@@ -85,13 +85,14 @@ class ReadSamples(beam.PTransform):
         ValueError: more files than :data:`schemas.batch.MAX_PARTITIONS`.
     """
 
-    def __init__(self, paths: Sequence[str], settings: IntakeSettings) -> None:
+    def __init__(self, paths: Sequence[str], settings: IntakeSettings, first: int = 0) -> None:
+        """``first`` is the partition number of the first file: with several reads, each file needs its own."""
         super().__init__()
-        if len(paths) > MAX_PARTITIONS:
-            raise ValueError(f"{len(paths)} files are too many for one run; at most {MAX_PARTITIONS}")
-        self._paths, self._settings = list(paths), settings
+        if first + len(paths) > MAX_PARTITIONS:
+            raise ValueError(f"{first + len(paths)} files are too many for one run; at most {MAX_PARTITIONS}")
+        self._paths, self._settings, self._first = list(paths), settings, first
 
     def expand(self, begin: beam.pvalue.PBegin) -> dict[str, beam.PCollection]:
         """A file a call."""
-        files = begin | "Files" >> beam.Create(list(enumerate(self._paths)))
+        files = begin | "Files" >> beam.Create(list(enumerate(self._paths, self._first)))
         return take_in(files, _ReadFile(self._settings))
