@@ -133,6 +133,8 @@ class Ground(ReadBack):
         name: prefix of everything's name, unique.
         partitions: of the input topic.
         tiers: further keys of the configuration's ``tiers``, such as ``lateness``.
+        windows: of the two tiers, whose buckets are ``fine`` and ``coarse``; raw samples are in ``raw``.
+        shards: of the job.
     """
 
     stack: Stack
@@ -140,26 +142,24 @@ class Ground(ReadBack):
     name: str = field(default_factory=lambda: f"t{uuid.uuid4().hex[:8]}")
     partitions: int = 4
     tiers: dict[str, str] = field(default_factory=dict)
+    windows: tuple[str, str] = ("1m", "1h")
+    shards: int = 4
     jobs: list[Job] = field(default_factory=list)
     loads: list[Load] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.flink = Flink(self.stack.address("flink"))
         self.topic, self.dead_letters, self.late = (f"{self.name}.{kind}" for kind in ("raw", "dead-letter", "late"))
-        self.raw, self.minutes, self.hours = (f"{self.name}_{kind}" for kind in ("raw", "1m", "1h"))
+        self.raw, self.fine, self.coarse = (f"{self.name}_{kind}" for kind in ("raw", *self.windows))
         topics = {self.topic: self.partitions, self.dead_letters: 1, self.late: 1}
         with KafkaAdminClient(bootstrap_servers=self.kafka) as admin:
             admin.create_topics([NewTopic(topic, count, 1) for topic, count in topics.items()])
-        for bucket in (self.raw, self.minutes, self.hours):
+        for bucket in (self.raw, self.fine, self.coarse):
             self.stack.ensure_bucket(bucket, 0)
-        rollups = [
-            {"name": "1m", "window": "1m", "bucket": self.minutes},
-            {"name": "1h", "window": "1h", "bucket": self.hours},
-        ]
-        config = {
-            "tiers": {"raw": {"bucket": self.raw, "retention": "0s"}, "rollups": rollups, **self.tiers},
-            "shards": 4,
-        }
+        buckets = zip(self.windows, (self.fine, self.coarse), strict=True)
+        rollups = [{"name": window, "window": window, "bucket": bucket} for window, bucket in buckets]
+        raw = {"bucket": self.raw, "retention": "0s"}
+        config = {"tiers": {"raw": raw, "rollups": rollups, **self.tiers}, "shards": self.shards}
         self.config = self.directory / f"{self.name}.yaml"
         self.config.write_text(yaml.safe_dump(config))
 

@@ -17,7 +17,7 @@ def test_a_database_that_was_away_has_every_row_in_the_end(stack: Stack, tmp_pat
     with Ground(stack, tmp_path, tiers={"lateness": "4h"}) as ground:
         load = ground.generate(*last_hours(1), "--hosts=10", "--metrics=10", "--rate=1200", "--format=mixed")
         job = ground.start()
-        wait_for(lambda: ground.total(ground.minutes, "count"), 60, "rows of a minute")
+        wait_for(lambda: ground.total(ground.fine, "count"), 60, "rows of a minute")
         log = stack.log("workers")
         said = log.stat().st_size
         stack.down(["influxdb"])
@@ -29,13 +29,15 @@ def test_a_database_that_was_away_has_every_row_in_the_end(stack: Stack, tmp_pat
         finally:
             stack.up(["influxdb"])
         wanted = load.wait()["samples"]["distinct"]
-        wait_for(lambda: ground.total(ground.hours, "count") >= wanted, 120, f"{wanted} samples in the rows of an hour")
+        wait_for(
+            lambda: ground.total(ground.coarse, "count") >= wanted, 120, f"{wanted} samples in the rows of an hour"
+        )
         job.stop()
         assert job.restored() == 0
         samples = recount.truth_samples(load.truth)
         assert recount.raw_differences(samples, ground.points(ground.raw)) == []
-        assert recount.row_differences(recount.rollups(samples, 60_000), ground.points(ground.minutes)) == []
-        assert recount.row_differences(recount.rollups(samples, 3_600_000), ground.points(ground.hours)) == []
+        assert recount.row_differences(recount.rollups(samples, 60_000), ground.points(ground.fine)) == []
+        assert recount.row_differences(recount.rollups(samples, 3_600_000), ground.points(ground.coarse)) == []
         assert ground.messages(ground.dead_letters) == []
 
 

@@ -27,7 +27,7 @@ def start(ground: Ground) -> tuple[Load, Job]:
     """A load of a minute or so and a job that has written some of its rows, with all state after a checkpoint."""
     load = ground.generate(*last_hours(2), f"--hosts={HOSTS}", f"--metrics={METRICS}", "--rate=1000", *FAULTS)
     job = ground.start()
-    wait_for(lambda: ground.total(ground.minutes, "count"), 60, "rows of a minute")
+    wait_for(lambda: ground.total(ground.fine, "count"), 60, "rows of a minute")
     job.wait_checkpoint()
     assert load.going, "the load was over before the job had begun: it wants a lower rate here"
     return load, job
@@ -36,12 +36,12 @@ def start(ground: Ground) -> tuple[Load, Job]:
 def check_all_written_once(ground: Ground, load: Load) -> None:
     sent = load.wait()
     wanted = sent["samples"]["distinct"]
-    wait_for(lambda: ground.total(ground.hours, "count") >= wanted, 150, f"{wanted} samples in the rows of an hour")
+    wait_for(lambda: ground.total(ground.coarse, "count") >= wanted, 150, f"{wanted} samples in the rows of an hour")
     ground.jobs[-1].stop()
     samples = recount.truth_samples(load.truth)
     assert recount.raw_differences(samples, ground.points(ground.raw)) == []
-    assert recount.row_differences(recount.rollups(samples, 60_000), ground.points(ground.minutes)) == []
-    assert recount.row_differences(recount.rollups(samples, 3_600_000), ground.points(ground.hours)) == []
+    assert recount.row_differences(recount.rollups(samples, 60_000), ground.points(ground.fine)) == []
+    assert recount.row_differences(recount.rollups(samples, 3_600_000), ground.points(ground.coarse)) == []
     assert ground.messages(ground.late) == []
     # A dead letter may be written twice, which its key tells.
     assert len({message.key for message in ground.messages(ground.dead_letters)}) == sent["malformed"]["total"]

@@ -51,20 +51,20 @@ def live(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
         job.wait_checkpoint()
         sent = load.wait()
         wanted = sent["samples"]["distinct"]
-        wait_for(lambda: ground.total(ground.hours, "count") == wanted, 90, f"{wanted} samples in the rows of an hour")
+        wait_for(lambda: ground.total(ground.coarse, "count") == wanted, 90, f"{wanted} samples in the rows of an hour")
         job.stop()
         yield Run(ground, sent, recount.truth_samples(load.truth))
 
 
 def test_every_row_of_a_minute_equals_the_recount(live: Run) -> None:
     wanted = recount.rollups(live.samples, MINUTE)
-    assert recount.row_differences(wanted, live.ground.points(live.ground.minutes)) == []
+    assert recount.row_differences(wanted, live.ground.points(live.ground.fine)) == []
 
 
 def test_every_row_of_an_hour_equals_the_recount(live: Run) -> None:
     wanted = recount.rollups(live.samples, HOUR)
     assert wanted.num_rows == 2 * 12 * 12
-    assert recount.row_differences(wanted, live.ground.points(live.ground.hours)) == []
+    assert recount.row_differences(wanted, live.ground.points(live.ground.coarse)) == []
 
 
 def test_every_raw_sample_is_there(live: Run) -> None:
@@ -116,7 +116,7 @@ def test_what_is_too_late_by_the_log_goes_to_its_topic_and_all_else_is_written(s
         assert Counter(zip(*refused.to_pydict().values(), strict=True)) == wanted
         assert len(wanted) > 100
         samples = recount.truth_samples(load.truth, refused)
-        for bucket, window in ((ground.minutes, MINUTE), (ground.hours, HOUR)):
+        for bucket, window in ((ground.fine, MINUTE), (ground.coarse, HOUR)):
             assert recount.row_differences(recount.rollups(samples, window), ground.points(bucket)) == []
         balance = Balance(json.loads(summary.read_text()))
         assert (balance.records_missing, balance.samples_missing) == (0, 0)
