@@ -19,7 +19,10 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """Paths in the source distribution, below its top folder; made of a copy, so that the checkout stays as it is."""
     copy = tmp_path_factory.mktemp("tree")
     files = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
     ).stdout
     for name in filter(None, files.decode().split("\0")):
         target = copy / name
