@@ -244,7 +244,7 @@ class Ground(ReadBack):
         parts = []
         for part in LOGS:
             if self.stack.log(part).exists():
-                parts += [f"--- {part}", *tail(self.stack.log(part), 40)]
+                parts += [f"--- {part}", *tail(self.stack.log(part), 15)]
         for load in self.loads:
             parts += ["--- generator", *tail(load.log, 20)]
         for job in self.jobs:

@@ -73,7 +73,7 @@ def truth_samples(truth: Path, too_late: pa.Table | None = None) -> pa.Table:
 
 
 def rollups(samples: pa.Table, window_ms: int) -> pa.Table:
-    """A row for each series and window; ``whole`` tells whether all its values are whole numbers."""
+    """A row for each series and window; ``whole`` tells whether its sums are of whole numbers, and exact."""
     with duckdb.connect() as db:
         db.register("samples", samples)
         return db.sql(
@@ -85,14 +85,14 @@ def rollups(samples: pa.Table, window_ms: int) -> pa.Table:
             select series, time, count(*) as count, fsum(value) as sum, min(value) as min, max(value) as max,
                 arg_min(value, ts) as first, arg_max(value, ts) as last,
                 fsum(case when before is null then 0 when value < before then value else value - before end) as increase,
-                min(ts) as first_ts, max(ts) as last_ts, bool_and(value = trunc(value)) as whole
+                min(ts) as first_ts, max(ts) as last_ts, bool_and(value = trunc(value)) and sum(abs(value)) < 2::double ** 53 as whole
             from steps group by series, time
             """,
         ).to_arrow_table()
 
 
-def row_differences(wanted: pa.Table, points: pa.Table) -> list[str]:
-    """How the points of a rollup bucket differ from :func:`rollups`: rows missing, extra and different, the first few of each as text."""
+def assert_rows_equal(wanted: pa.Table, points: pa.Table) -> None:
+    """Fail, with the first few of the rows that are missing, extra or different, unless a rollup bucket's points are :func:`rollups`."""
     fields = ", ".join(f"max(value) filter (field = '{name}')::double as {name}" for name in COLUMNS)
     unequal = " or ".join(
         f"(abs(w.{name} - f.{name}) > if(w.whole, 0, {TOLERANCE}) * abs(w.{name}) or f.{name} is null)"
@@ -100,7 +100,7 @@ def row_differences(wanted: pa.Table, points: pa.Table) -> list[str]:
         else f"f.{name} is distinct from w.{name}"
         for name in COLUMNS
     )
-    return _differences(
+    _assert_equal(
         wanted,
         points,
         f"select series, {_TIME} as time, {fields}, count(*) as fields from points group by all",
@@ -108,15 +108,15 @@ def row_differences(wanted: pa.Table, points: pa.Table) -> list[str]:
     )
 
 
-def raw_differences(samples: pa.Table, points: pa.Table) -> list[str]:
-    """How the points of the raw bucket differ from the samples."""
+def assert_raw_equal(samples: pa.Table, points: pa.Table) -> None:
+    """Fail likewise unless a raw bucket's points are the samples."""
     wanted = samples.rename_columns(["series", "time", "value"])
-    return _differences(
+    _assert_equal(
         wanted, points, f"select series, {_TIME} as time, value::double as value from points", "w.value <> f.value"
     )
 
 
-def _differences(wanted: pa.Table, points: pa.Table, found: str, unequal: str) -> list[str]:
+def _assert_equal(wanted: pa.Table, points: pa.Table, found: str, unequal: str) -> None:
     with duckdb.connect() as db:
         db.register("w", wanted)
         db.register("points", points)
@@ -132,4 +132,4 @@ def _differences(wanted: pa.Table, points: pa.Table, found: str, unequal: str) -
             if number:
                 rows = db.execute(f"select * from ({query}) order by series, time limit {SHOWN}").fetchall()
                 said += [f"{number} rows {kind}:", *map(str, rows)]
-        return said
+        assert not said, "\n".join(said)

@@ -35,9 +35,9 @@ def test_a_database_that_was_away_has_every_row_in_the_end(stack: Stack, tmp_pat
         job.stop()
         assert job.restored() == 0
         samples = recount.truth_samples(load.truth)
-        assert recount.raw_differences(samples, ground.points(ground.raw)) == []
-        assert recount.row_differences(recount.rollups(samples, 60_000), ground.points(ground.fine)) == []
-        assert recount.row_differences(recount.rollups(samples, 3_600_000), ground.points(ground.coarse)) == []
+        recount.assert_raw_equal(samples, ground.points(ground.raw))
+        recount.assert_rows_equal(recount.rollups(samples, 60_000), ground.points(ground.fine))
+        recount.assert_rows_equal(recount.rollups(samples, 3_600_000), ground.points(ground.coarse))
         assert ground.messages(ground.dead_letters) == []
 
 

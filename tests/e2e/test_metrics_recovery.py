@@ -39,9 +39,9 @@ def check_all_written_once(ground: Ground, load: Load) -> None:
     wait_for(lambda: ground.total(ground.coarse, "count") >= wanted, 150, f"{wanted} samples in the rows of an hour")
     ground.jobs[-1].stop()
     samples = recount.truth_samples(load.truth)
-    assert recount.raw_differences(samples, ground.points(ground.raw)) == []
-    assert recount.row_differences(recount.rollups(samples, 60_000), ground.points(ground.fine)) == []
-    assert recount.row_differences(recount.rollups(samples, 3_600_000), ground.points(ground.coarse)) == []
+    recount.assert_raw_equal(samples, ground.points(ground.raw))
+    recount.assert_rows_equal(recount.rollups(samples, 60_000), ground.points(ground.fine))
+    recount.assert_rows_equal(recount.rollups(samples, 3_600_000), ground.points(ground.coarse))
     assert ground.messages(ground.late) == []
     # A dead letter may be written twice, which its key tells.
     assert len({message.key for message in ground.messages(ground.dead_letters)}) == sent["malformed"]["total"]

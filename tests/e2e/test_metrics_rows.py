@@ -58,17 +58,17 @@ def live(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run
 
 def test_every_row_of_a_minute_equals_the_recount(live: Run) -> None:
     wanted = recount.rollups(live.samples, MINUTE)
-    assert recount.row_differences(wanted, live.ground.points(live.ground.fine)) == []
+    recount.assert_rows_equal(wanted, live.ground.points(live.ground.fine))
 
 
 def test_every_row_of_an_hour_equals_the_recount(live: Run) -> None:
     wanted = recount.rollups(live.samples, HOUR)
     assert wanted.num_rows == 2 * 12 * 12
-    assert recount.row_differences(wanted, live.ground.points(live.ground.coarse)) == []
+    recount.assert_rows_equal(wanted, live.ground.points(live.ground.coarse))
 
 
 def test_every_raw_sample_is_there(live: Run) -> None:
-    assert recount.raw_differences(live.samples, live.ground.points(live.ground.raw)) == []
+    recount.assert_raw_equal(live.samples, live.ground.points(live.ground.raw))
 
 
 def test_nothing_was_too_late(live: Run) -> None:
@@ -117,7 +117,7 @@ def test_what_is_too_late_by_the_log_goes_to_its_topic_and_all_else_is_written(s
         assert len(wanted) > 100
         samples = recount.truth_samples(load.truth, refused)
         for bucket, window in ((ground.fine, MINUTE), (ground.coarse, HOUR)):
-            assert recount.row_differences(recount.rollups(samples, window), ground.points(bucket)) == []
+            recount.assert_rows_equal(recount.rollups(samples, window), ground.points(bucket))
         balance = Balance(json.loads(summary.read_text()))
         assert (balance.records_missing, balance.samples_missing) == (0, 0)
         assert balance["samples.too_late"] == refused.num_rows
