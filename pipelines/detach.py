@@ -29,21 +29,28 @@ def check_detachable(settings: PipelineOptions, bounded: bool) -> None:
 
 
 def detach(result: PipelineResult, settings: PipelineOptions) -> str:
-    """Wait until the job server runs the job; what to tell a person then.
+    """Wait until the job server runs the job; its name.
 
     Raises:
-        RuntimeError: the job failed before it ran; the message is the job server's.
+        RunnerError: the job failed before it ran; the message is the job server's.
     """
     state = result.state
     while state in _WAITING:
         time.sleep(POLL_S)
         state = result.state
     if state != PipelineState.RUNNING:
-        result.wait_until_finish()
-        raise RuntimeError(f"the job is {state} before it ran: its job server's log says why")
-    name = settings.get_all_options()["job_name"]
+        try:
+            result.wait_until_finish()
+        except RuntimeError as error:
+            raise RunnerError(f"the job server could not run the job: {error}") from None
+        raise RunnerError(f"the job was {state} before it ran; the job server's log says why")
+    return str(settings.get_all_options()["job_name"])
+
+
+def advice(name: str) -> str:
+    """What a person can do with a job of that name which now runs on its own."""
     return (
-        f"metrics: job {name} is {state}\n"
+        f"metrics: job {name} runs\n"
         "  look at it:  GET http://FLINK:8081/jobs/overview, or Flink's web page, under that name\n"
         '  stop it:     POST http://FLINK:8081/jobs/ID/stop with {"drain": false}: it leaves a savepoint, from which the same command\n'
         "               with --savepoint_path=PATH goes on; on the local stack: tidemark submit --stop"

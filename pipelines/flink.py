@@ -43,10 +43,12 @@ class Flink:
         return self._ask("GET", path)
 
     def jobs(self, name: str | None = None) -> list[Job]:
-        """Jobs that have not ended, of that name if one is given; the newest first. Flink renews this view every few seconds."""
+        """Jobs that have not ended, of that name if one is given; the newest first. One submitted seconds ago may be missing."""
         rows = self.get("/jobs/overview")["jobs"]
         found = [Job(row["jid"], row["name"], row["state"], row["start-time"]) for row in rows]
         going = [job for job in found if job.state not in ENDED and name in (None, job.name)]
+        # Flink renews the overview every few seconds, what it says of a single job at once.
+        going = [job for job in going if self.state(job.id) not in ENDED]
         return sorted(going, key=lambda job: -job.start)
 
     def state(self, job: str) -> str:
@@ -80,7 +82,7 @@ class Flink:
         raise FlinkError(f"{self.url}: job {name} does not run after {timeout_s:.0f} s: {why}")
 
     def stop(self, job: str, directory: str | None = None, timeout_s: float = 300.0) -> str:
-        """Stop a job with a savepoint and give the savepoint's path; never drains, which an endless source has no end for.
+        """Stop a job with a savepoint, and give the savepoint's path when the job has ended; never drains, which an endless source has no end for.
 
         Args:
             directory: where to, on the cluster's file system; by default the cluster's ``state.savepoints.dir``.
@@ -98,7 +100,9 @@ class Flink:
                 if "failure-cause" in operation:
                     cause = operation["failure-cause"]["stack-trace"].splitlines()[0]
                     raise FlinkError(f"{self.url}: no savepoint of job {job}, it goes on: {cause}")
-                return str(operation["location"]).removeprefix("file:")
+                path = str(operation["location"]).removeprefix("file:")
+                if self.state(job) in ENDED:
+                    return path
             time.sleep(POLL_S)
         raise FlinkError(f"{self.url}: the savepoint of job {job} is not done after {timeout_s:.0f} s")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import apache_beam as beam
 
 from pipelines import options as job_options
-from pipelines.detach import check_detachable, detach
+from pipelines.detach import advice, check_detachable, detach
 from pipelines.options import FileInput, MetricsOptions, OptionError
 from pipelines.plan import plan
 from pipelines.runners import RunnerError, beam_options
@@ -24,12 +24,16 @@ from transforms.io import files, kafka, outputs
 from transforms.io.sink_errors import SinkError
 from transforms.rollup import Rollups
 
+REFUSALS = (OptionError, RunnerError, SinkError, LookupError)
+"""What :func:`run` raises where a person can mend it; the message says how."""
+
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to: ``balance`` of a bounded run that has ended, None of one that goes on or was only planned."""
+    """What a run came to: the ``balance`` of a bounded one that has ended, the name of a ``detached`` one; neither if it was only planned."""
 
-    balance: Balance | None
+    balance: Balance | None = None
+    detached: str | None = None
 
 
 def build(pipeline: beam.Pipeline, options: MetricsOptions) -> dict[str, beam.PCollection]:
@@ -78,7 +82,7 @@ def run(argv: Sequence[str]) -> Result:
     given, options, beam_args = job_options.parse(argv)
     if given.plan:
         print(plan(options, beam_args))
-        return Result(None)
+        return Result()
     settings = beam_options(beam_args, options.bounded)
     if given.detach:
         check_detachable(settings, options.bounded)
@@ -90,11 +94,10 @@ def run(argv: Sequence[str]) -> Result:
     build(pipeline, options)
     result = pipeline.run()
     if given.detach:
-        print(detach(result, settings))
-        return Result(None)
+        return Result(detached=detach(result, settings))
     result.wait_until_finish()
     if not options.bounded:
-        return Result(None)
+        return Result()
     balance = Balance(counters(result))
     if given.summary_json:
         Path(given.summary_json).write_text(json.dumps(dict(balance.counts), indent=1, sort_keys=True) + "\n")
@@ -116,9 +119,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The command line; prints the balance of a bounded run. 0 when all is well, 2 for a mistake in the options, 1 if it does not balance."""
     try:
         result = run(sys.argv[1:] if argv is None else argv)
-    except (OptionError, RunnerError, SinkError, LookupError) as error:
+    except REFUSALS as error:
         print(f"metrics: {error}", file=sys.stderr)
         return 2
+    if result.detached is not None:
+        print(advice(result.detached))
     if result.balance is None:
         return 0
     print("\n".join(["metrics: every record accounted for:", *result.balance.lines()]))

@@ -27,7 +27,7 @@ def beam_options(args: Sequence[str], bounded: bool) -> PipelineOptions:
     Raises:
         RunnerError: a word that is none of the runner's options, or a runner that cannot run the job.
     """
-    runner = (_value(args, "runner") or "DirectRunner").lower().rpartition(".")[2]
+    runner = (option_value(args, "runner") or "DirectRunner").lower().rpartition(".")[2]
     own: dict[str, str] = {} if bounded else {"streaming": ""}
     runner_options: set[str] = set()
     if runner in ("directrunner", "fnapirunner"):
@@ -46,11 +46,11 @@ def beam_options(args: Sequence[str], bounded: bool) -> PipelineOptions:
             own["prism_location"] = found
     elif runner in ("flinkrunner", "portablerunner"):
         own |= _flink(args, bounded)
-        endpoint = _value(args, "job_endpoint")
+        endpoint = option_value(args, "job_endpoint")
         if endpoint:
             runner_options = _describe(endpoint)
     missing = [
-        f"--{name}={value}" if value else f"--{name}" for name, value in own.items() if _value(args, name) is None
+        f"--{name}={value}" if value else f"--{name}" for name, value in own.items() if option_value(args, name) is None
     ]
     words = [*args, *missing]
     _check(
@@ -63,7 +63,7 @@ def beam_options(args: Sequence[str], bounded: bool) -> PipelineOptions:
     return PipelineOptions(words)
 
 
-def _value(args: Sequence[str], name: str) -> str | None:
+def option_value(args: Sequence[str], name: str) -> str | None:
     """The value of an option, empty for one that has none, None if it is not there."""
     for index, word in enumerate(args):
         if word == f"--{name}":
@@ -77,7 +77,7 @@ def _value(args: Sequence[str], name: str) -> str | None:
 def _flink(args: Sequence[str], bounded: bool) -> dict[str, str]:
     # The SDK sizes whatever it caches by walking all loaded modules: with few, large state cells that costs more than the reads it saves.
     own = {"max_cache_memory_usage_mb": "0", "job_name": "metrics"}
-    if _value(args, "checkpointing_interval") is not None:
+    if option_value(args, "checkpointing_interval") is not None:
         # Without it, outputs of the bundle that a checkpoint closes are parked until the next element, and the watermark runs past them.
         own["finish_bundle_before_checkpointing"] = ""
         if bounded:

@@ -86,18 +86,13 @@ class Job:
 
     def stop(self) -> str:
         """Stop it; the path of the savepoint."""
-        path = self.flink.stop(self.id)
-        self._wait_ended()
-        return path
+        return self.flink.stop(self.id)
 
     def cancel(self) -> None:
         """End it and wait for its end; nothing happens to one that has ended."""
         if self.state not in ENDED:
             self.flink.cancel(self.id)
-            self._wait_ended()
-
-    def _wait_ended(self) -> None:
-        wait_for(lambda: self.state in ENDED, 60, f"the end of job {self.name}")
+            wait_for(lambda: self.state in ENDED, 60, f"the end of job {self.name}")
 
 
 @dataclass

@@ -1,0 +1,183 @@
+"""``tidemark submit``: a job on the local stack's Flink, its addresses filled in; and its stop with a savepoint."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.errors import StackError
+from deploy.parts import CATALOGUE, influxdb
+from deploy.stack import Stack
+from pipelines import metrics
+from pipelines.flink import Flink, FlinkError, Job
+from pipelines.runners import option_value
+from schemas.records import TOPIC_RAW
+
+DEFAULT_NAME = "metrics"
+START_SECONDS = 120.0
+
+EPILOG = """\
+Every other option is the job's own, or Beam's: `tidemark run metrics --help`. What is not given is taken from the stack:
+--input (topic metrics.raw), --output (its InfluxDB), the runner's addresses, --checkpointing_interval=10000, --parallelism=2.
+
+examples:
+  tidemark stack up && tidemark submit metrics       the job runs when the command returns
+  tidemark submit metrics --start=latest --plan      what would run
+  tidemark submit --stop                             stop it; the savepoint's path is printed
+  tidemark submit metrics --savepoint_path=PATH      go on from there: nothing lost, nothing doubled
+"""
+
+
+class SubmitError(Exception):
+    """The command cannot do what it was asked; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the parts of a stack are, ``host:port`` each, and the file with InfluxDB's token."""
+
+    kafka: str
+    influxdb: str
+    influx_token_file: Path
+    flink: str
+    jobserver: str
+    artifacts: str
+    workers: str
+
+    @classmethod
+    def of(cls, stack: Stack) -> Addresses:
+        """The addresses of a stack that runs.
+
+        Raises:
+            SubmitError: some of its parts do not.
+        """
+        down = [name for name in CATALOGUE.names if not stack.running(name)]
+        if down:
+            raise SubmitError(f"{', '.join(down)} of {stack.directory} not running: tidemark stack up")
+        return cls(
+            kafka=stack.address("kafka"),
+            influxdb=stack.address("influxdb"),
+            influx_token_file=influxdb.token_file(stack.instance),
+            flink=stack.address("flink"),
+            jobserver=stack.address("jobserver"),
+            artifacts=stack.address("jobserver-artifact"),
+            workers=stack.address("workers"),
+        )
+
+
+def job_words(given: Sequence[str], at: Addresses) -> list[str]:
+    """The job's command line: the words given, and a default for every option that is not among them."""
+    defaults = {
+        "input": f"kafka://{at.kafka}/{TOPIC_RAW}",
+        "output": f"influxdb://{at.influxdb}?token_file={at.influx_token_file}",
+        "runner": "PortableRunner",
+        "job_endpoint": at.jobserver,
+        "artifact_endpoint": at.artifacts,
+        "environment_type": "EXTERNAL",
+        "environment_config": at.workers,
+        "checkpointing_interval": "10000",
+        "parallelism": "2",
+        "job_name": DEFAULT_NAME,
+    }
+    missing = [f"--{name}={value}" for name, value in defaults.items() if option_value(given, name) is None]
+    ends = any(option_value(given, name) is not None for name in ("bounded", "detach", "plan"))
+    return [*given, *missing, *([] if ends else ["--detach"])]
+
+
+def submit(given: Sequence[str], at: Addresses) -> None:
+    """Run the job, and say what to do with it.
+
+    Raises:
+        SubmitError: one of that name runs already: two would read the same and write the same.
+        FlinkError: Flink does not run it.
+        OptionError, RunnerError, SinkError, LookupError: as :func:`pipelines.metrics.run`.
+    """
+    words = job_words(given, at)
+    name = option_value(words, "job_name") or DEFAULT_NAME
+    flink = Flink(at.flink)
+    if "--plan" not in words and (running := flink.jobs(name)):
+        raise SubmitError(
+            f"job {name} runs already ({running[0].id}): stop it with `tidemark submit --stop`, or give this one another --job_name"
+        )
+    result = metrics.run(words)
+    if result.balance is not None:
+        print("\n".join(result.balance.lines()))
+    if result.detached is None:
+        return
+    job = flink.wait_running(result.detached, START_SECONDS)
+    print(
+        f"job {name} runs: {flink.url}/jobs/{job.id}\n"
+        f"  feed it:    tidemark generate metrics --realtime --output=kafka://{at.kafka}/{TOPIC_RAW}\n"
+        f"  its rows:   http://{at.influxdb}, buckets raw, rollup_1m, rollup_1h; the token is in {at.influx_token_file}\n"
+        f"  its log:    tidemark stack logs workers flink-taskmanager\n"
+        f"  stop it:    tidemark submit --stop"
+    )
+
+
+def stop(name: str, directory: str | None, at: Addresses) -> None:
+    """Stop the job of that name with a savepoint, and print its path.
+
+    Raises:
+        SubmitError: none runs.
+        FlinkError: the savepoint failed; the job goes on.
+    """
+    flink = Flink(at.flink)
+    jobs: list[Job] = flink.jobs(name)
+    if not jobs:
+        others = ", ".join(job.name for job in flink.jobs()) or "none"
+        raise SubmitError(f"no job {name} runs at {flink.url}; running: {others}")
+    path = flink.stop(jobs[0].id, directory)
+    print(
+        f"job {name} is stopped, its savepoint is\n{path}\ngo on from it: tidemark submit metrics --savepoint_path={path}"
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line; what it does not know is the job's."""
+    words = argparse.ArgumentParser(
+        prog="tidemark submit",
+        usage="tidemark submit metrics [OPTIONS of the job]\n       tidemark submit --stop [--savepoint DIR] [--name NAME]",
+        description="Run the metrics job on the local stack's Flink, or stop it with a savepoint (never a drain).",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = words.add_argument
+    add("job", nargs="?", choices=["metrics"], help="the job to run")
+    add("--stop", action="store_true", help="stop the running job with a savepoint")
+    add("--savepoint", metavar="DIR", help="with --stop: where to (default: the stack's own directory of savepoints)")
+    add("--name", default=DEFAULT_NAME, help="with --stop: the name of the job, its --job_name (default: metrics)")
+    add(
+        "--dir",
+        type=Path,
+        default=Path(os.environ.get("TIDEMARK_STACK_DIR") or ".tidemark/stack"),
+        help="the stack's directory (default: $TIDEMARK_STACK_DIR, else .tidemark/stack)",
+    )
+    return words
+
+
+def main(argv: Sequence[str]) -> int:
+    """The command; 0 when done, 1 when the stack or Flink does not do it, 2 for a mistake in the options."""
+    words = parser()
+    given, rest = words.parse_known_args(list(argv))
+    if given.stop == bool(given.job):
+        words.error("write a job to run it, or --stop to stop it")
+    if given.stop and rest:
+        words.error(f"--stop takes no options of the job: {' '.join(rest)}")
+    try:
+        at = Addresses.of(Stack(given.dir))
+        if given.stop:
+            stop(given.name, given.savepoint, at)
+        else:
+            submit(rest, at)
+    except (SubmitError, FlinkError, StackError) as error:
+        print(f"tidemark submit: {error}", file=sys.stderr)
+        return 1
+    except metrics.REFUSALS as error:
+        print(f"tidemark submit: {error}", file=sys.stderr)
+        return 2
+    return 0
