@@ -12,8 +12,11 @@
 
 An input is ``HOST/METRIC TIME VALUE``, a record of its own. Only ``watermark`` moves the watermark: it is a record too, of a series called the
 clock, so far ahead of all others that they do not matter. ``expect`` holds all rows that go out when the watermark gets there; a
-watermark without one lets nothing out, and so does the end of time; they are of one tier, since some runners let a watermark
-past two tiers before the first has handed over its panes. ``fates`` counts what became of the inputs.
+watermark without one lets nothing out, and so does the end of time. ``fates`` counts what became of the inputs.
+
+So that every runner can follow, rows that go out together are of one tier (the bundle-based runner lets a watermark past two tiers before the
+first has handed over its panes), and a watermark lies a second or more past the instants that it is to reach (the Flink runner knows
+whole seconds only, and fires what lies before its watermark).
 """
 
 from __future__ import annotations
