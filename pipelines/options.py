@@ -203,7 +203,7 @@ def _intake(given: argparse.Namespace) -> IntakeSettings:
     except ValueError as error:
         raise OptionError(f"{where}: {error}") from None
     shards = config.get("shards", DEFAULT_SHARDS)
-    if not isinstance(shards, int) or not 1 <= shards <= MAX_SHARDS:
+    if not isinstance(shards, int) or isinstance(shards, bool) or not 1 <= shards <= MAX_SHARDS:
         raise OptionError(f"{where}: shards: a number from 1 to {MAX_SHARDS} is wanted, not {shards!r}")
     labels = config.get("target_labels", sorted(DEFAULT_TARGET_LABELS))
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
