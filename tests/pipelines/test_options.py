@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.options import FileInput, OptionError, metrics_options, parse, parser
+from schemas.records import JSON_SCRAPE, LINE_PROTOCOL
+from schemas.series import DEFAULT_TARGET_LABELS
+from schemas.tiers import Tiers
+from transforms.io.kafka import KafkaSource
+from transforms.io.kafka_settings import Start
+
+KAFKA = "--input=kafka://broker:9092/metrics.raw"
+OUTPUT = "--output=blackhole:"
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Path:
+    path = tmp_path / "records.lp"
+    path.write_bytes(b"m,host=a value=1 1\n")
+    return path
+
+
+def test_defaults_of_a_job_that_reads_kafka() -> None:
+    _, options, rest = parse([KAFKA, OUTPUT])
+    (source,) = options.inputs
+    assert isinstance(source, KafkaSource)
+    assert (source.topic.bootstrap, source.topic.topic, source.start) == ("broker:9092", "metrics.raw", Start())
+    assert (source.bounded, source.idle_ms, source.discovery_ms) == (False, 30_000, 60_000)
+    assert options.tiers == Tiers()
+    assert (options.intake.shards, options.intake.delay_ms, options.intake.max_future_ms) == (32, 10_000, 600_000)
+    assert options.intake.target_labels == DEFAULT_TARGET_LABELS
+    assert options.intake.default_content_type == JSON_SCRAPE
+    assert (options.dead_letter, options.late) == (
+        "kafka://broker:9092/metrics.dead-letter",
+        "kafka://broker:9092/metrics.late",
+    )
+    assert options.raw
+    assert not options.bounded
+    assert rest == []
+
+
+def test_a_job_that_reads_files_comes_to_an_end_and_needs_no_broker(records: Path) -> None:
+    _, options, _ = parse([f"--input=file:{records.parent}/*.lp", OUTPUT])
+    assert options.inputs == (FileInput((str(records),)),)
+    assert options.bounded
+    assert (options.dead_letter, options.late) == ("file:dead-letter", "file:late")
+
+
+def test_one_endless_input_makes_an_endless_job(records: Path) -> None:
+    assert not parse([f"--input=file:{records}", KAFKA, OUTPUT])[1].bounded
+    assert parse([f"--input=file:{records}", KAFKA, "--bounded", OUTPUT])[1].bounded
+
+
+def test_words_on_the_command_line_reach_the_job() -> None:
+    words = [
+        "--start=offset:7",
+        "--idle_timeout=2s",
+        "--discovery_interval=0s",
+        "--no-raw",
+        f"--default_content_type={LINE_PROTOCOL}",
+        "--max_future=none",
+        "--dead_letter=file:dead",
+        "--late=kafka://other:1/late",
+    ]
+    _, options, _ = parse([KAFKA, OUTPUT, "--output=parquet:store", *words])
+    (source,) = options.inputs
+    assert isinstance(source, KafkaSource)
+    assert (source.start, source.idle_ms, source.discovery_ms) == (Start("offset", 7), 2_000, 0)
+    assert options.outputs == ("blackhole:", "parquet:store")
+    assert (options.raw, options.intake.default_content_type, options.intake.max_future_ms) == (
+        False,
+        LINE_PROTOCOL,
+        None,
+    )
+    assert (options.dead_letter, options.late) == ("file:dead", "kafka://other:1/late")
+
+
+def test_a_configuration_file_says_what_the_job_means(tmp_path: Path) -> None:
+    config = tmp_path / "job.yaml"
+    config.write_text(
+        "tiers: {lateness: 2m, rollups: [{window: 10s}, {window: 5m}]}\n"
+        "target_labels: [rack]\nshards: 7\nwatermark_delay: 30s\n"
+    )
+    _, options, _ = parse([KAFKA, OUTPUT, f"--config={config}"])
+    assert [tier.name for tier in options.tiers.rollups] == ["10s", "5m"]
+    assert options.tiers.lateness_ms == 120_000
+    assert (options.intake.target_labels, options.intake.shards, options.intake.delay_ms) == (
+        frozenset({"rack"}),
+        7,
+        30_000,
+    )
+
+
+def test_an_empty_configuration_file_changes_nothing(tmp_path: Path) -> None:
+    config = tmp_path / "job.yaml"
+    config.write_text("# nothing yet\n")
+    assert parse([KAFKA, OUTPUT, f"--config={config}"])[1] == parse([KAFKA, OUTPUT])[1]
+
+
+def test_kafka_settings_of_a_file_go_to_every_connection(tmp_path: Path) -> None:
+    config = tmp_path / "kafka.yaml"
+    config.write_text("security.protocol: SASL_SSL\nsasl.password: ${KAFKA_PASSWORD}\nsocket.timeout.ms: 5000\n")
+    _, options, _ = parse([KAFKA, OUTPUT, f"--kafka_config={config}"])
+    wanted = {
+        "security.protocol": "SASL_SSL",
+        "sasl.password": "${KAFKA_PASSWORD}",
+        "socket.timeout.ms": "5000",
+    }
+    (source,) = options.inputs
+    assert isinstance(source, KafkaSource)
+    assert options.kafka_config == source.topic.config == wanted
+
+
+def test_what_the_job_does_not_know_goes_to_beam() -> None:
+    _, _, rest = parse([KAFKA, "--runner=PrismRunner", OUTPUT, "--parallelism", "2"])
+    assert rest == ["--runner=PrismRunner", "--parallelism", "2"]
+
+
+def test_options_are_not_guessed_from_their_beginnings() -> None:
+    _, _, rest = parse([KAFKA, OUTPUT, "--bound"])
+    assert rest == ["--bound"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([OUTPUT], "--input is missing: kafka://"),
+        ([KAFKA], "--output is missing: influxdb://"),
+        (["--input=metrics.lp", OUTPUT], "--input=metrics.lp: write kafka://HOST:PORT/TOPIC or file:PATH"),
+        (["--input=file:", OUTPUT], "write kafka://HOST:PORT/TOPIC or file:PATH"),
+        (["--input=file:/no/such/*.lp", OUTPUT], "no file matches '/no/such/"),
+        (["--input=kafka://broker/t", OUTPUT], "--input=kafka://broker/t: .* write HOST:PORT"),
+        ([KAFKA, OUTPUT, "--start=first"], "not a start position: 'first'"),
+        ([KAFKA, OUTPUT, "--idle_timeout=30"], "--idle_timeout: not a duration: '30'"),
+        ([KAFKA, OUTPUT, "--discovery_interval=x"], "--discovery_interval: not a duration"),
+        ([KAFKA, OUTPUT, "--max_future=never"], "--max_future: not a duration"),
+        ([KAFKA, OUTPUT, "--config=/no/such.yaml"], "--config=/no/such.yaml: No such file"),
+        ([KAFKA, OUTPUT, "--kafka_config=/no/such.yaml"], "--kafka_config=/no/such.yaml: No such file"),
+        ([KAFKA, OUTPUT, "--default_content_type=text/csv"], "--default_content_type=text/csv: known: "),
+        ([KAFKA, OUTPUT, "--since=yesterday"], "--since: 'yesterday' is no time"),
+    ],
+)
+def test_a_wrong_word_is_named_with_what_would_do(words: list[str], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        parse(words)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("shard: 3", "no such key: shard; known: shards, target_labels"),
+        ("shards: 0", "shards: a number from 1 to 65536 is wanted, not 0"),
+        ("shards: many", "not 'many'"),
+        ("shards: true", "not True"),
+        ("target_labels: host", "target_labels: a list of label names is wanted, not 'host'"),
+        ("target_labels: [1]", "target_labels: a list of label names"),
+        ("watermark_delay: 10", "not a duration: '10'"),
+        ("tiers: {rollups: [{window: 7s}, {window: 10s}]}", "must be a multiple"),
+        ("tiers: 3", "tiers: a mapping is wanted"),
+        ("- a", "a mapping is wanted at the top"),
+        ("a: [", "job.yaml"),
+    ],
+)
+def test_a_mistake_in_the_configuration_is_named_with_its_file(tmp_path: Path, text: str, message: str) -> None:
+    config = tmp_path / "job.yaml"
+    config.write_text(text)
+    with pytest.raises(OptionError, match=message) as refused:
+        parse([KAFKA, OUTPUT, f"--config={config}"])
+    assert str(config) in str(refused.value)
+
+
+def test_help_shows_whole_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        parser().parse_args(["--help"])
+    assert left.value.code == 0
+    said = capsys.readouterr().out
+    for word in ("--input=kafka://", "--output=influxdb://", "--runner=", "docs/operations.md", "default"):
+        assert word in said
+
+
+def test_every_option_has_help() -> None:
+    assert [action.dest for action in parser()._actions if not action.help] == []
+
+
+def test_options_come_from_a_namespace_too(records: Path) -> None:
+    given = parser().parse_args([f"--input=file:{records}", OUTPUT])
+    assert metrics_options(given).bounded
