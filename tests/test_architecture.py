@@ -19,7 +19,8 @@ LAYERS = {
     "rules": ("schemas", "rules"),
     "transforms": ("schemas", "rules", "transforms"),
     "services": ("schemas", "rules", "transforms.io", "services"),
-    "pipelines": ("schemas", "rules", "transforms", "services", "pipelines"),
+    # `tidemark submit` asks the local stack where its parts are.
+    "pipelines": ("schemas", "rules", "transforms", "services", "pipelines", "deploy"),
     "deploy": ("deploy",),
 }
 OURS = (*LAYERS, "benchmarks", "tests")
