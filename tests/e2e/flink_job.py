@@ -181,6 +181,7 @@ class Ground(ReadBack):
             f"--config={self.config}",
             f"--dead_letter=kafka://{self.kafka}/{self.dead_letters}",
             f"--late=kafka://{self.kafka}/{self.late}",
+            f"--job_name={self.name}",
             *more,
         ]
 
@@ -222,6 +223,9 @@ class Ground(ReadBack):
             load.process.wait()
         for job in self.jobs:
             job.cancel()
+        # What a submission that was given up has left behind.
+        for left in self.flink.jobs(self.name):
+            self.flink.cancel(left.id)
 
     def generate(self, *words: str) -> Load:
         """Start the load generator into this ground's topic."""
