@@ -18,6 +18,7 @@ from schemas.series import DEFAULT_TARGET_LABELS
 from schemas.tiers import Tiers
 from schemas.times import parse_duration, parse_time
 from transforms.intake import IntakeSettings
+from transforms.io import outputs
 from transforms.io.files import matching
 from transforms.io.kafka import KafkaSource
 from transforms.io.kafka_settings import KafkaTopic, Start
@@ -161,7 +162,7 @@ def metrics_options(given: argparse.Namespace) -> MetricsOptions:
     inputs = tuple(_input(uri, given, kafka_config) for uri in given.input)
     topics = [entry.topic for entry in inputs if isinstance(entry, KafkaSource)]
     beside = f"kafka://{topics[0].bootstrap}/" if topics else None
-    return MetricsOptions(
+    options = MetricsOptions(
         inputs=inputs,
         outputs=tuple(given.output),
         intake=_intake(given),
@@ -170,6 +171,18 @@ def metrics_options(given: argparse.Namespace) -> MetricsOptions:
         late=given.late or (f"{beside}{TOPIC_LATE}" if beside else "file:late"),
         kafka_config=kafka_config,
     )
+    _check_outputs(options)
+    return options
+
+
+def _check_outputs(options: MetricsOptions) -> None:
+    try:
+        for uri in options.outputs:
+            outputs.parse(uri, options.tiers)
+        outputs.dead_letters(options.dead_letter, options.kafka_config)
+        outputs.late_samples(options.late, options.kafka_config)
+    except ValueError as error:
+        raise OptionError(str(error)) from None
 
 
 def _input(uri: str, given: argparse.Namespace, kafka_config: dict[str, str]) -> KafkaSource | FileInput:

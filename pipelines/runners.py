@@ -37,7 +37,7 @@ def beam_options(args: Sequence[str], bounded: bool) -> PipelineOptions:
                 "or a Flink cluster (docs/operations.md)"
             )
         # What DirectRunner itself picks for batch, without its attempt to fetch Prism first.
-        args = [f"--runner={LOCAL}", *(word for word in args if not word.startswith("--runner"))]
+        args = [*_without(args, "runner"), f"--runner={LOCAL}"]
         # Its workers take the size of their state cache from nowhere else; why it is to be nothing, see _flink.
         worker_handlers.STATE_CACHE_SIZE_MB = 0
     elif runner == "prismrunner":
@@ -61,6 +61,16 @@ def beam_options(args: Sequence[str], bounded: bool) -> PipelineOptions:
     # The SDK warns of every option that only the job server knows; those have just been checked.
     logging.getLogger("apache_beam.options.pipeline_options").setLevel(logging.ERROR)
     return PipelineOptions(words)
+
+
+def _without(args: Sequence[str], name: str) -> list[str]:
+    """The words without an option and its value, which may be a word of its own."""
+    value = option_value(args, name)
+    return [
+        word
+        for before, word in zip(["", *args], args, strict=False)
+        if word != f"--{name}" and not word.startswith(f"--{name}=") and not (before == f"--{name}" and word == value)
+    ]
 
 
 def option_value(args: Sequence[str], name: str) -> str | None:
