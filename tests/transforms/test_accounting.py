@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from transforms import accounting
+from transforms.accounting import MEANINGS, Balance
+
+WHOLE = {
+    "records.read": 10,
+    "records.decoded": 8,
+    "records.dead_lettered": 2,
+    "samples.read": 1_234,
+    "samples.written": 1_000,
+    "samples.merged_late": 200,
+    "samples.duplicate": 30,
+    "samples.too_late": 3,
+    "samples.unwritable": 1,
+}
+
+
+def test_a_balance_adds_up() -> None:
+    balance = Balance(WHOLE)
+    assert (balance.records_missing, balance.samples_missing) == (0, 0)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_one_record_or_sample_less_shows(name: str) -> None:
+    balance = Balance({**WHOLE, name: WHOLE[name] - 1})
+    missing = balance.records_missing, balance.samples_missing
+    change = -1 if name.endswith(".read") else 1
+    assert missing == ((change, 0) if name.startswith("records") else (0, change))
+
+
+def test_a_counter_that_never_counted_is_zero() -> None:
+    assert Balance({})[accounting.TOO_LATE] == 0
+    assert (Balance({}).records_missing, Balance({}).samples_missing) == (0, 0)
+
+
+def test_the_lines_name_every_fate_with_its_meaning() -> None:
+    lines = Balance(WHOLE).lines()
+    for name, meaning in MEANINGS.items():
+        assert any(line.split()[0] == name and line.endswith(meaning) for line in lines)
+    assert any("1,234" in line for line in lines)
+    assert lines[-2:] == ["  records: difference 0", "  samples: difference 0"]
+
+
+def test_the_lines_say_what_does_not_add_up() -> None:
+    lines = Balance({**WHOLE, "samples.written": 0}).lines()
+    assert lines[-1] == "  samples: difference 1,000  <-- does not add up"
+
+
+def test_every_counter_of_the_intake_has_a_meaning() -> None:
+    assert set(accounting.COUNTED_AT_INTAKE) <= set(MEANINGS)
