@@ -24,7 +24,7 @@ from transforms.io import files, kafka, outputs
 from transforms.io.sink_errors import SinkError
 from transforms.rollup import Rollups
 
-REFUSALS = (OptionError, RunnerError, SinkError, LookupError)
+REFUSALS = (OptionError, RunnerError, SinkError, LookupError, ConnectionError)
 """What :func:`run` raises where a person can mend it; the message says how."""
 
 

@@ -23,6 +23,7 @@ from kafka.admin import NewTopic
 from deploy.install.cache import install
 from deploy.install.recipes import PRISM
 from deploy.progress import Plain
+from pipelines import cli
 from pipelines.metrics import counters, main
 from schemas import batch as batches
 from schemas.batch import MAX_PARTITIONS
@@ -209,13 +210,20 @@ def test_what_retention_deleted_under_a_reader_is_counted(topic: Topic, monkeypa
     assert (found[accounting.OFFSETS_LOST], found[accounting.RECORDS_READ]) == (30, 20)
 
 
-def test_a_topic_that_is_not_there_is_named_with_how_to_make_it(kafka: str, tmp_path: Path, capsys) -> None:
-    words = [f"--input=kafka://{kafka}/misspelt", "--bounded", f"--output=parquet:{tmp_path}"]
-    asides = [f"--dead_letter=file:{tmp_path}", f"--late=file:{tmp_path}"]
-    assert main([*words, *asides]) == 2
+def test_a_topic_that_is_not_there_is_made_by_the_command_that_the_message_names(
+    kafka: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"missing-{uuid4().hex[:8]}"
+    words = [f"--input=kafka://{kafka}/{name}", "--bounded", f"--output=parquet:{tmp_path}"]
+    words += ["--dead_letter=blackhole:", "--late=blackhole:"]
+    assert main(words) == 2
     said = capsys.readouterr().err
-    assert "has no topic 'misspelt'" in said
-    assert "tidemark topics create" in said
+    assert f"has no topic '{name}'" in said
+    _, command, _ = said.split("`")
+    tidemark, *rest = command.split()
+    assert tidemark == "tidemark"
+    assert cli.main(rest) == 0
+    assert main(words) == 0
 
 
 @pytest.fixture

@@ -267,7 +267,7 @@ class ReadSamples(beam.PTransform):
 
     Raises:
         LookupError: (when bounded or without discovery, on expanding) there is no such topic.
-        confluent_kafka.KafkaException: no broker answers.
+        ConnectionError: (likewise) no broker answers.
     """
 
     def __init__(self, source: KafkaSource, settings: IntakeSettings) -> None:

@@ -195,14 +195,20 @@ class Catalog:
 
         Raises:
             LookupError: there is no such topic; the message says how to make it.
-            confluent_kafka.KafkaException: no broker answers.
+            ConnectionError: no broker answers.
         """
-        topic = self._source.topic
-        metadata = self._consumer.list_topics(topic, timeout=REQUEST_TIMEOUT_S).topics[topic]
+        source = self._source
+        try:
+            metadata = self._consumer.list_topics(source.topic, timeout=REQUEST_TIMEOUT_S).topics[source.topic]
+        except KafkaException as error:
+            raise ConnectionError(
+                f"Kafka at {source.bootstrap} does not answer ({error.args[0].str()}); "
+                "is it running (tidemark stack status), and are its address and --kafka_config right?"
+            ) from None
         if metadata.error is not None or not metadata.partitions:
             raise LookupError(
-                f"Kafka at {self._source.bootstrap} has no topic {topic!r}; make it with "
-                f"`tidemark topics create --bootstrap {self._source.bootstrap} {topic} --partitions 4`"
+                f"Kafka at {source.bootstrap} has no topic {source.topic!r}; make it with "
+                f"`tidemark topics create {source.topic} --brokers={source.bootstrap} --partitions=4`"
             )
         return len(metadata.partitions)
 
