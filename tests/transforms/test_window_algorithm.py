@@ -266,6 +266,24 @@ def test_a_coarse_window_folds_what_can_no_longer_change_while_more_arrives(late
     assert core.rows("1h")[NOON, A].count == 60
 
 
+@pytest.mark.parametrize("behind", range(1, 6))
+def test_a_correction_that_comes_after_folding_counts_once(behind: int) -> None:
+    # Whenever the hour is folded, a minute that can still be corrected must not be in it yet.
+    core = Core(Tiers())
+    samples = []
+    for minute in range(62):
+        samples.append(at(60 * minute, value=float(minute), seq=minute))
+        if minute >= behind:
+            samples.append(at(60 * (minute - behind) + 30, value=1000.0, seq=100 + minute))
+    for sample in samples:
+        read(core, sample)
+        core.advance(core.watermark)
+    core.advance(END_OF_TIME)
+    assert core.too_late == []
+    assert core.fates.merged_late > 50
+    agree(core.rows("1h"), rolled(samples, 60 * MINUTE))
+
+
 def test_a_correction_of_the_finest_tier_corrects_the_coarser_ones() -> None:
     core = Core(tiers(2 * MINUTE))
     read(core, at(295, value=5), at(296, B), at(310, B))
