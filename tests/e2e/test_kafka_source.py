@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -243,19 +245,13 @@ def live(kafka: str, topics: list[Topic], tmp_path: Path) -> Iterator[tuple[Topi
     ]
     log = tmp_path / "job.log"
     with log.open("wb") as file:
-        process = subprocess.Popen(argv, cwd=ROOT, stdout=file, stderr=file)
-    try:
-        yield topics[0], tmp_path / "store"
-    except BaseException:
-        print(log.read_text()[-4000:])
-        raise
-    finally:
-        process.terminate()
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        process = subprocess.Popen(argv, cwd=ROOT, stdout=file, stderr=file, start_new_session=True)
+    yield topics[0], tmp_path / "store"
+    # The group, since Prism outlives the job that started it.
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    # Shown if the test failed.
+    print(log.read_text()[-4000:])
 
 
 def partitions_in(store: Path) -> set[int]:
