@@ -18,9 +18,13 @@ FAULTS = ["--lateness=3%:45s:10m", "--duplicates=2%:50%", "--malformed=0.5%", "-
 
 
 @pytest.fixture
-def ground(stack: Stack, tmp_path: Path) -> Iterator[Ground]:
+def ground(stack: Stack, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Ground]:
+    failed = request.session.testsfailed
     with Ground(stack, tmp_path, tiers={"lateness": "4h"}) as ground:
         yield ground
+        # A test's exception does not come through here.
+        if request.session.testsfailed > failed:
+            print(ground.logs())
 
 
 def start(ground: Ground) -> tuple[Load, Job]:
