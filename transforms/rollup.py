@@ -172,6 +172,10 @@ def _window_dofn(tiers: Tiers, level: int) -> beam.DoFn:
     return WindowDoFn(tiers, level)
 
 
+def _itself(element: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    return element
+
+
 def _key_by_coarser(data: bytes, window_ms: int) -> tuple[bytes, bytes]:
     batch = rollups.decode(data)
     return Key(batch.shard, batch.window - batch.window % window_ms).encode(), data
@@ -191,6 +195,9 @@ class Rollups(beam.PTransform):
     def expand(self, keyed: beam.PCollection) -> dict[str, beam.PCollection]:
         """One stateful step a tier; each feeds the next coarser one."""
         outputs: dict[str, beam.PCollection] = {}
+        # Flink's runner names a stage, and so its state in a savepoint, after the collection that it reads. Were another step to read this one
+        # too, both stages would have that name, and which of them gets a suffix is left to chance: a collection of its own keeps it unique.
+        keyed = keyed | "For windows" >> beam.Map(_itself).with_output_types(tuple[bytes, bytes])
         for level, tier in enumerate(self._tiers.rollups):
             if level:
                 keyed = outputs[self._tiers.rollups[level - 1].name] | f"Key by {tier.name}" >> beam.Map(
