@@ -202,3 +202,14 @@ def test_urls_lead_to_documents_and_to_the_loopback_interface_only() -> None:
 def test_nothing_is_left_to_be_done() -> None:
     marks = re.compile(r"\b(?:TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
     assert [place for place, _ in lines_with(marks)] == []
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    broken = [
+        f"{path.relative_to(ROOT)}: {target}"
+        for path, text in texts().items()
+        if path.suffix == ".md"
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)
+        if not (path.parent / target).exists()
+    ]
+    assert broken == []

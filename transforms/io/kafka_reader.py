@@ -14,8 +14,8 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, 
 from schemas.records import CONTENT_TYPE_HEADER, RawRecord
 from transforms.io.kafka_settings import KafkaTopic, Start
 
-BLOCK_BYTES = 8 << 20
-"""About how much of a partition is taken at once: some 400,000 samples of JSON scrapes."""
+BLOCK_BYTES = 16 << 20
+"""About how much of a partition is taken at once: 400,000 to 800,000 samples of JSON scrapes."""
 MAX_BLOCK_RECORDS = 50_000
 REQUEST_TIMEOUT_S = 30.0
 END_TIMEOUT_S = 5.0
