@@ -217,8 +217,13 @@ def to_arrow(batch: SampleBatch) -> pa.RecordBatch:
     )
 
 
+def read_metadata(data: bytes) -> dict[bytes, bytes]:
+    """The attributes of an Arrow IPC stream, without reading its rows."""
+    with pa.ipc.open_stream(data, options=_READ) as reader:
+        return dict(reader.schema.metadata)
+
+
 def read_attributes(data: bytes) -> tuple[int, bool]:
     """The watermark (ms) and the lateness that a wire form of samples or of rollup rows carries, without reading its rows; rows are never late."""
-    with pa.ipc.open_stream(data, options=_READ) as reader:
-        attributes = reader.schema.metadata
-        return int(attributes[b"watermark"]), attributes.get(b"late") == b"1"
+    attributes = read_metadata(data)
+    return int(attributes[b"watermark"]), attributes.get(b"late") == b"1"

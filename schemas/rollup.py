@@ -21,6 +21,7 @@ from schemas.batch import (
     compact_dictionary,
     dictionary_array,
     read_ipc,
+    read_metadata,
     write_ipc,
 )
 
@@ -129,3 +130,9 @@ def decode(data: bytes) -> RollupBatch:
         KeyError: a column or an attribute is missing.
     """
     return from_arrow(read_ipc(data))
+
+
+def read_place(data: bytes) -> tuple[int, int]:
+    """The shard and the window (ms) that a wire form carries, without reading its rows."""
+    attributes = read_metadata(data)
+    return int(attributes[b"shard"]), int(attributes[b"window"])

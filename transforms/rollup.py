@@ -177,8 +177,8 @@ def _itself(element: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
 
 
 def _key_by_coarser(data: bytes, window_ms: int) -> tuple[bytes, bytes]:
-    batch = rollups.decode(data)
-    return Key(batch.shard, batch.window - batch.window % window_ms).encode(), data
+    shard, window = rollups.read_place(data)
+    return Key(shard, window - window % window_ms).encode(), data
 
 
 class Rollups(beam.PTransform):

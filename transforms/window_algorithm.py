@@ -84,8 +84,12 @@ class _Meta:
     panes: int
     buckets: int
 
+    def encode(self) -> bytes:
+        return _META.pack(self.panes, self.buckets)
 
-_NEW = _Meta(0, 1)
+    @classmethod
+    def decode(cls, stored: bytes | None) -> _Meta:
+        return cls(*_META.unpack(stored)) if stored is not None else cls(0, 1)
 
 
 class WindowMachine:
@@ -139,7 +143,7 @@ class WindowMachine:
     def _fire(self, cells: Cells, key: Key, ts: int, last: bool) -> Firing:
         pending = cells.read_pending()
         stored = cells.read_meta()
-        meta = _Meta(*_META.unpack(stored)) if stored is not None else _NEW
+        meta = _Meta.decode(stored)
         first = not meta.panes
         if not pending and (stored is None or not first):
             if last:
@@ -163,14 +167,14 @@ class WindowMachine:
             self._write_kept(cells, meta, rows, touched)
         # A window whose arrivals changed nothing has still fired: what comes later is late.
         fired = meta.panes + (1 if pane is not None or first else 0)
-        cells.write_meta(_META.pack(fired, meta.buckets))
+        cells.write_meta(_Meta(fired, meta.buckets).encode())
         return Firing(pane, fates)
 
     def fold(self, cells: Cells, key: Key, ts: int) -> None:
         """Fold what can no longer change, while the window is still open; ``ts`` (ms) is the time of the timer."""
         pending = cells.read_pending()
         stored = cells.read_meta()
-        meta = _Meta(*_META.unpack(stored)) if stored is not None else _NEW
+        meta = _Meta.decode(stored)
         if not pending or meta.panes:
             return
         arrivals = [self.content.arrival(data) for data in pending]
@@ -178,7 +182,7 @@ class WindowMachine:
         merged, _ = self.content.merge(kept, arrivals)
         self._write_kept(cells, meta, self.content.prune(merged, ts), touched)
         cells.clear_pending()
-        cells.write_meta(_META.pack(meta.panes, meta.buckets))
+        cells.write_meta(meta.encode())
 
     def _clear_kept(self, cells: Cells, meta: _Meta, stored: bytes | None) -> None:
         # Only what there is: each cell cleared is a round trip to the runner, as is each one read or written.
