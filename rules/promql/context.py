@@ -1,0 +1,134 @@
+"""What every part of an evaluation is given: the instants, the options, and where to leave annotations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+from rules.promql.errors import EvaluationError, LimitExceeded, Span
+from rules.promql.labels import METRIC_NAME
+from rules.promql.storage import Storage
+from rules.promql.values import InstantVector, Times
+
+SAME_LABELS = "vector cannot contain metrics with the same labelset"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to evaluate; the defaults are a Prometheus 3 server's.
+
+    Attributes:
+        lookback_ms: how old a sample an instant selector still takes.
+        default_step_ms: the step of a subquery that names none (``evaluation_interval`` of a server).
+        delayed_name_removal: drop metric names at the end of the evaluation rather than at each function
+            (``--enable-feature=promql-delayed-name-removal``).
+        max_cells: series times instants that one intermediate result may hold; eight bytes each, and the mask.
+    """
+
+    lookback_ms: int = 300_000
+    default_step_ms: int = 60_000
+    delayed_name_removal: bool = False
+    max_cells: int = 200_000_000
+
+
+class Severity(str, Enum):
+    """How much an annotation matters: a result that may be wrong, or one worth a look."""
+
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """A remark about a result that is valid all the same, in Prometheus' words."""
+
+    severity: Severity
+    message: str
+    span: Span | None = None
+
+
+@dataclass(slots=True)
+class Annotations:
+    """The remarks of one evaluation, each kept once, in order."""
+
+    found: dict[Annotation, None] = field(default_factory=dict)
+
+    def warn(self, message: str, span: Span | None = None) -> None:
+        self.found[Annotation(Severity.WARNING, message, span)] = None
+
+    def info(self, message: str, span: Span | None = None) -> None:
+        self.found[Annotation(Severity.INFO, message, span)] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One evaluation.
+
+    Attributes:
+        storage: where the samples are.
+        times: ``[T]`` ascending instants in ms, at which everything is evaluated.
+        start_ms: what ``@ start()`` means.
+        end_ms: what ``@ end()`` means.
+    """
+
+    storage: Storage
+    times: Times
+    start_ms: int
+    end_ms: int
+    options: Options = field(default_factory=Options)
+    annotations: Annotations = field(default_factory=Annotations)
+
+    @property
+    def instants(self) -> int:
+        return len(self.times)
+
+    def reserve(self, series: int, instants: int, span: Span | None = None) -> None:
+        """Refuse a result that would be too large, before it is made.
+
+        Raises:
+            LimitExceeded: more than ``options.max_cells``.
+        """
+        if series * instants > self.options.max_cells:
+            raise LimitExceeded(
+                f"{series:,} series at {instants:,} instants are more than the {self.options.max_cells:,} values "
+                "that an evaluation may hold at once",
+                span,
+                "select fewer series, or evaluate a shorter range or a longer step",
+            )
+
+
+def without_name(vector: InstantVector, context: Context) -> InstantVector:
+    """The vector without its metric names: now, or marked to be dropped at the end (delayed name removal).
+
+    Raises:
+        EvaluationError: two series present at the same instant become the same.
+    """
+    if context.options.delayed_name_removal:
+        marked = np.ones(vector.size, np.bool_)
+        return InstantVector(vector.labels, vector.values, vector.present, marked)
+    if METRIC_NAME not in vector.labels.columns:
+        return vector
+    return merged(InstantVector(vector.labels.drop((METRIC_NAME,)), vector.values, vector.present))
+
+
+def merged(vector: InstantVector) -> InstantVector:
+    """The vector with rows of equal labels made one: a series may come from different rows at different instants.
+
+    Raises:
+        EvaluationError: two of them are present at the same instant.
+    """
+    if vector.size < 2:
+        return vector
+    group, first = vector.labels.groups()
+    if len(first) == vector.size:
+        return vector
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(len(first)))
+    if (np.add.reduceat(vector.present[order].astype(np.int32), starts, axis=0) > 1).any():
+        raise EvaluationError(SAME_LABELS)
+    present = np.logical_or.reduceat(vector.present[order], starts, axis=0)
+    values = np.add.reduceat(np.where(vector.present, vector.values, 0.0)[order], starts, axis=0)
+    dropped = None if vector.drop_name is None else vector.drop_name[first]
+    return InstantVector(vector.labels.take(first), values, present, dropped)

@@ -1,0 +1,232 @@
+"""Evaluation of an expression at one instant or a whole range of them at once.
+
+Semantics are Prometheus 3's: a selector takes the newest sample of ``(t - lookback, t]``, a range the samples of ``(t - range, t]``;
+a staleness marker ends a series. Sources: "Querying basics", "Operators" and "Functions" of Prometheus' documentation, and the test
+scripts of its ``promqltest`` package, all of which this engine runs (``tidemark promql test``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from rules.promql import ast
+from rules.promql.aggregate import aggregate
+from rules.promql.binary import binary
+from rules.promql.context import SAME_LABELS, Annotation, Annotations, Context, Options, merged, without_name
+from rules.promql.errors import EvaluationError
+from rules.promql.functions import call
+from rules.promql.parser import parse
+from rules.promql.storage import Storage
+from rules.promql.values import (
+    InstantVector,
+    RangeVector,
+    Scalar,
+    SeriesSet,
+    String,
+    Times,
+    Value,
+    is_stale,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What an evaluation yields.
+
+    Attributes:
+        times: ``[T]`` instants in ms.
+        value: in the type of the expression; series that are present at no instant are left out.
+        annotations: remarks in the order they came up.
+    """
+
+    times: Times
+    value: Value
+    annotations: tuple[Annotation, ...]
+
+
+def instant(expr: str | ast.Expr, storage: Storage, time_ms: int, options: Options | None = None) -> Result:
+    """Evaluate at one instant (``/api/v1/query``): ``T`` is 1, and the order of the series means something after ``sort``.
+
+    Raises:
+        PromQLError: the expression is wrong, is not supported, or fails on the data.
+    """
+    return _run(expr, storage, np.array([time_ms], np.int64), options)
+
+
+def query_range(
+    expr: str | ast.Expr,
+    storage: Storage,
+    start_ms: int,
+    end_ms: int,
+    step_ms: int,
+    options: Options | None = None,
+) -> Result:
+    """Evaluate every ``step_ms`` from ``start_ms`` to ``end_ms`` at most (``/api/v1/query_range``).
+
+    Raises:
+        PromQLError: the expression is wrong, is not supported, yields no scalar or instant vector, or fails on the data.
+        ValueError: the step is not positive, or the end is before the start.
+    """
+    if step_ms <= 0 or end_ms < start_ms:
+        raise ValueError(f"no instants from {start_ms} to {end_ms} ms every {step_ms} ms")
+    return at_instants(expr, storage, np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64), options)
+
+
+def at_instants(expr: str | ast.Expr, storage: Storage, times: Times, options: Options | None = None) -> Result:
+    """Evaluate at the given ascending instants.
+
+    Raises:
+        PromQLError: as :func:`query_range`.
+    """
+    tree = parse(expr) if isinstance(expr, str) else expr
+    if tree.type not in (ast.ValueType.SCALAR, ast.ValueType.VECTOR):
+        raise EvaluationError(
+            f'invalid expression type "{tree.type.value}" for range query, must be Scalar or instant Vector', tree.span
+        )
+    return _run(tree, storage, times, options)
+
+
+def _run(expr: str | ast.Expr, storage: Storage, times: Times, options: Options | None) -> Result:
+    tree = parse(expr) if isinstance(expr, str) else expr
+    context = Context(storage, times, int(times[0]), int(times[-1]), options or Options(), Annotations())
+    with np.errstate(all="ignore"):
+        value = _finished(evaluate(tree, context))
+    return Result(times, value, tuple(context.annotations.found))
+
+
+def _finished(value: Value) -> Value:
+    match value:
+        case InstantVector():
+            shown = InstantVector(value.visible_labels(), value.values, value.present)
+            return merged(shown.compact())
+        case RangeVector():
+            labels = InstantVector(
+                value.series.labels, np.empty((value.size, 0)), np.empty((value.size, 0), np.bool_), value.drop_name
+            ).visible_labels()
+            if labels.has_duplicates():
+                raise EvaluationError(SAME_LABELS)
+            series = value.series
+            return RangeVector(
+                SeriesSet(labels, series.timestamps, series.values, series.begin, series.end, series.clocks),
+                value.starts,
+                value.ends,
+            )
+        case _:
+            return value
+
+
+def evaluate(expr: ast.Expr, context: Context) -> Value:
+    """The value of one node of a tree.
+
+    Raises:
+        PromQLError: the node is not supported, or fails on the data.
+    """
+    match expr:
+        case ast.NumberLiteral():
+            return Scalar(np.full(context.instants, expr.value))
+        case ast.StringLiteral():
+            return String(expr.value)
+        case ast.Paren():
+            return evaluate(expr.expr, context)
+        case ast.Unary():
+            return _unary(expr, context)
+        case ast.VectorSelector():
+            return select(expr, context)
+        case ast.MatrixSelector():
+            return _matrix(expr, context)
+        case ast.Subquery():
+            return _subquery(expr, context)
+        case ast.Call(func="timestamp", args=(argument,)) if isinstance(
+            selector := ast.unwrap(argument), ast.VectorSelector
+        ):
+            return without_name(select(selector, context, timestamps=True), context)
+        case ast.Call():
+            return call(expr, [evaluate(argument, context) for argument in expr.args], context)
+        case ast.Aggregate():
+            param = None if expr.param is None else evaluate(expr.param, context)
+            return aggregate(expr, _vector(expr.expr, context), param, context)
+        case ast.Binary():
+            return binary(expr, evaluate(expr.lhs, context), evaluate(expr.rhs, context), context)
+
+
+def _vector(expr: ast.Expr, context: Context) -> InstantVector:
+    value = evaluate(expr, context)
+    if not isinstance(value, InstantVector):
+        raise EvaluationError(f"expected an instant vector, got {expr.type.value}", expr.span)
+    return value
+
+
+def _unary(expr: ast.Unary, context: Context) -> Value:
+    value = evaluate(expr.expr, context)
+    if expr.op == "+":
+        return value
+    if isinstance(value, Scalar):
+        return Scalar(-value.values)
+    if not isinstance(value, InstantVector):
+        raise EvaluationError(f"unary minus on {expr.expr.type.value}", expr.span)
+    return without_name(InstantVector(value.labels, -value.values, value.present, value.drop_name), context)
+
+
+def _looked_at(at: int | Literal["start", "end"] | None, offset_ms: int, context: Context) -> Times:
+    """The instants that a selector looks at: those of the evaluation, or the one of its ``@``, less its offset."""
+    if at is None:
+        return context.times - offset_ms
+    fixed = context.start_ms if at == "start" else context.end_ms if at == "end" else at
+    return np.full(context.instants, fixed - offset_ms, np.int64)
+
+
+def select(selector: ast.VectorSelector, context: Context, *, timestamps: bool = False) -> InstantVector:
+    """The newest sample of each series at each instant, no older than the lookback; its time in seconds with ``timestamps``."""
+    times = _looked_at(selector.at, selector.offset_ms, context)
+    lookback = context.options.lookback_ms
+    series = context.storage.select(selector.matchers, int(times.min()) - lookback, int(times.max()), stale=True)
+    if not series.size:
+        return InstantVector.empty(context.instants)
+    context.reserve(series.size, context.instants, selector.span)
+    newest = series.positions(times) - 1
+    found = newest >= series.begin[:, None]
+    newest = np.where(found, newest, series.begin[:, None])
+    values = series.values[newest]
+    when = series.timestamps[newest]
+    present = found & (when > times - lookback) & ~is_stale(values)
+    return InstantVector(series.labels, when / 1000.0 if timestamps else values, present).compact()
+
+
+def _matrix(expr: ast.MatrixSelector, context: Context) -> RangeVector:
+    ends = _looked_at(expr.selector.at, expr.selector.offset_ms, context)
+    starts = ends - expr.range_ms
+    series = context.storage.select(expr.selector.matchers, int(starts.min()), int(ends.max()), stale=False)
+    return RangeVector(series, starts, ends)
+
+
+def _subquery(expr: ast.Subquery, context: Context) -> RangeVector:
+    ends = _looked_at(expr.at, expr.offset_ms, context)
+    starts = ends - expr.range_ms
+    step = expr.step_ms or context.options.default_step_ms
+    first = (int(starts.min()) // step + 1) * step
+    last = int(ends.max())
+    if last < first:
+        return RangeVector(_empty_series(), starts, ends)
+    context.reserve(1, (last - first) // step + 1, expr.span)
+    times = np.arange(first, last + 1, step, dtype=np.int64)
+    inner = Context(context.storage, times, context.start_ms, context.end_ms, context.options, context.annotations)
+    vector = _vector(expr.expr, inner).compact()
+    return RangeVector(_as_series(vector, times), starts, ends, vector.drop_name)
+
+
+def _as_series(vector: InstantVector, times: Times) -> SeriesSet:
+    counts = vector.present.sum(axis=1, dtype=np.int64)
+    ends = np.cumsum(counts)
+    if (counts == len(times)).all():
+        clocks = np.zeros(vector.size, np.int64)
+    else:
+        clocks = np.arange(vector.size, dtype=np.int64)
+    when = np.broadcast_to(times, vector.present.shape)[vector.present]
+    return SeriesSet(vector.labels, when, vector.values[vector.present], ends - counts, ends, clocks)
+
+
+def _empty_series() -> SeriesSet:
+    return _as_series(InstantVector.empty(1), np.zeros(1, np.int64))

@@ -1,0 +1,124 @@
+"""Where an evaluation finds its samples: the interface, and a store in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rules.promql.ast import Matcher, MatchOp
+from rules.promql.labels import LabelFrame
+from rules.promql.regex import compile_pattern
+from rules.promql.values import Floats, Index, Mask, SeriesSet, Times, is_stale
+
+
+class Storage(Protocol):
+    """What the engine asks of a store."""
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, *, stale: bool) -> SeriesSet:
+        """The series that fit all matchers and may have samples in ``(start_ms, end_ms]``; samples outside may come along.
+
+        ``stale`` keeps staleness markers among the samples (instant selectors need them); ranges are asked for without.
+        """
+        ...
+
+
+def matching_rows(labels: LabelFrame, matchers: Iterable[Matcher]) -> Mask:
+    """Which rows fit all matchers; each distinct label value is looked at once."""
+    fits = np.ones(labels.size, np.bool_)
+    for matcher in matchers:
+        column = labels.column(matcher.name)
+        good = np.fromiter(map(predicate(matcher), column.values), np.bool_, len(column.values))
+        if good.all():
+            continue
+        fits &= good[column.codes]
+    return fits
+
+
+def predicate(matcher: Matcher):  # type: ignore[no-untyped-def]
+    """The matcher as a function of a label's value."""
+    wanted = matcher.value
+    if matcher.op is MatchOp.EQUAL:
+        return wanted.__eq__
+    if matcher.op is MatchOp.NOT_EQUAL:
+        return wanted.__ne__
+    pattern = compile_pattern(wanted)
+    if matcher.op is MatchOp.REGEX:
+        return lambda value: pattern.fullmatch(value) is not None
+    return lambda value: pattern.fullmatch(value) is None
+
+
+class MemoryStorage:
+    """Samples in flat columns, sorted by series and then by time."""
+
+    def __init__(self, labels: LabelFrame, timestamps: Times, values: Floats, offsets: Index) -> None:
+        """Take over columns.
+
+        Args:
+            labels: one row a series, all different.
+            timestamps: milliseconds, strictly ascending within a series.
+            values: beside ``timestamps``.
+            offsets: ``[n + 1]``; series ``i`` is ``[offsets[i], offsets[i + 1])``.
+        """
+        self.labels = labels
+        self.timestamps = timestamps
+        self.values = values
+        self.offsets = offsets
+
+    @classmethod
+    def from_series(cls, series: Iterable[tuple[Mapping[str, str], ArrayLike, ArrayLike]]) -> MemoryStorage:
+        """A store of ``(labels, timestamps in ms, values)`` per series.
+
+        Raises:
+            ValueError: two series have the same labels, or timestamps do not ascend.
+        """
+        rows, times, values = [], [], []
+        for labels, when, what in series:
+            rows.append(labels)
+            times.append(np.asarray(when, np.int64))
+            values.append(np.asarray(what, np.float64))
+            if len(times[-1]) != len(values[-1]) or (np.diff(times[-1]) <= 0).any():
+                raise ValueError(f"timestamps of {dict(labels)} do not ascend, or are not one a value")
+        frame = LabelFrame.of(rows)
+        if frame.has_duplicates():
+            raise ValueError("two series have the same labels")
+        offsets = np.concatenate(([0], np.cumsum([len(part) for part in times], dtype=np.int64))).astype(np.int64)
+        flat_times = np.concatenate(times) if times else np.empty(0, np.int64)
+        flat_values = np.concatenate(values) if values else np.empty(0)
+        return cls(frame, flat_times, flat_values, offsets)
+
+    @cached_property
+    def _with_stale(self) -> SeriesSet:
+        return _series_set(self.labels, self.timestamps, self.values, self.offsets)
+
+    @cached_property
+    def _without_stale(self) -> SeriesSet:
+        stale = is_stale(self.values)
+        if not stale.any():
+            return self._with_stale
+        kept = ~stale
+        before = np.concatenate(([0], np.cumsum(kept, dtype=np.int64)))
+        return _series_set(self.labels, self.timestamps[kept], self.values[kept], before[self.offsets])
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, *, stale: bool) -> SeriesSet:
+        """See :class:`Storage`."""
+        series = self._with_stale if stale else self._without_stale
+        fits = matching_rows(series.labels, matchers) & (series.end > series.begin)
+        rows = np.flatnonzero(fits)
+        if len(rows):
+            first, last = series.timestamps[series.begin[rows]], series.timestamps[series.end[rows] - 1]
+            rows = rows[(first <= end_ms) & (last > start_ms)]
+        return series if len(rows) == series.size else series.take(rows)
+
+
+def _series_set(labels: LabelFrame, timestamps: Times, values: Floats, offsets: Index) -> SeriesSet:
+    seen: dict[bytes, int] = {}
+    bounds = offsets.tolist()
+    clocks = [
+        seen.setdefault(timestamps[low:high].tobytes(), len(seen))
+        for low, high in zip(bounds[:-1], bounds[1:], strict=True)
+    ]
+    return SeriesSet(labels, timestamps, values, offsets[:-1], offsets[1:], np.array(clocks, np.int64))

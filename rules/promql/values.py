@@ -1,0 +1,213 @@
+"""What expressions evaluate to: columns over all series and all instants at once.
+
+``T`` is the number of instants of the evaluation, ``n`` the number of series. Presence is a mask of its own, because NaN is an
+ordinary sample value in PromQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rules.promql.labels import METRIC_NAME, Column, LabelFrame
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Times = NDArray[np.int64]
+Index = NDArray[np.int64]
+
+STALE_BITS = np.uint64(0x7FF0000000000002)
+"""The one NaN that marks the end of a series (``value.StaleNaN`` of Prometheus); any other NaN is a value."""
+
+STALE = np.array([STALE_BITS]).view(np.float64)[0]
+
+
+def is_stale(values: Floats) -> Mask:
+    """Which of the values are staleness markers; they are told from other NaNs by their bits."""
+    found: Mask = np.ascontiguousarray(values).view(np.uint64) == STALE_BITS
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class String:
+    """A string literal."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A number at each instant: ``values[T]``."""
+
+    values: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class InstantVector:
+    """An instant vector at each instant.
+
+    Attributes:
+        labels: one row a series.
+        values: ``[n, T]``; undefined where not present.
+        present: ``[n, T]``.
+        drop_name: ``[n]``, the series whose metric name is yet to be dropped (delayed name removal), or None for none of them.
+    """
+
+    labels: LabelFrame
+    values: Floats
+    present: Mask
+    drop_name: Mask | None = None
+
+    @classmethod
+    def empty(cls, instants: int) -> InstantVector:
+        """No series at ``instants`` instants."""
+        return cls(LabelFrame.empty(), np.empty((0, instants)), np.empty((0, instants), np.bool_))
+
+    @property
+    def size(self) -> int:
+        return self.labels.size
+
+    def take(self, rows: Index) -> InstantVector:
+        """The given series, in the given order."""
+        dropped = None if self.drop_name is None else self.drop_name[rows]
+        return InstantVector(self.labels.take(rows), self.values[rows], self.present[rows], dropped)
+
+    def compact(self) -> InstantVector:
+        """Without the series that are present at no instant."""
+        alive = self.present.any(axis=1)
+        return self if alive.all() else self.take(np.flatnonzero(alive))
+
+    def visible_labels(self) -> LabelFrame:
+        """The labels with pending name removals carried out."""
+        if self.drop_name is None or not self.drop_name.any():
+            return self.labels
+        if self.drop_name.all():
+            return self.labels.drop((METRIC_NAME,))
+        names = self.labels.column(METRIC_NAME)
+        kept = ["" if gone else text for gone, text in zip(self.drop_name.tolist(), names.texts(), strict=True)]
+        return self.labels.with_column(METRIC_NAME, Column.of(kept))
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesSet:
+    """Samples of ``n`` series, as views into flat columns: nothing is copied to select from a store.
+
+    Attributes:
+        labels: one row a series.
+        timestamps: flat, milliseconds, ascending within a series.
+        values: flat, beside ``timestamps``.
+        begin: ``[n]``, index of each series' first sample.
+        end: ``[n]``, index after each series' last sample.
+        clocks: ``[n]``, a number that series share which have the very same timestamps (one scrape yields many series),
+            so that a window is looked up once for all of them. Numbers are dense from 0.
+    """
+
+    labels: LabelFrame
+    timestamps: Times
+    values: Floats
+    begin: Index
+    end: Index
+    clocks: Index
+
+    @property
+    def size(self) -> int:
+        return self.labels.size
+
+    def take(self, rows: Index) -> SeriesSet:
+        """The given series, in the given order."""
+        clocks = np.unique(self.clocks[rows], return_inverse=True)[1].astype(np.int64)
+        return SeriesSet(self.labels.take(rows), self.timestamps, self.values, self.begin[rows], self.end[rows], clocks)
+
+    def positions(self, bounds: Times) -> Index:
+        """``[n, B]``: the index after the last sample at or before each of the ``B`` bounds."""
+        if not self.size:
+            return np.empty((0, len(bounds)), np.int64)
+        _, first = np.unique(self.clocks, return_index=True)
+        found = bisect_right(self.timestamps, self.begin[first], self.end[first], bounds)
+        found -= self.begin[first, None]
+        return found[self.clocks] + self.begin[:, None]
+
+
+def bisect_right(timestamps: Times, begin: Index, end: Index, bounds: Times) -> Index:
+    """Binary search of every bound in every ``[begin, end)`` stretch of a flat ascending column, all at once; ``[n, B]``."""
+    if len(begin) <= 4:
+        rows = [
+            np.searchsorted(timestamps[low:high], bounds, side="right") + low
+            for low, high in zip(begin.tolist(), end.tolist(), strict=True)
+        ]
+        return np.array(rows, np.int64).reshape(len(begin), len(bounds))
+    low = np.repeat(begin[:, None], len(bounds), axis=1)
+    high = np.repeat(end[:, None], len(bounds), axis=1)
+    longest = int((end - begin).max(initial=0))
+    last = max(len(timestamps) - 1, 0)
+    for _ in range(longest.bit_length()):
+        middle = (low + high) >> 1
+        right = (timestamps[np.minimum(middle, last)] <= bounds) & (low < high)
+        low = np.where(right, middle + 1, low)
+        high = np.where(right, high, middle)
+    return low
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The windows of some series of a range vector: window ``[i, t]`` holds the samples ``[low[i, t], high[i, t])`` of the flat columns.
+
+    Attributes:
+        starts: ``[T]``, milliseconds, exclusive (Prometheus 3: ranges are left-open).
+        ends: ``[T]``, inclusive.
+    """
+
+    timestamps: Times
+    values: Floats
+    low: Index
+    high: Index
+    starts: Times
+    ends: Times
+
+    @property
+    def counts(self) -> Index:
+        """Samples per window."""
+        return self.high - self.low
+
+
+@dataclass(frozen=True, slots=True)
+class RangeVector:
+    """A range vector at each instant, its windows looked up when they are asked for.
+
+    Attributes:
+        series: the samples, without staleness markers.
+        starts: ``[T]`` exclusive lower bounds, ms.
+        ends: ``[T]`` inclusive upper bounds, ms.
+        drop_name: as in :class:`InstantVector`.
+    """
+
+    series: SeriesSet
+    starts: Times
+    ends: Times
+    drop_name: Mask | None = None
+
+    @property
+    def size(self) -> int:
+        return self.series.size
+
+    def windows(self, rows: slice = slice(None)) -> Windows:
+        """The windows of a slice of the series."""
+        series = self.series
+        if rows != slice(None):
+            series = series.take(np.arange(series.size, dtype=np.int64)[rows])
+        instants = len(self.starts)
+        both = series.positions(np.concatenate((self.starts, self.ends)))
+        return Windows(series.timestamps, series.values, both[:, :instants], both[:, instants:], self.starts, self.ends)
+
+    def chunks(self, cells: int = 1 << 18) -> Iterator[tuple[slice, Windows]]:
+        """The windows of all series, a slice of series at a time: about ``cells`` windows each, which fit the processor's caches."""
+        rows = max(1, cells // max(len(self.starts), 1))
+        for first in range(0, self.size, rows):
+            part = slice(first, min(first + rows, self.size))
+            yield part, self.windows(part)
+
+
+Value = InstantVector | RangeVector | Scalar | String
