@@ -17,7 +17,7 @@ demo: $(VENV)/runtime ## roll up this computer's own metrics and a seeded fleet,
 	@$(BIN)/tidemark demo $(DEMO_ARGS)
 
 test: $(VENV)/dev ## the whole suite, real servers included (installs and starts what it needs)
-	@$(BIN)/tidemark stack install kafka influxdb flink jobserver prism prometheus
+	@$(BIN)/tidemark stack install kafka influxdb flink jobserver prism prometheus3
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 check: lint ## the fast loop: format, lint, types, unit tests

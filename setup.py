@@ -24,7 +24,7 @@ PACKAGE_DATA = {
     "pipelines.report": ["static/*"],
     "deploy": ["compose.yaml"],
     "schemas.codecs": ["*.json", "*.proto", "*.pyi"],
-    "deploy.install": ["*.txt", "*_jars/*", "influxd_module/*"],
+    "deploy.install": ["*.txt", "*_jars/*", "influxd_module/*", "prometheus_module/*"],
 }
 
 INSTALL_REQUIRES = [

@@ -15,8 +15,10 @@ from deploy.install.cache import Build, Recipe
 HERE = Path(__file__).parent
 FLINK_REQUIREMENTS = HERE / "flink-requirements.txt"
 INFLUXD_MODULE = HERE / "influxd_module"
+PROMETHEUS_MODULE = HERE / "prometheus_module"
 JOBSERVER_MAIN = HERE / "jobserver_jars" / "JobServer.java"
 PRISM_PACKAGE = "github.com/apache/beam/sdks/v2/go/cmd/prism"
+PROMETHEUS_COMMANDS = ("prometheus", "promtool")
 PKG_CONFIG_PACKAGE = "github.com/influxdata/pkg-config@v0.2.14"
 
 # What the cluster's own distribution already holds: on its class path twice, two versions of a class would mix.
@@ -77,11 +79,12 @@ def _influxdb(build: Build) -> None:
     build.run(["go", "build", "-mod=readonly", "-o", str(output), package], cwd=module, env=environment)
 
 
-def _prometheus(build: Build) -> None:
-    build.run(["apt-get", "download", "prometheus"])
-    [package] = build.scratch.glob("prometheus_*.deb")
-    build.run(["dpkg-deb", "-x", str(package), str(build.scratch / "root")])
-    shutil.move(build.scratch / "root" / "usr" / "bin", build.target / "bin")
+def _prometheus3(build: Build) -> None:
+    module = build.scratch / "module"
+    shutil.copytree(PROMETHEUS_MODULE, module)
+    packages = [f"github.com/prometheus/prometheus/cmd/{name}" for name in PROMETHEUS_COMMANDS]
+    binaries = f"{build.target / 'bin'}{os.sep}"
+    build.run(["go", "build", "-mod=readonly", "-trimpath", "-o", binaries, *packages], cwd=module)
 
 
 def go_install(build: Build, package: str, binaries: Path) -> None:
@@ -89,17 +92,18 @@ def go_install(build: Build, package: str, binaries: Path) -> None:
     build.run(["go", "install", package], env={"GOBIN": str(binaries)})
 
 
-def prometheus_binary() -> Path:
-    """Prometheus: the one on PATH, else the one in the cache.
+def prometheus3_binary(name: str) -> Path:
+    """``prometheus`` or ``promtool``, from the cache only.
+
+    What PATH holds is not asked: verdicts and values differ between versions (2.x closes ranges on the left, for one), and what we are
+    compared with has to be the same version everywhere.
 
     Raises:
-        InstallFailed: when there is neither.
+        InstallFailed: when it is not installed.
     """
-    if found := shutil.which("prometheus"):
-        return Path(found)
-    binary = PROMETHEUS.directory() / "bin" / "prometheus"
+    binary = PROMETHEUS3.directory() / "bin" / name
     if not binary.is_file():
-        raise InstallFailed("Prometheus is neither on PATH nor in the cache: `tidemark stack install prometheus`")
+        raise InstallFailed(f"{name} {PROMETHEUS3.version} is not in the cache: `tidemark stack install prometheus3`")
     return binary
 
 
@@ -118,8 +122,15 @@ INFLUXDB = Recipe(
     _influxdb,
     verb="building (about 7 minutes)",
 )
-PROMETHEUS = Recipe("prometheus", "debian", ("apt-get", "dpkg-deb"), (), _prometheus)
+PROMETHEUS3 = Recipe(
+    "prometheus3",
+    "0.314.0",
+    ("go",),
+    tuple(sorted(PROMETHEUS_MODULE.iterdir())),
+    _prometheus3,
+    verb="building (about 10 minutes)",
+)
 
 RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe for recipe in (KAFKA, FLINK, JOBSERVER, INFLUXDB, PRISM, FLINK_SQL, PROMETHEUS)
+    recipe.name: recipe for recipe in (KAFKA, FLINK, JOBSERVER, INFLUXDB, PRISM, FLINK_SQL, PROMETHEUS3)
 }

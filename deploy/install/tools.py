@@ -15,8 +15,6 @@ HOW_TO_GET: dict[str, str] = {
     "go": "Go 1.26 or newer: the archive that the Go project publishes, `brew install go`",
     "cargo": "Rust, stable: `rustup toolchain install stable`, `brew install rustup`",
     "cc": "a C compiler: `apt-get install build-essential`, `xcode-select --install`",
-    "apt-get": "Debian or Ubuntu; elsewhere install Prometheus with the system's package manager",
-    "dpkg-deb": "Debian or Ubuntu; elsewhere install Prometheus with the system's package manager",
 }
 
 

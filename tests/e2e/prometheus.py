@@ -18,7 +18,7 @@ import cramjam
 import numpy as np
 import yaml
 
-from deploy.install.recipes import prometheus_binary
+from deploy.install.recipes import prometheus3_binary
 from deploy.ports import free_ports
 from schemas.codecs.remote_write_pb2 import TimeSeries, WriteRequest
 from schemas.series import labels_text
@@ -121,7 +121,7 @@ def prometheus(directory: Path, targets: dict[str, str], remote_write: str) -> I
     }
     file = directory / "prometheus.yml"
     file.write_text(yaml.safe_dump(config))
-    argv = [str(prometheus_binary()), f"--config.file={file}", f"--storage.tsdb.path={directory / 'tsdb'}"]
+    argv = [str(prometheus3_binary("prometheus")), f"--config.file={file}", f"--storage.tsdb.path={directory / 'tsdb'}"]
     with (directory / "prometheus.log").open("wb") as log:
         process = subprocess.Popen([*argv, f"--web.listen-address={address}"], cwd=directory, stdout=log, stderr=log)
     try:

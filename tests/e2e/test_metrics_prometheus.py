@@ -14,7 +14,7 @@ from confluent_kafka import Producer
 
 from deploy.errors import StackError
 from deploy.install.cache import install
-from deploy.install.recipes import PROMETHEUS, prometheus_binary
+from deploy.install.recipes import PROMETHEUS3
 from deploy.stack import Stack
 from schemas.codecs.block import BlockDecoder
 from schemas.codecs.json_scrape import STALE_NAN_BITS
@@ -36,12 +36,9 @@ NAMES = {"requests_total", "temperature", "spare_ratio", "limit_bytes"}
 @pytest.fixture(scope="module", autouse=True)
 def binary() -> None:
     try:
-        prometheus_binary()
-    except StackError:
-        try:
-            install(PROMETHEUS)
-        except StackError as error:
-            pytest.skip(str(error))
+        install(PROMETHEUS3)
+    except StackError as error:
+        pytest.skip(str(error))
 
 
 def decoded(ground: Ground) -> set[Sample]:

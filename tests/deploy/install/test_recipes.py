@@ -7,7 +7,7 @@ import pytest
 
 from deploy.errors import InstallFailed
 from deploy.install import recipes
-from deploy.install.recipes import FLINK, FLINK_SQL, INFLUXDB, JOBSERVER, KAFKA, RECIPES
+from deploy.install.recipes import FLINK, FLINK_SQL, INFLUXDB, JOBSERVER, KAFKA, PROMETHEUS3, RECIPES
 from deploy.install.tools import HOW_TO_GET
 from deploy.parts import CATALOGUE
 
@@ -60,16 +60,25 @@ def test_influxdb_is_pinned_by_its_module_files():
     assert f"github.com/influxdata/influxdb/v2 v{INFLUXDB.version} h1:" in module["go.sum"].read_text()
 
 
-def test_prometheus_on_path_is_taken(tmp_path, monkeypatch):
+def test_prometheus_is_pinned_by_its_module_files():
+    module = {path.name: path for path in PROMETHEUS3.files}
+    assert f"github.com/prometheus/prometheus v{PROMETHEUS3.version}\n" in module["go.mod"].read_text()
+    assert f"github.com/prometheus/prometheus v{PROMETHEUS3.version} h1:" in module["go.sum"].read_text()
+
+
+def test_a_prometheus_on_path_is_no_substitute_and_the_error_says_what_to_run(tmp_path, monkeypatch):
     binary = tmp_path / "prometheus"
     binary.write_text("#!/bin/sh\n")
     binary.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert recipes.prometheus_binary() == binary
-
-
-def test_prometheus_nowhere_is_named_with_how_to_get_it(tmp_path, monkeypatch):
-    monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("TIDEMARK_CACHE", str(tmp_path))
-    with pytest.raises(InstallFailed, match="tidemark stack install prometheus"):
-        recipes.prometheus_binary()
+    with pytest.raises(InstallFailed, match="tidemark stack install prometheus3"):
+        recipes.prometheus3_binary("prometheus")
+
+
+def test_prometheus_is_taken_from_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TIDEMARK_CACHE", str(tmp_path))
+    binary = PROMETHEUS3.directory() / "bin" / "promtool"
+    binary.parent.mkdir(parents=True)
+    binary.touch()
+    assert recipes.prometheus3_binary("promtool") == binary
