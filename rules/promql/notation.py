@@ -1,0 +1,207 @@
+"""The series notation of Prometheus' tests: ``name{label="value"} 1 2+3x2 _x3 stale NaN``.
+
+Shared by ``promqltest`` scripts and promtool's unit tests (``input_series``). Semantics: "Series" of "Unit testing rules" in
+Prometheus' documentation. ``a+bxn`` is ``n + 1`` values, each the one before it plus ``b``; ``axn`` repeats ``a``; ``_`` is no sample.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from rules.promql.errors import LimitExceeded, PromQLSyntaxError, Span, UnsupportedFeature
+from rules.promql.labels import METRIC_NAME
+from rules.promql.quoting import unquote
+from rules.promql.values import STALE, Floats, Mask
+
+MAX_SAMPLES = 10_000_000
+"""Samples that one line may stand for: a typing error in a repetition must not fill the memory."""
+
+_NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
+_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|`[^`]*`')
+_SPACE = re.compile(r"[ \t\r\n]*")
+_DIGITS = r"(?:[0-9](?:_?[0-9])*)"
+_NUMBER = rf"(?:{_DIGITS}(?:\.{_DIGITS}?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?|(?i:inf|nan)(?![A-Za-z0-9_])"
+_ITEM = re.compile(
+    rf"(?P<blank>_)(?:x(?P<blanks>[0-9]{1, 18}))?"
+    rf"|(?P<value>stale(?![A-Za-z0-9_])|[+-]?(?:{_NUMBER}))(?P<step>[+-](?:{_NUMBER}))?(?:x(?P<times>[0-9]{1, 18}))?"
+)
+_OCTAL = re.compile(r"0_?[0-7](?:_?[0-7])*")
+
+
+@dataclass(slots=True)
+class _Cursor:
+    text: str
+    place: int = 0
+
+    def take(self, pattern: re.Pattern[str]) -> str | None:
+        found = pattern.match(self.text, self.place)
+        if found is None:
+            return None
+        self.place = found.end()
+        return found.group()
+
+    def skip(self) -> None:
+        self.take(_SPACE)
+
+    def fail(self, expected: str) -> PromQLSyntaxError:
+        found = repr(self.text[self.place]) if self.place < len(self.text) else "the end"
+        return PromQLSyntaxError(
+            f"expected {expected}, found {found}", Span(self.place, min(self.place + 1, len(self.text)))
+        )
+
+
+def parse_series(text: str) -> dict[str, str]:
+    """The labels of a series written as ``name{label="value", ...}``; the name is under ``__name__``.
+
+    Raises:
+        PromQLSyntaxError: the text is not a series; the span is in ``text``.
+    """
+    cursor = _Cursor(text)
+    cursor.skip()
+    labels = _series(cursor)
+    cursor.skip()
+    if cursor.place < len(text):
+        raise cursor.fail("the end of the series")
+    return labels
+
+
+def parse_values(text: str) -> tuple[Floats, Mask]:
+    """Values and presence, one a step; what is not present is NaN.
+
+    Raises:
+        PromQLSyntaxError: the text is not a sequence of values; the span is in ``text``.
+        UnsupportedFeature: a native histogram, ``{{...}}``.
+        LimitExceeded: more than :data:`MAX_SAMPLES` values.
+    """
+    return _values(_Cursor(text))
+
+
+def parse_series_description(line: str) -> tuple[dict[str, str], Floats, Mask]:
+    """Labels, values and presence of a whole line.
+
+    Raises:
+        PromQLSyntaxError, UnsupportedFeature, LimitExceeded: as :func:`parse_series` and :func:`parse_values`.
+    """
+    cursor = _Cursor(line)
+    cursor.skip()
+    labels = _series(cursor)
+    if cursor.place < len(line) and not line[cursor.place].isspace():
+        raise cursor.fail("a space before the values")
+    values, present = _values(cursor)
+    return labels, values, present
+
+
+def _series(cursor: _Cursor) -> dict[str, str]:
+    name = cursor.take(_NAME)
+    braces = cursor.text.startswith("{", cursor.place)
+    if name is None and not braces:
+        raise cursor.fail('a series, as in name{label="value"}')
+    labels = _label_set(cursor) if braces else {}
+    if name is not None:
+        labels[METRIC_NAME] = name
+    return labels
+
+
+def _label_set(cursor: _Cursor) -> dict[str, str]:
+    labels: dict[str, str] = {}
+    cursor.place += 1
+    cursor.skip()
+    while not cursor.text.startswith("}", cursor.place):
+        start = cursor.place
+        label = cursor.take(_LABEL)
+        quoted = label is None
+        if label is None:
+            label = _string(cursor, "a label name or }")
+        cursor.skip()
+        if cursor.text.startswith("=", cursor.place):
+            cursor.place += 1
+            cursor.skip()
+            value = _string(cursor, "a quoted label value")
+        elif quoted:
+            label, value = METRIC_NAME, label
+        else:
+            raise cursor.fail("=")
+        if label in labels:
+            raise PromQLSyntaxError(f"label {label!r} is given twice", Span(start, cursor.place))
+        labels[label] = value
+        cursor.skip()
+        if cursor.text.startswith(",", cursor.place):
+            cursor.place += 1
+            cursor.skip()
+        elif not cursor.text.startswith("}", cursor.place):
+            raise cursor.fail(", or }")
+    cursor.place += 1
+    return {label: value for label, value in labels.items() if value != ""}
+
+
+def _string(cursor: _Cursor, expected: str) -> str:
+    start = cursor.place
+    text = cursor.take(_STRING)
+    if text is None:
+        raise cursor.fail(expected)
+    try:
+        return unquote(text)
+    except ValueError as error:
+        raise PromQLSyntaxError(f"invalid string: {error}", Span(start, cursor.place)) from error
+
+
+def _values(cursor: _Cursor) -> tuple[Floats, Mask]:
+    values: list[Floats] = []
+    present: list[Mask] = []
+    total = 0
+    cursor.skip()
+    while cursor.place < len(cursor.text):
+        start = cursor.place
+        if cursor.text.startswith("{{", start):
+            raise UnsupportedFeature(
+                "native histogram samples ({{...}}) are not supported", Span(start, len(cursor.text))
+            )
+        item = _ITEM.match(cursor.text, start)
+        if item is None or (item["step"] is not None and item["times"] is None):
+            raise cursor.fail('a value: a number, "stale", _, or a repetition such as 0+5x10')
+        cursor.place = item.end()
+        count = int(item["blanks"] or 1) if item["blank"] else int(item["times"] or 0) + 1
+        total += count
+        if total > MAX_SAMPLES:
+            raise LimitExceeded(
+                f"{total:,} samples are more than the {MAX_SAMPLES:,} that a series may have",
+                Span(start, cursor.place),
+                "repeat fewer times",
+            )
+        values.append(_sequence(item, count))
+        present.append(np.full(count, item["blank"] is None))
+        if cursor.place < len(cursor.text) and cursor.text[cursor.place] not in " \t\r\n":
+            raise cursor.fail("a space between values")
+        cursor.skip()
+    if not values:
+        return np.empty(0), np.empty(0, np.bool_)
+    return np.concatenate(values), np.concatenate(present)
+
+
+def _sequence(item: re.Match[str], count: int) -> Floats:
+    if item["blank"]:
+        return np.full(count, math.nan)
+    first = _number(item["value"], item)
+    if item["step"] is None:
+        return np.full(count, first)
+    # Summed step by step, as Prometheus does: the rounding errors of `0+0.1x10` are part of the data.
+    steps = np.full(count, _number(item["step"], item))
+    steps[0] = first
+    return np.cumsum(steps)
+
+
+def _number(text: str, item: re.Match[str]) -> float:
+    if text == "stale":
+        return float(STALE)
+    sign = -1.0 if text[0] == "-" else 1.0
+    digits = text.lstrip("+-")
+    # A leading zero means octal, as everywhere in PromQL.
+    value = float(int(digits.replace("_", ""), 8)) if _OCTAL.fullmatch(digits) else float(digits)
+    if math.isinf(value) and digits.lower() != "inf":
+        raise PromQLSyntaxError(f"{digits} is out of the range of a float64", Span(*item.span()))
+    return sign * value
