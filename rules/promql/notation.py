@@ -27,8 +27,8 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _DIGITS = r"(?:[0-9](?:_?[0-9])*)"
 _NUMBER = rf"(?:{_DIGITS}(?:\.{_DIGITS}?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?|(?i:inf|nan)(?![A-Za-z0-9_])"
 _ITEM = re.compile(
-    rf"(?P<blank>_)(?:x(?P<blanks>[0-9]{1, 18}))?"
-    rf"|(?P<value>stale(?![A-Za-z0-9_])|[+-]?(?:{_NUMBER}))(?P<step>[+-](?:{_NUMBER}))?(?:x(?P<times>[0-9]{1, 18}))?"
+    rf"(?P<blank>_)(?:x(?P<blanks>[0-9]{{1,18}}))?"
+    rf"|(?P<value>stale(?![A-Za-z0-9_])|[+-]?(?:{_NUMBER}))(?P<step>[+-](?:{_NUMBER}))?(?:x(?P<times>[0-9]{{1,18}}))?"
 )
 _OCTAL = re.compile(r"0_?[0-7](?:_?[0-7])*")
 
