@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -38,7 +39,7 @@ def matching_rows(labels: LabelFrame, matchers: Iterable[Matcher]) -> Mask:
     return fits
 
 
-def predicate(matcher: Matcher):  # type: ignore[no-untyped-def]
+def predicate(matcher: Matcher) -> Callable[[str], bool]:
     """The matcher as a function of a label's value."""
     wanted = matcher.value
     if matcher.op is MatchOp.EQUAL:
@@ -90,6 +91,26 @@ class MemoryStorage:
         flat_values = np.concatenate(values) if values else np.empty(0)
         return cls(frame, flat_times, flat_values, offsets)
 
+    @classmethod
+    def from_columns(cls, labels: LabelFrame, series: Index, timestamps: Times, values: Floats) -> MemoryStorage:
+        """A store of samples in any order, one a row; of two with the same series and time the later row counts.
+
+        Args:
+            labels: a row a series; equal rows are one series.
+            series: row of ``labels`` of each sample.
+            timestamps: milliseconds.
+            values: beside ``timestamps``.
+        """
+        group, first = labels.groups()
+        series = group[series]
+        order = np.lexsort((timestamps, series))
+        series, timestamps, values = series[order], timestamps[order], values[order]
+        last = np.ones(len(order), np.bool_)
+        last[:-1] = (series[1:] != series[:-1]) | (timestamps[1:] != timestamps[:-1])
+        series, timestamps, values = series[last], timestamps[last], values[last]
+        offsets = np.searchsorted(series, np.arange(len(first) + 1)).astype(np.int64)
+        return cls(labels.take(first), timestamps, values, offsets)
+
     @cached_property
     def _with_stale(self) -> SeriesSet:
         return _series_set(self.labels, self.timestamps, self.values, self.offsets)
@@ -117,8 +138,5 @@ class MemoryStorage:
 def _series_set(labels: LabelFrame, timestamps: Times, values: Floats, offsets: Index) -> SeriesSet:
     seen: dict[bytes, int] = {}
     bounds = offsets.tolist()
-    clocks = [
-        seen.setdefault(timestamps[low:high].tobytes(), len(seen))
-        for low, high in zip(bounds[:-1], bounds[1:], strict=True)
-    ]
+    clocks = [seen.setdefault(timestamps[low:high].tobytes(), len(seen)) for low, high in pairwise(bounds)]
     return SeriesSet(labels, timestamps, values, offsets[:-1], offsets[1:], np.array(clocks, np.int64))
