@@ -1,0 +1,469 @@
+"""From the text of an expression to its tree.
+
+Grammar, precedence and checks are those of Prometheus 3.14 without feature flags (``promql/parser`` there is the reference):
+what it takes is taken, what it refuses is refused. What only its flags allow is told apart as `UnsupportedFeature`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Final, Literal, NoReturn
+
+from rules.promql.ast import (
+    Aggregate,
+    Binary,
+    Call,
+    Cardinality,
+    Expr,
+    Matching,
+    MatrixSelector,
+    NumberLiteral,
+    Paren,
+    StringLiteral,
+    Subquery,
+    Unary,
+    VectorSelector,
+)
+from rules.promql.durations import DurationParser
+from rules.promql.errors import PromQLSyntaxError, Span, UnsupportedFeature
+from rules.promql.lexer import (
+    AGGREGATORS,
+    AGGREGATORS_WITH_PARAMETER,
+    DURATION,
+    END,
+    FILLS,
+    IDENTIFIER,
+    METRIC,
+    NUMBER,
+    PREPROCESSORS,
+    STRING,
+    tokenize,
+)
+from rules.promql.literals import MS, nanoseconds, round_half_away
+from rules.promql.selectors import NAMES, grouping_labels, selector, string_value
+from rules.promql.signatures import FUNCTIONS
+from rules.promql.stream import MAX_NESTING, TokenStream
+from rules.promql.typecheck import check_aggregate, check_binary, check_call, check_subquery, check_unary
+
+# How high a tree may be: a chain of operators makes one as high as it is long.
+MAX_HEIGHT: Final = 200
+PRECEDENCE: Final = {
+    "or": 1,
+    **dict.fromkeys(("and", "unless"), 2),
+    **dict.fromkeys(("==", "!=", "<", "<=", ">", ">=", "</", ">/"), 3),
+    **dict.fromkeys(("+", "-"), 4),
+    **dict.fromkeys(("*", "/", "%", "atan2"), 5),
+    "^": 6,
+}
+# A sign binds like a product: -2 ^ 2 is -(2 ^ 2).
+_SIGN: Final = PRECEDENCE["*"] + 1
+_TIMED = (VectorSelector, MatrixSelector, Subquery)
+_Timed = VectorSelector | MatrixSelector | Subquery
+_FLAG: Final = "Prometheus calls it experimental and takes it only under --enable-feature="
+
+
+def parse(text: str, *, experimental: bool = False) -> Expr:
+    """The tree of an expression.
+
+    Args:
+        text: the expression, comments and line breaks included.
+        experimental: take the functions and aggregations that Prometheus calls experimental.
+
+    Raises:
+        PromQLSyntaxError: if Prometheus would refuse it, or it nests deeper than `MAX_NESTING` or grows higher than `MAX_HEIGHT`.
+        UnsupportedFeature: if only experimental features of Prometheus, or native histograms, could take it.
+    """
+    return _Parser(text, experimental).parse()
+
+
+class _Parser:
+    def __init__(self, text: str, experimental: bool) -> None:
+        self._text = text
+        self._experimental = experimental
+        self._tokens = TokenStream(tokenize(text))
+        self._durations = DurationParser(self._tokens)
+        self._nesting = 0
+        # Of the tree returned last.
+        self._height = 0
+        self._unsupported: UnsupportedFeature | None = None
+
+    def parse(self) -> Expr:
+        if self._tokens.current.kind is END:
+            raise PromQLSyntaxError("no expression found in input", Span(0, len(self._text)), "write an expression")
+        expr = self._expression(1)
+        if self._tokens.current.kind is not END:
+            self._refuse_rest(expr)
+        if self._unsupported is not None:
+            raise self._unsupported
+        return expr
+
+    def _expression(self, least: int) -> Expr:
+        """Operands and operators, as far as those bind at least as strongly as ``least``."""
+        self._nesting += 1
+        if self._nesting > MAX_NESTING:
+            raise PromQLSyntaxError(
+                f"expression nested deeper than {MAX_NESTING} levels",
+                self._tokens.current.span,
+                "record a part of it in a rule of its own",
+            )
+        left = self._operand()
+        while (precedence := PRECEDENCE.get(self._tokens.current.kind, 0)) >= least:
+            height = self._height
+            left = self._binary(left, precedence)
+            self._grow(max(height, self._height), left.span)
+        self._nesting -= 1
+        return left
+
+    def _grow(self, height: int, span: Span) -> None:
+        self._height = height + 1
+        if self._height > MAX_HEIGHT:
+            raise PromQLSyntaxError(
+                f"expression chains or nests more than {MAX_HEIGHT} operations",
+                Span(span.end - 1, span.end),
+                "match alternatives by a pattern, or record a part of it in a rule of its own",
+            )
+
+    def _binary(self, left: Expr, precedence: int) -> Expr:
+        tokens = self._tokens
+        operator = tokens.advance()
+        return_bool = tokens.current.kind == "bool"
+        if return_bool:
+            tokens.advance()
+        matching = self._matching()
+        if tokens.current.kind in FILLS:
+            self._fill()
+        if tokens.current.kind == "=":
+            raise tokens.unexpected("", "an operand", 'comparison is written "=="')
+        right = self._expression(precedence if operator.kind == "^" else precedence + 1)
+        span = Span(left.span.start, right.span.end)
+        if operator.kind in ("</", ">/"):
+            self._unsupport(f"operator {operator.kind} cuts native histograms, which are not supported", operator.span)
+        return check_binary(Binary(operator.kind, left, right, return_bool, matching, span, operator.span))
+
+    def _matching(self) -> Matching:
+        tokens = self._tokens
+        card = Cardinality.ONE_TO_ONE
+        labels: tuple[str, ...] = ()
+        include: tuple[str, ...] = ()
+        on = tokens.current.kind == "on"
+        if on or tokens.current.kind == "ignoring":
+            tokens.advance()
+            labels = grouping_labels(tokens)
+            if tokens.current.kind in ("group_left", "group_right"):
+                left = tokens.advance().kind == "group_left"
+                card = Cardinality.MANY_TO_ONE if left else Cardinality.ONE_TO_MANY
+                if tokens.current.kind == "(":
+                    include = grouping_labels(tokens)
+        elif tokens.current.kind in ("group_left", "group_right"):
+            raise tokens.unexpected(
+                "", "on(...) or ignoring(...) before it", "say which labels match: on(job) group_left"
+            )
+        return Matching(card, on, labels, include)
+
+    def _fill(self) -> None:
+        tokens = self._tokens
+        seen: list[str] = []
+        while tokens.current.kind in FILLS and tokens.current.kind not in seen and "fill" not in seen:
+            if seen and tokens.current.kind == "fill":
+                break
+            modifier = tokens.advance()
+            seen.append(modifier.kind)
+            tokens.expect("(", modifier.kind)
+            if tokens.current.kind in ("+", "-"):
+                tokens.advance()
+            if tokens.current.kind not in (NUMBER, DURATION):
+                raise tokens.unexpected(modifier.kind, "number")
+            tokens.advance()
+            tokens.expect(")", modifier.kind)
+            self._unsupport(
+                f"modifier {modifier.kind} is not supported", modifier.span, _FLAG + "promql-binop-fill-modifiers"
+            )
+
+    def _operand(self) -> Expr:
+        tokens = self._tokens
+        token = tokens.current
+        if token.kind in ("+", "-"):
+            tokens.advance()
+            inner = self._expression(_SIGN)
+            span = Span(token.start, inner.span.end)
+            if isinstance(inner, NumberLiteral):
+                return NumberLiteral(-inner.value if token.kind == "-" else inner.value, span)
+            check_unary(inner, token.span)
+            self._grow(self._height, span)
+            return Unary("-" if token.kind == "-" else "+", inner, span)
+        expr = self._primary()
+        if tokens.current.kind in _POSTFIX:
+            expr = self._modified(expr)
+        return expr
+
+    def _primary(self) -> Expr:
+        tokens = self._tokens
+        token = tokens.current
+        kind = token.kind
+        self._height = 1
+        if kind == IDENTIFIER or kind in PREPROCESSORS:
+            if tokens.following.kind == "(":
+                return self._call()
+            return selector(tokens)
+        if kind in (NUMBER, DURATION):
+            tokens.advance()
+            return NumberLiteral(self._durations.literal(token), token.span)
+        if kind in AGGREGATORS and tokens.following.kind in ("(", "by", "without"):
+            return self._aggregate()
+        if kind in (METRIC, "{") or kind in NAMES:
+            return selector(tokens)
+        if kind == "(":
+            tokens.advance()
+            inner = self._expression(1)
+            self._close("expression")
+            self._grow(self._height, inner.span)
+            return Paren(inner, Span(token.start, tokens.last_end))
+        if kind == STRING:
+            return StringLiteral(string_value(tokens.advance()), token.span)
+        hint = ""
+        if kind == "=":
+            hint = 'comparison is written "=="'
+        elif kind in PRECEDENCE:
+            hint = f"{token.text} needs an expression on its left"
+        elif kind is END or kind == ")":
+            hint = "an operand is missing"
+        raise tokens.unexpected("", "an expression", hint)
+
+    def _call(self) -> Expr:
+        name = self._tokens.current
+        signature = FUNCTIONS.get(name.text)
+        if signature is None:
+            raise PromQLSyntaxError(f'unknown function with name "{name.text}"', name.span, _similar(name.text))
+        self._tokens.advance()
+        args = self._arguments()
+        span = Span(name.start, self._tokens.last_end)
+        if signature.experimental and not self._experimental:
+            self._unsupport(
+                f"function {name.text} is not supported", name.span, _FLAG + "promql-experimental-functions"
+            )
+        call = Call(name.text, args, signature.returns, span)
+        check_call(call, signature, self._text)
+        if call.func == "info" and len(args) > 1:
+            labels = args[1]
+            if not isinstance(labels, VectorSelector) or labels.name is not None:
+                raise PromQLSyntaxError("expected label selectors only", labels.span, 'write {job="api"}')
+        return call
+
+    def _aggregate(self) -> Expr:
+        tokens = self._tokens
+        operator = tokens.advance()
+        op = operator.kind
+        clause = self._grouping()
+        args = self._arguments()
+        if clause is None:
+            clause = self._grouping()
+        grouping, without = clause or ((), False)
+        span = Span(operator.start, tokens.last_end)
+        parameter = op in AGGREGATORS_WITH_PARAMETER
+        if op in ("limitk", "limit_ratio") and not self._experimental:
+            self._unsupport(
+                f"aggregation {op} is not supported", operator.span, _FLAG + "promql-experimental-functions"
+            )
+        wanted = 2 if parameter else 1
+        if len(args) != wanted:
+            hint = f"write {op}(parameter, expression)" if parameter else f"write {op}(expression)"
+            raise PromQLSyntaxError(
+                f"wrong number of arguments for aggregate expression provided, expected {wanted}, got {len(args)}"
+                if args
+                else "no arguments for aggregate expression provided",
+                span,
+                hint,
+            )
+        aggregate = Aggregate(op, args[-1], args[0] if parameter else None, grouping, without, span)
+        check_aggregate(aggregate, self._text)
+        return aggregate
+
+    def _grouping(self) -> tuple[tuple[str, ...], bool] | None:
+        if self._tokens.current.kind not in ("by", "without"):
+            return None
+        without = self._tokens.advance().kind == "without"
+        return grouping_labels(self._tokens), without
+
+    def _arguments(self) -> tuple[Expr, ...]:
+        tokens = self._tokens
+        start = tokens.expect("(", "aggregation", "the expression to aggregate stands in parentheses").start
+        args: list[Expr] = []
+        height = 0
+        if tokens.current.kind != ")":
+            args.append(self._expression(1))
+            height = self._height
+            while tokens.current.kind == ",":
+                comma = tokens.advance()
+                if tokens.current.kind == ")":
+                    raise PromQLSyntaxError(
+                        "trailing commas not allowed in function call args", comma.span, "leave the comma out"
+                    )
+                args.append(self._expression(1))
+                height = max(height, self._height)
+        self._close("arguments")
+        self._grow(height, Span(start, tokens.last_end))
+        return tuple(args)
+
+    def _close(self, where: str) -> None:
+        if self._tokens.current.kind != ")":
+            hint = 'comparison is written "=="' if self._tokens.current.kind == "=" else ""
+            raise self._tokens.unexpected(where, 'an operator or ")"', hint)
+        self._tokens.advance()
+
+    def _modified(self, expr: Expr) -> Expr:
+        """The operand with the ranges, offsets and instants written after it."""
+        tokens = self._tokens
+        offset_ns, timed = 0, False
+        while True:
+            kind = tokens.current.kind
+            if kind == "[":
+                before, expr = expr, self._range(expr, offset_ns, timed)
+                if isinstance(expr, Subquery):
+                    offset_ns, timed = 0, False
+                    self._grow(self._height, before.span)
+            elif kind == "offset":
+                expr, offset_ns = self._offset(expr, offset_ns)
+            elif kind == "@":
+                expr, timed = self._at(expr, timed), True
+            elif kind in ("anchored", "smoothed"):
+                token = tokens.advance()
+                self._unsupport(
+                    f"modifier {kind} is not supported", token.span, _FLAG + "promql-extended-range-selectors"
+                )
+            else:
+                return expr
+
+    def _range(self, expr: Expr, offset_ns: int, timed: bool) -> Expr:
+        tokens = self._tokens
+        bracket = tokens.advance()
+        length = self._durations.positive("range or subquery")
+        range_ms = nanoseconds(length or 0) // MS
+        if tokens.current.kind == ":":
+            tokens.advance()
+            step = 0
+            if tokens.current.kind != "]":
+                step = nanoseconds(self._durations.positive("subquery step") or 0) // MS
+            tokens.expect("]", "subquery")
+            self._calculated()
+            check_subquery(expr)
+            return Subquery(expr, range_ms, step or None, span=Span(expr.span.start, tokens.last_end))
+        tokens.expect("]", "range")
+        self._calculated()
+        where = Span(bracket.start, tokens.last_end)
+        if not isinstance(expr, VectorSelector):
+            text = self._text[bracket.start : tokens.last_end - 1]
+            raise PromQLSyntaxError(
+                "ranges only allowed for vector selectors", where, f"a subquery takes any expression: write {text}:]"
+            )
+        hint = f"write {self._text[bracket.start : tokens.last_end]} right after the selector"
+        if offset_ns:
+            raise PromQLSyntaxError("no offset modifiers allowed before range", where, hint)
+        if timed and not isinstance(expr.at, str):
+            raise PromQLSyntaxError("no @ modifiers allowed before range", where, hint)
+        return MatrixSelector(expr, range_ms, Span(expr.span.start, tokens.last_end))
+
+    def _calculated(self) -> None:
+        if self._durations.arithmetic is not None:
+            self._unsupport(
+                "calculated durations are not supported",
+                self._durations.arithmetic,
+                _FLAG + "promql-duration-expr; write the duration itself",
+            )
+
+    def _offset(self, expr: Expr, before_ns: int) -> tuple[Expr, int]:
+        start = self._tokens.advance().start
+        value = self._durations.offset()
+        span = Span(start, self._tokens.last_end)
+        self._calculated()
+        target = self._timed(expr, "offset", span)
+        if before_ns:
+            raise PromQLSyntaxError("offset may not be set multiple times", span, "keep one offset")
+        if value is not None and math.isnan(value):
+            raise PromQLSyntaxError("NaN is no duration", span)
+        offset_ns = nanoseconds(value or 0)
+        offset_ms = int(math.copysign(abs(offset_ns) // MS, offset_ns))
+        return _shift(target, offset_ms, self._tokens.last_end), offset_ns
+
+    def _at(self, expr: Expr, timed: bool) -> Expr:
+        tokens = self._tokens
+        start = tokens.advance().start
+        sign = tokens.current.kind if tokens.current.kind in ("+", "-") else ""
+        if sign:
+            tokens.advance()
+        token = tokens.current
+        at: int | Literal["start", "end"]
+        if token.kind in (NUMBER, DURATION):
+            tokens.advance()
+            value = self._durations.literal(token)
+            if not abs(value) < 2**63:
+                raise PromQLSyntaxError(f"timestamp out of bounds for @ modifier: {value}", token.span)
+            at = round_half_away((-value if sign == "-" else value) * 1000)
+        elif token.kind in ("start", "end") and not sign:
+            tokens.advance()
+            tokens.expect("(", "@", f"write {token.kind}()")
+            tokens.expect(")", "@", f"write {token.kind}()")
+            at = "start" if token.kind == "start" else "end"
+        else:
+            raise tokens.unexpected("@", "timestamp", "write seconds since 1970, start() or end()")
+        span = Span(start, tokens.last_end)
+        target = self._timed(expr, "@", span)
+        if timed:
+            raise PromQLSyntaxError("@ <timestamp> may not be set multiple times", span, "keep one @")
+        return _pin(target, at, tokens.last_end)
+
+    def _timed(self, expr: Expr, modifier: str, span: Span) -> _Timed:
+        if isinstance(expr, _TIMED):
+            return expr
+        hint = "write it after the selector"
+        if isinstance(expr, (Call, Aggregate, Paren)):
+            hint += f", inside the parentheses: {modifier} shifts what is read, not what is calculated"
+        raise PromQLSyntaxError(
+            f"{modifier} modifier must be preceded by an instant vector selector or range vector selector or a subquery",
+            span,
+            hint,
+        )
+
+    def _unsupport(self, message: str, span: Span, hint: str = "") -> None:
+        """Keeps the first feature that is missing: whether the rest is an expression at all comes before it."""
+        if self._unsupported is None:
+            self._unsupported = UnsupportedFeature(message, span, hint)
+
+    def _refuse_rest(self, expr: Expr) -> NoReturn:
+        kind = self._tokens.current.kind
+        hint = ""
+        if kind == "=":
+            hint = 'comparison is written "=="'
+        elif kind in ("by", "without"):
+            hint = f"{kind} (labels) belongs to an aggregation such as sum, and only once"
+        elif kind == "(" and isinstance(expr, VectorSelector):
+            hint = f"{expr.name} is no function or aggregation here"
+        elif kind == "{":
+            hint = "labels stand right after a metric name"
+        elif kind in ("bool", "on", "ignoring", "group_left", "group_right"):
+            hint = f"{kind} stands right after an operator"
+        raise self._tokens.unexpected("", "an operator or the end", hint)
+
+
+_POSTFIX: Final = frozenset({"[", "offset", "@", "anchored", "smoothed"})
+
+
+def _shift(expr: _Timed, offset_ms: int, end: int) -> _Timed:
+    span = Span(expr.span.start, end)
+    if isinstance(expr, MatrixSelector):
+        return replace(expr, selector=replace(expr.selector, offset_ms=offset_ms), span=span)
+    return replace(expr, offset_ms=offset_ms, span=span)
+
+
+def _pin(expr: _Timed, at: int | Literal["start", "end"], end: int) -> _Timed:
+    span = Span(expr.span.start, end)
+    if isinstance(expr, MatrixSelector):
+        return replace(expr, selector=replace(expr.selector, at=at), span=span)
+    return replace(expr, at=at, span=span)
+
+
+def _similar(name: str) -> str:
+    from difflib import get_close_matches
+
+    close = get_close_matches(name.lower(), [*FUNCTIONS, *sorted(AGGREGATORS)], n=1)
+    return f"did you mean {close[0]}?" if close else "docs/rules.md names the functions there are"

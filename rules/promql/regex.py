@@ -1,0 +1,47 @@
+"""Patterns of label matchers and label functions: RE2, anchored at both ends, a dot matching newlines too, as in Prometheus."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import re2
+
+from rules.promql.errors import PromQLSyntaxError
+
+if TYPE_CHECKING:
+    Pattern = Any
+else:
+    Pattern = object
+
+
+def _options() -> Any:
+    options = re2.Options()
+    options.dot_nl = True
+    options.log_errors = False
+    options.max_mem = 64 << 20
+    return options
+
+
+_OPTIONS = _options()
+
+
+@lru_cache(maxsize=4096)
+def compile_pattern(pattern: str) -> Pattern:
+    """A pattern that matches whole values only, whichever of its methods is called; the groups are the pattern's own.
+
+    Raises:
+        PromQLSyntaxError: if it is not RE2 syntax, without a span: the caller knows where it stands.
+    """
+    try:
+        # On its own first: `a)|(b` is only valid between the anchors.
+        re2.compile(pattern, _OPTIONS)
+        return re2.compile(rf"\A(?:{pattern})\z", _OPTIONS)
+    except (re2.error, UnicodeError) as error:
+        reason = error.args[0] if error.args else "invalid"
+        if isinstance(reason, bytes):
+            reason = reason.decode(errors="replace")
+        raise PromQLSyntaxError(
+            f"error parsing regexp {pattern!r}: {reason}",
+            hint="patterns are RE2: no look-around or back-references; a literal bracket is escaped",
+        ) from error
