@@ -1,4 +1,4 @@
-"""A real Prometheus 3 as oracle: on a free loopback port, with the defaults of a server and no feature flags, filled by remote write, asked by HTTP."""
+"""A real Prometheus 3 as oracle: on a free loopback port, with a server's defaults and no feature flags, filled by remote write."""
 
 from __future__ import annotations
 
