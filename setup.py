@@ -4,6 +4,8 @@ from setuptools import setup
 
 PACKAGES = [
     "pipelines",
+    "pipelines.authoring",
+    "pipelines.authoring.history",
     "pipelines.demo",
     "pipelines.report",
     "transforms",

@@ -14,25 +14,11 @@ from typing import Any
 import apache_beam as beam
 
 from schemas.batch import MAX_PARTITIONS, MIN_WATERMARK
-from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, RawRecord
+from schemas.records import RawRecord
 from transforms.intake import Intake, IntakeSettings, take_in
+from transforms.io.content_types import content_type_of
 
 BLOCK_BYTES = 8 << 20
-
-_CONTENT_TYPES = {
-    ".lp": LINE_PROTOCOL,
-    ".line": LINE_PROTOCOL,
-    ".influx": LINE_PROTOCOL,
-    ".json": JSON_SCRAPE,
-    ".jsonl": JSON_SCRAPE,
-    ".ndjson": JSON_SCRAPE,
-}
-
-
-def content_type_of(path: str) -> str | None:
-    """The content type that a file's name says, None if it says none: ``.lp``, ``.line``, ``.influx``; ``.json``, ``.jsonl``, ``.ndjson``; each
-    also with ``.gz``."""
-    return _CONTENT_TYPES.get(os.path.splitext(path.removesuffix(".gz"))[1].lower())
 
 
 def matching(pattern: str) -> list[str]:

@@ -19,7 +19,8 @@ from tests.transforms.naive import MINUTE, NOON, samples_of
 from transforms import accounting
 from transforms.intake import IntakeSettings
 from transforms.io import files
-from transforms.io.files import ReadSamples, content_type_of, matching
+from transforms.io.content_types import content_type_of
+from transforms.io.files import ReadSamples, matching
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,136 @@
+"""Archived data in files: records of the wire formats, a line each, and CSV of one series a file."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+
+from pipelines.authoring.history.samples import Collected, HistoryError, Samples, Wanted, by_parts
+from rules.promql.labels import LabelFrame
+from schemas.batch import concat
+from schemas.codecs.block import BlockDecoder
+from schemas.codecs.line_syntax import Precision
+from schemas.records import RawRecord
+from schemas.series import METRIC_NAME
+from transforms.io.content_types import content_type_of
+
+SUFFIXES = (".csv", ".lp", ".line", ".influx", ".json", ".jsonl", ".ndjson")
+BLOCK_BYTES = 8 << 20
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix that tells a file's format, ``.gz`` set aside."""
+    return Path(path.name.removesuffix(".gz")).suffix.lower()
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files of data in a directory and below it, or the file itself.
+
+    Raises:
+        HistoryError: there are none.
+    """
+    if path.is_file():
+        if suffix_of(path) not in SUFFIXES:
+            raise HistoryError(
+                f"{path}: its name tells no format that is known; known are {', '.join(SUFFIXES)}, each also with .gz"
+            )
+        return [path]
+    found = sorted(each for each in path.rglob("*") if each.is_file() and suffix_of(each) in SUFFIXES)
+    if not found:
+        raise HistoryError(f"{path}: no files of data there (looked for {', '.join(SUFFIXES)}, each also with .gz)")
+    return found
+
+
+def read_file(path: Path, wanted: Wanted, collected: Collected, precision: Precision, name: str | None) -> None:
+    """Add the wanted samples of a file.
+
+    Args:
+        precision: unit of the timestamps in line protocol.
+        name: the metric name of a CSV file; None takes it from the file's name.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    reader = (
+        _read_csv(path, collected, name) if suffix_of(path) == ".csv" else _read_records(path, collected, precision)
+    )
+    for samples in reader:
+        kept = samples.only(wanted)
+        if len(kept.timestamps):
+            collected.parts.append(kept)
+
+
+def _open(path: Path) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(path, "rb")) if path.name.endswith(".gz") else path.open("rb")
+
+
+def _read_records(path: Path, collected: Collected, precision: Precision) -> Iterator[Samples]:
+    content_type = content_type_of(str(path))
+    decoder = BlockDecoder(max_future_ms=None, precision=precision)
+    number = 0
+    with _open(path) as file:
+        while lines := file.readlines(BLOCK_BYTES):
+            records = [
+                RawRecord(line.rstrip(b"\r\n"), number + index, -1, content_type)
+                for index, line in enumerate(lines)
+                if line.strip()
+            ]
+            number += len(lines)
+            block = decoder.decode_block(records, str(path), 0)
+            for letter in block.dead_letters:
+                collected.refuse(f"{path}:{letter.offset + 1}", letter.reason)
+            batch = concat([block.batch])
+            labels, series = by_parts(batch.targets, batch.metrics, batch.target, batch.metric)
+            yield Samples(labels, series, batch.ts, batch.value)
+
+
+def csv_labels(path: Path, name: str | None = None) -> dict[str, str]:
+    """The labels of the series in a CSV file: ``ec2_cpu_utilization_5f5533.csv`` is ``ec2_cpu_utilization{instance="5f5533"}``.
+
+    The last word is the instance if it holds a digit; a given name leaves the whole of the file's name to the instance.
+    """
+    stem = path.name.removesuffix(".gz").removesuffix(".csv")
+    if name is not None:
+        return {METRIC_NAME: name, "instance": stem}
+    metric, _, instance = stem.rpartition("_")
+    if not metric or not any(letter.isdigit() for letter in instance):
+        metric, instance = stem, stem
+    clean = "".join(letter if letter.isalnum() or letter == "_" else "_" for letter in metric)
+    return {METRIC_NAME: clean if not clean[0].isdigit() else "_" + clean, "instance": instance}
+
+
+def _read_csv(path: Path, collected: Collected, name: str | None) -> Iterator[Samples]:
+    times, values = [], []
+    with _open(path) as file:
+        rows = csv.reader(line.decode("utf-8", "replace") for line in file)
+        for number, row in enumerate(rows, 1):
+            if not row or (number == 1 and row[0].strip().lower() in ("timestamp", "time", "date")):
+                continue
+            try:
+                when, value = _csv_row(row)
+            except (ValueError, OverflowError) as error:
+                collected.refuse(f"{path}:{number}", str(error))
+                continue
+            times.append(when)
+            values.append(value)
+    count = len(times)
+    labels = LabelFrame.of([csv_labels(path, name)])
+    yield Samples(labels, np.zeros(count, np.int64), np.array(times, np.int64), np.array(values, np.float64))
+
+
+def _csv_row(row: list[str]) -> tuple[int, float]:
+    if len(row) < 2:
+        raise ValueError("a row is a timestamp and a value, with a comma between them")
+    text = row[0].strip()
+    if text.lstrip("-").isdigit():
+        # Ten digits are seconds until the year 2286; milliseconds have had thirteen since 2001.
+        number = int(text)
+        return number * 1000 if abs(number) < 100_000_000_000 else number, float(row[1])
+    when: Any = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+    return round((when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp() * 1000), float(row[1])

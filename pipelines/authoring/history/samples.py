@@ -1,0 +1,154 @@
+"""What a source of archived data gives, and what is asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rules.promql import ast
+from rules.promql.labels import LabelFrame
+from rules.promql.storage import MemoryStorage, matching_rows
+from rules.promql.values import Floats, Index, Mask, Times
+from schemas.series import METRIC_NAME, parse_labels, parse_metric
+
+KEPT_PROBLEMS = 20
+
+
+class HistoryError(ValueError):
+    """A source that cannot be read; the message says which and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which samples are of use.
+
+    Attributes:
+        selectors: the matchers of each selector; a series that fits one is wanted. None wants all.
+        start_ms: samples at or before this time are not wanted; None for no bound.
+        end_ms: samples after this time are not wanted; None for no bound.
+    """
+
+    selectors: tuple[tuple[ast.Matcher, ...], ...] | None = None
+    start_ms: int | None = None
+    end_ms: int | None = None
+
+    @classmethod
+    def by(cls, exprs: Iterable[ast.Expr], start_ms: int | None = None, end_ms: int | None = None) -> Wanted:
+        """What these expressions can read."""
+        found = {
+            node.matchers: None for expr in exprs for node in ast.walk(expr) if isinstance(node, ast.VectorSelector)
+        }
+        return cls(tuple(found), start_ms, end_ms)
+
+    def names(self) -> list[str] | None:
+        """The metric names asked for, if each selector names one; else None."""
+        found: dict[str, None] = {}
+        for matchers in self.selectors or ((),):
+            named = [it.value for it in matchers if it.name == METRIC_NAME and it.op is ast.MatchOp.EQUAL]
+            if not named:
+                return None
+            found[named[0]] = None
+        return list(found)
+
+    def rows(self, labels: LabelFrame) -> Mask:
+        """Which series are wanted."""
+        if self.selectors is None:
+            return np.ones(labels.size, np.bool_)
+        fits = np.zeros(labels.size, np.bool_)
+        for matchers in self.selectors:
+            fits |= matching_rows(labels, matchers)
+        return fits
+
+    def times(self, timestamps: Times) -> Mask:
+        """Which samples lie within the bounds."""
+        fits = np.ones(len(timestamps), np.bool_)
+        if self.start_ms is not None:
+            fits &= timestamps > self.start_ms
+        if self.end_ms is not None:
+            fits &= timestamps <= self.end_ms
+        return fits
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Samples of one source: ``labels`` a row a series, the others a row a sample."""
+
+    labels: LabelFrame
+    series: Index
+    timestamps: Times
+    values: Floats
+
+    def only(self, wanted: Wanted) -> Samples:
+        """The wanted ones."""
+        fits = wanted.rows(self.labels)
+        kept = fits[self.series] & wanted.times(self.timestamps)
+        renumbered = np.cumsum(fits) - 1
+        return Samples(
+            self.labels.take(np.flatnonzero(fits)),
+            renumbered[self.series[kept]].astype(np.int64),
+            self.timestamps[kept],
+            self.values[kept],
+        )
+
+
+@dataclass(slots=True)
+class Collected:
+    """What has been read so far, and what could not be.
+
+    Attributes:
+        parts: the samples of each source; where two give the same series and time, the later source counts.
+        bad: how many lines could not be read.
+        problems: the first of them, each with its place and reason.
+    """
+
+    parts: list[Samples] = field(default_factory=list)
+    bad: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def refuse(self, place: str, reason: str) -> None:
+        """Count a line that cannot be read."""
+        self.bad += 1
+        if len(self.problems) < KEPT_PROBLEMS:
+            self.problems.append(f"{place}: {reason}")
+
+    def storage(self) -> MemoryStorage:
+        """All samples as one store."""
+        parts = [part for part in self.parts if part.labels.size]
+        if not parts:
+            return MemoryStorage.from_series([])
+        before = np.cumsum([0, *(part.labels.size for part in parts)])
+        return MemoryStorage.from_columns(
+            LabelFrame.concat([part.labels for part in parts]),
+            np.concatenate([part.series + first for part, first in zip(parts, before.tolist(), strict=False)]),
+            np.concatenate([part.timestamps for part in parts]),
+            np.concatenate([part.values for part in parts]),
+        )
+
+
+def by_parts(targets: Sequence[str], metrics: Sequence[str], target: Index, metric: Index) -> tuple[LabelFrame, Index]:
+    """Labels of series that are given as target and metric parts (schemas/series.py), each distinct pair and text read once.
+
+    Args:
+        targets, metrics: distinct canonical texts.
+        target, metric: of each sample, indices into them.
+
+    Returns:
+        a row of labels a distinct pair, and of each sample its row.
+    """
+    pairs, series = np.unique(target.astype(np.int64) * max(len(metrics), 1) + metric, return_inverse=True)
+    return LabelFrame.of(list(_rows(targets, metrics, pairs))), series.astype(np.int64)
+
+
+def _rows(targets: Sequence[str], metrics: Sequence[str], pairs: Index) -> Iterator[dict[str, str]]:
+    known_targets: dict[int, dict[str, str]] = {}
+    known_metrics: dict[int, dict[str, str]] = {}
+    for pair in pairs.tolist():
+        one, other = divmod(pair, max(len(metrics), 1))
+        if one not in known_targets:
+            known_targets[one] = parse_labels(targets[one])
+        if other not in known_metrics:
+            name, labels = parse_metric(metrics[other])
+            known_metrics[other] = {METRIC_NAME: name, **labels}
+        yield {**known_targets[one], **known_metrics[other]}
