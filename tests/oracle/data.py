@@ -136,7 +136,7 @@ class Maker:
                     below = np.maximum(below - 7, 0)
                 if self.rng.random() < 0.04:
                     continue
-                le = "wide" if self.rng.random() < 0.02 else bound
+                le = "wide" if bound == "0.5" and self.rng.random() < 0.06 else bound
                 labels = {"__name__": name, "job": job, "instance": instance, "le": le}
                 yield labels, np.array(clock, np.int64), below
 

@@ -44,7 +44,21 @@ ARITHMETIC = ("+", "-", "*", "/", "^", "atan2")
 ORDERING = (">", "<", ">=", "<=")
 EQUALITY = ("==", "!=")
 SET = ("and", "or", "unless")
-GROUPINGS = ("job", "instance", "job, instance", "", "dev", "code", "nosuch", "job, le", "__name__", "version, job")
+GROUPINGS = (
+    "job",
+    "instance",
+    "job, instance",
+    "",
+    "dev",
+    "code",
+    "nosuch",
+    "job, le",
+    "__name__",
+    "version, job",
+    "job",
+    "instance",
+    "job, instance",
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +81,7 @@ def cases(seed: int, data: Dataset, count: int) -> list[Case]:
 
 def _case(rng: random.Random, number: int, made: Expressions) -> Case:
     grid = rng.choice((60_000, 15_000, 1_000, 1))
-    start = BASE_MS + rng.randrange(-60_000, SPAN_MS + 240_000) // grid * grid
+    start = BASE_MS + rng.randrange(30_000, SPAN_MS + 120_000) // grid * grid
     if rng.random() < 0.5:
         return Case(number, made.root(), start, start, 0)
     step = rng.choice((1_000, 7_001, 15_000, 30_000, 60_000, 90_000, 300_000))
@@ -120,16 +134,25 @@ class Expressions:
         """A selector without modifiers."""
         if names is None and self.rng.random() < 0.05:
             return f'{{__name__=~"{self.data.prefix}(temp|{self.pick("free", "errs_total", "nosuch")})"}}'
-        return self.rng.choice(names or self.data.names) + self.matchers()
+        name = self.rng.choice(names or self.data.names)
+        return name + self.matchers(name)
 
-    def matchers(self) -> str:
-        if self.rng.random() < 0.75:
+    def matchers(self, name: str) -> str:
+        """Matchers that mostly find something of the metric."""
+        if self.rng.random() < 0.7:
             return ""
-        choices = (
-            f'job="{self.rng.choice(JOBS)}"', f'job!="{self.rng.choice(JOBS)}"', f'instance="{self.rng.choice(INSTANCES)}"',
-            'instance=~"h[01]"', 'instance!~"h0|h2"', 'dev=""', 'dev!=""', 'code=~"5.."', 'nosuch=~".*"', 'job=~".+"',
-            'le!="+Inf"', 'job!=""',
-        )  # fmt: skip
+        choices = [
+            f'job="{self.rng.choice(JOBS)}"', f'job!="{self.rng.choice(JOBS)}"', 'job=~".+"', 'nosuch=~".*"', 'nosuch=""',
+        ]  # fmt: skip
+        if name != self.data.info:
+            choices += [
+                f'instance="{self.rng.choice(INSTANCES)}"',
+                'instance=~"h[01]"',
+                'instance!~"h0|h2"',
+                'instance!="h1"',
+            ]
+        own = {self.data.gauges[1]: 'dev="sda"', self.data.counters[0]: 'code=~"5.."', self.data.buckets: 'le!="+Inf"'}
+        choices += [own[name]] * 4 if name in own else []
         return "{" + ",".join(self.rng.sample(choices, self.rng.choice((1, 1, 2)))) + "}"
 
     def modifiers(self) -> str:
@@ -185,7 +208,9 @@ class Expressions:
         return self.pick(f"clamp({inner}, {low}, {high})", f"clamp_min({inner}, {low})", f"clamp_max({inner}, {high})")
 
     def absent(self, depth: int) -> str:
-        return f"absent({self.vector(depth - 1) if self.rng.random() < 0.5 else self.selector()})"
+        if self.rng.random() < 0.4:
+            return f'absent({self.data.gauges[0]}{{job="nosuch",instance=~"h.",dev="x",dev="y"}})'
+        return f"absent({self.vector(depth - 1)})"
 
     def labels(self, depth: int) -> str:
         inner = self.vector(depth - 1)
@@ -203,7 +228,7 @@ class Expressions:
 
     def histogram(self, depth: int) -> str:
         name = self.data.buckets
-        window = f"{name}{self.matchers()}[{self.rng.choice(RANGES)}]{self.modifiers()}"
+        window = f"{name}{self.matchers(name)}[{self.rng.choice(RANGES)}]{self.modifiers()}"
         buckets = self.pick(
             f"{name}{self.modifiers()}", f"rate({window})", f"increase({window})", f"sum by (le) (rate({window}))",
             f"sum by (job, le) ({name})", f"sum without (instance) (rate({window}))", f"sum by (job) ({name})",
@@ -250,7 +275,9 @@ class Expressions:
             clause = self.pick("", f" on ({grouping})", " ignoring (nosuch)", " on (job)")
         else:
             left, right = self.vector(depth - 1), self.vector(self.rng.randint(0, depth - 1))
-            clause = self.pick("", "", " on (job, instance)", " ignoring (dev, code)", " on ()", " ignoring (job)")
+            clause = self.pick(
+                "", " on (job, instance)", " on (job, instance)", " ignoring (dev, code)", " on ()", " ignoring (job)"
+            )
         op = self.rng.choice((*ARITHMETIC, *ORDERING))
         if self.rng.random() < 0.15:
             left, right, op = self.exact(), self.exact(), self.pick(*EQUALITY, "%")

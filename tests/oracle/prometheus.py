@@ -22,7 +22,8 @@ from deploy.ports import free_ports
 from schemas.codecs.remote_write import encode_labels
 
 LOOPBACK = "127.0.0.1"
-READY_SECONDS = 60
+# It replays its log of writes first, if there is one.
+READY_SECONDS = 300
 SAMPLES_PER_REQUEST = 200_000
 
 # A server has no scrape targets here; samples may come in any order.
@@ -64,10 +65,11 @@ class Answer:
 
 
 class Client:
-    """One connection that is kept; not for several threads."""
+    """One connection that is kept; not for several threads. ``pid`` is the server's, where it was started here."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, pid: int = 0) -> None:
         self.address = address
+        self.pid = pid
         self._connection = http.client.HTTPConnection(address, timeout=120)
 
     def request(self, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
@@ -194,7 +196,7 @@ def prometheus(directory: Path, *arguments: str) -> Iterator[Client]:
     log = directory / "prometheus.log"
     with log.open("wb") as output:
         process = subprocess.Popen(argv, cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-    client = Client(address)
+    client = Client(address, process.pid)
     try:
         _wait_ready(client, process, log)
         yield client
