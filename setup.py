@@ -12,6 +12,7 @@ PACKAGES = [
     "transforms.io",
     "rules",
     "rules.promql",
+    "rules.templates",
     "schemas",
     "schemas.codecs",
     "services",
