@@ -5,11 +5,11 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint fmt bench up down status submit clean
+.PHONY: help demo test check lint fmt bench bench-promql up down status submit clean
 
 help: ## this list
 	@echo "make TARGET, one of:"
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12 | sed 's/^/  /'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14 | sed 's/^/  /'
 	@echo
 	@echo "Everything installs into $(VENV) and the cache folder (TIDEMARK_CACHE, by default ~/.cache/tidemark)."
 
@@ -34,6 +34,10 @@ fmt: $(VENV)/dev ## format, and mend what the linter can
 
 bench: $(VENV)/dev ## the metrics job beside Flink SQL, on the same topic in the same run
 	$(BIN)/python -m benchmarks.metrics $(BENCH_ARGS)
+
+bench-promql: $(VENV)/dev ## the PromQL engine beside a real Prometheus with the same data
+	@$(BIN)/tidemark stack install prometheus3
+	$(BIN)/python -m benchmarks.promql $(BENCH_ARGS)
 
 up: $(VENV)/runtime ## start the local stack: Kafka, Flink, Beam's job server and workers, InfluxDB
 	@$(BIN)/tidemark stack up
