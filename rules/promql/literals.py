@@ -48,7 +48,7 @@ _QUOTED: Final = {
 
 
 def parse_number(text: str) -> float:
-    """The value of a number; as in Go, a leading zero makes a whole number octal, and ``_`` may part the digits of one.
+    """The value of a number: as in Go, a leading zero makes a whole one octal, and ``_`` may part digits.
 
     Raises:
         ValueError: if it is no number or too large for a float.
@@ -58,9 +58,11 @@ def parse_number(text: str) -> float:
         value = int(text.replace("_", ""), 8 if octal else 0)
         if value < 2**63:
             return float(value)
-    if "_" in text or text[:2] in ("0x", "0X"):
-        raise ValueError(f"error parsing number {text!r}")
-    number = float(text)
+    try:
+        # Underscores between digits are Python's rule as well as Go's.
+        number = float(text)
+    except ValueError as error:
+        raise ValueError(f"error parsing number {text!r}") from error
     if math.isinf(number) and text.lower() != "inf":
         raise ValueError(f"number out of range: {text!r}")
     return number
@@ -130,6 +132,15 @@ def format_number(value: float) -> str:
         return "+Inf" if value > 0 else "-Inf"
     text = format(Decimal(repr(value)), "f")
     return text[:-2] if text.endswith(".0") else text
+
+
+def format_general(value: float) -> str:
+    """The same digits as Go's ``%g`` lays them out: with an exponent from ``1e+06`` on and below ``0.0001``."""
+    if not math.isfinite(value) or value == 0 or 1e-4 <= abs(value) < 1e6:
+        return format_number(value)
+    number = Decimal(repr(value)).normalize()
+    first, rest = number.as_tuple().digits[0], "".join(map(str, number.as_tuple().digits[1:]))
+    return f"{'-' if value < 0 else ''}{first}{'.' if rest else ''}{rest}e{number.adjusted():+03d}"
 
 
 def unquote(text: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 
 from rules.promql.errors import LimitExceeded, PromQLSyntaxError, Span, UnsupportedFeature
 from rules.promql.labels import METRIC_NAME
-from rules.promql.quoting import unquote
+from rules.promql.literals import parse_number, unquote
 from rules.promql.values import STALE, Floats, Mask
 
 MAX_SAMPLES = 10_000_000
@@ -30,7 +30,6 @@ _ITEM = re.compile(
     rf"(?P<blank>_)(?:x(?P<blanks>[0-9]{{1,18}}))?"
     rf"|(?P<value>stale(?![A-Za-z0-9_])|[+-]?(?:{_NUMBER}))(?P<step>[+-](?:{_NUMBER}))?(?:x(?P<times>[0-9]{{1,18}}))?"
 )
-_OCTAL = re.compile(r"0_?[0-7](?:_?[0-7])*")
 
 
 @dataclass(slots=True)
@@ -200,8 +199,7 @@ def _number(text: str, item: re.Match[str]) -> float:
         return float(STALE)
     sign = -1.0 if text[0] == "-" else 1.0
     digits = text.lstrip("+-")
-    # A leading zero means octal, as everywhere in PromQL.
-    value = float(int(digits.replace("_", ""), 8)) if _OCTAL.fullmatch(digits) else float(digits)
-    if math.isinf(value) and digits.lower() != "inf":
-        raise PromQLSyntaxError(f"{digits} is out of the range of a float64", Span(*item.span()))
-    return sign * value
+    try:
+        return sign * parse_number(digits)
+    except ValueError as error:
+        raise PromQLSyntaxError(str(error), Span(*item.span())) from error
