@@ -121,7 +121,7 @@ class Expressions:
         kinds = (
             (self.selector, 1), (self.over_time, 6), (self.smooth, 2), (self.jump, 2), (self.clamp, 1), (self.absent, 1),
             (self.labels, 2), (self.histogram, 2), (self.any_aggregate, 6), (self.count_values, 1), (self.with_scalar, 4),
-            (self.with_vector, 5), (self.set_operation, 3), (self.minus, 1), (self.other, 2),
+            (self.with_vector, 5), (self.set_operation, 3), (self.chain, 2), (self.minus, 1), (self.other, 2),
         )  # fmt: skip
         [kind] = self.rng.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])
         return kind(depth) if kind != self.selector else self.selector()
@@ -308,6 +308,16 @@ class Expressions:
             "", "", " on (job)", " on (job, instance)", " ignoring (dev, code)", " on ()", " ignoring (instance)"
         )
         return f"({left} {self.rng.choice(SET)}{clause} {right})"
+
+    def chain(self, depth: int) -> str:
+        """Operators without parentheses: precedence and associativity."""
+        text = self.selector()
+        for _ in range(self.rng.randint(1, 3)):
+            vector = self.rng.random() < 0.5
+            op = self.rng.choice((*ARITHMETIC, *ORDERING, *SET) if vector else (*ARITHMETIC, *ORDERING))
+            sign = self.pick("", "", "-")
+            text += f" {op} {sign}{self.bare() if vector else self.pick('2', '0.5', '3')}"
+        return f"({text})"
 
     def minus(self, depth: int) -> str:
         return self.pick("-", "-", "+") + self.selector() if self.rng.random() < 0.5 else f"-({self.vector(depth - 1)})"
