@@ -11,6 +11,7 @@ PACKAGES = [
     "transforms",
     "transforms.io",
     "rules",
+    "rules.lints",
     "rules.promql",
     "rules.templates",
     "schemas",

@@ -18,6 +18,7 @@ COMMANDS: dict[str, Command] = {
     "run": Command("pipelines.run", "run a job: tidemark run metrics --input=... --output=..."),
     "submit": Command("pipelines.submit", "run a job on the local stack's Flink, or stop it with a savepoint"),
     "demo": Command("pipelines.demo", "a job on real input with no servers, and a report of what came out"),
+    "rules": Command("pipelines.authoring.cli", "alert and recording rules: check, fmt, test, backtest, explain"),
     "stack": Command("deploy.cli", "the local stack of real servers: up, down, status, logs"),
     "generate": Command("services.generate.cli", "a seeded load: metrics to Kafka or to files"),
     "store": Command("services.store", "what a Parquet store holds, and its upkeep"),

@@ -2,27 +2,73 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Mapping
 
 from rules.diagnostics import Diagnostic, Severity
 from rules.model import Place
 from rules.promql.ast import Expr
-from rules.promql.errors import PromQLError
+from rules.promql.errors import PromQLError, Span, UnsupportedFeature
+from rules.promql.parser import parse
+
+_VARIABLES = ("$labels", "$value", "$externalLabels", "$externalURL")
+_UNDEFINED = re.compile(r"\$\w+(?=\"?$)")
+# Prometheus takes calculated durations only under this flag; promtool always does.
+_PROMTOOL_TAKES = "promql-duration-expr"
 
 
 def expression(expr: str, place: Place, file: str, rule: str) -> tuple[Expr | None, list[Diagnostic]]:
-    """The tree of a rule's expression; None, and why, where it is none."""
-    from rules.promql.parser import parse
-
+    """The tree of a rule's expression; None, and why, where it is none that can be evaluated here."""
     try:
         return parse(expr), []
+    except UnsupportedFeature as error:
+        accepted = _PROMTOOL_TAKES in error.hint
+        code, severity = ("unsupported", Severity.WARNING) if accepted else ("experimental", Severity.ERROR)
+        fault: PromQLError = error
     except PromQLError as error:
-        where = place.within("expr", error.span)
-        return None, [Diagnostic("promql-syntax", Severity.ERROR, error.message, file, where, error.hint, rule)]
+        code, severity, fault = "promql-syntax", Severity.ERROR, error
+    where = place.within("expr", fault.span)
+    return None, [Diagnostic(code, severity, fault.message, file, where, fault.hint, rule)]
 
 
 def template_faults(
     alert: str, labels: Mapping[str, str], annotations: Mapping[str, str], place: Place, file: str
 ) -> list[Diagnostic]:
     """What is wrong with the templates of an alert."""
-    return []
+    texts = {
+        **{f"labels.{name}": text for name, text in labels.items()},
+        **{f"annotations.{name}": text for name, text in annotations.items()},
+    }
+    found = []
+    for field, text in texts.items():
+        if "{{" not in text:
+            continue
+        # Most files are checked without a template in need of these.
+        from rules.templates.errors import TemplateError
+        from rules.templates.expansion import parse_template
+
+        try:
+            parse_template(text, alert)
+        except TemplateError as error:
+            where = place.within(field, _span(text, error.line, error.column))
+            found.append(
+                Diagnostic("template-syntax", Severity.ERROR, error.message, file, where, _hint(error.message), alert)
+            )
+    return found
+
+
+def _span(text: str, line: int, column: int) -> Span:
+    """From a place in a template to the end of the action it is in, or of the line."""
+    start = sum(len(each) + 1 for each in text.split("\n")[: line - 1]) + column - 1
+    ends = [end for end in (text.find("}}", start), text.find("\n", start)) if end >= 0]
+    return Span(start, max(min(ends, default=len(text)), start + 1))
+
+
+def _hint(message: str) -> str:
+    """The variable that a misspelt one may be."""
+    named = _UNDEFINED.search(message)
+    if named is None:
+        return ""
+    close = difflib.get_close_matches(named[0], _VARIABLES, 1)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(_VARIABLES)}, and those set by `:=`"

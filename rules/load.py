@@ -44,7 +44,8 @@ class Loaded:
     """What came of a text.
 
     Attributes:
-        file: the rules; None if there was an error.
+        file: the rules; None if there was an error, or an expression that Prometheus may accept and nothing here can evaluate (a warning
+            of the code ``unsupported``): a file is meant whole or not at all.
         diagnostics: errors and warnings in the order of their places.
     """
 
@@ -65,7 +66,7 @@ def load_rules(text: str, name: str) -> Loaded:
     except YamlFault as fault:
         decoder.diagnostics.append(_fault(fault, name))
     found = in_order(decoder.diagnostics)
-    refused = any(each.severity is Severity.ERROR for each in found)
+    refused = any(each.severity is Severity.ERROR or each.code == "unsupported" for each in found)
     return Loaded(None if refused else RuleFile(groups, name, text), found)
 
 

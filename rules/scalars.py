@@ -139,7 +139,7 @@ def _block(text: str, start: int, end: int, *, folded: bool) -> Iterator[_Charac
         place = found.end() if found else len(text)
     shown = [line for _, line, _ in lines if line.strip(" ")]
     deepest = len(shown[0]) - len(shown[0].lstrip(" ")) if shown else 0
-    for indent in range(deepest, 0, -1):
+    for indent in range(max(deepest, 1), 0, -1):
         yield _indented(lines, indent, folded=folded)
 
 

@@ -5,6 +5,7 @@ Values stay the text that was written; what they mean depends on where they stan
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -19,6 +20,9 @@ MAX_CHARACTERS = 32 * 1024 * 1024
 # A rule's labels are six levels deep.
 MAX_DEPTH = 100
 MAX_NODES = 4_000_000
+
+# An anchor and a tag stand before what they belong to.
+_PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
 
 # The C parser is twenty times the speed of the other, and is in every wheel of PyYAML.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -96,7 +100,9 @@ class Tree:
         """A scalar node's text and how it was written; of an alias, that of what it stands for."""
         while node.target is not None:
             node = node.target
-        return Scalar(self.lines, node.value, node.style, node.start, node.end)
+        properties = _PROPERTIES.match(self.lines.text, node.start, node.end)
+        start = properties.end() if properties else node.start
+        return Scalar(self.lines, node.value, node.style, start, node.end)
 
 
 def compose(text: str) -> Tree:

@@ -1,0 +1,105 @@
+"""Files of rules: found by name or in directories, read as text, replaced whole."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+STDIN = "-"
+SUFFIXES = (".yml", ".yaml")
+# Files that stand beside rules and are none: unit tests, configurations, Kubernetes objects.
+_OTHER = re.compile(r"^(tests|rule_files|scrape_configs|evaluation_interval|apiVersion|repos)[ \t]*:", re.MULTILINE)
+_GROUPS = re.compile(r"^[\"']?groups[\"']?[ \t]*:", re.MULTILINE)
+_MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+
+class Source(NamedTuple):
+    """A file's text, or why there is none; ``found`` says that a directory was searched for it."""
+
+    name: str
+    text: str | None
+    fault: str = ""
+    found: bool = False
+    readable: bool = True
+
+
+def sources(names: Iterable[str]) -> Iterator[Source]:
+    """The files named, those below the directories named (``*.yml``, ``*.yaml``; hidden ones left out), ``-`` for standard input."""
+    for name in names:
+        path = Path(name)
+        if name == STDIN:
+            yield _decoded("<stdin>", sys.stdin.buffer.read())
+        elif path.is_dir():
+            for below in sorted(path.rglob("*")):
+                hidden = any(part.startswith(".") for part in below.relative_to(path).parts)
+                if below.suffix in SUFFIXES and below.is_file() and not hidden:
+                    yield _read(below)._replace(found=True)
+        else:
+            yield _read(path)
+
+
+def is_other(source: Source) -> bool:
+    """Whether a file that a search came upon is of another kind than rule files."""
+    text = source.text or ""
+    return source.found and _OTHER.search(text) is not None and _GROUPS.search(text) is None
+
+
+def _read(path: Path) -> Source:
+    try:
+        return _decoded(str(path), path.read_bytes())
+    except OSError as error:
+        return Source(str(path), None, error.strerror or str(error), readable=False)
+
+
+def _decoded(name: str, data: bytes) -> Source:
+    encoding = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), "utf-8")
+    try:
+        return Source(name, data.decode(encoding))
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return Source(name, None, f"line {line} is not text in {encoding.upper()}: {error.reason}")
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all: its mode stays, and so does a link to it."""
+    target = path.resolve()
+    handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(draft, target.stat().st_mode & 0o7777)
+        os.replace(draft, target)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
+def colours(stream: object) -> bool:
+    """Whether to paint: on a terminal, unless NO_COLOR is set (or FORCE_COLOR is)."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or bool(getattr(stream, "isatty", lambda: False)())
+
+
+def counter(total: int, verb: str) -> Callable[[], None]:
+    """What to call after each of many files: counts on the last line of a terminal, nothing elsewhere."""
+    if total < 50 or not sys.stderr.isatty():
+        return lambda: None
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if done % 10 == 0 or done == total:
+            end = "\r\x1b[K" if done == total else ""
+            print(f"\r{verb} {done:,} of {total:,} files{end}", end="", file=sys.stderr, flush=True)
+
+    return step
