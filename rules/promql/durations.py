@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rules.promql.errors import PromQLSyntaxError, Span
+from rules.promql.features import Missing
 from rules.promql.lexer import DURATION, NUMBER, Token
 from rules.promql.literals import parse_duration, parse_number, seconds
 from rules.promql.stream import MAX_NESTING, TokenStream
@@ -15,16 +16,12 @@ _UNARY: Final = 3
 
 
 class DurationParser:
-    """Reads durations from a stream of tokens.
+    """Reads durations from a stream of tokens, and notes those that are calculated as missing."""
 
-    Attributes:
-        arithmetic: the first place where a duration is calculated rather than written, if any.
-    """
-
-    def __init__(self, tokens: TokenStream) -> None:
+    def __init__(self, tokens: TokenStream, missing: Missing) -> None:
         self._tokens = tokens
+        self._missing = missing
         self._depth = 0
-        self.arithmetic: Span | None = None
 
     def positive(self, where: str) -> float | None:
         """A range or step in seconds, greater than zero; None if it is calculated."""
@@ -58,13 +55,6 @@ class DurationParser:
             return self._expression(1, "offset")
         return self._operand("offset")
 
-    def literal(self, token: Token) -> float:
-        """The value of a number, or of a duration in seconds."""
-        try:
-            return parse_number(token.text) if token.kind == NUMBER else seconds(parse_duration(token.text))
-        except ValueError as error:
-            raise PromQLSyntaxError(str(error), token.span) from error
-
     def _expression(self, least: int, where: str) -> float | None:
         self._depth += 1
         if self._depth > MAX_NESTING:
@@ -96,7 +86,7 @@ class DurationParser:
         token = self._tokens.current
         if token.kind in (NUMBER, DURATION):
             self._tokens.advance()
-            value = self.literal(token)
+            value = literal(token)
             if abs(value) > _LONGEST:
                 raise PromQLSyntaxError("duration out of range", token.span, "the longest is about 292 years")
             return value
@@ -119,5 +109,16 @@ class DurationParser:
         raise self._tokens.unexpected(where, "number or duration", "durations look like 30s, 5m, 1h30m, 7d")
 
     def _calculated(self, start: int) -> None:
-        if self.arithmetic is None:
-            self.arithmetic = Span(start, self._tokens.last_end)
+        self._missing.note_duration("calculated durations are not supported", Span(start, self._tokens.last_end))
+
+
+def literal(token: Token) -> float:
+    """The value of a number, or of a duration in seconds.
+
+    Raises:
+        PromQLSyntaxError: if it is neither after all, or out of range.
+    """
+    try:
+        return parse_number(token.text) if token.kind == NUMBER else seconds(parse_duration(token.text))
+    except ValueError as error:
+        raise PromQLSyntaxError(str(error), token.span) from error

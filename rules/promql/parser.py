@@ -6,9 +6,7 @@ what it takes is taken, what it refuses is refused. What only its flags allow is
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-from typing import Final, Literal, NoReturn
+from typing import Final, NoReturn
 
 from rules.promql.ast import (
     Aggregate,
@@ -17,16 +15,15 @@ from rules.promql.ast import (
     Cardinality,
     Expr,
     Matching,
-    MatrixSelector,
     NumberLiteral,
     Paren,
     StringLiteral,
-    Subquery,
     Unary,
     VectorSelector,
 )
-from rules.promql.durations import DurationParser
-from rules.promql.errors import PromQLSyntaxError, Span, UnsupportedFeature
+from rules.promql.durations import literal
+from rules.promql.errors import PromQLSyntaxError, Span
+from rules.promql.features import Missing
 from rules.promql.lexer import (
     AGGREGATORS,
     AGGREGATORS_WITH_PARAMETER,
@@ -40,11 +37,11 @@ from rules.promql.lexer import (
     STRING,
     tokenize,
 )
-from rules.promql.literals import MS, nanoseconds, round_half_away
+from rules.promql.modifiers import MODIFIERS, ModifierParser
 from rules.promql.selectors import NAMES, grouping_labels, selector, string_value
 from rules.promql.signatures import FUNCTIONS
 from rules.promql.stream import MAX_NESTING, TokenStream
-from rules.promql.typecheck import check_aggregate, check_binary, check_call, check_subquery, check_unary
+from rules.promql.typecheck import check_aggregate, check_binary, check_call, check_unary
 
 # How high a tree may be: a chain of operators makes one as high as it is long.
 MAX_HEIGHT: Final = 200
@@ -58,9 +55,6 @@ PRECEDENCE: Final = {
 }
 # A sign binds like a product: -2 ^ 2 is -(2 ^ 2).
 _SIGN: Final = PRECEDENCE["*"] + 1
-_TIMED = (VectorSelector, MatrixSelector, Subquery)
-_Timed = VectorSelector | MatrixSelector | Subquery
-_FLAG: Final = "Prometheus calls it experimental and takes it only under --enable-feature="
 
 
 def parse(text: str, *, experimental: bool = False) -> Expr:
@@ -82,11 +76,11 @@ class _Parser:
         self._text = text
         self._experimental = experimental
         self._tokens = TokenStream(tokenize(text))
-        self._durations = DurationParser(self._tokens)
+        self._missing = Missing()
+        self._modifiers = ModifierParser(self._tokens, text, self._missing)
         self._nesting = 0
         # Of the tree returned last.
         self._height = 0
-        self._unsupported: UnsupportedFeature | None = None
 
     def parse(self) -> Expr:
         if self._tokens.current.kind is END:
@@ -94,8 +88,7 @@ class _Parser:
         expr = self._expression(1)
         if self._tokens.current.kind is not END:
             self._refuse_rest(expr)
-        if self._unsupported is not None:
-            raise self._unsupported
+        self._missing.raise_first()
         return expr
 
     def _expression(self, least: int) -> Expr:
@@ -138,7 +131,9 @@ class _Parser:
         right = self._expression(precedence if operator.kind == "^" else precedence + 1)
         span = Span(left.span.start, right.span.end)
         if operator.kind in ("</", ">/"):
-            self._unsupport(f"operator {operator.kind} cuts native histograms, which are not supported", operator.span)
+            self._missing.note_native(
+                f"operator {operator.kind} cuts native histograms, which are not supported", operator.span
+            )
         return check_binary(Binary(operator.kind, left, right, return_bool, matching, span, operator.span))
 
     def _matching(self) -> Matching:
@@ -176,8 +171,8 @@ class _Parser:
                 raise tokens.unexpected(modifier.kind, "number")
             tokens.advance()
             tokens.expect(")", modifier.kind)
-            self._unsupport(
-                f"modifier {modifier.kind} is not supported", modifier.span, _FLAG + "promql-binop-fill-modifiers"
+            self._missing.note_flag(
+                f"modifier {modifier.kind} is not supported", modifier.span, "promql-binop-fill-modifiers"
             )
 
     def _operand(self) -> Expr:
@@ -193,8 +188,10 @@ class _Parser:
             self._grow(self._height, span)
             return Unary("-" if token.kind == "-" else "+", inner, span)
         expr = self._primary()
-        if tokens.current.kind in _POSTFIX:
-            expr = self._modified(expr)
+        if tokens.current.kind in MODIFIERS:
+            expr, subqueries = self._modifiers.apply(expr)
+            for _ in range(subqueries):
+                self._grow(self._height, expr.span)
         return expr
 
     def _primary(self) -> Expr:
@@ -208,7 +205,7 @@ class _Parser:
             return selector(tokens)
         if kind in (NUMBER, DURATION):
             tokens.advance()
-            return NumberLiteral(self._durations.literal(token), token.span)
+            return NumberLiteral(literal(token), token.span)
         if kind in AGGREGATORS and tokens.following.kind in ("(", "by", "without"):
             return self._aggregate()
         if kind in (METRIC, "{") or kind in NAMES:
@@ -239,8 +236,8 @@ class _Parser:
         args = self._arguments()
         span = Span(name.start, self._tokens.last_end)
         if signature.experimental and not self._experimental:
-            self._unsupport(
-                f"function {name.text} is not supported", name.span, _FLAG + "promql-experimental-functions"
+            self._missing.note_flag(
+                f"function {name.text} is not supported", name.span, "promql-experimental-functions"
             )
         call = Call(name.text, args, signature.returns, span)
         check_call(call, signature, self._text)
@@ -262,8 +259,8 @@ class _Parser:
         span = Span(operator.start, tokens.last_end)
         parameter = op in AGGREGATORS_WITH_PARAMETER
         if op in ("limitk", "limit_ratio") and not self._experimental:
-            self._unsupport(
-                f"aggregation {op} is not supported", operator.span, _FLAG + "promql-experimental-functions"
+            self._missing.note_flag(
+                f"aggregation {op} is not supported", operator.span, "promql-experimental-functions"
             )
         wanted = 2 if parameter else 1
         if len(args) != wanted:
@@ -311,124 +308,6 @@ class _Parser:
             raise self._tokens.unexpected(where, 'an operator or ")"', hint)
         self._tokens.advance()
 
-    def _modified(self, expr: Expr) -> Expr:
-        """The operand with the ranges, offsets and instants written after it."""
-        tokens = self._tokens
-        offset_ns, timed = 0, False
-        while True:
-            kind = tokens.current.kind
-            if kind == "[":
-                before, expr = expr, self._range(expr, offset_ns, timed)
-                if isinstance(expr, Subquery):
-                    offset_ns, timed = 0, False
-                    self._grow(self._height, before.span)
-            elif kind == "offset":
-                expr, offset_ns = self._offset(expr, offset_ns)
-            elif kind == "@":
-                expr, timed = self._at(expr, timed), True
-            elif kind in ("anchored", "smoothed"):
-                token = tokens.advance()
-                self._unsupport(
-                    f"modifier {kind} is not supported", token.span, _FLAG + "promql-extended-range-selectors"
-                )
-            else:
-                return expr
-
-    def _range(self, expr: Expr, offset_ns: int, timed: bool) -> Expr:
-        tokens = self._tokens
-        bracket = tokens.advance()
-        length = self._durations.positive("range or subquery")
-        range_ms = nanoseconds(length or 0) // MS
-        if tokens.current.kind == ":":
-            tokens.advance()
-            step = 0
-            if tokens.current.kind != "]":
-                step = nanoseconds(self._durations.positive("subquery step") or 0) // MS
-            tokens.expect("]", "subquery")
-            self._calculated()
-            check_subquery(expr)
-            return Subquery(expr, range_ms, step or None, span=Span(expr.span.start, tokens.last_end))
-        tokens.expect("]", "range")
-        self._calculated()
-        where = Span(bracket.start, tokens.last_end)
-        if not isinstance(expr, VectorSelector):
-            text = self._text[bracket.start : tokens.last_end - 1]
-            raise PromQLSyntaxError(
-                "ranges only allowed for vector selectors", where, f"a subquery takes any expression: write {text}:]"
-            )
-        hint = f"write {self._text[bracket.start : tokens.last_end]} right after the selector"
-        if offset_ns:
-            raise PromQLSyntaxError("no offset modifiers allowed before range", where, hint)
-        if timed and not isinstance(expr.at, str):
-            raise PromQLSyntaxError("no @ modifiers allowed before range", where, hint)
-        return MatrixSelector(expr, range_ms, Span(expr.span.start, tokens.last_end))
-
-    def _calculated(self) -> None:
-        if self._durations.arithmetic is not None:
-            self._unsupport(
-                "calculated durations are not supported",
-                self._durations.arithmetic,
-                _FLAG + "promql-duration-expr; write the duration itself",
-            )
-
-    def _offset(self, expr: Expr, before_ns: int) -> tuple[Expr, int]:
-        start = self._tokens.advance().start
-        value = self._durations.offset()
-        span = Span(start, self._tokens.last_end)
-        self._calculated()
-        target = self._timed(expr, "offset", span)
-        if before_ns:
-            raise PromQLSyntaxError("offset may not be set multiple times", span, "keep one offset")
-        if value is not None and math.isnan(value):
-            raise PromQLSyntaxError("NaN is no duration", span)
-        offset_ns = nanoseconds(value or 0)
-        offset_ms = int(math.copysign(abs(offset_ns) // MS, offset_ns))
-        return _shift(target, offset_ms, self._tokens.last_end), offset_ns
-
-    def _at(self, expr: Expr, timed: bool) -> Expr:
-        tokens = self._tokens
-        start = tokens.advance().start
-        sign = tokens.current.kind if tokens.current.kind in ("+", "-") else ""
-        if sign:
-            tokens.advance()
-        token = tokens.current
-        at: int | Literal["start", "end"]
-        if token.kind in (NUMBER, DURATION):
-            tokens.advance()
-            value = self._durations.literal(token)
-            if not abs(value) < 2**63:
-                raise PromQLSyntaxError(f"timestamp out of bounds for @ modifier: {value}", token.span)
-            at = round_half_away((-value if sign == "-" else value) * 1000)
-        elif token.kind in ("start", "end") and not sign:
-            tokens.advance()
-            tokens.expect("(", "@", f"write {token.kind}()")
-            tokens.expect(")", "@", f"write {token.kind}()")
-            at = "start" if token.kind == "start" else "end"
-        else:
-            raise tokens.unexpected("@", "timestamp", "write seconds since 1970, start() or end()")
-        span = Span(start, tokens.last_end)
-        target = self._timed(expr, "@", span)
-        if timed:
-            raise PromQLSyntaxError("@ <timestamp> may not be set multiple times", span, "keep one @")
-        return _pin(target, at, tokens.last_end)
-
-    def _timed(self, expr: Expr, modifier: str, span: Span) -> _Timed:
-        if isinstance(expr, _TIMED):
-            return expr
-        hint = "write it after the selector"
-        if isinstance(expr, (Call, Aggregate, Paren)):
-            hint += f", inside the parentheses: {modifier} shifts what is read, not what is calculated"
-        raise PromQLSyntaxError(
-            f"{modifier} modifier must be preceded by an instant vector selector or range vector selector or a subquery",
-            span,
-            hint,
-        )
-
-    def _unsupport(self, message: str, span: Span, hint: str = "") -> None:
-        """Keeps the first feature that is missing: whether the rest is an expression at all comes before it."""
-        if self._unsupported is None:
-            self._unsupported = UnsupportedFeature(message, span, hint)
-
     def _refuse_rest(self, expr: Expr) -> NoReturn:
         kind = self._tokens.current.kind
         hint = ""
@@ -443,23 +322,6 @@ class _Parser:
         elif kind in ("bool", "on", "ignoring", "group_left", "group_right"):
             hint = f"{kind} stands right after an operator"
         raise self._tokens.unexpected("", "an operator or the end", hint)
-
-
-_POSTFIX: Final = frozenset({"[", "offset", "@", "anchored", "smoothed"})
-
-
-def _shift(expr: _Timed, offset_ms: int, end: int) -> _Timed:
-    span = Span(expr.span.start, end)
-    if isinstance(expr, MatrixSelector):
-        return replace(expr, selector=replace(expr.selector, offset_ms=offset_ms), span=span)
-    return replace(expr, offset_ms=offset_ms, span=span)
-
-
-def _pin(expr: _Timed, at: int | Literal["start", "end"], end: int) -> _Timed:
-    span = Span(expr.span.start, end)
-    if isinstance(expr, MatrixSelector):
-        return replace(expr, selector=replace(expr.selector, at=at), span=span)
-    return replace(expr, at=at, span=span)
 
 
 def _similar(name: str) -> str:

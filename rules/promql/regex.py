@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ def _options() -> Any:
 
 
 _OPTIONS = _options()
+_ESCAPES = re.compile(r"\\.", re.DOTALL)
 
 
 @lru_cache(maxsize=4096)
@@ -36,6 +38,10 @@ def compile_pattern(pattern: str) -> Pattern:
     try:
         # On its own first: `a)|(b` is only valid between the anchors.
         re2.compile(pattern, _OPTIONS)
+        if any(escape == r"\C" for escape in _ESCAPES.findall(pattern)):
+            raise re2.error("invalid escape sequence: \\C")
+        if pattern.rfind(r"\Q") > pattern.rfind(r"\E"):
+            pattern += r"\E"
         return re2.compile(rf"\A(?:{pattern})\z", _OPTIONS)
     except (re2.error, UnicodeError) as error:
         reason = error.args[0] if error.args else "invalid"
