@@ -53,7 +53,7 @@ def instant(expr: str | ast.Expr, storage: Storage, time_ms: int, options: Optio
     Raises:
         PromQLError: the expression is wrong, is not supported, or fails on the data.
     """
-    return _run(expr, storage, np.array([time_ms], np.int64), options)
+    return _run(expr, storage, np.array([time_ms], np.int64), options, time_ms)
 
 
 def query_range(
@@ -72,7 +72,8 @@ def query_range(
     """
     if step_ms <= 0 or end_ms < start_ms:
         raise ValueError(f"no instants from {start_ms} to {end_ms} ms every {step_ms} ms")
-    return at_instants(expr, storage, np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64), options)
+    times = np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
+    return _run(_ranged(expr), storage, times, options, end_ms)
 
 
 def at_instants(expr: str | ast.Expr, storage: Storage, times: Times, options: Options | None = None) -> Result:
@@ -81,17 +82,21 @@ def at_instants(expr: str | ast.Expr, storage: Storage, times: Times, options: O
     Raises:
         PromQLError: as :func:`query_range`.
     """
+    return _run(_ranged(expr), storage, times, options, int(times[-1]))
+
+
+def _ranged(expr: str | ast.Expr) -> ast.Expr:
     tree = parse(expr) if isinstance(expr, str) else expr
     if tree.type not in (ast.ValueType.SCALAR, ast.ValueType.VECTOR):
         raise EvaluationError(
             f'invalid expression type "{tree.type.value}" for range query, must be Scalar or instant Vector', tree.span
         )
-    return _run(tree, storage, times, options)
+    return tree
 
 
-def _run(expr: str | ast.Expr, storage: Storage, times: Times, options: Options | None) -> Result:
+def _run(expr: str | ast.Expr, storage: Storage, times: Times, options: Options | None, end_ms: int) -> Result:
     tree = parse(expr) if isinstance(expr, str) else expr
-    context = Context(storage, times, int(times[0]), int(times[-1]), options or Options(), Annotations())
+    context = Context(storage, times, int(times[0]), end_ms, options or Options(), Annotations())
     with np.errstate(all="ignore"):
         value = _finished(evaluate(tree, context))
     return Result(times, value, tuple(context.annotations.found))
@@ -180,7 +185,9 @@ def _looked_at(at: int | Literal["start", "end"] | None, offset_ms: int, context
 
 def select(selector: ast.VectorSelector, context: Context, *, timestamps: bool = False) -> InstantVector:
     """The newest sample of each series at each instant, no older than the lookback; its time in seconds with ``timestamps``."""
-    times = _looked_at(selector.at, selector.offset_ms, context)
+    # Prometheus' `timestamp` puts the distance to an `@` in the place of the offset, which is lost.
+    offset_ms = 0 if timestamps and selector.at is not None else selector.offset_ms
+    times = _looked_at(selector.at, offset_ms, context)
     lookback = context.options.lookback_ms
     series = context.storage.select(selector.matchers, int(times.min()) - lookback, int(times.max()), stale=True)
     if not series.size:
