@@ -64,11 +64,13 @@ def answer_rows(result: Result, *, ranged: bool) -> tuple[str, list[Row]]:
             ]
             return "matrix" if ranged else "vector", rows
         case RangeVector() as matrix:
-            windows, labels = matrix.windows(), matrix.series.labels.rows()
-            bounds = zip(labels, windows.low[:, 0], windows.high[:, 0], strict=True)
+            labels = matrix.series.labels.rows()
             return "matrix", [
-                Row(label, windows.timestamps[low:high], windows.values[low:high])
-                for label, low, high in bounds
+                Row(labels[row], windows.timestamps[low:high], windows.values[low:high])
+                for part, windows in matrix.chunks()
+                for row, low, high in zip(
+                    range(part.start, part.stop), windows.low[:, 0], windows.high[:, 0], strict=True
+                )
                 if high > low
             ]
         case _:

@@ -299,6 +299,8 @@ class Expressions:
         on = self.pick("on (job)", "on (job)", "ignoring (instance, dev, code, le)", "on (job, instance)")
         include = self.pick("", " ()", " (version)", " (version, nosuch)", " (code)")
         if self.rng.random() < 0.25:
+            if many.startswith("("):
+                include = include or " ()"  # or else the operand would be read as the list of labels
             return one, many, f" {on} group_right{include}"
         return many, one, f" {on} group_left{include}"
 
