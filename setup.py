@@ -13,6 +13,7 @@ PACKAGES = [
     "rules",
     "rules.lints",
     "rules.promql",
+    "rules.promql.functions",
     "rules.templates",
     "schemas",
     "schemas.codecs",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,17 +119,42 @@ class SeriesSet:
 
     def take(self, rows: Index) -> SeriesSet:
         """The given series, in the given order."""
-        clocks = np.unique(self.clocks[rows], return_inverse=True)[1].astype(np.int64)
+        clocks, _ = renumbered(self.clocks[rows])
         return SeriesSet(self.labels.take(rows), self.timestamps, self.values, self.begin[rows], self.end[rows], clocks)
 
     def positions(self, bounds: Times) -> Index:
         """``[n, B]``: the index after the last sample at or before each of the ``B`` bounds."""
         if not self.size:
             return np.empty((0, len(bounds)), np.int64)
-        _, first = np.unique(self.clocks, return_index=True)
-        found = bisect_right(self.timestamps, self.begin[first], self.end[first], bounds)
-        found -= self.begin[first, None]
-        return found[self.clocks] + self.begin[:, None]
+        clocks, leaders = renumbered(self.clocks)
+        begin = self.begin[leaders]
+        found = bisect_right(self.timestamps, begin, self.end[leaders], bounds)
+        if self.size == len(leaders):
+            return found
+        return (found - begin[:, None])[clocks] + self.begin[:, None]
+
+
+def renumbered(numbers: Index) -> tuple[Index, Index]:
+    """Numbers from 0 without gaps, equal where the given ones are, and a row that has each; the identity when all differ."""
+    size = len(numbers)
+    if size == 1:
+        return np.zeros(1, np.int64), np.zeros(1, np.int64)
+    bound = int(numbers.max(initial=-1)) + 1
+    if bound > 8 * size:
+        distinct, leaders, dense = np.unique(numbers, return_index=True, return_inverse=True)
+        used = len(distinct)
+    else:
+        # The numbers are small: a table is linear in time, a sort is not.
+        rows = np.full(bound, -1, np.int64)
+        rows[numbers] = np.arange(size)
+        taken = rows >= 0
+        leaders = rows[taken]
+        used = len(leaders)
+        dense = numbers if used == bound else (np.cumsum(taken) - 1)[numbers]
+    if used == size:
+        every = np.arange(size, dtype=np.int64)
+        return every, every
+    return dense.astype(np.int64, copy=False), leaders
 
 
 def bisect_right(timestamps: Times, begin: Index, end: Index, bounds: Times) -> Index:
@@ -155,9 +181,15 @@ def bisect_right(timestamps: Times, begin: Index, end: Index, bounds: Times) -> 
 class Windows:
     """The windows of some series of a range vector: window ``[i, t]`` holds the samples ``[low[i, t], high[i, t])`` of the flat columns.
 
+    The columns hold little else than these windows' samples, so what is worked out for every sample of them is not wasted.
+
     Attributes:
+        low: ``[n, T]``, not descending along ``T``.
+        high: ``[n, T]``, likewise.
         starts: ``[T]``, milliseconds, exclusive (Prometheus 3: ranges are left-open).
         ends: ``[T]``, inclusive.
+        clocks: ``[n]``, dense numbers that rows share whose samples have the very same timestamps.
+        leaders: ``[C]``, a row of each clock: what depends on time alone is worked out for these, then :meth:`spread`.
     """
 
     timestamps: Times
@@ -166,11 +198,25 @@ class Windows:
     high: Index
     starts: Times
     ends: Times
+    clocks: Index
+    leaders: Index
 
     @property
     def counts(self) -> Index:
         """Samples per window."""
         return self.high - self.low
+
+    def of_clocks(self) -> Windows:
+        """The windows of one row per clock."""
+        if len(self.leaders) == len(self.low):
+            return self
+        every = np.arange(len(self.leaders), dtype=np.int64)
+        low, high = self.low[self.leaders], self.high[self.leaders]
+        return Windows(self.timestamps, self.values, low, high, self.starts, self.ends, every, every)
+
+    def spread(self, of_clocks: NDArray[Any]) -> NDArray[Any]:
+        """``[C, T]`` of the clocks as ``[n, T]`` of the rows, or as ``[1, T]`` when all share one."""
+        return of_clocks if len(of_clocks) in (1, len(self.low)) else of_clocks[self.clocks]
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +225,8 @@ class RangeVector:
 
     Attributes:
         series: the samples, without staleness markers.
-        starts: ``[T]`` exclusive lower bounds, ms.
-        ends: ``[T]`` inclusive upper bounds, ms.
+        starts: ``[T]`` exclusive lower bounds, ms, not descending.
+        ends: ``[T]`` inclusive upper bounds, ms, not descending.
         drop_name: as in :class:`InstantVector`.
     """
 
@@ -195,19 +241,36 @@ class RangeVector:
 
     def windows(self, rows: slice = slice(None)) -> Windows:
         """The windows of a slice of the series."""
-        series = self.series
-        if rows != slice(None):
-            series = series.take(np.arange(series.size, dtype=np.int64)[rows])
-        instants = len(self.starts)
-        both = series.positions(np.concatenate((self.starts, self.ends)))
-        return Windows(series.timestamps, series.values, both[:, :instants], both[:, instants:], self.starts, self.ends)
+        series, instants = self.series, len(self.starts)
+        begin, end = series.begin[rows], series.end[rows]
+        clocks, leaders = renumbered(series.clocks[rows])
+        first = begin[leaders]
+        found = bisect_right(series.timestamps, first, end[leaders], np.concatenate((self.starts, self.ends)))
+        if len(leaders) < len(begin):
+            found = (found - first[:, None])[clocks] + begin[:, None]
+        low, high = found[:, :instants], found[:, instants:]
+        timestamps, values, shift = _narrowed(series, low[:, 0], high[:, -1])
+        return Windows(timestamps, values, low + shift, high + shift, self.starts, self.ends, clocks, leaders)
 
-    def chunks(self, cells: int = 1 << 18) -> Iterator[tuple[slice, Windows]]:
+    def chunks(self, cells: int = 1 << 17) -> Iterator[tuple[slice, Windows]]:
         """The windows of all series, a slice of series at a time: about ``cells`` windows each, which fit the processor's caches."""
         rows = max(1, cells // max(len(self.starts), 1))
         for first in range(0, self.size, rows):
             part = slice(first, min(first + rows, self.size))
             yield part, self.windows(part)
+
+
+def _narrowed(series: SeriesSet, first: Index, last: Index) -> tuple[Times, Floats, Index]:
+    """Columns of the samples ``[first, last)`` of each row and little else, and what to add to an index to find it there."""
+    begin, end = int(first.min()), int(last.max())
+    sizes = last - first
+    total = int(sizes.sum())
+    if end - begin <= 2 * total + 64:
+        return series.timestamps[begin:end], series.values[begin:end], np.array([[-begin]])
+    offsets = np.cumsum(sizes) - sizes
+    shift = offsets - first
+    wanted = np.arange(total) - np.repeat(shift, sizes)
+    return series.timestamps[wanted], series.values[wanted], shift[:, None]
 
 
 Value = InstantVector | RangeVector | Scalar | String

@@ -1,0 +1,106 @@
+"""Sums over windows sample by sample, all windows at once, with the rounding errors kept and added at the end.
+
+This is Neumaier's variant of Kahan's summation, as ``kahansum.Inc`` of Prometheus has it, so that sums agree to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rules.promql.values import Floats, Index, Windows
+
+SAFE = 1e300
+
+Increment = Callable[[Floats, Floats, Floats], tuple[Floats, Floats]]
+"""``(increment, sum, compensation)`` to the new sum and compensation."""
+
+
+def increment(more: Floats, total: Floats, lost: Floats) -> tuple[Floats, Floats]:
+    """One addition that also holds where a sum overflows, or is infinite from the start."""
+    new = total + more
+    error = np.where(np.abs(total) >= np.abs(more), (total - new) + more, (more - new) + total)
+    return new, np.where(np.isinf(new), 0.0, lost + error)
+
+
+def quick_increment(more: Floats, total: Floats, lost: Floats) -> tuple[Floats, Floats]:
+    """One addition of numbers that cannot overflow: Knuth's exact error, which is Neumaier's without its comparison."""
+    new = total + more
+    part = new - total
+    error = new - part
+    np.subtract(total, error, out=error)
+    np.subtract(more, part, out=part)
+    error += part
+    error += lost
+    return new, error
+
+
+def incrementer(values: Floats, longest: int, power: int = 1) -> Increment:
+    """The quicker of the two when sums of ``longest`` of the values, raised to a power, stay finite."""
+    largest = float(np.abs(values).max(initial=1.0))
+    # Not true either when there is a NaN.
+    return quick_increment if largest**power * max(longest, 1) < SAFE else increment
+
+
+class Columns:
+    """The windows of a chunk as one list, longest first, so that the ``k``-th samples are those of the first ``m`` windows.
+
+    Attributes:
+        size: how many windows.
+        longest: samples of the longest one.
+    """
+
+    def __init__(self, windows: Windows) -> None:
+        counts = windows.counts.ravel()
+        self._shape = windows.low.shape
+        self._low = windows.low.ravel()
+        self._counts = counts
+        self.size = len(counts)
+        self.longest = int(counts.max(initial=0))
+        self._order: Index | None = None
+        if self.longest and int(counts.min()) == self.longest:
+            self._holding = [self.size] * self.longest
+            return
+        # Few distinct counts: as 16 bits they sort by radix.
+        short = self.longest < 1 << 16
+        self._order = np.argsort((self.longest - counts).astype(np.uint16 if short else np.int64), kind="stable")
+        self._low = self._low[self._order]
+        self._counts = counts[self._order]
+        self._holding = (self.size - np.cumsum(np.bincount(counts)))[: self.longest].tolist()
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """``k`` and the number of windows that have a ``k``-th sample, ``k`` from 0."""
+        return enumerate(self._holding)
+
+    @property
+    def counts(self) -> Floats:
+        """Samples per window, in the order of the list."""
+        return self._counts.astype(np.float64)
+
+    def take(self, column: NDArray[Any], nth: int, holding: int) -> NDArray[Any]:
+        """The ``nth`` sample of the first ``holding`` windows, from a flat column."""
+        return column[nth:].take(self._low[:holding], mode="clip")
+
+    def arranged(self, grid: NDArray[Any]) -> NDArray[Any]:
+        """What is given as ``[n, T]``, or broadcasts to it, in the order of the list."""
+        flat = np.broadcast_to(grid, self._shape).ravel()
+        return flat if self._order is None else flat[self._order]
+
+    def restored(self, column: NDArray[Any]) -> NDArray[Any]:
+        """What is in the order of the list as ``[n, T]``."""
+        if self._order is not None:
+            back = np.empty_like(column)
+            back[self._order] = column
+            column = back
+        return column.reshape(self._shape)
+
+
+def total(columns: Columns, terms: Callable[[int, int], Floats], inc: Increment) -> tuple[Floats, Floats]:
+    """Sum and compensation of ``terms(k, m)`` of each window."""
+    sums, lost = np.zeros(columns.size), np.zeros(columns.size)
+    for nth, holding in columns:
+        sums[:holding], lost[:holding] = inc(terms(nth, holding), sums[:holding], lost[:holding])
+    return sums, lost

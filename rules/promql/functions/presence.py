@@ -1,0 +1,70 @@
+"""Functions of whether something is there: absent, absent_over_time; and between scalars and vectors: scalar, vector.
+
+Semantics: ``promql/functions.go`` of Prometheus 3; labels of what is absent as ``createLabelsForAbsentFunction`` has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rules.promql import ast
+from rules.promql.context import Context
+from rules.promql.functions.arguments import Function, ranges, scalar, vector
+from rules.promql.labels import METRIC_NAME, LabelFrame
+from rules.promql.values import InstantVector, Mask, Scalar, Value
+
+
+def absent_labels(expr: ast.Expr) -> dict[str, str]:
+    """The labels that a selector leaves no choice about: its equality matchers, but none of a name that is matched twice."""
+    expr = ast.unwrap(expr)
+    selector = expr.selector if isinstance(expr, ast.MatrixSelector) else expr
+    if not isinstance(selector, ast.VectorSelector):
+        return {}
+    labels: dict[str, str] = {}
+    seen = set()
+    for matcher in selector.matchers:
+        if matcher.name == METRIC_NAME:
+            continue
+        if matcher.op is ast.MatchOp.EQUAL and matcher.name not in seen:
+            labels[matcher.name] = matcher.value
+            seen.add(matcher.name)
+        else:
+            labels.pop(matcher.name, None)
+    return labels
+
+
+def _ones(labels: dict[str, str], present: Mask) -> InstantVector:
+    return InstantVector(LabelFrame.of([labels]), np.ones((1, len(present))), present[None, :]).compact()
+
+
+def _absent(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVector:
+    found: Mask = vector(expr, args).present.any(axis=0, keepdims=True)
+    return _ones(absent_labels(expr.args[0]), ~found[0])
+
+
+def _absent_over_time(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVector:
+    found = np.zeros(context.instants, np.bool_)
+    for _, windows in ranges(expr, args).chunks():
+        found |= (windows.of_clocks().counts > 0).any(axis=0)
+    return _ones(absent_labels(expr.args[0]), ~found)
+
+
+def _scalar(expr: ast.Call, args: Sequence[Value], context: Context) -> Scalar:
+    values = vector(expr, args)
+    alone = values.present.sum(axis=0) == 1
+    return Scalar(np.where(alone, np.where(values.present, values.values, 0.0).sum(axis=0), np.nan))
+
+
+def _vector(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVector:
+    numbers = scalar(expr, args, 0)
+    return InstantVector(LabelFrame(1, {}), numbers[None, :], np.ones((1, len(numbers)), np.bool_))
+
+
+FUNCTIONS: dict[str, Function] = {
+    "absent": _absent,
+    "absent_over_time": _absent_over_time,
+    "scalar": _scalar,
+    "vector": _vector,
+}

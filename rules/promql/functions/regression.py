@@ -1,0 +1,106 @@
+"""Least squares over windows: ``deriv`` and ``predict_linear``.
+
+Semantics: ``linearRegression`` of Prometheus 3's ``promql/functions.go``: compensated sums, and a constant series has slope 0 exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rules.promql import ast
+from rules.promql.context import Context
+from rules.promql.functions.arguments import Function, ranges, scalar
+from rules.promql.functions.compensated import Columns, incrementer, total
+from rules.promql.functions.counters import count_steps
+from rules.promql.functions.over_time import SCAN_CELLS
+from rules.promql.functions.windowed import nameless, over_windows
+from rules.promql.values import Floats, InstantVector, Mask, Times, Value, Windows
+
+
+def line(windows: Windows, origins: Times) -> tuple[Floats, Floats, Mask]:
+    """Slope per second and value at the origin of the line through each window, and which windows have two samples or more.
+
+    Args:
+        origins: where the line is read, ms; ``[C, T]`` of the clocks, or what broadcasts to it.
+    """
+    shared = windows.of_clocks()
+    there: Mask = windows.spread(shared.counts >= 2)
+    sum_x, sum_xx = (windows.spread(sums) for sums in _sums_of_time(shared, origins))
+
+    columns = Columns(windows)
+    values, timestamps = windows.values, windows.timestamps
+    origin = columns.arranged(windows.spread(np.broadcast_to(origins, shared.low.shape)))
+    furthest = float(max(_reach(shared, origins), 1.0))
+    inc = incrementer(np.append(values, 0.0) * furthest, columns.longest)
+    sum_y, sum_xy, lost_y, lost_xy = (np.zeros(columns.size) for _ in range(4))
+    for nth, holding in columns:
+        some = slice(holding)
+        y = columns.take(values, nth, holding)
+        x = _seconds_from(origin[some], columns.take(timestamps, nth, holding))
+        sum_y[some], lost_y[some] = inc(y, sum_y[some], lost_y[some])
+        sum_xy[some], lost_xy[some] = inc(x * y, sum_xy[some], lost_xy[some])
+    whole_y, whole_xy = columns.restored(sum_y + lost_y), columns.restored(sum_xy + lost_xy)
+
+    counts = windows.counts
+    covariance = whole_xy - sum_x * whole_y / counts
+    slope = covariance / (sum_xx - sum_x * sum_x / counts)
+    intercept = whole_y / counts - slope * sum_x / counts
+    first = values.take(windows.low, mode="clip")
+    constant = count_steps(windows, values[1:] != values[:-1]) == 0
+    undefined = np.isinf(first)
+    slope = np.where(constant, np.where(undefined, np.nan, 0.0), slope)
+    intercept = np.where(constant, np.where(undefined, np.nan, first), intercept)
+    return slope, intercept, there
+
+
+def _seconds_from(origins: Times, timestamps: Times) -> Floats:
+    seconds: Floats = (timestamps - origins) / 1e3
+    return seconds
+
+
+def _reach(windows: Windows, origins: Times) -> float:
+    times = windows.timestamps
+    if not len(times):
+        return 0.0
+    return max(abs(int(times.max()) - int(origins.min())), abs(int(times.min()) - int(origins.max()))) / 1e3
+
+
+def _sums_of_time(windows: Windows, origins: Times) -> tuple[Floats, Floats]:
+    columns = Columns(windows)
+    origin = columns.arranged(origins)
+
+    def seconds(nth: int, holding: int) -> Floats:
+        return _seconds_from(origin[:holding], columns.take(windows.timestamps, nth, holding))
+
+    def squares(nth: int, holding: int) -> Floats:
+        x = seconds(nth, holding)
+        return x * x
+
+    inc = incrementer(np.empty(0), columns.longest)
+    (sums, lost), (square_sums, square_lost) = total(columns, seconds, inc), total(columns, squares, inc)
+    return columns.restored(sums + lost), columns.restored(square_sums + square_lost)
+
+
+def _deriv(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVector:
+    def kernel(windows: Windows) -> tuple[Floats, Mask]:
+        shared = windows.of_clocks()
+        slope, _, there = line(windows, shared.timestamps.take(shared.low, mode="clip"))
+        return slope, there
+
+    return nameless(expr, over_windows(expr, ranges(expr, args), context, kernel, cells=SCAN_CELLS), context)
+
+
+def _predict_linear(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVector:
+    ahead = scalar(expr, args, 1)
+
+    def kernel(windows: Windows) -> tuple[Floats, Mask]:
+        # From the instant of the evaluation, whatever the offset of the range.
+        slope, intercept, there = line(windows, context.times[None, :])
+        return slope * ahead + intercept, there
+
+    return nameless(expr, over_windows(expr, ranges(expr, args), context, kernel, cells=SCAN_CELLS), context)
+
+
+FUNCTIONS: dict[str, Function] = {"deriv": _deriv, "predict_linear": _predict_linear}

@@ -1,0 +1,64 @@
+"""How a function of a range vector is evaluated: a kernel over the windows of some series at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from rules.promql import ast
+from rules.promql.context import SAME_LABELS, Context, without_name
+from rules.promql.errors import EvaluationError
+from rules.promql.functions.arguments import Function, ranges
+from rules.promql.values import Floats, InstantVector, Mask, RangeVector, Value, Windows
+
+Kernel = Callable[[Windows], tuple[Floats, Mask]]
+"""Values of the windows and where there is one; each ``[n, T]`` or of a shape that broadcasts to it."""
+
+
+def over_windows(
+    expr: ast.Call, windows: RangeVector, context: Context, kernel: Kernel, *, cells: int = 1 << 17
+) -> InstantVector:
+    """The kernel's values over all series, named as before; series with none are left out.
+
+    Args:
+        cells: how many windows to hand to the kernel at a time, so that what it works on stays in the caches.
+
+    Raises:
+        LimitExceeded: the result would be too large.
+    """
+    instants = len(windows.starts)
+    if not windows.size:
+        return InstantVector.empty(instants)
+    context.reserve(windows.size, instants, expr.span)
+    shape = (windows.size, instants)
+    if windows.size * instants <= cells:
+        found, there = kernel(windows.windows())
+        values = found if found.shape == shape else np.broadcast_to(found, shape).copy()
+        present = there if there.shape == shape else np.broadcast_to(there, shape).copy()
+    else:
+        values, present = np.empty(shape), np.empty(shape, np.bool_)
+        for rows, part in windows.chunks(cells):
+            values[rows], present[rows] = kernel(part)
+    return InstantVector(windows.series.labels, values, present, windows.drop_name).compact()
+
+
+def nameless(expr: ast.Call, vector: InstantVector, context: Context) -> InstantVector:
+    """The vector without its metric names.
+
+    Raises:
+        EvaluationError: two series differ in nothing but the name, at whatever instants they have values.
+    """
+    dropped = without_name(vector, context)
+    if dropped.size != vector.size:
+        raise EvaluationError(SAME_LABELS, expr.span)
+    return dropped
+
+
+def windowed(kernel: Kernel, *, cells: int = 1 << 17) -> Function:
+    """The function of one range vector that has the kernel's values and no metric name."""
+
+    def function(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVector:
+        return nameless(expr, over_windows(expr, ranges(expr, args), context, kernel, cells=cells), context)
+
+    return function
