@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
+from rules.promql.ast import NumberLiteral
 from rules.promql.errors import PromQLSyntaxError, Span
 from rules.promql.features import Missing
 from rules.promql.lexer import DURATION, NUMBER, Token
@@ -13,6 +15,11 @@ from rules.promql.stream import MAX_NESTING, TokenStream
 _LONGEST: Final = 2**63 / 1e9
 _PRECEDENCE: Final = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
 _UNARY: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DurationLiteral(NumberLiteral):
+    """A number of seconds that was written as a duration, and prints as one."""
 
 
 class DurationParser:

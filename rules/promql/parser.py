@@ -6,7 +6,8 @@ what it takes is taken, what it refuses is refused. What only its flags allow is
 
 from __future__ import annotations
 
-from typing import Final, NoReturn
+from dataclasses import replace
+from typing import Final
 
 from rules.promql.ast import (
     Aggregate,
@@ -21,9 +22,10 @@ from rules.promql.ast import (
     Unary,
     VectorSelector,
 )
-from rules.promql.durations import literal
+from rules.promql.durations import DurationLiteral, literal
 from rules.promql.errors import PromQLSyntaxError, Span
 from rules.promql.features import Missing
+from rules.promql.hints import after_expression, instead_of_operand, similar_function
 from rules.promql.lexer import (
     AGGREGATORS,
     AGGREGATORS_WITH_PARAMETER,
@@ -87,7 +89,7 @@ class _Parser:
             raise PromQLSyntaxError("no expression found in input", Span(0, len(self._text)), "write an expression")
         expr = self._expression(1)
         if self._tokens.current.kind is not END:
-            self._refuse_rest(expr)
+            raise self._tokens.unexpected("", "an operator or the end", after_expression(self._tokens.current, expr))
         self._missing.raise_first()
         return expr
 
@@ -183,7 +185,7 @@ class _Parser:
             inner = self._expression(_SIGN)
             span = Span(token.start, inner.span.end)
             if isinstance(inner, NumberLiteral):
-                return NumberLiteral(-inner.value if token.kind == "-" else inner.value, span)
+                return replace(inner, value=-inner.value if token.kind == "-" else inner.value, span=span)
             check_unary(inner, token.span)
             self._grow(self._height, span)
             return Unary("-" if token.kind == "-" else "+", inner, span)
@@ -205,7 +207,8 @@ class _Parser:
             return selector(tokens)
         if kind in (NUMBER, DURATION):
             tokens.advance()
-            return NumberLiteral(literal(token), token.span)
+            kind_of_number = DurationLiteral if kind == DURATION else NumberLiteral
+            return kind_of_number(literal(token), token.span)
         if kind in AGGREGATORS and tokens.following.kind in ("(", "by", "without"):
             return self._aggregate()
         if kind in (METRIC, "{") or kind in NAMES:
@@ -218,20 +221,13 @@ class _Parser:
             return Paren(inner, Span(token.start, tokens.last_end))
         if kind == STRING:
             return StringLiteral(string_value(tokens.advance()), token.span)
-        hint = ""
-        if kind == "=":
-            hint = 'comparison is written "=="'
-        elif kind in PRECEDENCE:
-            hint = f"{token.text} needs an expression on its left"
-        elif kind is END or kind == ")":
-            hint = "an operand is missing"
-        raise tokens.unexpected("", "an expression", hint)
+        raise tokens.unexpected("", "an expression", instead_of_operand(token))
 
     def _call(self) -> Expr:
         name = self._tokens.current
         signature = FUNCTIONS.get(name.text)
         if signature is None:
-            raise PromQLSyntaxError(f'unknown function with name "{name.text}"', name.span, _similar(name.text))
+            raise PromQLSyntaxError(f'unknown function with name "{name.text}"', name.span, similar_function(name.text))
         self._tokens.advance()
         args = self._arguments()
         span = Span(name.start, self._tokens.last_end)
@@ -307,25 +303,3 @@ class _Parser:
             hint = 'comparison is written "=="' if self._tokens.current.kind == "=" else ""
             raise self._tokens.unexpected(where, 'an operator or ")"', hint)
         self._tokens.advance()
-
-    def _refuse_rest(self, expr: Expr) -> NoReturn:
-        kind = self._tokens.current.kind
-        hint = ""
-        if kind == "=":
-            hint = 'comparison is written "=="'
-        elif kind in ("by", "without"):
-            hint = f"{kind} (labels) belongs to an aggregation such as sum, and only once"
-        elif kind == "(" and isinstance(expr, VectorSelector):
-            hint = f"{expr.name} is no function or aggregation here"
-        elif kind == "{":
-            hint = "labels stand right after a metric name"
-        elif kind in ("bool", "on", "ignoring", "group_left", "group_right"):
-            hint = f"{kind} stands right after an operator"
-        raise self._tokens.unexpected("", "an operator or the end", hint)
-
-
-def _similar(name: str) -> str:
-    from difflib import get_close_matches
-
-    close = get_close_matches(name.lower(), [*FUNCTIONS, *sorted(AGGREGATORS)], n=1)
-    return f"did you mean {close[0]}?" if close else "docs/rules.md names the functions there are"
