@@ -40,8 +40,8 @@ def _ones(labels: dict[str, str], present: Mask) -> InstantVector:
 
 
 def _absent(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVector:
-    found: Mask = vector(expr, args).present.any(axis=0, keepdims=True)
-    return _ones(absent_labels(expr.args[0]), ~found[0])
+    found: Mask = np.logical_or.reduce(vector(expr, args).present, axis=0)
+    return _ones(absent_labels(expr.args[0]), ~found)
 
 
 def _absent_over_time(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVector:
