@@ -87,12 +87,26 @@ def parse_series_description(line: str) -> tuple[dict[str, str], Floats, Mask]:
         PromQLSyntaxError, UnsupportedFeature, LimitExceeded: as :func:`parse_series` and :func:`parse_values`.
     """
     cursor = _Cursor(line)
-    cursor.skip()
-    labels = _series(cursor)
-    if cursor.place < len(line) and not line[cursor.place].isspace():
-        raise cursor.fail("a space before the values")
+    labels = _described(cursor)
     values, present = _values(cursor)
     return labels, values, present
+
+
+def described_series(line: str) -> dict[str, str]:
+    """The labels of a line, whatever its values are.
+
+    Raises:
+        PromQLSyntaxError: the line does not begin with a series.
+    """
+    return _described(_Cursor(line))
+
+
+def _described(cursor: _Cursor) -> dict[str, str]:
+    cursor.skip()
+    labels = _series(cursor)
+    if cursor.place < len(cursor.text) and not cursor.text[cursor.place].isspace():
+        raise cursor.fail("a space before the values")
+    return labels
 
 
 def _series(cursor: _Cursor) -> dict[str, str]:

@@ -1,0 +1,317 @@
+"""Test scripts of PromQL engines: the language of Prometheus' ``promqltest``, read into commands.
+
+A script loads series, evaluates expressions and says what must come out. Reference: the README of Prometheus'
+``promql/promqltest``; the older forms (``eval_fail``, ``eval_warn``, ``eval_info``, ``eval_ordered``, ``expected_fail_message`` and
+``expected_fail_regexp``) are read too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import re2
+
+from rules.durations import parse_duration
+from rules.promql.errors import PromQLError, UnsupportedFeature
+from rules.promql.literals import parse_number, unquote
+from rules.promql.notation import described_series, parse_series, parse_series_description
+from rules.promql.values import Floats, Mask
+
+_LOAD = re.compile(r"load(?:_(with_nhcb))?\s+(.+)")
+_INSTANT = re.compile(r"eval(?:_(fail|warn|ordered|info))?\s+instant\s+(?:at\s+(.+?))?\s+(.+)")
+_RANGE = re.compile(r"eval(?:_(fail|warn|info))?\s+range\s+from\s+(.+)\s+to\s+(.+)\s+step\s+(.+?)\s+(.+)")
+_EXPECT = re.compile(r"expect\s+(ordered|fail|warn|no_warn|info|no_info)(?:\s+(regex|msg):(.+))?")
+_EXPECT_RANGE = re.compile(r"expect range vector\s+from\s+(.+)\s+to\s+(.+)\s+step\s+(.+)")
+_START_TIMES = re.compile(r"(\S+)@st\s")
+_NUMBER = re.compile(r"[+-]?(?:[0-9.]\S*|(?i:inf|nan))")
+
+_OPPOSITES = (("info", "no_info"), ("warn", "no_warn"))
+
+Kind = Literal["ordered", "fail", "warn", "no_warn", "info", "no_info"]
+Labels = Mapping[str, str]
+
+
+class ScriptError(ValueError):
+    """A script that cannot be read.
+
+    Attributes:
+        line: the line it is about, from 1.
+        message: what is wrong with it.
+    """
+
+    def __init__(self, line: int, message: str) -> None:
+        super().__init__(f"line {line}: {message}")
+        self.line = line
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A line of series notation.
+
+    Attributes:
+        refused: why its samples cannot be had (native histograms), or empty; then there are no values.
+    """
+
+    labels: Labels
+    values: Floats
+    present: Mask
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Adds series, a sample every ``step_ms`` from the epoch on.
+
+    Attributes:
+        native: also as native histograms, made from the classic ones (``load_with_nhcb``).
+        started: series whose samples have start timestamps.
+    """
+
+    line: int
+    step_ms: int
+    series: tuple[Series, ...]
+    native: bool = False
+    started: tuple[Labels, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Forgets everything loaded."""
+
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a failure or an annotation must say: exactly, as a pattern found anywhere in it, or anything."""
+
+    text: str = ""
+    pattern: Any = None
+
+    def fits(self, message: str) -> bool:
+        return bool(self.pattern.search(message)) if self.pattern is not None else self.text in ("", message)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(slots=True)
+class Eval:
+    """An expression, when to evaluate it, and what must come out.
+
+    Attributes:
+        start_ms, end_ms, step_ms: the instants of a range query, or those of the samples of an expected range vector.
+        is_range: a range query; otherwise an instant query at ``end_ms``.
+        series: the expected series in order.
+        number: the expected scalar, if one is expected.
+        text: the expected string, if one is expected.
+        expects: what ``expect`` lines ask for, by kind.
+    """
+
+    line: int
+    expr: str
+    start_ms: int
+    end_ms: int
+    step_ms: int
+    is_range: bool
+    series: list[Series] = field(default_factory=list)
+    number: float | None = None
+    text: str | None = None
+    expects: dict[Kind, list[Message]] = field(default_factory=dict)
+    only_instant: bool = False
+
+    @property
+    def fails(self) -> bool:
+        return "fail" in self.expects
+
+    @property
+    def ordered(self) -> bool:
+        return "ordered" in self.expects
+
+
+Command = Load | Clear | Eval
+
+
+def parse_script(text: str) -> list[Command]:
+    """The commands of a script.
+
+    Raises:
+        ScriptError: a line is none of the language. Expressions are not looked at.
+    """
+    return _Reader(text).read()
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self._lines = ["" if line.strip().startswith("#") else line.strip() for line in text.split("\n")]
+        self._place = 0
+
+    def read(self) -> list[Command]:
+        commands: list[Command] = []
+        while self._place < len(self._lines):
+            line = self._lines[self._place]
+            self._place += 1
+            if not line:
+                continue
+            word = re.split(r"[\t ]+", line, maxsplit=1)[0].lower()
+            if word == "clear":
+                commands.append(Clear(self._place))
+            elif word.startswith("load"):
+                commands.append(self._load(line))
+            elif word.startswith("eval"):
+                commands.append(self._eval(line))
+            else:
+                raise self._fail(f"unknown command {word!r}: a command is load, clear or eval")
+        return commands
+
+    def _fail(self, message: str) -> ScriptError:
+        return ScriptError(self._place, message)
+
+    def _next(self) -> str:
+        """The next line of the command's block; empty at its end."""
+        line = self._lines[self._place] if self._place < len(self._lines) else ""
+        self._place += 1 if line else 0
+        return line
+
+    def _duration(self, text: str, what: str) -> int:
+        try:
+            return parse_duration(text)
+        except ValueError as error:
+            raise self._fail(f"invalid {what}: {error}") from error
+
+    def _load(self, line: str) -> Load:
+        number = self._place
+        found = _LOAD.fullmatch(line)
+        if found is None:
+            raise self._fail("a load command reads: load STEP, or load_with_nhcb STEP")
+        step = self._duration(found[2], "step")
+        series: list[Series] = []
+        started: list[Labels] = []
+        while line := self._next():
+            times = _START_TIMES.match(line)
+            if times is not None:
+                started.append(self._labels(times[1]))
+            else:
+                series.append(self._series(line))
+        return Load(number, step, tuple(series), found[1] is not None, tuple(started))
+
+    def _labels(self, text: str) -> Labels:
+        try:
+            return parse_series(text)
+        except PromQLError as error:
+            raise self._fail(f"{error.message} in {text!r}") from error
+
+    def _series(self, line: str) -> Series:
+        try:
+            return Series(*parse_series_description(line))
+        except UnsupportedFeature as error:
+            return Series(described_series(line), *_NOTHING, refused=error.message)
+        except PromQLError as error:
+            column = error.span.start + 1 if error.span else 1
+            raise self._fail(f"column {column}: {error.message}") from error
+
+    def _eval(self, line: str) -> Eval:
+        instant, ranged = _INSTANT.fullmatch(line), _RANGE.fullmatch(line)
+        if instant is not None:
+            mode, at, expr = instant.groups()
+            time = self._duration(at or "", "time")
+            command = Eval(self._place, expr, time, time, 0, is_range=False)
+        elif ranged is not None:
+            mode, start, end, step, expr = ranged.groups()
+            command = Eval(self._place, expr, *self._instants(start, end, step), is_range=True)
+        else:
+            raise self._fail(
+                "an eval command reads: eval instant at TIME EXPR, or eval range from START to END step STEP EXPR"
+            )
+        if mode is not None:
+            kind: Any = mode
+            command.expects[kind] = [Message()]
+        while line := self._next():
+            if not self._expectation(command, line, legacy=mode == "fail"):
+                break
+        return command
+
+    def _instants(self, start: str, end: str, step: str) -> tuple[int, int, int]:
+        first, last = self._duration(start, "start"), self._duration(end, "end")
+        if last < first:
+            raise self._fail(f"the end ({end}) is before the start ({start})")
+        return first, last, self._duration(step, "step")
+
+    def _expectation(self, command: Eval, line: str, *, legacy: bool) -> bool:
+        """Takes in a line; whether more may follow."""
+        if legacy and line.startswith("expected_fail_message"):
+            command.expects["fail"] = [Message(line.removeprefix("expected_fail_message").strip())]
+            return False
+        if legacy and line.startswith("expected_fail_regexp"):
+            command.expects["fail"] = [self._pattern(line.removeprefix("expected_fail_regexp").strip())]
+            return False
+        if line.startswith("expect range vector"):
+            found = _EXPECT_RANGE.fullmatch(line)
+            if found is None:
+                raise self._fail("the line reads: expect range vector from START to END step STEP")
+            command.start_ms, command.end_ms, command.step_ms = self._instants(*found.groups())
+            command.only_instant = True
+            return True
+        if line.startswith("expect string"):
+            command.text, command.only_instant = self._string(line.removeprefix("expect string").strip()), True
+            return True
+        if line == "expect" or line.startswith("expect "):
+            self._expect(command, line)
+            return True
+        number = self._number(line)
+        if number is not None:
+            command.number = number
+            return False
+        series = self._series(line)
+        if len(series.values) > 1 and not command.is_range and not command.only_instant:
+            raise self._fail(
+                "an instant query yields one value a series; for a range vector, write expect range vector first"
+            )
+        command.series.append(series)
+        return True
+
+    def _expect(self, command: Eval, line: str) -> None:
+        found = _EXPECT.fullmatch(line)
+        if found is None:
+            raise self._fail(
+                "an expect line reads: expect ordered|fail|warn|no_warn|info|no_info, then msg: TEXT or regex: PATTERN"
+            )
+        kind: Any = found[1]
+        argument = (found[3] or "").strip()
+        message = self._pattern(argument) if found[2] == "regex" else Message(argument)
+        command.expects.setdefault(kind, []).append(message)
+        for one, other in _OPPOSITES:
+            if one in command.expects and other in command.expects:
+                raise self._fail(f"expect {one} and expect {other} contradict each other")
+        if len(command.expects.get("fail", ())) > 1:
+            raise self._fail("an expression fails once: write one expect fail line")
+
+    def _pattern(self, text: str) -> Message:
+        try:
+            return Message(text, re2.compile(text))
+        except re2.error as error:
+            raise self._fail(f"invalid pattern {text!r}: {error}") from error
+
+    def _string(self, text: str) -> str:
+        try:
+            if len(text) < 2 or text[0] not in "\"'`" or text[-1] != text[0]:
+                raise ValueError("a string stands in quotes")
+            return unquote(text)
+        except ValueError as error:
+            raise self._fail(f"invalid string: {error}") from error
+
+    def _number(self, line: str) -> float | None:
+        if _NUMBER.fullmatch(line) is None:
+            return None
+        try:
+            value = parse_number(line.lstrip("+-"))
+        except ValueError:
+            return None
+        return -value if line.startswith("-") else value
+
+
+_NOTHING = parse_series_description("nothing")[1:]
