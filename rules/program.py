@@ -1,0 +1,112 @@
+"""Rule groups made ready to be evaluated: the rules in their order, and what may be evaluated for many instants at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from rules.alert_text import AlertText, Site
+from rules.alerts import ALERTS, ALERTS_FOR_STATE, Policy
+from rules.dependencies import Component, Turn, components, looks_ahead
+from rules.model import AlertingRule, Rule, RuleGroup
+from rules.promql.context import Options
+from rules.recorded import Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the rules do not say themselves.
+
+    Attributes:
+        options: of the engine.
+        site: what templates know of the installation.
+        interval_ms: between evaluations of a group that names none.
+        query_offset_ms: how far behind its instants a group that does not say looks.
+    """
+
+    options: Options = field(default_factory=Options)
+    site: Site = field(default_factory=Site)
+    interval_ms: int = 60_000
+    query_offset_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """One rule, ready.
+
+    Attributes:
+        position: in the order of evaluation of all rules.
+        number: the rule's place in its group.
+        group_number: the group's place among the groups.
+        ahead: whether it may read what is dated after the instant.
+        names: of the metrics it writes.
+    """
+
+    position: int
+    rule: Rule
+    number: int
+    group: RuleGroup = field(repr=False)
+    group_number: int
+    turn: Turn = field(repr=False)
+    writer: Writer
+    policy: Policy
+    ahead: bool
+    names: tuple[str, ...]
+    text: AlertText | None = field(repr=False)
+
+    @property
+    def key(self) -> str:
+        """What tells the rule among all, for messages and checkpoints; it survives changes of other groups."""
+        return f"{self.group.file};{self.group.name};{self.number};{self.rule.name}"
+
+
+class Program:
+    """Groups in the order in which they are evaluated at an instant; it holds no state and may be shared."""
+
+    def __init__(self, groups: Sequence[RuleGroup], settings: Settings | None = None) -> None:
+        self.groups = tuple(groups)
+        self.settings = settings or Settings()
+        self.rules: tuple[Prepared, ...] = tuple(self._prepared())
+
+    @cached_property
+    def components(self) -> tuple[Component, ...]:
+        """The rules in an order that evaluates each after all it reads, those that need each other together."""
+        found = components([each.turn for each in self.rules])
+        ahead = [len(each.positions) == 1 and self.rules[each.positions[0]].ahead for each in found]
+        return tuple(Component(each.positions, each.stepped or alone) for each, alone in zip(found, ahead, strict=True))
+
+    def interval_ms(self, group_number: int) -> int:
+        """The time between evaluations of a group."""
+        return self.groups[group_number].interval_ms or self.settings.interval_ms
+
+    def _prepared(self) -> list[Prepared]:
+        found: list[Prepared] = []
+        for group_number, group in enumerate(self.groups):
+            offset = group.query_offset_ms
+            offset = self.settings.query_offset_ms if offset is None else offset
+            for place, rule in enumerate(group.rules):
+                labels = {**group.labels, **rule.labels}
+                alerting = isinstance(rule, AlertingRule)
+                found.append(
+                    Prepared(
+                        position=len(found),
+                        rule=rule,
+                        number=place,
+                        group=group,
+                        group_number=group_number,
+                        turn=Turn(rule, labels, offset),
+                        writer=Writer(len(found), offset),
+                        policy=_policy(rule, group),
+                        ahead=looks_ahead(rule.ast),
+                        names=(ALERTS, ALERTS_FOR_STATE) if alerting else (rule.name,),
+                        text=AlertText(rule, labels, self.settings.site) if isinstance(rule, AlertingRule) else None,
+                    )
+                )
+        return found
+
+
+def _policy(rule: Rule, group: RuleGroup) -> Policy:
+    if isinstance(rule, AlertingRule):
+        return Policy(rule.for_ms, rule.keep_firing_for_ms, group.limit)
+    return Policy(limit=group.limit)

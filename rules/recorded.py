@@ -1,0 +1,262 @@
+"""What rules write and later rules read: a store that grows instant by instant, beside the one the samples come from.
+
+A series is written in ascending time, as Prometheus' own store has it: the newest sample may be repeated, not changed, and nothing is
+written before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rules.alerts import Labels
+from rules.promql.ast import Matcher, MatchOp
+from rules.promql.labels import METRIC_NAME, LabelFrame
+from rules.promql.storage import Storage, matching_rows, predicate
+from rules.promql.values import Floats, Index, Mask, SeriesSet, Times, is_stale
+
+_NO_ROWS = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who writes a series: the position of the rule among all, and how far behind its instants the samples are dated."""
+
+    position: int
+    query_offset_ms: int = 0
+
+
+class _Table:
+    """The series of one metric name: a row each in matrices of times and values, filled from the left."""
+
+    def __init__(self) -> None:
+        self.rows: dict[Labels, int] = {}
+        self.writers: list[Writer] = []
+        self.times = np.zeros((0, 8), np.int64)
+        self.values = np.zeros((0, 8))
+        self.counts = np.zeros(0, np.int64)
+        self._frame: LabelFrame | None = None
+        self._plain: SeriesSet | None = None
+        self._any_stale = False
+        self._one_clock = True
+
+    def frame(self) -> LabelFrame:
+        if self._frame is None:
+            self._frame = LabelFrame.of([dict(labels) for labels in self.rows])
+        return self._frame
+
+    def find(self, series: Sequence[Labels], writer: Writer) -> Index:
+        """The rows of series, which are made where there are none."""
+        before = len(self.rows)
+        found = np.array([self.rows.setdefault(labels, len(self.rows)) for labels in series], np.int64)
+        added = len(self.rows) - before
+        if added:
+            self._one_clock = self._one_clock and not self.counts.any()
+            self.writers.extend([writer] * added)
+            width = self.times.shape[1]
+            self.times = np.concatenate((self.times, np.zeros((added, width), np.int64)))
+            self.values = np.concatenate((self.values, np.zeros((added, width))))
+            self.counts = np.concatenate((self.counts, np.zeros(added, np.int64)))
+            self._frame = None
+        return found
+
+    def append(self, rows: Index, times: Times, values: Floats, mask: Mask) -> None:
+        """Add ``values[i, t]`` where ``mask[i, t]`` to row ``rows[i]``, all different."""
+        self._plain = None
+        if self._one_clock and not (len(rows) == len(self.rows) and mask.all()):
+            self._one_clock = False
+        added = mask.sum(axis=1, dtype=np.int64)
+        self._reserve(int((self.counts[rows] + added).max(initial=0)))
+        places = (self.counts[rows, None] + np.cumsum(mask, axis=1, dtype=np.int64) - 1)[mask]
+        at = np.broadcast_to(rows[:, None], mask.shape)[mask]
+        self.times[at, places] = np.broadcast_to(times, mask.shape)[mask]
+        self.values[at, places] = values[mask]
+        self.counts[rows] += added
+        self._any_stale = self._any_stale or bool(is_stale(values[mask]).any())
+
+    def select(self, matchers: Sequence[Matcher], *, stale: bool) -> tuple[SeriesSet, Index]:
+        """The series that fit, and their rows."""
+        rows = np.flatnonzero(matching_rows(self.frame(), matchers)) if self.rows else _NO_ROWS
+        return self._series(stale).take(rows), rows
+
+    def last(self, row: int) -> tuple[int, float] | None:
+        """The newest sample of a row."""
+        count = int(self.counts[row])
+        return (int(self.times[row, count - 1]), float(self.values[row, count - 1])) if count else None
+
+    def prune(self, before_ms: int) -> None:
+        """Forget samples dated before a time, and series that have none left."""
+        filled = np.arange(self.times.shape[1]) < self.counts[:, None]
+        kept = filled & (self.times >= before_ms)
+        alive = np.flatnonzero(kept.any(axis=1))
+        names = list(self.rows)
+        times, values, mask = self.times[alive], self.values[alive], kept[alive]
+        self.counts = mask.sum(axis=1, dtype=np.int64)
+        order = np.argsort(~mask, axis=1, kind="stable")
+        self.times = np.take_along_axis(times, order, 1)
+        self.values = np.take_along_axis(values, order, 1)
+        self.rows = {names[row]: number for number, row in enumerate(alive.tolist())}
+        self.writers = [self.writers[row] for row in alive.tolist()]
+        self._frame, self._plain = None, None
+
+    def _reserve(self, width: int) -> None:
+        missing = width - self.times.shape[1]
+        if missing > 0:
+            more = ((0, 0), (0, max(missing, self.times.shape[1])))
+            self.times, self.values = np.pad(self.times, more), np.pad(self.values, more)
+
+    def _series(self, stale: bool) -> SeriesSet:
+        size, width = self.times.shape
+        clocks = np.zeros(size, np.int64) if self._one_clock else np.arange(size, dtype=np.int64)
+        if stale or not self._any_stale:
+            begin = np.arange(size, dtype=np.int64) * width
+            ends = begin + self.counts
+            return SeriesSet(self.frame(), self.times.ravel(), self.values.ravel(), begin, ends, clocks)
+        if self._plain is None:
+            kept = (np.arange(width) < self.counts[:, None]) & ~is_stale(self.values)
+            counts = kept.sum(axis=1, dtype=np.int64)
+            ends = np.cumsum(counts)
+            clocks = np.arange(size, dtype=np.int64)
+            self._plain = SeriesSet(self.frame(), self.times[kept], self.values[kept], ends - counts, ends, clocks)
+        return self._plain
+
+
+class Recorded:
+    """All series that rules have written; grows with every evaluation until it is pruned."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, _Table] = {}
+
+    def append(
+        self, writer: Writer, name: str, series: Sequence[Labels], times: Times, values: Floats, mask: Mask
+    ) -> None:
+        """Add samples that come after all that their series have.
+
+        Args:
+            writer: the rule.
+            name: the metric's, of all the series.
+            series: label sets, all different.
+            times: ``[T]`` ascending, milliseconds.
+            values: ``[n, T]``; staleness markers too.
+            mask: ``[n, T]``, where there is a sample.
+        """
+        if mask.any():
+            table = self._tables.setdefault(name, _Table())
+            table.append(table.find(series, writer), times, values, mask)
+
+    def last(self, name: str, labels: Labels) -> tuple[int, float] | None:
+        """Time and value of the newest sample of a series; None if there is none."""
+        table = self._tables.get(name)
+        row = None if table is None else table.rows.get(labels)
+        return None if table is None or row is None else table.last(row)
+
+    def prune(self, before_ms: int) -> None:
+        """Forget all samples dated before a time."""
+        for table in self._tables.values():
+            table.prune(before_ms)
+        self._tables = {name: table for name, table in self._tables.items() if table.rows}
+
+    def series(self) -> Iterator[tuple[Labels, Writer, Times, Floats]]:
+        """Every series with its writer, times and values."""
+        for table in self._tables.values():
+            for labels, row in table.rows.items():
+                count = table.counts[row]
+                yield labels, table.writers[row], table.times[row, :count].copy(), table.values[row, :count].copy()
+
+    def select(self, matchers: Sequence[Matcher], *, stale: bool) -> Iterator[tuple[SeriesSet, list[Writer]]]:
+        """The series that fit, and who writes each."""
+        wanted = next((each.value for each in matchers if each.name == METRIC_NAME and each.op is MatchOp.EQUAL), None)
+        if wanted is not None:
+            names = [wanted] if wanted in self._tables else []
+        else:
+            tests = [predicate(each) for each in matchers if each.name == METRIC_NAME]
+            names = [name for name in self._tables if all(test(name) for test in tests)]
+        for name in names:
+            table = self._tables[name]
+            found, rows = table.select(matchers, stale=stale)
+            if found.size:
+                yield found, [table.writers[row] for row in rows.tolist()]
+
+
+@dataclass(frozen=True, slots=True)
+class Combined:
+    """The samples that came in and those that rules wrote, as one store."""
+
+    source: Storage
+    recorded: Recorded
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, *, stale: bool) -> SeriesSet:
+        """See :class:`rules.promql.storage.Storage`."""
+        parts = [found for found, _ in self.recorded.select(matchers, stale=stale)]
+        return joined([self.source.select(matchers, start_ms, end_ms, stale=stale), *parts])
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a rule can see when its turn comes at an instant: the samples up to the instant, and of what rules write, what they have written by then.
+
+    Attributes:
+        position: of the rule; those before it have had their turn at this instant.
+        time_ms: the instant.
+    """
+
+    source: Storage
+    recorded: Recorded
+    position: int
+    time_ms: int
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, *, stale: bool) -> SeriesSet:
+        """See :class:`rules.promql.storage.Storage`."""
+        until = min(end_ms, self.time_ms)
+        came = self.source.select(matchers, min(start_ms, until), until, stale=stale)
+        parts = [_cut(came, [self.time_ms] * came.size)]
+        for found, writers in self.recorded.select(matchers, stale=stale):
+            bounds = [self.time_ms - each.query_offset_ms - (each.position >= self.position) for each in writers]
+            parts.append(_cut(found, bounds))
+        return joined(parts)
+
+
+def _cut(series: SeriesSet, bounds: Sequence[int]) -> SeriesSet:
+    """Only the samples at or before a time, one a series."""
+    if not series.size:
+        return series
+    distinct = sorted(set(bounds))
+    ends = series.positions(np.array(distinct, np.int64))
+    columns = np.searchsorted(distinct, bounds)
+    ends = ends[np.arange(series.size), columns]
+    clocks = series.clocks if len(distinct) == 1 else np.arange(series.size, dtype=np.int64)
+    return SeriesSet(series.labels, series.timestamps, series.values, series.begin, ends, clocks)
+
+
+def joined(parts: Sequence[SeriesSet]) -> SeriesSet:
+    """All series of several stores; the samples of one that is in two of them are put in order."""
+    filled = [part for part in parts if part.size]
+    if len(filled) < 2:
+        return filled[0] if filled else parts[0]
+    labels = LabelFrame.concat([part.labels for part in filled])
+    picks = [_samples(part) for part in filled]
+    times = np.concatenate([part.timestamps[pick] for part, pick in zip(filled, picks, strict=True)])
+    values = np.concatenate([part.values[pick] for part, pick in zip(filled, picks, strict=True)])
+    lengths = np.concatenate([part.end - part.begin for part in filled])
+    owner = np.repeat(np.arange(labels.size), lengths)
+    group, first = labels.groups()
+    if len(first) == labels.size:
+        ends = np.cumsum(lengths)
+        clocks, shift = [], 0
+        for part in filled:
+            clocks.append(part.clocks + shift)
+            shift += int(part.clocks.max()) + 1
+        return SeriesSet(labels, times, values, ends - lengths, ends, np.concatenate(clocks))
+    order = np.lexsort((times, group[owner]))
+    sizes = np.bincount(group[owner], minlength=len(first))
+    ends = np.cumsum(sizes)
+    own_clocks = np.arange(len(first), dtype=np.int64)
+    return SeriesSet(labels.take(first), times[order], values[order], ends - sizes, ends, own_clocks)
+
+
+def _samples(part: SeriesSet) -> Index:
+    lengths = part.end - part.begin
+    starts = np.cumsum(lengths) - lengths
+    return np.repeat(part.begin - starts, lengths) + np.arange(int(lengths.sum()), dtype=np.int64)
