@@ -8,7 +8,7 @@ from enum import Enum
 import numpy as np
 
 from rules.promql.errors import EvaluationError, LimitExceeded, Span
-from rules.promql.labels import METRIC_NAME
+from rules.promql.labels import METADATA
 from rules.promql.storage import Storage
 from rules.promql.values import InstantVector, Times
 
@@ -108,9 +108,12 @@ def without_name(vector: InstantVector, context: Context) -> InstantVector:
     if context.options.delayed_name_removal:
         marked = np.ones(vector.size, np.bool_)
         return InstantVector(vector.labels, vector.values, vector.present, marked)
-    if METRIC_NAME not in vector.labels.columns:
+    dropped = [column for name in METADATA if (column := vector.labels.columns.get(name)) is not None]
+    if not dropped:
         return vector
-    return merged(InstantVector(vector.labels.drop((METRIC_NAME,)), vector.values, vector.present))
+    nameless = InstantVector(vector.labels.drop(METADATA), vector.values, vector.present)
+    # Series of one name differ in something else.
+    return nameless if all(column.is_constant for column in dropped) else merged(nameless)
 
 
 def merged(vector: InstantVector) -> InstantVector:
@@ -121,9 +124,9 @@ def merged(vector: InstantVector) -> InstantVector:
     """
     if vector.size < 2:
         return vector
-    group, first = vector.labels.groups()
-    if len(first) == vector.size:
+    if not vector.labels.has_duplicates():
         return vector
+    group, first = vector.labels.groups()
     order = np.argsort(group, kind="stable")
     starts = np.searchsorted(group[order], np.arange(len(first)))
     if (np.add.reduceat(vector.present[order].astype(np.int32), starts, axis=0) > 1).any():

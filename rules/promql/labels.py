@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 METRIC_NAME = "__name__"
+METADATA = (METRIC_NAME, "__type__", "__unit__")
+"""Labels that say what a metric is rather than whose: what computes something new drops them together."""
 
 Codes = NDArray[np.int32]
 Index = NDArray[np.int64]
@@ -38,6 +40,12 @@ class Column:
         seen: dict[str, int] = {}
         codes = [seen.setdefault(text, len(seen)) for text in texts]
         return cls(np.array(codes, np.int32), tuple(seen))
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all rows have the same value."""
+        codes = self.codes
+        return len(self.values) == 1 or len(codes) < 2 or bool((codes == codes[0]).all())
 
     def map(self, function: Callable[[str], str]) -> Column:
         """The column with each distinct value replaced; values that become equal are one again."""
@@ -147,7 +155,13 @@ class LabelFrame:
 
     def has_duplicates(self) -> bool:
         """Whether two rows have the same label set."""
-        return self.size > 1 and len(np.unique(self.keys())) < self.size
+        if self.size < 2:
+            return False
+        keys = self.keys()
+        if self.size <= 64:
+            return len(set(keys.tolist())) < self.size
+        keys = np.sort(keys)
+        return bool((keys[1:] == keys[:-1]).any())
 
 
 def dense(keys: Index) -> tuple[Index, Index]:
@@ -170,8 +184,8 @@ def match_keys(left: LabelFrame, right: LabelFrame, names: Iterable[str]) -> tup
         if one is None and other is None:
             continue
         one = one or Column.constant("", left.size)
-        other = other or Column.constant("", right.size)
         if right.size:
+            other = other or Column.constant("", right.size)
             table = {value: code for code, value in enumerate(one.values)}
             translated = np.array([table.setdefault(value, len(table)) for value in other.values], np.int32)
             codes = np.concatenate((one.codes, translated[other.codes]))
@@ -183,6 +197,7 @@ def match_keys(left: LabelFrame, right: LabelFrame, names: Iterable[str]) -> tup
         if spread * distinct >= _WIDEST:
             keys = np.unique(keys, return_inverse=True)[1].astype(np.int64)
             spread = int(keys.max(initial=0)) + 1
-        keys = keys * distinct + codes
+        keys *= distinct
+        keys += codes
         spread *= distinct
     return keys[: left.size], keys[left.size :]

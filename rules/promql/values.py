@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.promql.labels import METRIC_NAME, Column, LabelFrame
+from rules.promql.labels import METADATA, Column, LabelFrame
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -86,10 +86,15 @@ class InstantVector:
         if self.drop_name is None or not self.drop_name.any():
             return self.labels
         if self.drop_name.all():
-            return self.labels.drop((METRIC_NAME,))
-        names = self.labels.column(METRIC_NAME)
-        kept = ["" if gone else text for gone, text in zip(self.drop_name.tolist(), names.texts(), strict=True)]
-        return self.labels.with_column(METRIC_NAME, Column.of(kept))
+            return self.labels.drop(METADATA)
+        labels = self.labels
+        for name in METADATA:
+            if name in labels.columns:
+                column = labels.columns[name]
+                values = (*column.values, "")
+                codes = np.where(self.drop_name, np.int32(len(column.values)), column.codes)
+                labels = labels.with_column(name, Column(codes, values).recoded(values))
+        return labels
 
 
 @dataclass(frozen=True, slots=True)

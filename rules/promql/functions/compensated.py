@@ -42,7 +42,7 @@ def incrementer(values: Floats, longest: int, power: int = 1) -> Increment:
     """The quicker of the two when sums of ``longest`` of the values, raised to a power, stay finite."""
     largest = float(np.abs(values).max(initial=1.0))
     # Not true either when there is a NaN.
-    return quick_increment if largest**power * max(longest, 1) < SAFE else increment
+    return quick_increment if largest < (SAFE / max(longest, 1)) ** (1 / power) else increment
 
 
 class Columns:
