@@ -148,7 +148,9 @@ def _warn_of_quantile(q: Floats, expr: ast.Aggregate, context: Context) -> None:
     wrong += [q.max()] if q.max() > 1 else []
     wrong += [q.min()] if q.min() < 0 else []
     for value in wrong:
-        context.annotations.warn(f"quantile value should be between 0 and 1, got {format_general(float(value))}", span)
+        context.annotations.warn(
+            f"PromQL warning: quantile value should be between 0 and 1, got {format_general(float(value))}", span
+        )
 
 
 def _whole(k: Floats, expr: ast.Aggregate) -> Index | None:

@@ -14,7 +14,7 @@ from rules.promql import ast
 from rules.promql.context import Context, merged
 from rules.promql.errors import EvaluationError
 from rules.promql.folding import Groups
-from rules.promql.labels import METRIC_NAME, Column, LabelFrame, dense, match_keys
+from rules.promql.labels import METADATA, METRIC_NAME, LabelFrame, dense, match_keys
 from rules.promql.literals import quote
 from rules.promql.values import Floats, Index, InstantVector, Mask
 
@@ -157,8 +157,8 @@ def _check_one_side(
         rows = groups.order[groups.starts[group] : groups.starts[group] + groups.sizes[group]]
         at = np.flatnonzero((one.present[rows].sum(axis=0) > 1) & other_present)
         if len(at):
-            first, second = rows[one.present[rows, at[0]]][:2].tolist()
-            labels, duplicate = one.labels.row(second), one.labels.row(first)
+            found = [one.labels.row(row) for row in rows[one.present[rows, at[0]]].tolist()]
+            labels, duplicate = sorted(found, key=lambda row: sorted(row.items()))[:2]
             raise EvaluationError(
                 f"found duplicate series for the match group {_braces(_matched(matching, labels))} on the {side} hand-side "
                 f"of the operation: [{_braces(labels)}, {_braces(duplicate)}];many-to-many matching not allowed: "
@@ -187,16 +187,12 @@ def _result_labels(
     expr: ast.Binary, matching: ast.Matching, labels: LabelFrame, one: LabelFrame, partner: Index, context: Context
 ) -> LabelFrame:
     if expr.op in _ARITHMETIC or (expr.return_bool and not context.options.delayed_name_removal):
-        labels = labels.drop((METRIC_NAME,))
+        labels = labels.drop(METADATA)
     if matching.card is ast.Cardinality.ONE_TO_ONE:
         labels = labels.keep(matching.labels) if matching.on else labels.drop(matching.labels)
     for name in matching.include:
-        labels = labels.with_column(name, _included(one, name, partner))
+        labels = labels.with_column(name, one.column(name).take(partner))
     return labels
-
-
-def _included(one: LabelFrame, name: str, partner: Index) -> Column:
-    return one.column(name).take(partner)
 
 
 def _matched(matching: ast.Matching, labels: Mapping[str, str]) -> dict[str, str]:

@@ -78,11 +78,10 @@ def check_annotations(expected: Eval, annotations: Iterable[Annotation], expr: s
 
 def annotation_text(annotation: Annotation, expr: str) -> str:
     """An annotation as Prometheus shows it, with line and column of what it is about."""
-    text = f"PromQL {annotation.severity.value}: {annotation.message}"
     if annotation.span is None:
-        return text
+        return annotation.message
     before = expr[: annotation.span.start].encode()
-    return f"{text} ({before.count(10) + 1}:{len(before) - before.rfind(10)})"
+    return f"{annotation.message} ({before.count(10) + 1}:{len(before) - before.rfind(10)})"
 
 
 def check_failure(expected: Eval, message: str) -> None:

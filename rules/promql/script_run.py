@@ -40,21 +40,8 @@ OPTIONS = Options(delayed_name_removal=True)
 _NATIVE = "needs native histograms"
 _MINUTE_MS = 60_000
 _OF_THE_QUERY = re.compile(r"(start|end|range|step)\(\)")
-_VARIES_WITH_TIME = frozenset(
-    (
-        "days_in_month",
-        "day_of_month",
-        "day_of_week",
-        "day_of_year",
-        "hour",
-        "minute",
-        "month",
-        "year",
-        "time",
-        "timestamp",
-    )
-    + ("predict_linear", "start", "end", "range", "step")
-)
+_CALENDAR = ("days_in_month", "day_of_month", "day_of_week", "day_of_year", "hour", "minute", "month", "year")
+_VARIES_WITH_TIME = frozenset((*_CALENDAR, "time", "timestamp", "predict_linear", "start", "end", "range", "step"))
 
 
 class Verdict(str, Enum):
