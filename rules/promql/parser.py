@@ -81,6 +81,7 @@ class _Parser:
         self._missing = Missing()
         self._modifiers = ModifierParser(self._tokens, text, self._missing)
         self._nesting = 0
+        self._of_info = False
         # Of the tree returned last.
         self._height = 0
 
@@ -212,7 +213,7 @@ class _Parser:
         if kind in AGGREGATORS and tokens.following.kind in ("(", "by", "without"):
             return self._aggregate()
         if kind in (METRIC, "{") or kind in NAMES:
-            return selector(tokens)
+            return selector(tokens, may_be_empty=self._of_info)
         if kind == "(":
             tokens.advance()
             inner = self._expression(1)
@@ -229,7 +230,9 @@ class _Parser:
         if signature is None:
             raise PromQLSyntaxError(f'unknown function with name "{name.text}"', name.span, similar_function(name.text))
         self._tokens.advance()
+        around, self._of_info = self._of_info, name.text == "info"
         args = self._arguments()
+        self._of_info = around
         span = Span(name.start, self._tokens.last_end)
         if signature.experimental and not self._experimental:
             self._missing.note_flag(

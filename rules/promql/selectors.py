@@ -19,8 +19,11 @@ _MATCH_OPS: Final = {op.value: op for op in MatchOp}
 _NAME: Final = "__name__"
 
 
-def selector(tokens: TokenStream) -> VectorSelector:
-    """A metric name, matchers in braces, or both; the name's matcher first, the others sorted: their order means nothing."""
+def selector(tokens: TokenStream, *, may_be_empty: bool = False) -> VectorSelector:
+    """A metric name, matchers in braces, or both; the name's matcher first, the others sorted: their order means nothing.
+
+    ``may_be_empty`` takes matchers that an absent label satisfies, as ``info()`` does.
+    """
     start = tokens.current.start
     written = None if tokens.current.kind == "{" else tokens.advance().text
     quoted: list[str] = []
@@ -39,7 +42,8 @@ def selector(tokens: TokenStream) -> VectorSelector:
                 raise tokens.unexpected("label matching", '"," or "}"', hint)
         tokens.advance()
     span = Span(start, tokens.last_end)
-    check_selector(written, tuple(matchers), span)
+    if not may_be_empty:
+        check_selector(written, tuple(matchers), span)
     matchers.sort(key=lambda matcher: (matcher.name, matcher.op.value, matcher.value))
     name = written
     if written is not None:
