@@ -185,11 +185,12 @@ def _looked_at(at: int | Literal["start", "end"] | None, offset_ms: int, context
 
 def select(selector: ast.VectorSelector, context: Context, *, timestamps: bool = False) -> InstantVector:
     """The newest sample of each series at each instant, no older than the lookback; its time in seconds with ``timestamps``."""
-    # Prometheus' `timestamp` puts the distance to an `@` in the place of the offset, which is lost.
-    offset_ms = 0 if timestamps and selector.at is not None else selector.offset_ms
-    times = _looked_at(selector.at, offset_ms, context)
-    lookback = context.options.lookback_ms
-    series = context.storage.select(selector.matchers, int(times.min()) - lookback, int(times.max()), stale=True)
+    times = _looked_at(selector.at, selector.offset_ms, context)
+    since = times - context.options.lookback_ms
+    if timestamps and selector.at is not None:
+        # Prometheus' `timestamp` puts the distance to an `@` in the place of the offset, yet reads no more samples than with it.
+        times, since = np.minimum(times, times + selector.offset_ms), np.maximum(since, since + selector.offset_ms)
+    series = context.storage.select(selector.matchers, int(since.min()), int(times.max()), stale=True)
     if not series.size:
         return InstantVector.empty(context.instants)
     context.reserve(series.size, context.instants, selector.span)
@@ -198,7 +199,7 @@ def select(selector: ast.VectorSelector, context: Context, *, timestamps: bool =
     newest = np.where(found, newest, series.begin[:, None])
     values = series.values[newest]
     when = series.timestamps[newest]
-    present = found & (when > times - lookback) & ~is_stale(values)
+    present = found & (when > since) & ~is_stale(values)
     return InstantVector(series.labels, when / 1000.0 if timestamps else values, present).compact()
 
 

@@ -270,6 +270,9 @@ def _narrowed(series: SeriesSet, first: Index, last: Index) -> tuple[Times, Floa
     begin, end = int(first.min()), int(last.max())
     sizes = last - first
     total = int(sizes.sum())
+    if not total:
+        # One sample that no window holds, so that looking at a place always finds something.
+        return np.zeros(1, np.int64), np.zeros(1), -first[:, None]
     if end - begin <= 2 * total + 64:
         return series.timestamps[begin:end], series.values[begin:end], np.array([[-begin]])
     offsets = np.cumsum(sizes) - sizes

@@ -94,6 +94,10 @@ def _deriv(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVe
 
 def _predict_linear(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVector:
     ahead = scalar(expr, args, 1)
+    pinned = ast.unwrap(expr.args[0])
+    if isinstance(pinned, ast.Subquery) and pinned.at is not None:
+        # Prometheus takes the samples of one with `@` for a vector at the instant, and finds none.
+        return InstantVector.empty(context.instants)
 
     def kernel(windows: Windows) -> tuple[Floats, Mask]:
         # From the instant of the evaluation, whatever the offset of the range.
