@@ -27,6 +27,7 @@ PACKAGES = [
 
 PACKAGE_DATA = {
     "pipelines.report": ["static/*"],
+    "rules": ["library/*.yml", "library/tests/*.yml"],
     "deploy": ["compose.yaml"],
     "schemas.codecs": ["*.json", "*.proto", "*.pyi"],
     "deploy.install": ["*.txt", "*_jars/*", "influxd_module/*", "prometheus_module/*"],

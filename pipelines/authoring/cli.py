@@ -14,6 +14,7 @@ COMMANDS: dict[str, Command] = {
     "test": Command("pipelines.authoring.test", "run unit tests of rules, as `promtool test rules` does"),
     "backtest": Command("pipelines.authoring.backtest", "when alerts would have fired over archived data"),
     "explain": Command("pipelines.authoring.explain", "an expression as a tree: what each part does and needs"),
+    "library": Command("pipelines.authoring.library", "the rules that come with Tidemark, to read and to copy"),
     "schema": Command("pipelines.authoring.schema", "the JSON Schema of rule files, for editors"),
 }
 
