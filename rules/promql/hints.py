@@ -44,5 +44,5 @@ def similar_function(name: str) -> str:
     # Costs 5 ms to import, and most expressions need none of it.
     from difflib import get_close_matches
 
-    close = get_close_matches(name.lower(), [*FUNCTIONS, *sorted(AGGREGATORS)], n=1)
+    close = get_close_matches(name[:60].lower(), [*FUNCTIONS, *sorted(AGGREGATORS)], n=1)
     return f"did you mean {close[0]}?" if close else "the function may be misspelt, or newer than Prometheus 3.14"

@@ -181,7 +181,7 @@ def _number(text: str, start: int) -> tuple[str, int]:
     while end < len(text) and (text[end].isalnum() or text[end] in "_."):
         end += 1
     raise PromQLSyntaxError(
-        f"bad number or duration syntax: {text[start:end]!r}",
+        f"bad number or duration syntax: {text[start : min(end, start + 60)]!r}",
         Span(start, end),
         "durations are whole numbers with units ms, s, m, h, d, w, y: 1h30m",
     )

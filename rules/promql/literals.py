@@ -53,7 +53,8 @@ def parse_number(text: str) -> float:
     Raises:
         ValueError: if it is no number or too large for a float.
     """
-    if _INTEGER.match(text):
+    # Longer ones are beyond an integer, and quick to read as a float only.
+    if len(text) < 48 and _INTEGER.match(text):
         octal = len(text) > 1 and text[0] == "0" and text[1] not in "xX"
         value = int(text.replace("_", ""), 8 if octal else 0)
         if value < 2**63:
@@ -62,9 +63,9 @@ def parse_number(text: str) -> float:
         # Underscores between digits are Python's rule as well as Go's.
         number = float(text)
     except ValueError as error:
-        raise ValueError(f"error parsing number {text!r}") from error
+        raise ValueError(f"error parsing number {_shown(text)}") from error
     if math.isinf(number) and text.lower() != "inf":
-        raise ValueError(f"number out of range: {text!r}")
+        raise ValueError(f"number out of range: {_shown(text)}")
     return number
 
 
@@ -75,20 +76,24 @@ def parse_duration(text: str) -> int:
         ValueError: for unknown units, units not in falling order, or more than 292 years.
     """
     if not _DURATION.match(text):
-        raise ValueError(f"not a valid duration: {text!r}")
+        raise ValueError(f"not a valid duration: {_shown(text)}")
     total = 0
     last = -1
     for count, unit in _PART.findall(text):
         if unit not in _UNITS:
-            raise ValueError(f"unknown unit {unit!r} in duration {text!r}")
+            raise ValueError(f"unknown unit {unit!r} in duration {_shown(text)}")
         place = _ORDER.index(unit)
         if place <= last:
-            raise ValueError(f"units must fall, each at most once, in duration {text!r}")
+            raise ValueError(f"units must fall, each at most once, in duration {_shown(text)}")
         last = place
         total += int(count) * _UNITS[unit]
         if total >= 2**63:
-            raise ValueError(f"duration out of range: {text!r}")
+            raise ValueError(f"duration out of range: {_shown(text)}")
     return total
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:60]}...")
 
 
 def seconds(nanoseconds: int) -> float:

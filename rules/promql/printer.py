@@ -30,7 +30,7 @@ _INDENT: Final = "  "
 
 
 def to_text(expr: Expr) -> str:
-    """The expression on one line, as Prometheus' ``Expr.String()`` has it; matchers come sorted."""
+    """The expression on one line, as Prometheus' ``Expr.String()`` has it: matchers sorted; only a quoted name stays quoted."""
     match expr:
         case DurationLiteral():
             return format_duration(round(expr.value * 1000))
@@ -97,10 +97,17 @@ def _block(head: str, parts: tuple[Expr, ...], level: int, width: int) -> str:
 
 
 def _selector(expr: VectorSelector) -> str:
-    name = expr.name if expr.name is not None and _METRIC.match(expr.name) else None
-    matchers = expr.matchers if name is None else expr.matchers[1:]
-    inside = ",".join(sorted(map(_matcher, matchers)))
-    return f"{name or ''}{{{inside}}}" if inside or name is None else name
+    if expr.name is None:
+        return f"{{{_matchers(expr.matchers)}}}"
+    inside = _matchers(expr.matchers[1:])
+    if _METRIC.match(expr.name):
+        return f"{expr.name}{{{inside}}}" if inside else expr.name
+    name = quote(expr.name)
+    return f"{{{name},{inside}}}" if inside else f"{{{name}}}"
+
+
+def _matchers(matchers: tuple[Matcher, ...]) -> str:
+    return ",".join(sorted(map(_matcher, matchers)))
 
 
 def _matcher(matcher: Matcher) -> str:
