@@ -30,6 +30,7 @@ _ITEM = re.compile(
     rf"(?P<blank>_)(?:x(?P<blanks>[0-9]{{1,18}}))?"
     rf"|(?P<value>stale(?![A-Za-z0-9_])|[+-]?(?:{_NUMBER}))(?P<step>[+-](?:{_NUMBER}))?(?:x(?P<times>[0-9]{{1,18}}))?"
 )
+_HISTOGRAM = re.compile(r"\{\{.*?\}\}(?P<step>[+-]\{\{.*?\}\})?(?:x(?P<times>[0-9]{1,18}))?")
 
 
 @dataclass(slots=True)
@@ -92,13 +93,11 @@ def parse_series_description(line: str) -> tuple[dict[str, str], Floats, Mask]:
     return labels, values, present
 
 
-def described_series(line: str) -> dict[str, str]:
-    """The labels of a line, whatever its values are.
-
-    Raises:
-        PromQLSyntaxError: the line does not begin with a series.
-    """
-    return _described(_Cursor(line))
+def parse_mixed_series(line: str) -> tuple[dict[str, str], Floats, Mask, Mask]:
+    """As :func:`parse_series_description`, with native histograms passed over: the last mask says where they are."""
+    cursor = _Cursor(line)
+    labels = _described(cursor)
+    return labels, *_samples(cursor, pass_native=True)
 
 
 def _described(cursor: _Cursor) -> dict[str, str]:
@@ -164,21 +163,27 @@ def _string(cursor: _Cursor, expected: str) -> str:
 
 
 def _values(cursor: _Cursor) -> tuple[Floats, Mask]:
-    values: list[Floats] = []
-    present: list[Mask] = []
+    values, present, _ = _samples(cursor, pass_native=False)
+    return values, present
+
+
+def _samples(cursor: _Cursor, *, pass_native: bool) -> tuple[Floats, Mask, Mask]:
+    values: list[Floats] = [np.empty(0)]
+    present: list[Mask] = [np.empty(0, np.bool_)]
+    native: list[Mask] = [np.empty(0, np.bool_)]
     total = 0
     cursor.skip()
     while cursor.place < len(cursor.text):
         start = cursor.place
-        if cursor.text.startswith("{{", start):
-            raise UnsupportedFeature(
-                "native histogram samples ({{...}}) are not supported", Span(start, len(cursor.text))
-            )
-        item = _ITEM.match(cursor.text, start)
+        histogram = _HISTOGRAM.match(cursor.text, start)
+        item = histogram or _ITEM.match(cursor.text, start)
+        if histogram is not None and not pass_native:
+            raise UnsupportedFeature("native histogram samples ({{...}}) are not supported", Span(*histogram.span()))
         if item is None or (item["step"] is not None and item["times"] is None):
             raise cursor.fail('a value: a number, "stale", _, or a repetition such as 0+5x10')
         cursor.place = item.end()
-        count = int(item["blanks"] or 1) if item["blank"] else int(item["times"] or 0) + 1
+        blank = histogram is None and item["blank"] is not None
+        count = int(item["blanks"] or 1) if blank else int(item["times"] or 0) + 1
         total += count
         if total > MAX_SAMPLES:
             raise LimitExceeded(
@@ -186,19 +191,16 @@ def _values(cursor: _Cursor) -> tuple[Floats, Mask]:
                 Span(start, cursor.place),
                 "repeat fewer times",
             )
-        values.append(_sequence(item, count))
-        present.append(np.full(count, item["blank"] is None))
+        values.append(np.full(count, math.nan) if blank or histogram else _sequence(item, count))
+        present.append(np.full(count, not blank and histogram is None))
+        native.append(np.full(count, histogram is not None))
         if cursor.place < len(cursor.text) and cursor.text[cursor.place] not in " \t\r\n":
             raise cursor.fail("a space between values")
         cursor.skip()
-    if not values:
-        return np.empty(0), np.empty(0, np.bool_)
-    return np.concatenate(values), np.concatenate(present)
+    return np.concatenate(values), np.concatenate(present), np.concatenate(native)
 
 
 def _sequence(item: re.Match[str], count: int) -> Floats:
-    if item["blank"]:
-        return np.full(count, math.nan)
     first = _number(item["value"], item)
     if item["step"] is None:
         return np.full(count, first)

@@ -15,9 +15,9 @@ from typing import Any, Literal
 import re2
 
 from rules.durations import parse_duration
-from rules.promql.errors import PromQLError, UnsupportedFeature
+from rules.promql.errors import PromQLError
 from rules.promql.literals import parse_number, unquote
-from rules.promql.notation import described_series, parse_series, parse_series_description
+from rules.promql.notation import parse_mixed_series, parse_series
 from rules.promql.values import Floats, Mask
 
 _LOAD = re.compile(r"load(?:_(with_nhcb))?\s+(.+)")
@@ -50,16 +50,12 @@ class ScriptError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """A line of series notation.
-
-    Attributes:
-        refused: why its samples cannot be had (native histograms), or empty; then there are no values.
-    """
+    """A line of series notation: ``native`` is where it has native histograms, of which only the place is known."""
 
     labels: Labels
     values: Floats
     present: Mask
-    refused: str = ""
+    native: Mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +203,7 @@ class _Reader:
 
     def _series(self, line: str) -> Series:
         try:
-            return Series(*parse_series_description(line))
-        except UnsupportedFeature as error:
-            return Series(described_series(line), *_NOTHING, refused=error.message)
+            return Series(*parse_mixed_series(line))
         except PromQLError as error:
             column = error.span.start + 1 if error.span else 1
             raise self._fail(f"column {column}: {error.message}") from error
@@ -312,6 +306,3 @@ class _Reader:
         except ValueError:
             return None
         return -value if line.startswith("-") else value
-
-
-_NOTHING = parse_series_description("nothing")[1:]

@@ -4,7 +4,8 @@ Every instant query is also run with its time pinned (``@``) at other times, and
 be the same. Options are those of Prometheus' test engine: names are dropped at the end, subqueries default to a minute.
 
 What this engine does not do is refused, with its reason, never passed over: expressions it refuses itself, expectations of native
-histograms, and selectors that match a loaded series which has native histogram samples or start timestamps.
+histograms, and selectors that match a loaded series which has start timestamps or native histogram samples. Of the latter the numbers
+are seen all the same by the functions that only look at numbers (``clamp``, ``hour``, ``sort``, ...).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from rules.promql import ast
 from rules.promql.context import Options
 from rules.promql.engine import Result, instant, query_range
 from rules.promql.errors import PromQLError, UnsupportedFeature
+from rules.promql.functions import calendar, elementwise
 from rules.promql.labels import METRIC_NAME
 from rules.promql.parser import parse
 from rules.promql.script import Clear, Eval, Labels, Load, parse_script
@@ -31,7 +33,7 @@ from rules.promql.script_compare import (
     check_vector,
 )
 from rules.promql.storage import MemoryStorage, predicate
-from rules.promql.values import Scalar
+from rules.promql.values import STALE, Scalar
 
 T = TypeVar("T")
 
@@ -40,8 +42,9 @@ OPTIONS = Options(delayed_name_removal=True)
 _NATIVE = "needs native histograms"
 _MINUTE_MS = 60_000
 _OF_THE_QUERY = re.compile(r"(start|end|range|step)\(\)")
-_CALENDAR = ("days_in_month", "day_of_month", "day_of_week", "day_of_year", "hour", "minute", "month", "year")
-_VARIES_WITH_TIME = frozenset((*_CALENDAR, "time", "timestamp", "predict_linear", "start", "end", "range", "step"))
+_VARIES_WITH_TIME = frozenset((*calendar.FUNCTIONS, "predict_linear", "start", "end", "range", "step"))
+# What passes over native histograms without a word.
+_OF_NUMBERS = frozenset((*calendar.FUNCTIONS, *elementwise.FUNCTIONS, "scalar", "sort", "sort_desc")) - {"timestamp"}
 
 
 class Verdict(str, Enum):
@@ -101,12 +104,14 @@ class _Data:
     def load(self, command: Load) -> None:
         self._storage = None
         for series in command.series:
-            if series.refused:
+            if series.native.any():
                 self._refused.append((series.labels, _NATIVE))
-                continue
             samples = self._samples.setdefault(tuple(sorted(series.labels.items())), {})
             for place in series.present.nonzero()[0].tolist():
                 samples[place * command.step_ms] = float(series.values[place])
+            for place in series.native.nonzero()[0].tolist():
+                # To who looks for numbers, a histogram ends the one before it.
+                samples[place * command.step_ms] = float(STALE)
             if command.native:
                 self._refused += [(labels, _NATIVE) for labels in _native_twin(series.labels)]
         self._refused += [(labels, "needs start timestamps of samples") for labels in command.started]
@@ -120,15 +125,17 @@ class _Data:
             )
         return self._storage
 
-    def refusal(self, expr: ast.Expr) -> str:
-        """Why the data that an expression selects cannot be had, or nothing."""
-        for node in ast.walk(expr):
-            if isinstance(node, ast.VectorSelector):
-                tests = [(matcher.name, predicate(matcher)) for matcher in node.matchers]
-                for labels, reason in self._refused:
-                    if all(fits(labels.get(name, "")) for name, fits in tests):
-                        return reason
-        return ""
+    def refusal(self, expr: ast.Expr, *, numbers: bool = False) -> str:
+        """Why the data that an expression selects cannot be had, or nothing; ``numbers`` if only numbers are looked at."""
+        if isinstance(expr, ast.VectorSelector):
+            tests = [(matcher.name, predicate(matcher)) for matcher in expr.matchers]
+            for labels, reason in self._refused:
+                if not (numbers and reason == _NATIVE) and all(fits(labels.get(name, "")) for name, fits in tests):
+                    return reason
+        below = isinstance(expr, ast.Call) and expr.func in _OF_NUMBERS
+        below = below or (isinstance(expr, ast.Paren) and numbers)
+        reasons = (self.refusal(child, numbers=below) for child in ast.children(expr))
+        return next(filter(None, reasons), "")
 
 
 def _native_twin(labels: Labels) -> Iterator[Mapping[str, str]]:
@@ -144,7 +151,7 @@ def _outcome(command: Eval, data: _Data) -> Outcome:
     def outcome(verdict: Verdict, reason: str = "", diff: tuple[str, ...] = ()) -> Outcome:
         return Outcome(command.line, command.expr, verdict, reason, diff)
 
-    if any(series.refused for series in command.series):
+    if any(series.native.any() for series in command.series):
         return outcome(Verdict.REFUSED, _NATIVE)
     try:
         tree = _expected(command, lambda: parse(command.expr))
