@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from rules.diagnostics import Severity
 
-_ERROR, _WARNING = Severity.ERROR, Severity.WARNING
+_ERROR, _WARNING, _INFO = Severity.ERROR, Severity.WARNING, Severity.INFO
 
 
 class Kind(NamedTuple):
@@ -64,8 +64,14 @@ WARNINGS = {
     "unknown-ignore": "A comment ignores a code that does not exist.",
 }
 
+# What the formatter says.
+NOTES = {
+    "not-formatted": "A file, or an expression with comments in its midst, is left as it is.",
+}
+
 CODES = {
     **{code: Kind(_ERROR, meaning) for code, meaning in ERRORS.items()},
     **{code: Kind(_WARNING, meaning) for code, meaning in WARNINGS.items()},
+    **{code: Kind(_INFO, meaning) for code, meaning in NOTES.items()},
 }
 LINTS = tuple(WARNINGS)

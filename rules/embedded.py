@@ -29,7 +29,11 @@ def expression(expr: str, place: Place, file: str, rule: str) -> tuple[Expr | No
     except PromQLError as error:
         code, severity, fault = "promql-syntax", Severity.ERROR, error
     where = place.within("expr", fault.span)
-    return None, [Diagnostic(code, severity, fault.message, file, where, fault.hint, rule)]
+    written = place.fields["expr"].scalar if "expr" in place.fields else None
+    hint = fault.hint
+    if written is not None and "#" in expr and "\n" not in expr.strip() and where.end_line > where.line:
+        hint = "YAML joins these lines into one, and a comment runs to its end: write the expression after `|`"
+    return None, [Diagnostic(code, severity, fault.message, file, where, hint, rule)]
 
 
 def template_faults(
