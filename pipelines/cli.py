@@ -19,6 +19,7 @@ COMMANDS: dict[str, Command] = {
     "submit": Command("pipelines.submit", "run a job on the local stack's Flink, or stop it with a savepoint"),
     "demo": Command("pipelines.demo", "a job on real input with no servers, and a report of what came out"),
     "rules": Command("pipelines.authoring.cli", "alert and recording rules: check, fmt, test, backtest, explain"),
+    "promql": Command("pipelines.authoring.promql", "test scripts of PromQL, and expressions as a tree or laid out"),
     "stack": Command("deploy.cli", "the local stack of real servers: up, down, status, logs"),
     "generate": Command("services.generate.cli", "a seeded load: metrics to Kafka or to files"),
     "store": Command("services.store", "what a Parquet store holds, and its upkeep"),
