@@ -29,6 +29,7 @@ PACKAGE_DATA = {
     "pipelines.report": ["static/*"],
     "rules": ["library/*.yml", "library/tests/*.yml"],
     "deploy": ["compose.yaml"],
+    "schemas": ["*.json"],
     "schemas.codecs": ["*.json", "*.proto", "*.pyi"],
     "deploy.install": ["*.txt", "*_jars/*", "influxd_module/*", "prometheus_module/*"],
 }
@@ -71,6 +72,7 @@ setup(
             "pytest-timeout>=2.3",
             "hypothesis>=6.120",
             "duckdb>=1.1",
+            "jsonschema>=4.20",
             "ruff>=0.12",
             "mypy>=1.15",
             "types-PyYAML",
