@@ -12,6 +12,7 @@ from tests.rules.promql.expressions import corpus_trees, random_expressions
     ("text", "printed"),
     [
         ('x { b = "2" , a != `1` }', 'x{a!="1",b="2"}'),
+        ('x{a="2",a0="1"}', 'x{a0="1",a="2"}'),
         ("x{}", "x"),
         ('{"foo.bar", a="b"}', '{"foo.bar",a="b"}'),
         ('{"x"}', "x"),
