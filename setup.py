@@ -46,8 +46,6 @@ INSTALL_REQUIRES = [
     "cramjam>=2.10",
     "protobuf>=5.29,<7",
     "pyyaml>=6.0",
-    # Parses PromQL (the Rust parser of the Prometheus community, with Python bindings).
-    "promql-parser>=0.12,<0.13",
     # Label patterns are RE2: its own engine, linear in time on any pattern.
     "google-re2>=1.1",
     # Round-trips the comments of rule files in `tidemark rules fmt`.
