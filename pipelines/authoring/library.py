@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import NamedTuple
+
+import rules
 
 RUNBOOKS = "docs/runbooks/"
 """Where the shipped rules say that their runbooks are; copying puts another place there."""
@@ -41,13 +41,13 @@ class Shipped(NamedTuple):
 
 def library() -> list[Shipped]:
     """The files of the library, by name."""
-    folder: Traversable = files("rules").joinpath("library")
-    names = sorted(entry.name.removesuffix(".yml") for entry in folder.iterdir() if entry.name.endswith(".yml"))
+    folder = Path(rules.__path__[0]) / "library"
+    names = sorted(path.stem for path in folder.glob("*.yml"))
     return [
         Shipped(
             name,
-            folder.joinpath(f"{name}.yml").read_text(encoding="utf-8"),
-            folder.joinpath("tests", f"{name}.test.yml").read_text(encoding="utf-8"),
+            (folder / f"{name}.yml").read_text(encoding="utf-8"),
+            (folder / "tests" / f"{name}.test.yml").read_text(encoding="utf-8"),
         )
         for name in names
     ]
@@ -95,9 +95,9 @@ def _overview(chosen: Sequence[Shipped]) -> Iterator[str]:
 
     for each in chosen:
         file = load_rules(each.rules, f"{each.name}.yml").file
-        rules = [rule for group in file.groups for rule in group.rules] if file else []
-        alerts = [rule.alert for rule in rules if isinstance(rule, AlertingRule)]
-        yield f"{each.name}.yml: {len(alerts)} alerts, {len(rules) - len(alerts)} recording rules"
+        found = [rule for group in file.groups for rule in group.rules] if file else []
+        alerts = [rule.alert for rule in found if isinstance(rule, AlertingRule)]
+        yield f"{each.name}.yml: {len(alerts)} alerts, {len(found) - len(alerts)} recording rules"
         yield from (f"  {alert}" for alert in alerts)
 
 
