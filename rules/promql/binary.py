@@ -18,13 +18,20 @@ from rules.promql.errors import EvaluationError
 from rules.promql.matching import joined, set_operation
 from rules.promql.values import Floats, InstantVector, Mask, Scalar, Value
 
+
+def _power(base: Any, exponent: Any) -> NDArray[Any]:
+    """C's ``pow``; numpy takes a square root for an exponent of one half, which is another number for -Inf and -0."""
+    powers: NDArray[Any] = np.power(base, exponent)
+    return np.where((exponent == 0.5) & (np.isneginf(base) | (base == 0)), np.abs(base), powers)
+
+
 ARITHMETIC: dict[str, Callable[[Any, Any], NDArray[Any]]] = {
     "+": np.add,
     "-": np.subtract,
     "*": np.multiply,
     "/": np.divide,
     "%": np.fmod,
-    "^": np.power,
+    "^": _power,
     "atan2": np.arctan2,
 }
 COMPARISONS: dict[str, Callable[[Any, Any], NDArray[Any]]] = {
