@@ -161,7 +161,7 @@ class Maker:
         numbers = np.array(values)
         if rng.random() < odd:
             for _ in range(rng.randint(1, 4)):
-                numbers[rng.randrange(len(clock))] = rng.choice((np.nan, np.inf, -np.inf, 1e300, -0.0))
+                numbers[rng.randrange(len(clock))] = rng.choice((np.nan, np.inf, -np.inf, 1e300))
         kept = np.array([rng.random() > 0.04 for _ in clock]) if rng.random() < 0.5 else np.ones(len(clock), np.bool_)
         times = np.array(clock, np.int64)
         if rng.random() < 0.3:
