@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rules.promql.labels import METADATA, Column, LabelFrame
+from rules.promql.search import bisect_right, places, renumbered
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -22,6 +23,8 @@ Index = NDArray[np.int64]
 
 STALE_BITS = np.uint64(0x7FF0000000000002)
 """The one NaN that marks the end of a series (``value.StaleNaN`` of Prometheus); any other NaN is a value."""
+
+_MANY_INSTANTS = 16
 
 STALE = np.array([STALE_BITS]).view(np.float64)[0]
 
@@ -139,49 +142,6 @@ class SeriesSet:
         return (found - begin[:, None])[clocks] + self.begin[:, None]
 
 
-def renumbered(numbers: Index) -> tuple[Index, Index]:
-    """Numbers from 0 without gaps, equal where the given ones are, and a row that has each; the identity when all differ."""
-    size = len(numbers)
-    if size == 1:
-        return np.zeros(1, np.int64), np.zeros(1, np.int64)
-    bound = int(numbers.max(initial=-1)) + 1
-    if bound > 8 * size:
-        distinct, leaders, dense = np.unique(numbers, return_index=True, return_inverse=True)
-        used = len(distinct)
-    else:
-        # The numbers are small: a table is linear in time, a sort is not.
-        rows = np.full(bound, -1, np.int64)
-        rows[numbers] = np.arange(size)
-        taken = rows >= 0
-        leaders = rows[taken]
-        used = len(leaders)
-        dense = numbers if used == bound else (np.cumsum(taken) - 1)[numbers]
-    if used == size:
-        every = np.arange(size, dtype=np.int64)
-        return every, every
-    return dense.astype(np.int64, copy=False), leaders
-
-
-def bisect_right(timestamps: Times, begin: Index, end: Index, bounds: Times) -> Index:
-    """Binary search of every bound in every ``[begin, end)`` stretch of a flat ascending column, all at once; ``[n, B]``."""
-    if len(begin) <= 4:
-        rows = [
-            np.searchsorted(timestamps[low:high], bounds, side="right") + low
-            for low, high in zip(begin.tolist(), end.tolist(), strict=True)
-        ]
-        return np.array(rows, np.int64).reshape(len(begin), len(bounds))
-    low = np.repeat(begin[:, None], len(bounds), axis=1)
-    high = np.repeat(end[:, None], len(bounds), axis=1)
-    longest = int((end - begin).max(initial=0))
-    last = max(len(timestamps) - 1, 0)
-    for _ in range(longest.bit_length()):
-        middle = (low + high) >> 1
-        right = (timestamps[np.minimum(middle, last)] <= bounds) & (low < high)
-        low = np.where(right, middle + 1, low)
-        high = np.where(right, high, middle)
-    return low
-
-
 @dataclass(frozen=True, slots=True)
 class Windows:
     """The windows of some series of a range vector: window ``[i, t]`` holds the samples ``[low[i, t], high[i, t])`` of the flat columns.
@@ -244,25 +204,51 @@ class RangeVector:
     def size(self) -> int:
         return self.series.size
 
-    def windows(self, rows: slice = slice(None)) -> Windows:
-        """The windows of a slice of the series."""
-        series, instants = self.series, len(self.starts)
+    def windows(self, rows: slice | Index = slice(None)) -> Windows:
+        """The windows of some of the series."""
+        series = self.series
         begin, end = series.begin[rows], series.end[rows]
         clocks, leaders = renumbered(series.clocks[rows])
         first = begin[leaders]
-        found = bisect_right(series.timestamps, first, end[leaders], np.concatenate((self.starts, self.ends)))
+        low, high = self._bounds(first, end[leaders])
         if len(leaders) < len(begin):
-            found = (found - first[:, None])[clocks] + begin[:, None]
-        low, high = found[:, :instants], found[:, instants:]
+            low, high = ((found - first[:, None])[clocks] + begin[:, None] for found in (low, high))
         timestamps, values, shift = _narrowed(series, low[:, 0], high[:, -1])
         return Windows(timestamps, values, low + shift, high + shift, self.starts, self.ends, clocks, leaders)
 
+    def _bounds(self, begin: Index, end: Index) -> tuple[Index, Index]:
+        timestamps, starts, ends = self.series.timestamps, self.starts, self.ends
+        instants = len(ends)
+        if instants < _MANY_INSTANTS:
+            both = bisect_right(timestamps, begin, end, np.concatenate((starts, ends)))
+            return both[:, :instants], both[:, instants:]
+        step, width = int(ends[1] - ends[0]), int(ends[0] - starts[0])
+        if step > 0 and width % step == 0 and width // step <= instants and (ends[1:] - ends[:-1] == step).all():
+            # Where a window starts, an earlier one ends, or would have.
+            ahead = width // step
+            both = bisect_right(timestamps, begin, end, np.concatenate((starts[:ahead], ends)))
+            return both[:, :instants], both[:, ahead:]
+        return bisect_right(timestamps, begin, end, starts), bisect_right(timestamps, begin, end, ends)
+
     def chunks(self, cells: int = 1 << 17) -> Iterator[tuple[slice, Windows]]:
         """The windows of all series, a slice of series at a time: about ``cells`` windows each, which fit the processor's caches."""
+        for part in self._slices(cells):
+            yield part, self.windows(part)
+
+    def chunks_by_clock(self, cells: int = 1 << 17) -> Iterator[tuple[slice | Index, Windows]]:
+        """As :meth:`chunks`, but series that share a clock come together, so that less is looked up twice."""
+        clocks = self.series.clocks
+        if int(clocks.max(initial=0)) * 2 > self.size or (clocks[1:] >= clocks[:-1]).all():
+            yield from self.chunks(cells)
+            return
+        order = np.argsort(clocks, kind="stable")
+        for part in self._slices(cells):
+            yield order[part], self.windows(order[part])
+
+    def _slices(self, cells: int) -> Iterator[slice]:
         rows = max(1, cells // max(len(self.starts), 1))
         for first in range(0, self.size, rows):
-            part = slice(first, min(first + rows, self.size))
-            yield part, self.windows(part)
+            yield slice(first, min(first + rows, self.size))
 
 
 def _narrowed(series: SeriesSet, first: Index, last: Index) -> tuple[Times, Floats, Index]:
@@ -275,9 +261,8 @@ def _narrowed(series: SeriesSet, first: Index, last: Index) -> tuple[Times, Floa
         return np.zeros(1, np.int64), np.zeros(1), -first[:, None]
     if end - begin <= 2 * total + 64:
         return series.timestamps[begin:end], series.values[begin:end], np.array([[-begin]])
-    offsets = np.cumsum(sizes) - sizes
-    shift = offsets - first
-    wanted = np.arange(total) - np.repeat(shift, sizes)
+    wanted = places(first, sizes)
+    shift = np.cumsum(sizes) - sizes - first
     return series.timestamps[wanted], series.values[wanted], shift[:, None]
 
 

@@ -38,7 +38,7 @@ def over_windows(
         present = there if there.shape == shape else np.broadcast_to(there, shape).copy()
     else:
         values, present = np.empty(shape), np.empty(shape, np.bool_)
-        for rows, part in windows.chunks(cells):
+        for rows, part in windows.chunks_by_clock(cells):
             values[rows], present[rows] = kernel(part)
     return InstantVector(windows.series.labels, values, present, windows.drop_name).compact()
 
