@@ -53,13 +53,16 @@ class Loaded:
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
 
-def load_rules(text: str, name: str) -> Loaded:
-    """Read a rule file; ``name`` is what diagnostics and groups call it. Raises nothing: whatever is wrong is a diagnostic."""
+def load_rules(text: str, name: str, *, ignore_unknown: bool = False) -> Loaded:
+    """Read a rule file; ``name`` is what diagnostics and groups call it. Raises nothing: whatever is wrong is a diagnostic.
+
+    ``ignore_unknown`` leaves keys that rule files do not have out, as ``--ignore-unknown-fields`` does.
+    """
     try:
         tree = compose(text)
     except YamlFault as fault:
         return Loaded(None, [_fault(fault, name)])
-    decoder = Decoder(tree, name)
+    decoder = Decoder(tree, name, ignore_unknown=ignore_unknown)
     groups: tuple[RuleGroup, ...] = ()
     try:
         groups = _Loader(decoder).groups(tree)
@@ -175,7 +178,7 @@ class _Loader:
                 where = places[f"annotations.{key}"].key
                 decoder.error("bad-annotation-name", f"{key!r} cannot name an annotation", where, rule=name)
         if alert:
-            decoder.diagnostics.extend(embedded.template_faults(alert, labels, annotations, place, decoder.file))
+            decoder.add(embedded.template_faults(alert, labels, annotations, place, decoder.file))
         ast = self._expression(expr, fields, node, place, name)
         if ast is None or not name:
             return None
@@ -191,7 +194,7 @@ class _Loader:
             self._decoder.error("no-expr", "a rule needs an expression", where, "add `expr: ...`", name)
             return None
         ast, faults = embedded.expression(expr, place, self._decoder.file, name)
-        self._decoder.diagnostics.extend(faults)
+        self._decoder.add(faults)
         return ast
 
     def _check_recording(

@@ -20,6 +20,8 @@ from rules.yaml_tree import Kind, Node, Tree, YamlFault
 
 # Prometheus' decoder stops at about as many.
 MAX_ALIASED = 400_000
+MAX_MERGES = 100
+MAX_FAULTS = 1_000
 
 _NULLS = {"", "~", "null", "Null", "NULL"}
 _BOOLS = {"true", "True", "TRUE", "false", "False", "FALSE"}
@@ -55,11 +57,13 @@ class Decoder:
 
     Attributes:
         diagnostics: what was wrong so far.
+        ignore_unknown: whether keys that nothing knows are left out rather than faults.
     """
 
-    def __init__(self, tree: Tree, file: str) -> None:
+    def __init__(self, tree: Tree, file: str, *, ignore_unknown: bool = False) -> None:
         self.tree = tree
         self.file = file
+        self.ignore_unknown = ignore_unknown
         self.diagnostics: list[Diagnostic] = []
         self._aliased = 0
 
@@ -73,7 +77,18 @@ class Decoder:
 
     def _note(self, code: str, severity: Severity, message: str, span: TextSpan | Node, hint: str, rule: str) -> None:
         place = self.tree.span(span) if isinstance(span, Node) else span
-        self.diagnostics.append(Diagnostic(code, severity, message, self.file, place, hint, rule))
+        self.add([Diagnostic(code, severity, message, self.file, place, hint, rule)])
+
+    def add(self, diagnostics: list[Diagnostic]) -> None:
+        """Note findings of others.
+
+        Raises:
+            YamlFault: nobody reads as many.
+        """
+        self.diagnostics.extend(diagnostics)
+        if len(self.diagnostics) >= MAX_FAULTS:
+            last = self.diagnostics[-1].span
+            raise YamlFault("too-many-faults", f"{MAX_FAULTS:,} findings: the rest of the file is not read", last)
 
     def follow(self, node: Node) -> Node:
         """What a node stands for.
@@ -112,7 +127,8 @@ class Decoder:
         found: dict[str, Field] = {}
         for name, each in self._entries(node, what):
             if name not in known:
-                self._unknown(name, each.key, known, what, hints or {})
+                if not self.ignore_unknown:
+                    self._unknown(name, each.key, known, what, hints or {})
             elif name in found:
                 self.error("duplicate-key", f"{name!r} is set twice in {what}", each.key)
             else:
@@ -195,10 +211,11 @@ class Decoder:
 
     def _entries(self, node: Node, what: str) -> Iterator[tuple[str, Field]]:
         """Names and fields of a mapping; its own before those it merges."""
-        seen: dict[str, None] = {}
+        own = {id(key) for key in node.items[::2]}
+        seen = set()
         for name, each in self._merged(node, what, [node]):
-            if name not in seen or each.key in node.items:
-                seen[name] = None
+            if name not in seen or id(each.key) in own:
+                seen.add(name)
                 yield name, each
 
     def _merged(self, node: Node, what: str, above: list[Node]) -> Iterator[tuple[str, Field]]:
@@ -233,6 +250,8 @@ class Decoder:
             target = self.follow(source)
             if any(target is each for each in above):
                 raise YamlFault("alias-cycle", "an anchor merges itself", self.tree.span(source))
+            if len(above) > MAX_MERGES:
+                raise YamlFault("too-deep", f"more than {MAX_MERGES} merges within each other", self.tree.span(source))
             if target.kind is not Kind.MAPPING:
                 self._wrong_type(source, "`<<` merges a mapping, or a list of mappings")
                 continue

@@ -1,0 +1,237 @@
+"""``tidemark rules test``: unit tests of rules, in promtool's format."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import glob
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from pipelines.authoring.files import STDIN, colours, counter
+from pipelines.authoring.unit_tests import FileReport, Options, Runner, of_directory, re2_pattern
+from rules.reporting import text_of
+from rules.unit_test import Failure
+
+# A second process costs what this many small files do.
+FILES_PER_PROCESS = 24
+
+DESCRIPTION = """\
+Run unit tests of rules. The files are those of `promtool test rules`, unchanged, and so is the verdict; what fails is shown beside what was
+expected, with its place, all at once. docs/rules-test.md tells how to write them.
+"""
+EPILOG = """\
+exit status:
+  0  all tests pass, and the coverage is not below --coverage-threshold
+  1  a test fails, a file cannot be read or loaded, or the coverage is below the threshold
+  2  wrong usage
+
+examples:
+  tidemark rules test rules/tests/                        every test file below
+  tidemark rules test --run 'disk' --debug hosts_test.yml the tests so named, and the course of their alerts
+  tidemark rules test --coverage rules/tests/             what the tests do not exercise
+  tidemark rules test --junit report.xml --coverage-threshold 90 rules/tests/
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the files; returns the exit status that ``--help`` documents."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    covers = options.coverage or options.coverage_threshold is not None
+    run = Options("|".join(options.run), options.ignore_unknown_fields, covers, options.debug)
+    try:
+        re2_pattern(run.run)
+        names = list(_files(options.files))
+    except ValueError as error:
+        parser.error(str(error))
+    if not names:
+        print(f"tidemark rules test: no test files in {', '.join(options.files)}", file=sys.stderr)
+        return 1
+    printer = _Printer(options.diff, colours(sys.stdout))
+    step = counter(len(names), "tested")
+    reports = []
+    for report in run_files(names, run, options.jobs):
+        printer.report(report)
+        reports.append(report)
+        step()
+    printer.summary(reports)
+    good = all(report.passed for report in reports)
+    if options.junit:
+        good = _write_junit(options.junit, reports) and good
+    if covers:
+        good = _coverage(reports, options.coverage_format, options.coverage_threshold) and good
+    return 0 if good else 1
+
+
+def run_files(names: Sequence[str], options: Options, jobs: int | None = None) -> Iterator[FileReport]:
+    """The reports of files, in their order.
+
+    Args:
+        names: of test files.
+        options: how to run them.
+        jobs: processes; as many as pay by default.
+    """
+    processes = min(jobs or _processes(len(names)), len(names))
+    if processes < 2:
+        runner = Runner(options)
+        yield from map(runner.run, names)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    # A child that is forked has everything imported.
+    context = get_context("fork" if sys.platform == "linux" else "spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(options,)) as pool:
+        yield from pool.map(_run, names, chunksize=max(1, len(names) // (processes * 4)))
+
+
+def _processes(files: int) -> int:
+    if hasattr(os, "sched_getaffinity"):
+        there = len(os.sched_getaffinity(0))
+    else:
+        there = os.cpu_count() or 1
+    return max(1, min(there, files // FILES_PER_PROCESS))
+
+
+_runner: Runner | None = None
+
+
+def _start(options: Options) -> None:
+    global _runner
+    gc.disable()
+    _runner = Runner(options)
+
+
+def _run(name: str) -> FileReport:
+    if _runner is None:
+        raise RuntimeError("the process was not started for this")
+    return _runner.run(name)
+
+
+def _files(words: Iterable[str]) -> Iterator[str]:
+    for word in words:
+        path = Path(word)
+        if path.is_dir():
+            yield from of_directory(word)
+        elif word == STDIN or path.exists() or not glob.has_magic(word):
+            yield word
+        else:
+            found = sorted(glob.glob(word, recursive=True))
+            if not found:
+                raise ValueError(f"no file fits {word!r}")
+            yield from found
+
+
+class _Printer:
+    """Tells what came of files: a line for one that passes, every failure of one that does not."""
+
+    def __init__(self, diff: bool, colour: bool) -> None:
+        self._diff = diff
+        self._colour = colour
+
+    def report(self, report: FileReport) -> None:
+        for each in (*report.warnings, *report.refused):
+            print(text_of(each, report.texts.get(each.file), colour=self._colour))
+        for test in report.tests:
+            for line in test.debug:
+                print(f"debug: {test.name}: {line}")
+            for failure in test.failures:
+                self._failure(failure, test.name, report)
+        tests = f"{len(report.tests)} test{'' if len(report.tests) == 1 else 's'}"
+        if report.refused:
+            print(f"{report.name}: {self._painted('cannot be run', '1;31')}")
+        elif report.failed:
+            print(f"{report.name}: {self._painted(f'{report.failed} of {tests} failed', '1;31')}")
+        else:
+            print(f"{report.name}: {self._painted(f'{tests} passed', '32')}")
+
+    def summary(self, reports: Sequence[FileReport]) -> None:
+        if len(reports) < 2:
+            return
+        tests = sum(len(report.tests) for report in reports)
+        failed = sum(report.failed for report in reports)
+        refused = sum(bool(report.refused) for report in reports)
+        told = [f"{failed} failed"] if failed else []
+        told += [f"{refused} file{'' if refused == 1 else 's'} cannot be run"] if refused else []
+        print(f"{len(reports)} files, {tests} tests: {', '.join(told) or 'all passed'}")
+
+    def _failure(self, failure: Failure, test: str, report: FileReport) -> None:
+        print(text_of(failure.diagnostic, report.texts.get(report.name), colour=self._colour))
+        print(f"   test: {test}")
+        details = failure.details
+        if self._diff and (failure.expected or failure.got):
+            details = tuple(self._unified(failure))
+        for line in details:
+            print("\n".join(f"      {part}" for part in line.split("\n")))
+
+    def _unified(self, failure: Failure) -> Iterator[str]:
+        import difflib
+
+        lines = difflib.unified_diff(failure.expected, failure.got, "expected", "got", n=10, lineterm="")
+        codes = {"-": "31", "+": "32"}
+        for line in lines:
+            yield self._painted(line, codes[line[0]]) if line[:1] in codes else line
+
+    def _painted(self, text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self._colour else text
+
+
+def _write_junit(path: str, reports: Sequence[FileReport]) -> bool:
+    from pipelines.authoring.junit import junit
+
+    try:
+        Path(path).write_text(junit(reports), encoding="utf-8")
+    except OSError as error:
+        print(f"tidemark rules test: cannot write {path}: {error.strerror}", file=sys.stderr)
+        return False
+    return True
+
+
+def _coverage(reports: Sequence[FileReport], form: str, threshold: float | None) -> bool:
+    from rules.coverage import Coverage
+
+    whole = Coverage()
+    for report in reports:
+        if report.coverage is not None:
+            whole.merge(report.coverage)
+    if form == "json":
+        import orjson
+
+        print(orjson.dumps(whole.as_plain(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        from pipelines.authoring.coverage_report import table
+
+        print(table(whole))
+    percent = whole.percent()
+    if threshold is not None and percent < threshold:
+        print(f"tidemark rules test: coverage is {percent:.1f} %, below {threshold:g} %", file=sys.stderr)
+        return False
+    return True
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tidemark rules test",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("files", nargs="+", metavar="FILE|DIR|GLOB", help="test files, or directories in which to look for them")
+    add("--run", action="append", default=[], metavar="REGEX", help="only tests whose name matches; may be repeated")
+    add("--debug", action="store_true", help="tell the course of every alert, and all samples that rules wrote")
+    add("--diff", action="store_true", help="show failures as a unified diff of what was expected and what came")
+    add(
+        "--ignore-unknown-fields",
+        action="store_true",
+        help="leave out keys of rule files that Prometheus does not know",
+    )
+    add("--junit", metavar="FILE", help="also write a JUnit report")
+    add("--coverage", action="store_true", help="also tell what the tests exercise of the rules")
+    add("--coverage-threshold", type=float, metavar="PERCENT", help="fail if less is covered; implies --coverage")
+    add("--coverage-format", choices=("text", "json"), default="text", help="(%(default)s)")
+    add("--jobs", type=int, metavar="N", help="processes (as many as pay)")
+    return parser

@@ -1,0 +1,210 @@
+"""Running a file of unit tests: reads it and the rule files it names, and gives back what came of it, ready to be printed or sent to a parent."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipelines.authoring.files import Source, sources
+from rules.coverage import Coverage
+from rules.diagnostics import Diagnostic, Severity
+from rules.durations import format_duration
+from rules.load import Loaded, load_rules
+from rules.model import RuleGroup
+from rules.unit_test import Evaluated, Failure, Programs, run_test
+from rules.unit_test_diff import number_text, series_text
+from rules.unit_test_file import UnitTestFile, load_unit_tests
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run files.
+
+    Attributes:
+        run: only tests whose names it is found in; a pattern, or empty for all.
+        ignore_unknown: leave unknown keys of rule files out.
+        coverage: note what the tests exercise.
+        debug: tell the course of every alert and all samples.
+    """
+
+    run: str = ""
+    ignore_unknown: bool = False
+    coverage: bool = False
+    debug: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TestReport:
+    """What came of one test."""
+
+    name: str
+    seconds: float
+    failures: Sequence[Failure] = ()
+    debug: Sequence[str] = ()
+
+
+@dataclass(slots=True)
+class FileReport:
+    """What came of a file.
+
+    Attributes:
+        texts: of the files that diagnostics point into.
+        refused: errors because of which no test ran.
+        warnings: what is worth a look.
+    """
+
+    name: str
+    texts: dict[str, str] = field(default_factory=dict)
+    refused: list[Diagnostic] = field(default_factory=list)
+    warnings: list[Diagnostic] = field(default_factory=list)
+    tests: list[TestReport] = field(default_factory=list)
+    coverage: Coverage | None = None
+    seconds: float = 0.0
+
+    @property
+    def failed(self) -> int:
+        """How many of its tests failed."""
+        return sum(bool(test.failures) for test in self.tests)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing is wrong with it."""
+        return not self.refused and not self.failed
+
+
+class Runner:
+    """Runs files one after another; rule files that several of them name are read once."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._pattern = re2_pattern(options.run)
+        self._loaded: dict[str, tuple[str, Loaded]] = {}
+        self._programs = Programs()
+
+    def run(self, name: str) -> FileReport:
+        """The report of a file."""
+        started = time.perf_counter()
+        report = FileReport(name)
+        file = self._file(name, report)
+        if file is not None:
+            groups = self._groups(file, report)
+            if not report.refused:
+                self._tests(file, groups, report)
+        report.seconds = time.perf_counter() - started
+        return report
+
+    def _file(self, name: str, report: FileReport) -> UnitTestFile | None:
+        source = _source(name)
+        if source.text is None:
+            report.refused.append(Diagnostic("unreadable", Severity.ERROR, source.fault, name))
+            return None
+        report.texts[name] = source.text
+        loaded = load_unit_tests(source.text, name)
+        for each in loaded.diagnostics:
+            (report.refused if each.severity is Severity.ERROR else report.warnings).append(each)
+        return loaded.file
+
+    def _groups(self, file: UnitTestFile, report: FileReport) -> list[RuleGroup]:
+        groups: list[RuleGroup] = []
+        folder = os.path.dirname(file.name)
+        for entry in file.rule_files:
+            path = os.path.normpath(os.path.join(folder, entry.pattern)) if entry.pattern else ""
+            found = sorted(glob.glob(path)) if path else []
+            if not found:
+                message = f"no file fits {path or 'an empty name'!r}"
+                hint = "paths are relative to the test file"
+                report.warnings.append(
+                    Diagnostic("no-such-file", Severity.WARNING, message, file.name, entry.span, hint)
+                )
+            for each in found:
+                groups.extend(self._rules(each, report))
+        return groups
+
+    def _rules(self, path: str, report: FileReport) -> Sequence[RuleGroup]:
+        if path not in self._loaded:
+            source = _source(path)
+            if source.text is None:
+                refusal = Diagnostic("unreadable", Severity.ERROR, source.fault, path)
+                self._loaded[path] = "", Loaded(None, [refusal])
+            else:
+                loaded = load_rules(source.text, path, ignore_unknown=self._options.ignore_unknown)
+                self._loaded[path] = source.text, loaded
+        text, loaded = self._loaded[path]
+        errors = [each for each in loaded.diagnostics if each.severity is Severity.ERROR]
+        if errors:
+            report.texts[path] = text
+            report.refused.extend(errors)
+        return loaded.file.groups if loaded.file else ()
+
+    def _tests(self, file: UnitTestFile, groups: Sequence[RuleGroup], report: FileReport) -> None:
+        coverage = Coverage() if self._options.coverage else None
+        if coverage is not None:
+            coverage.declare(groups)
+            report.coverage = coverage
+        for test in file.tests:
+            if self._pattern is not None and self._pattern.search(test.name) is None:
+                continue
+            debug: list[str] = []
+
+            def inspect(run: Evaluated, told: list[str] = debug) -> None:
+                if coverage is not None:
+                    coverage.inspect(run)
+                if self._options.debug:
+                    told.extend(course(run))
+
+            started = time.perf_counter()
+            failures = run_test(file, test, groups, self._programs, inspect=inspect)
+            report.tests.append(TestReport(test.title, time.perf_counter() - started, failures, debug))
+
+
+def _source(name: str) -> Source:
+    if os.path.isdir(name):
+        return Source(name, None, "is a directory", readable=False)
+    (found,) = sources([name])
+    return found
+
+
+def re2_pattern(text: str) -> Any:
+    """The pattern of ``--run``, in the syntax that Prometheus uses; None where there is none.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not text:
+        return None
+    import re2
+
+    try:
+        return re2.compile(text)
+    except re2.error as error:
+        raise ValueError(f"--run: {error}") from None
+
+
+def course(run: Evaluated) -> list[str]:
+    """What happened in a test: transitions, failed evaluations, and all samples at the end."""
+    start = run.test.start_ms
+    lines = [f"{len(run.times)} evaluations, the last at {format_duration(int(run.times[-1]) - start)}"]
+    for event in run.outcome.events:
+        transition = event.transition
+        when = format_duration(transition.time_ms - start)
+        change = f"{transition.before.value} -> {transition.after.value}"
+        lines.append(f"{when:>8}  {change}: {series_text(transition.alert.labels)} ({transition.reason.value})")
+    for error in run.outcome.errors:
+        lines.append(f"{format_duration(error.time_ms - start):>8}  {error.rule.rule.name} fails: {error.message}")
+    lines.append("samples that the rules wrote:")
+    for labels, _, times, values in run.evaluator.recorded.series():
+        samples = zip(times.tolist(), values.tolist(), strict=True)
+        told = " ".join(f"{number_text(value)}@{format_duration(when - start)}" for when, value in samples)
+        lines.append(f"  {series_text(labels)} {told}")
+    return lines
+
+
+def of_directory(path: str) -> list[str]:
+    """The files below a directory that hold unit tests."""
+    starts = re.compile(r"^tests[ \t]*:", re.MULTILINE)
+    return [source.name for source in sources([path]) if source.text is not None and starts.search(source.text)]

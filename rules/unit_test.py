@@ -1,0 +1,332 @@
+"""Running the unit tests of rules.
+
+Semantics: ``promtool test rules`` of Prometheus 3 (``cmd/promtool/unittest.go``). From the start of a test, all groups are evaluated every
+``evaluation_interval`` until the time of its last case; an alert case looks at the newest evaluation at or before its time, and an expression
+is evaluated after all of them, over the samples up to the last one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rules.alert_text import Site
+from rules.alerts import ALERT_NAME, Phase
+from rules.diagnostics import Diagnostic, Severity, TextSpan
+from rules.durations import format_duration
+from rules.groups import NOT_A_VECTOR, ActiveAlert, Evaluator, Observer, Outcome, RuleError
+from rules.model import AlertingRule, RuleGroup
+from rules.program import Program, Settings
+from rules.promql.context import Options
+from rules.promql.engine import instant
+from rules.promql.errors import PromQLError, UnsupportedFeature
+from rules.promql.notation import parse_series, parse_series_description
+from rules.promql.storage import MemoryStorage
+from rules.promql.values import Floats, InstantVector, Scalar, Times
+from rules.unit_test_diff import (
+    ShownAlert,
+    ShownSample,
+    alert_lines,
+    alert_listing,
+    difference,
+    sample_lines,
+    sample_listing,
+    series_text,
+)
+from rules.unit_test_file import AlertCase, ExprCase, InputSeries, UnitTest, UnitTestFile
+
+CODES = {
+    "input-series": "An input series cannot be read.",
+    "no-alertname": "An alert test does not say which alert it is about.",
+    "rule-failed": "The evaluation of a rule failed, so that the test was given up.",
+    "alert-mismatch": "Other alerts fire than expected.",
+    "expr-mismatch": "An expression yields other samples than expected.",
+    "expr-failed": "An expression, or an expected sample of it, cannot be read or evaluated.",
+    "unsupported": "The test needs native histograms or experimental functions, which are not supported.",
+}
+"""The kinds of failures of tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One thing that is not as a test expects.
+
+    Attributes:
+        diagnostic: what and where.
+        details: lines that show the difference.
+        expected, got: both sides in full, a label or a series a line, for a line by line comparison; empty where there are no sides.
+    """
+
+    diagnostic: Diagnostic
+    details: tuple[str, ...] = ()
+    expected: tuple[str, ...] = ()
+    got: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """A test whose rules have been evaluated, for coverage and debugging."""
+
+    test: UnitTest
+    evaluator: Evaluator
+    times: Times
+    outcome: Outcome
+
+
+@dataclass(slots=True)
+class Programs:
+    """Rule groups made ready, shared by the tests that use the same in the same order."""
+
+    ready: dict[tuple[object, ...], tuple[Sequence[RuleGroup], Program]] = field(default_factory=dict)
+
+    def get(self, groups: Sequence[RuleGroup], settings: Settings) -> Program:
+        """The program of the groups; made once."""
+        site = settings.site
+        step = settings.options.default_step_ms
+        key = (*map(id, groups), step, site.external_url, *sorted(site.external_labels.items()))
+        if key not in self.ready:
+            # The groups are kept too: an id means nothing once its object is gone.
+            self.ready[key] = groups, Program(groups, settings)
+        return self.ready[key][1]
+
+
+Inspect = Callable[[Evaluated], None]
+
+
+def ordered(groups: Sequence[RuleGroup], order: Sequence[str]) -> list[RuleGroup]:
+    """Groups in their order of evaluation: those not named are with the first named one; ties stay as loaded."""
+    places = {name: place for place, name in enumerate(order)}
+    distinct = {(group.file, group.name): group for group in groups}
+    return sorted(distinct.values(), key=lambda group: places.get(group.name, 0))
+
+
+def run_test(
+    file: UnitTestFile,
+    test: UnitTest,
+    groups: Sequence[RuleGroup],
+    programs: Programs | None = None,
+    *,
+    observer: Observer | None = None,
+    inspect: Inspect | None = None,
+) -> list[Failure]:
+    """What fails in one test; nothing if it passes.
+
+    Args:
+        file: the test's.
+        test: one of its tests.
+        groups: of its rule files, in the order of loading.
+        programs: shared between tests.
+        observer: see :class:`Evaluator`.
+        inspect: told of the evaluation once it is done.
+    """
+    return _Test(file, test).run(groups, programs or Programs(), observer, inspect)
+
+
+class _Test:
+    def __init__(self, file: UnitTestFile, test: UnitTest) -> None:
+        self._file = file
+        self._test = test
+        self._failures: list[Failure] = []
+
+    def run(
+        self, groups: Sequence[RuleGroup], programs: Programs, observer: Observer | None, inspect: Inspect | None
+    ) -> list[Failure]:
+        test = self._test
+        step = self._file.evaluation_interval_ms
+        times = test.start_ms + np.arange(0, test.last_ms + 1, step, dtype=np.int64)
+        storage = self._storage(int(times[-1]))
+        for case in test.alert_cases:
+            if not case.alertname:
+                self._fail("no-alertname", case.span, "an alert test needs `alertname`", hint="add `alertname: ...`")
+        if storage is None or self._failures:
+            return self._failures
+        settings = Settings(Options(default_step_ms=step), Site(test.external_labels, test.external_url))
+        program = programs.get(ordered(groups, self._file.group_eval_order), settings)
+        evaluator = Evaluator(program, storage, observer=observer)
+        outcome = evaluator.evaluate(times, {self._instant(case) for case in test.alert_cases})
+        if inspect is not None:
+            inspect(Evaluated(test, evaluator, times, outcome))
+        stopped = outcome.errors[0].time_ms if outcome.errors else None
+        for case in sorted(test.alert_cases, key=lambda each: each.eval_time_ms):
+            if stopped is None or self._instant(case) < stopped:
+                self._check_alerts(case, evaluator, outcome.snapshots.get(self._instant(case), []))
+        if stopped is None:
+            for expr_case in test.expr_cases:
+                self._check_expr(expr_case, evaluator)
+        else:
+            for error in outcome.errors:
+                if error.time_ms == stopped:
+                    self._rule_failed(error)
+        return self._failures
+
+    def _instant(self, case: AlertCase) -> int:
+        step = self._file.evaluation_interval_ms
+        return self._test.start_ms + case.eval_time_ms // step * step
+
+    def _storage(self, last_ms: int) -> MemoryStorage | None:
+        found: dict[tuple[tuple[str, str], ...], tuple[dict[str, str], Times, Floats]] = {}
+        for each, line in self._series_lines():
+            try:
+                labels, values, present = parse_series_description(line)
+            except UnsupportedFeature as error:
+                self._fail("unsupported", each.span, f"{_shown(each)}: {error.message}")
+                continue
+            except PromQLError as error:
+                self._fail("input-series", each.span, error.message, _pointed(line, error), error.hint)
+                continue
+            times = self._test.start_ms + np.arange(len(values), dtype=np.int64) * self._test.interval_ms
+            kept = present & (times <= last_ms)
+            # Of a series that is given twice, the second counts.
+            found[tuple(sorted(labels.items()))] = labels, times[kept], values[kept]
+        if self._failures:
+            return None
+        return MemoryStorage.from_series(found.values())
+
+    def _series_lines(self) -> list[tuple[InputSeries, str]]:
+        """The lines as a `load` command of Prometheus' tests takes them: an empty one, or a comment, ends the series."""
+        lines: list[tuple[InputSeries, str]] = []
+        for each in self._test.input_series:
+            for line in f"{each.series} {each.values}".split("\n"):
+                text = line.strip()
+                if not text or text.startswith("#"):
+                    return lines
+                lines.append((each, text))
+        return lines
+
+    def _check_alerts(self, case: AlertCase, evaluator: Evaluator, active: Sequence[ActiveAlert]) -> None:
+        named = [each for each in active if each.rule.rule.name == case.alertname]
+        got = [
+            ShownAlert(each.alert.labels, tuple(sorted(evaluator.annotations(each.rule, each.alert).items())))
+            for each in named
+            if each.alert.phase is Phase.FIRING
+        ]
+        expected = [
+            ShownAlert(
+                tuple(sorted({**alert.labels, ALERT_NAME: case.alertname}.items())),
+                tuple(sorted(alert.annotations.items())),
+            )
+            for alert in case.expected
+        ]
+        if sorted(expected) == sorted(got):
+            return
+        when = format_duration(case.eval_time_ms)
+        message = f"alert {case.alertname} at {when}: {difference('firing alert', expected, got)}"
+        details = alert_lines(expected, got)
+        details.extend(self._pending_lines(named))
+        hint = self._alert_hint(case, evaluator.program)
+        sides = tuple(alert_listing(expected)), tuple(alert_listing(got))
+        self._fail("alert-mismatch", case.span, message, details, hint, sides)
+
+    def _pending_lines(self, named: Sequence[ActiveAlert]) -> list[str]:
+        lines = []
+        for each in named:
+            if each.alert.phase is Phase.PENDING:
+                since = format_duration(each.alert.active_at - self._test.start_ms)
+                held = format_duration(each.rule.policy.for_ms)
+                shown = series_text(tuple(pair for pair in each.alert.labels if pair[0] != ALERT_NAME))
+                lines.append(f"  pending since {since}, `for` is {held}: {shown}")
+        return lines
+
+    def _alert_hint(self, case: AlertCase, program: Program) -> str:
+        names = [each.rule.name for each in program.rules if isinstance(each.rule, AlertingRule)]
+        if case.alertname in names:
+            return ""
+        close = difflib.get_close_matches(case.alertname, names, 1)
+        tail = f"did you mean {close[0]!r}?" if close else "look at rule_files"
+        return f"no rule of the test is named {case.alertname!r}: {tail}"
+
+    def _check_expr(self, case: ExprCase, evaluator: Evaluator) -> None:
+        when = format_duration(case.eval_time_ms)
+        try:
+            got = self._evaluated(case, evaluator)
+        except PromQLError as error:
+            code = "unsupported" if isinstance(error, UnsupportedFeature) else "expr-failed"
+            message = f"`{case.expr}` at {when}: {error.message}"
+            self._fail(code, case.span, message, _pointed(case.expr, error), error.hint)
+            return
+        expected: list[ShownSample] = []
+        for sample in case.expected:
+            if sample.histogram:
+                message = f"`{case.expr}` at {when}: a native histogram is expected, which are not supported"
+                self._fail("unsupported", sample.span, message)
+                return
+            try:
+                labels = parse_series(sample.labels) if sample.labels.strip() else {}
+            except PromQLError as error:
+                message = f"`{case.expr}` at {when}: labels: {error.message}"
+                self._fail("expr-failed", sample.span, message, _pointed(sample.labels, error), error.hint)
+                return
+            expected.append(ShownSample(tuple(sorted(labels.items())), sample.value))
+        if self._same(expected, got):
+            return
+        message = f"`{case.expr}` at {when}: {difference('sample', expected, got)}"
+        details = sample_lines(expected, got)
+        hint = ""
+        if any(math.isnan(each.value) for each in expected):
+            hint = "NaN equals nothing, itself included: test for it with an expression such as `x != x`"
+        sides = tuple(sample_listing(expected)), tuple(sample_listing(got))
+        self._fail("expr-mismatch", case.span, message, details, hint, sides)
+
+    def _evaluated(self, case: ExprCase, evaluator: Evaluator) -> list[ShownSample]:
+        options = evaluator.program.settings.options
+        value = instant(case.expr, evaluator.storage, self._test.start_ms + case.eval_time_ms, options).value
+        if isinstance(value, Scalar):
+            return [ShownSample((), float(value.values[0]))]
+        if not isinstance(value, InstantVector):
+            raise PromQLError(NOT_A_VECTOR)
+        rows = value.labels.rows()
+        return [
+            ShownSample(tuple(row.items()), number)
+            for row, number, there in zip(rows, value.values[:, 0].tolist(), value.present[:, 0].tolist(), strict=True)
+            if there
+        ]
+
+    def _same(self, expected: Sequence[ShownSample], got: Sequence[ShownSample]) -> bool:
+        if len(expected) != len(got):
+            return False
+        pairs = zip(sorted(expected, key=_labels), sorted(got, key=_labels), strict=True)
+        return all(one.labels == other.labels and self._equal(one.value, other.value) for one, other in pairs)
+
+    def _equal(self, one: float, other: float) -> bool:
+        if not self._file.fuzzy_compare:
+            return one == other
+        return one == other or math.nextafter(one, -math.inf) == other or math.nextafter(one, math.inf) == other
+
+    def _rule_failed(self, error: RuleError) -> None:
+        rule = error.rule.rule
+        when = format_duration(error.time_ms - self._test.start_ms)
+        place = rule.place.of("expr")
+        details = [f"  at {error.rule.group.file}:{place.line}:{place.column}: {' '.join(rule.expr.split())}"]
+        self._fail("rule-failed", self._test.span, f"rule {rule.name} fails at {when}: {error.message}", details)
+
+    def _fail(
+        self,
+        code: str,
+        span: TextSpan,
+        message: str,
+        details: Sequence[str] = (),
+        hint: str = "",
+        sides: tuple[tuple[str, ...], tuple[str, ...]] = ((), ()),
+    ) -> None:
+        diagnostic = Diagnostic(code, Severity.ERROR, message, self._file.name, span, hint)
+        self._failures.append(Failure(diagnostic, tuple(details), *sides))
+
+
+def _shown(each: InputSeries) -> str:
+    """What to call an input series in a message."""
+    return each.series if len(each.series) <= 60 else each.series[:57] + "..."
+
+
+def _pointed(text: str, error: PromQLError) -> list[str]:
+    if error.span is None or "\n" in text:
+        return []
+    start, end = error.span
+    return [f"  {text}", "  " + " " * start + "^" * max(end - start, 1)]
+
+
+def _labels(sample: ShownSample) -> tuple[tuple[str, str], ...]:
+    return sample.labels
