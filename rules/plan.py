@@ -169,7 +169,9 @@ class _Planner:
         lost = self.target & set(expr.grouping) if expr.without else self.target - set(expr.grouping)
         if not lost and step.keeps_target:
             return step
-        why = f"a group may span targets: {_names(lost)} not kept" if lost else "a target label was rewritten below"
+        why = (
+            f"a group may span targets, {_names(lost)} not being kept" if lost else "a target label was rewritten below"
+        )
         merged = MERGED_AGGREGATIONS.get(expr.op)
         if merged is None:
             return Step(expr, Placement.GLOBAL, f"{why}; {expr.op} needs all values", inputs=inputs)
@@ -184,7 +186,7 @@ class _Planner:
         if not lost and step.keeps_target:
             return step
         why = (
-            f"series of different targets may match: {_names(lost)} not matched"
+            f"series of different targets may match, {_names(lost)} not being compared"
             if lost
             else "a target label was rewritten below"
         )

@@ -1,0 +1,158 @@
+"""``tidemark rules explain``: what a rule's expression does, part by part, where it runs, what it keeps, and its values at a time."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from pipelines.authoring.history import HistoryError, add_history_options, read_history
+from rules.explain import document, explain, render, retention
+from rules.groups import Evaluator, aligned
+from rules.load import load_rules
+from rules.model import AlertingRule, RecordingRule, Rule, RuleFile
+from rules.plan import plan
+from rules.program import Program
+from rules.promql import ast
+from rules.promql.errors import PromQLError
+from rules.promql.parser import parse
+from rules.promql.storage import Storage
+from schemas.series import DEFAULT_TARGET_LABELS
+from schemas.times import format_duration, parse_time
+
+EXAMPLES = """
+examples:
+  tidemark rules explain hosts.yml HostCpuSaturated
+  tidemark rules explain hosts.yml                                   # every rule of the file
+  tidemark rules explain --expr 'sum by (pool) (rate(errors_total[5m])) > 1'
+  tidemark rules explain hosts.yml HostCpuSaturated --data=./store --time=2026-01-12T08:30:00Z
+
+Each part is shown with what it does; where a job that spreads its targets over shards evaluates it: in the shard, partly there and
+merged, or globally; and how much history it keeps. With data, its value at that time is shown too (by default the newest in the data).
+
+exit status: 0; 1 if the rule or the data cannot be read; 2 for options that are not valid.
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tidemark rules explain",
+        description="What a rule's expression does, part by part.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a rule file")
+    parser.add_argument("rule", nargs="?", metavar="RULE", help="the alert or record to explain (all of the file)")
+    parser.add_argument("--expr", metavar="EXPR", help="explain an expression instead of a rule")
+    parser.add_argument(
+        "--target-labels",
+        metavar="A,B",
+        default=",".join(sorted(DEFAULT_TARGET_LABELS)),
+        help="labels that make up a target, as in the job's configuration (%(default)s)",
+    )
+    add_history_options(parser)
+    parser.add_argument(
+        "--time", metavar="TIME", help="when to evaluate: ISO 8601, or ms since 1970 (the newest in the data)"
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    parser = _parser()
+    given = parser.parse_args(argv)
+    if (given.file is None) == (given.expr is None):
+        parser.error("name a rule file, or give an expression with --expr")
+    if given.time is not None and not given.data:
+        parser.error("--time needs data to evaluate on: --data=SOURCE")
+    try:
+        file = None if given.file is None else _load(given.file)
+        rules = [(None, parse(given.expr))] if file is None else _named(file, given.rule)
+        storage, time_ms = _data(given, file, [expr for _, expr in rules])
+        labels = frozenset(filter(None, given.target_labels.split(",")))
+        explained = [(rule, expr, explain(expr, labels, storage, time_ms)) for rule, expr in rules]
+    except (OSError, PromQLError, HistoryError, ValueError) as error:
+        print(f"tidemark rules explain: {error}", file=sys.stderr)
+        return 1
+    if given.format == "json":
+        documents = [{"rule": rule.name if rule else None, "tree": document(node)} for rule, _, node in explained]
+        print(json.dumps(documents, indent=2))
+        return 0
+    for number, (rule, expr, node) in enumerate(explained):
+        if number:
+            print()
+        for line in _heading(rule):
+            print(line)
+        print(render(node))
+        for line in _state(expr, labels):
+            print(line)
+    return 0
+
+
+def _load(path: Path) -> RuleFile:
+    loaded = load_rules(path.read_text(), str(path))
+    if loaded.file is None:
+        fault = loaded.diagnostics[0]
+        raise ValueError(
+            f"{fault.file}:{fault.span.line}:{fault.span.column}: {fault.message}; `tidemark rules check {path}` shows all faults"
+        )
+    return loaded.file
+
+
+def _named(file: RuleFile, name: str | None) -> list[tuple[Rule | None, ast.Expr]]:
+    rules = [rule for group in file.groups for rule in group.rules]
+    found: list[tuple[Rule | None, ast.Expr]] = [(rule, rule.ast) for rule in rules if name in (None, rule.name)]
+    if not found:
+        known = [rule.name for rule in rules]
+        near = difflib.get_close_matches(name or "", known, 1)
+        raise ValueError(
+            f"{file.name} has no rule {name!r}; "
+            + (f"did you mean {near[0]}?" if near else f"it has {', '.join(known) or 'none'}")
+        )
+    return found
+
+
+def _data(given: argparse.Namespace, file: RuleFile | None, exprs: Sequence[ast.Expr]) -> tuple[Storage | None, int]:
+    """What to evaluate on, and when: the archived data, and what the file's recording rules make of them."""
+    if not given.data:
+        return None, 0
+    groups = () if file is None else file.groups
+    read = [*exprs, *(rule.ast for group in groups for rule in group.rules if isinstance(rule, RecordingRule))]
+    history = read_history(given, read)
+    time_ms = parse_time(given.time) if given.time is not None else history.end_ms
+    program = Program(groups)
+    evaluator = Evaluator(program, history.storage)
+    reach = sum(max((plan(rule.ast).retention_ms for rule in group.rules), default=0) for group in groups)
+    schedule = [
+        aligned(program.interval_ms(number), max(time_ms - reach, history.start_ms) - 1, time_ms)
+        for number in range(len(groups))
+    ]
+    evaluator.evaluate_schedule(schedule)
+    return evaluator.storage, time_ms
+
+
+def _heading(rule: Rule | None) -> Iterator[str]:
+    if rule is None:
+        return
+    yield rule.name
+    if isinstance(rule, AlertingRule):
+        held = f"once it has been there for {format_duration(rule.for_ms)}" if rule.for_ms else "at once"
+        kept = (
+            f", and for {format_duration(rule.keep_firing_for_ms)} after it has gone" if rule.keep_firing_for_ms else ""
+        )
+        yield f"an alert for each series of the expression, firing {held}{kept}"
+    else:
+        yield "the expression's series, recorded under this name"
+    yield ""
+
+
+def _state(expr: ast.Expr, labels: frozenset[str]) -> Iterator[str]:
+    states = plan(expr, labels).states
+    if states:
+        longest = max(states, key=lambda state: state.retention_ms)
+        yield ""
+        yield f"state: {len(states)} selector{'s' if len(states) > 1 else ''}; keeps {retention(longest)} at most"
