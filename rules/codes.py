@@ -22,6 +22,7 @@ ERRORS = {
     "not-utf8": "The file is not text in UTF-8 (or in UTF-16 with a byte order mark).",
     "file-too-large": "More characters or more YAML nodes than a rule file may have.",
     "too-deep": "Nested deeper than a rule file may be.",
+    "too-many-faults": "So many findings that the rest of the file is not read.",
     "too-many-aliases": "YAML aliases stand for more nodes than they may.",
     "alias-cycle": "A YAML anchor merges itself.",
     "unknown-anchor": "A YAML alias names no anchor before it.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from rules.diagnostics import Diagnostic, Severity
 from rules.model import Place
@@ -26,7 +27,7 @@ _PROMTOOL_TAKES = "promql-duration-expr"
 def expression(expr: str, place: Place, file: str, rule: str) -> tuple[Expr | None, list[Diagnostic]]:
     """The tree of a rule's expression; None, and why, where it is none that can be evaluated here."""
     try:
-        return parse(expr), []
+        return _parsed(expr), []
     except UnsupportedFeature as error:
         accepted = _PROMTOOL_TAKES in error.hint
         code, severity = ("unsupported", Severity.WARNING) if accepted else ("experimental", Severity.ERROR)
@@ -39,6 +40,12 @@ def expression(expr: str, place: Place, file: str, rule: str) -> tuple[Expr | No
     if written is not None and "#" in expr and "\n" not in expr.strip() and where.end_line > where.line:
         hint = "YAML joins these lines into one, and a comment runs to its end: write the expression after `|`"
     return None, [Diagnostic(code, severity, fault.message, file, where, hint, rule)]
+
+
+# A file that repeats a rule by alias a thousand times parses it once.
+@lru_cache(maxsize=4096)
+def _parsed(expr: str) -> Expr:
+    return parse(expr)
 
 
 def template_faults(

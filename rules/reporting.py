@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from functools import lru_cache
 
 import orjson
 
@@ -74,7 +75,7 @@ def _count(number: int, what: str) -> str:
 
 def _excerpt(source: str, span: TextSpan) -> tuple[str, str, str] | None:
     """The first line of a span, the white space under it, and the marks; a long line is cut around the marks."""
-    lines = source.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    lines = _lines(source)
     if span.line > len(lines) or not lines[span.line - 1].strip():
         return None
     line = lines[span.line - 1]
@@ -86,6 +87,12 @@ def _excerpt(source: str, span: TextSpan) -> tuple[str, str, str] | None:
     shown = ("..." if first else "") + line[first:last] + ("..." if len(line) > last else "")
     pad = (3 if first else 0) + _width(before)
     return _printable(shown), " " * pad, "^" * max(_width(marked), 1)
+
+
+@lru_cache(maxsize=4)
+def _lines(source: str) -> list[str]:
+    """The lines of a file that many diagnostics may be about."""
+    return source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def _width(text: str) -> int:
