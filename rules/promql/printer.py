@@ -107,7 +107,9 @@ def _selector(expr: VectorSelector) -> str:
 
 
 def _matchers(matchers: tuple[Matcher, ...]) -> str:
-    return ",".join(sorted(map(_matcher, matchers)))
+    texts = list(map(_matcher, matchers))
+    # Of a label that is matched twice, absent() heeds the order, which Prometheus' own printing loses.
+    return ",".join(sorted(texts) if len({matcher.name for matcher in matchers}) == len(texts) else texts)
 
 
 def _matcher(matcher: Matcher) -> str:

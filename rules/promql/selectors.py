@@ -20,7 +20,9 @@ _NAME: Final = "__name__"
 
 
 def selector(tokens: TokenStream, *, may_be_empty: bool = False) -> VectorSelector:
-    """A metric name, matchers in braces, or both; the name's matcher first, the others sorted: their order means nothing.
+    """A metric name, matchers in braces, or both; the name's matcher first, the others by label.
+
+    Those of one label stay in the order they are written: ``absent()`` heeds it.
 
     ``may_be_empty`` takes matchers that an absent label satisfies, as ``info()`` does.
     """
@@ -44,7 +46,7 @@ def selector(tokens: TokenStream, *, may_be_empty: bool = False) -> VectorSelect
     span = Span(start, tokens.last_end)
     if not may_be_empty:
         check_selector(written, tuple(matchers), span)
-    matchers.sort(key=lambda matcher: (matcher.name, matcher.op.value, matcher.value))
+    matchers.sort(key=lambda matcher: matcher.name)
     name = written
     if written is not None:
         matchers.insert(0, Matcher(_NAME, MatchOp.EQUAL, written))
