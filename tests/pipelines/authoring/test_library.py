@@ -9,7 +9,6 @@ import pytest
 from pipelines.authoring.library import RUNBOOKS, library, main
 from pipelines.authoring.test import main as run_tests
 
-
 LIBRARY = Path(__file__).parents[3] / "rules" / "library"
 
 
