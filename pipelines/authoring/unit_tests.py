@@ -8,17 +8,20 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipelines.authoring.files import Source, sources
-from rules.coverage import Coverage
 from rules.diagnostics import Diagnostic, Severity
 from rules.durations import format_duration
 from rules.load import Loaded, load_rules
 from rules.model import RuleGroup
+from rules.promql.values import is_stale
 from rules.unit_test import Evaluated, Failure, Programs, run_test
 from rules.unit_test_diff import number_text, series_text
 from rules.unit_test_file import UnitTestFile, load_unit_tests
+
+if TYPE_CHECKING:
+    from rules.coverage import Coverage
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +145,12 @@ class Runner:
         return loaded.file.groups if loaded.file else ()
 
     def _tests(self, file: UnitTestFile, groups: Sequence[RuleGroup], report: FileReport) -> None:
-        coverage = Coverage() if self._options.coverage else None
-        if coverage is not None:
+        coverage = None
+        if self._options.coverage:
+            from rules.coverage import Coverage
+
+            coverage = report.coverage = Coverage()
             coverage.declare(groups)
-            report.coverage = coverage
         for test in file.tests:
             if self._pattern is not None and self._pattern.search(test.name) is None:
                 continue
@@ -198,8 +203,11 @@ def course(run: Evaluated) -> list[str]:
         lines.append(f"{format_duration(error.time_ms - start):>8}  {error.rule.rule.name} fails: {error.message}")
     lines.append("samples that the rules wrote:")
     for labels, _, times, values in run.evaluator.recorded.series():
-        samples = zip(times.tolist(), values.tolist(), strict=True)
-        told = " ".join(f"{number_text(value)}@{format_duration(when - start)}" for when, value in samples)
+        samples = zip(times.tolist(), values.tolist(), is_stale(values).tolist(), strict=True)
+        told = " ".join(
+            f"{'stale' if stale else number_text(value)}@{format_duration(when - start)}"
+            for when, value, stale in samples
+        )
         lines.append(f"  {series_text(labels)} {told}")
     return lines
 
