@@ -179,9 +179,11 @@ def _samples(cursor: _Cursor, *, pass_native: bool) -> tuple[Floats, Mask, Mask]
         item = histogram or _ITEM.match(cursor.text, start)
         if histogram is not None and not pass_native:
             raise UnsupportedFeature("native histogram samples ({{...}}) are not supported", Span(*histogram.span()))
-        if item is None or (item["step"] is not None and item["times"] is None):
+        if item is None:
             raise cursor.fail('a value: a number, "stale", _, or a repetition such as 0+5x10')
         cursor.place = item.end()
+        if item["step"] is not None and item["times"] is None:
+            raise cursor.fail(f"x and a count after {item.group()}")
         blank = histogram is None and item["blank"] is not None
         count = int(item["blanks"] or 1) if blank else int(item["times"] or 0) + 1
         total += count
@@ -207,7 +209,8 @@ def _sequence(item: re.Match[str], count: int) -> Floats:
     # Summed step by step, as Prometheus does: the rounding errors of `0+0.1x10` are part of the data.
     steps = np.full(count, _number(item["step"], item))
     steps[0] = first
-    return np.cumsum(steps)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.cumsum(steps)
 
 
 def _number(text: str, item: re.Match[str]) -> float:

@@ -304,6 +304,11 @@ def test_lanes_do_not_change_results(op: str, size: int, groups: int, seed: int)
         assert_same(samples(run(f"{op} by (g) (x)", given_vector)), whole)
 
 
+def test_lanes_keep_what_rounding_cuts_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folding, "_SHORTEST_LANE", 2)
+    assert samples(run("sum(x)", column(1e17, 1.0, 1.0, 1.0, 1.0, -1e17))) == [{(): 4.0}]
+
+
 def test_a_group_drops_its_name_if_one_of_its_series_does() -> None:
     given_vector = vector([({"__name__": "x", "i": "0"}, [1.0]), ({"__name__": "x", "i": "1"}, [2.0])], 1)
     marked = InstantVector(given_vector.labels, given_vector.values, given_vector.present, np.array([False, True]))
