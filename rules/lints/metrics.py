@@ -26,7 +26,7 @@ _GAUGE_SUFFIXES = (
 )
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _TYPE = re.compile(r"#\s*TYPE\s+(\S+)\s+(\S+)")
-_QUOTED = re.compile(r'\{\s*"((?:[^"\\]|\\.)*)"')
+_QUOTED = re.compile(r'\{\s*"((?:[^"\\]|\\.)*)"\s*[,}]')
 # What Prometheus itself writes for every target and alert.
 _SYNTHETIC = {
     "up",
