@@ -78,8 +78,11 @@ class _Table:
 
     def select(self, matchers: Sequence[Matcher], *, stale: bool) -> tuple[SeriesSet, Index]:
         """The series that fit, and their rows."""
-        rows = np.flatnonzero(matching_rows(self.frame(), matchers)) if self.rows else _NO_ROWS
-        return self._series(stale).take(rows), rows
+        if not self.rows:
+            return self._series(stale), _NO_ROWS
+        series = self._series(stale)
+        rows = np.flatnonzero(matching_rows(series.labels, matchers) & (series.end > series.begin))
+        return (series if len(rows) == series.size else series.take(rows)), rows
 
     def last(self, row: int) -> tuple[int, float] | None:
         """The newest sample of a row."""
@@ -142,7 +145,10 @@ class Recorded:
             values: ``[n, T]``; staleness markers too.
             mask: ``[n, T]``, where there is a sample.
         """
-        if mask.any():
+        filled = np.flatnonzero(mask.any(axis=1)).tolist()
+        if len(filled) < len(series):
+            series, values, mask = [series[row] for row in filled], values[filled], mask[filled]
+        if filled:
             table = self._tables.setdefault(name, _Table())
             table.append(table.find(series, writer), times, values, mask)
 
@@ -219,7 +225,7 @@ class View:
 
 
 def _cut(series: SeriesSet, bounds: Sequence[int]) -> SeriesSet:
-    """Only the samples at or before a time, one a series."""
+    """Only the samples at or before a time, one a series; series that have none are left out."""
     if not series.size:
         return series
     distinct = sorted(set(bounds))
@@ -227,7 +233,9 @@ def _cut(series: SeriesSet, bounds: Sequence[int]) -> SeriesSet:
     columns = np.searchsorted(distinct, bounds)
     ends = ends[np.arange(series.size), columns]
     clocks = series.clocks if len(distinct) == 1 else np.arange(series.size, dtype=np.int64)
-    return SeriesSet(series.labels, series.timestamps, series.values, series.begin, ends, clocks)
+    cut = SeriesSet(series.labels, series.timestamps, series.values, series.begin, ends, clocks)
+    filled = ends > series.begin
+    return cut if filled.all() else cut.take(np.flatnonzero(filled))
 
 
 def joined(parts: Sequence[SeriesSet]) -> SeriesSet:
