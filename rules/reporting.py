@@ -26,7 +26,7 @@ def text_of(diagnostic: Diagnostic, source: str | None = None, *, colour: bool =
         return f"\x1b[{code}m{text}\x1b[0m" if colour and text else text
 
     span = diagnostic.span
-    place = paint(f"{diagnostic.file}:{span.line}:{span.column}:", _BOLD)
+    place = paint(f"{_printable(diagnostic.file)}:{span.line}:{span.column}:", _BOLD)
     kind = paint(f"{diagnostic.severity.value}:", _COLOURS[diagnostic.severity])
     head = f"{place} {kind} {_printable(diagnostic.message)} {paint(f'[{diagnostic.code}]', _DIM)}"
     lines = [head]

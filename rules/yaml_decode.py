@@ -32,6 +32,7 @@ _FLOAT_NAMES = {f"{sign}.{name}" for sign in ("", "+", "-") for name in ("inf", 
 }
 _INT = re.compile(r"([-+]?)(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_BREAKS = re.compile(r"[\r\n]")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}")
 _RESOLVED = {"!!str", "!!bool", "!!int", "!!float", "!!null", "!!timestamp"}
 _NAMES = {
@@ -198,7 +199,7 @@ class Decoder:
     def _text(self, node: Node) -> str | None:
         if node.tag == "!!binary":
             try:
-                return base64.b64decode(node.value, validate=False).decode("utf-8", "surrogateescape")
+                return base64.b64decode(_BREAKS.sub("", node.value), validate=True).decode("utf-8", "surrogateescape")
             except (binascii.Error, ValueError):
                 self.error("wrong-type", "!!binary holds no valid base64", node)
                 return None
