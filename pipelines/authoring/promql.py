@@ -13,7 +13,7 @@ import orjson
 
 from pipelines.authoring.files import sources
 from rules.promql.ast import Expr, children
-from rules.promql.errors import PromQLError, UnsupportedFeature
+from rules.promql.errors import PromQLError
 from rules.promql.parser import parse
 from rules.promql.printer import prettify, to_text
 from rules.promql.script import ScriptError
@@ -35,9 +35,10 @@ examples:
   tidemark promql test --verbose testdata/              every *.test below; each refusal with its place
   tidemark promql test --format=json testdata/ | jq .totals
 
-a script:
+a script (an empty line ends a block):
   load 30s
     requests_total{job="api"}  0+15x10
+
   eval instant at 5m rate(requests_total[5m])
     {job="api"} 0.5
 """
@@ -112,8 +113,7 @@ def _placed(error: PromQLError, text: str) -> str:
     width = max(min(error.span.end - start, len(line)) - (error.span.start - start), 1)
     place = f"{text.count(chr(10), 0, start) + 1}:{error.span.start - start + 1}"
     hint = f"\n  {error.hint}" if error.hint else ""
-    what = "not supported: " if isinstance(error, UnsupportedFeature) else ""
-    return f"{place}: {what}{error.message}\n  {line}\n  {' ' * (error.span.start - start)}{'^' * width}{hint}"
+    return f"{place}: {error.message}\n  {line}\n  {' ' * (error.span.start - start)}{'^' * width}{hint}"
 
 
 def tree(expr: Expr, depth: int = 0) -> Iterator[str]:

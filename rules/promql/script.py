@@ -26,6 +26,7 @@ _RANGE = re.compile(r"eval(?:_(fail|warn|info))?\s+range\s+from\s+(.+)\s+to\s+(.
 _EXPECT = re.compile(r"expect\s+(ordered|fail|warn|no_warn|info|no_info)(?:\s+(regex|msg):(.+))?")
 _EXPECT_RANGE = re.compile(r"expect range vector\s+from\s+(.+)\s+to\s+(.+)\s+step\s+(.+)")
 _START_TIMES = re.compile(r"(\S+)@st\s")
+_COMMAND = re.compile(r"(?:load|eval|clear)(?:_\w+)?(?:\s|$)")
 _NUMBER = re.compile(r"[+-]?(?:[0-9.]\S*|(?i:inf|nan))")
 
 _OPPOSITES = (("info", "no_info"), ("warn", "no_warn"))
@@ -206,6 +207,8 @@ class _Reader:
             return Series(*parse_mixed_series(line))
         except PromQLError as error:
             column = error.span.start + 1 if error.span else 1
+            if _COMMAND.match(line):
+                raise self._fail("an empty line ends a block of series; there is none before this command") from error
             raise self._fail(f"column {column}: {error.message}") from error
 
     def _eval(self, line: str) -> Eval:
