@@ -20,7 +20,7 @@ FINITE = st.one_of(
     st.floats(-1e6, 1e6, allow_nan=False),
     st.sampled_from([0.1, 0.2, 0.3, 1e16, -1e16, 1e-9]),
 )
-ANY = st.one_of(FINITE, st.sampled_from([math.nan, math.inf, -math.inf, 1e308, -1e308]))
+ANY = st.one_of(FINITE, st.sampled_from([math.nan, math.inf, -math.inf, 1e308, -1e308, 1e200, -1e160]))
 
 
 @dataclass(frozen=True, slots=True)
