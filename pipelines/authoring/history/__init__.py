@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 from pipelines.authoring.history.samples import Collected, HistoryError, Wanted
 from rules.plan import plan
 from rules.promql import ast
 from rules.promql.storage import MemoryStorage
+from rules.reach import Reach
 from schemas.times import parse_time
 
-__all__ = ["History", "HistoryError", "add_history_options", "read_history"]
+__all__ = ["History", "HistoryError", "add_history_options", "read_history", "read_reach"]
 
-SOURCES = """data sources (--data, repeatable):
-  FILE or DIR                        *.csv (timestamp,value), *.lp *.line *.influx, *.json *.jsonl *.ndjson, each also with .gz
+SOURCES = """data sources (--data, repeatable; where two hold the same series and time, the later one counts):
+  FILE, DIR or 'GLOB'                *.csv (timestamp,value), *.lp *.line *.influx, *.json *.jsonl *.ndjson, each also with .gz
   parquet:DIR[?tier=1m&value=avg]    a store that a job wrote with --output=parquet:DIR
                                      (tier: the finest; value: last, first, avg, min, max, sum, count, increase)
   prometheus:http://HOST:PORT[?mode=query_range&step=15s]
-                                     a Prometheus; by remote read, which gives its samples as they are
-  influxdb://HOST:PORT?bucket=NAME   an InfluxDB 2 (influxdbs:// with TLS); the token comes from INFLUX_TOKEN or INFLUX_TOKEN_FILE
+                                     a Prometheus; by remote read, which gives its samples as they are. A bearer token
+                                     comes from PROMETHEUS_TOKEN or PROMETHEUS_TOKEN_FILE
+  influxdb://HOST:PORT?org=NAME&bucket=NAME[&value=avg]
+                                     an InfluxDB 2 (influxdbs:// with TLS); the token comes from INFLUX_TOKEN or INFLUX_TOKEN_FILE
 """
+
+Progress = Callable[[float, float], None]
+"""Told how much of how much is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,7 @@ class History:
         end_ms: the last instant: as asked for, else the time of the last sample.
         bad: lines that could not be read.
         problems: the first of them, with place and reason.
+        files: the files that were read, whether or not the rules can see anything in them.
     """
 
     storage: MemoryStorage
@@ -43,6 +51,7 @@ class History:
     end_ms: int
     bad: int
     problems: tuple[str, ...]
+    files: tuple[Path, ...] = ()
 
 
 def add_history_options(parser: argparse.ArgumentParser) -> None:
@@ -70,13 +79,48 @@ def read_history(given: argparse.Namespace, exprs: Sequence[ast.Expr]) -> Histor
         HistoryError: a source that is not known, or cannot be read, or holds nothing of use.
         OSError: a file cannot be read.
     """
+    states = [state for expr in exprs for state in plan(expr).states]
+    selectors = dict.fromkeys(state.selector.matchers for state in states)
+    ahead = any(state.fixed or state.selector.offset_ms < 0 for state in states)
+    back_ms = max((state.retention_ms for state in states), default=0)
+    return read_reach(given, Reach(tuple(selectors), back_ms, not ahead))
+
+
+def read_reach(
+    given: argparse.Namespace,
+    reach: Reach,
+    recorded: Collection[str] = (),
+    progress: Progress = lambda done, total: None,
+) -> History:
+    """Read what some rules can see.
+
+    Args:
+        given: the options of :func:`add_history_options`.
+        reach: what the rules read, and how far back.
+        recorded: names of metrics that the rules write themselves; what the sources hold under them is left out.
+        progress: told how much of how much is read.
+
+    Raises:
+        HistoryError: a source that is not known, or cannot be read, or holds nothing of use; a time that is none.
+        OSError: a file cannot be read.
+    """
     start = None if given.start is None else parse_time(given.start)
     end = None if given.end is None else parse_time(given.end)
-    reach = max((plan(expr).retention_ms for expr in exprs), default=0)
-    wanted = Wanted.by(exprs, None if start is None else start - reach - 1, end)
+    if start is not None and end is not None and start > end:
+        raise HistoryError(f"--start={given.start} is later than --end={given.end}")
+    wanted = Wanted(
+        reach.selectors,
+        frozenset(recorded),
+        start - reach.back_ms - 1 if start is not None and reach.bounded else None,
+        end if reach.bounded else None,
+    )
     collected = Collected()
-    for source in given.data:
-        _read(source, given, wanted, collected)
+    for number, source in enumerate(given.data):
+
+        def within(done: float, total: float, number: int = number) -> None:
+            progress(number + done / max(total, 1), len(given.data))
+
+        _read(source, given, wanted, collected, within)
     for problem in collected.problems:
         print(f"cannot be read: {problem}", file=sys.stderr)
     if collected.bad > len(collected.problems):
@@ -84,7 +128,7 @@ def read_history(given: argparse.Namespace, exprs: Sequence[ast.Expr]) -> Histor
     storage = collected.storage()
     if not len(storage.timestamps):
         names = wanted.names()
-        looked = f" (looked for {', '.join(names[:10])})" if names else ""
+        looked = f"; they read {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}" if names else ""
         raise HistoryError(f"no sample that the rules can see in {', '.join(given.data)}{looked}")
     first, last = int(storage.timestamps.min()), int(storage.timestamps.max())
     return History(
@@ -93,25 +137,49 @@ def read_history(given: argparse.Namespace, exprs: Sequence[ast.Expr]) -> Histor
         last if end is None else end,
         collected.bad,
         tuple(collected.problems),
+        tuple(collected.files),
     )
 
 
-def _read(source: str, given: argparse.Namespace, wanted: Wanted, collected: Collected) -> None:
+def _read(source: str, given: argparse.Namespace, wanted: Wanted, collected: Collected, progress: Progress) -> None:
     scheme, _, rest = source.partition(":")
     if scheme == "parquet":
         directory, options = _options(rest, ("tier", "value"))
         _read_parquet(Path(directory), options, wanted, collected)
-        return
-    path = Path(source)
-    if not path.exists():
-        raise HistoryError(f"{source}: no such file or directory, nor a source that is known\n\n{SOURCES}")
-    from pipelines.authoring.history import files, parquet
+    elif scheme == "prometheus":
+        from pipelines.authoring.history.prometheus import read_prometheus
 
-    if path.is_dir() and parquet.is_store(path):
-        _read_parquet(path, {}, wanted, collected)
-        return
-    for each in files.files_of(path):
+        address, options = _options(rest, ("mode", "step"))
+        read_prometheus(address, options, wanted, collected, progress)
+    elif scheme in ("influxdb", "influxdbs"):
+        from pipelines.authoring.history.influxdb import read_influxdb
+
+        read_influxdb(source, wanted, collected)
+    else:
+        _read_files(source, given, wanted, collected, progress)
+
+
+def _read_files(
+    source: str, given: argparse.Namespace, wanted: Wanted, collected: Collected, progress: Progress
+) -> None:
+    path = Path(source)
+    if any(letter in source for letter in "*?[") and not path.exists():
+        found = sorted(path.parent.glob(path.name)) if "**" not in source else sorted(Path().glob(source))
+        if not found:
+            raise HistoryError(f"{source}: no file fits this pattern")
+    elif path.exists():
+        found = [path]
+    else:
+        raise HistoryError(f"{source}: no such file or directory, nor a source that is known\n\n{SOURCES}")
+    from pipelines.authoring.history import files
+
+    stores = [place for place in found if place.is_dir() and files.is_store(place)]
+    for place in stores:
+        _read_parquet(place, {}, wanted, collected)
+    plain = [each for place in found if place not in stores for each in files.files_of(place)]
+    for number, each in enumerate(plain):
         files.read_file(each, wanted, collected, given.precision, given.csv_name)
+        progress(number + 1, len(plain))
 
 
 def _read_parquet(directory: Path, options: dict[str, str], wanted: Wanted, collected: Collected) -> None:
@@ -121,8 +189,6 @@ def _read_parquet(directory: Path, options: dict[str, str], wanted: Wanted, coll
 
 
 def _options(text: str, known: Sequence[str]) -> tuple[str, dict[str, str]]:
-    from urllib.parse import parse_qsl
-
     place, _, query = text.partition("?")
     options = dict(parse_qsl(query, keep_blank_values=True))
     if unknown := sorted(set(options) - set(known)):

@@ -7,18 +7,15 @@ import gzip
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, cast
 
 import numpy as np
 
 from pipelines.authoring.history.samples import Collected, HistoryError, Samples, Wanted, by_parts
 from rules.promql.labels import LabelFrame
-from schemas.batch import concat
-from schemas.codecs.block import BlockDecoder
+from rules.promql.values import Floats, Times
 from schemas.codecs.line_syntax import Precision
-from schemas.records import RawRecord
 from schemas.series import METRIC_NAME
-from transforms.io.content_types import content_type_of
 
 SUFFIXES = (".csv", ".lp", ".line", ".influx", ".json", ".jsonl", ".ndjson")
 BLOCK_BYTES = 8 << 20
@@ -27,6 +24,11 @@ BLOCK_BYTES = 8 << 20
 def suffix_of(path: Path) -> str:
     """The suffix that tells a file's format, ``.gz`` set aside."""
     return Path(path.name.removesuffix(".gz")).suffix.lower()
+
+
+def is_store(directory: Path) -> bool:
+    """Whether a directory is a Parquet store: folders of tiers that hold folders of days."""
+    return any(directory.glob("*/date=*"))
 
 
 def files_of(path: Path) -> list[Path]:
@@ -60,10 +62,9 @@ def read_file(path: Path, wanted: Wanted, collected: Collected, precision: Preci
     reader = (
         _read_csv(path, collected, name) if suffix_of(path) == ".csv" else _read_records(path, collected, precision)
     )
+    collected.files.append(path)
     for samples in reader:
-        kept = samples.only(wanted)
-        if len(kept.timestamps):
-            collected.parts.append(kept)
+        collected.take(samples, wanted)
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -71,6 +72,11 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _read_records(path: Path, collected: Collected, precision: Precision) -> Iterator[Samples]:
+    from schemas.batch import concat
+    from schemas.codecs.block import BlockDecoder
+    from schemas.records import RawRecord
+    from transforms.io.content_types import content_type_of
+
     content_type = content_type_of(str(path))
     decoder = BlockDecoder(max_future_ms=None, precision=precision)
     number = 0
@@ -86,7 +92,9 @@ def _read_records(path: Path, collected: Collected, precision: Precision) -> Ite
             for letter in block.dead_letters:
                 collected.refuse(f"{path}:{letter.offset + 1}", letter.reason)
             batch = concat([block.batch])
-            labels, series = by_parts(batch.targets, batch.metrics, batch.target, batch.metric)
+            labels, series = by_parts(
+                batch.targets, batch.metrics, batch.target.astype(np.int64), batch.metric.astype(np.int64)
+            )
             yield Samples(labels, series, batch.ts, batch.value)
 
 
@@ -106,22 +114,40 @@ def csv_labels(path: Path, name: str | None = None) -> dict[str, str]:
 
 
 def _read_csv(path: Path, collected: Collected, name: str | None) -> Iterator[Samples]:
-    times, values = [], []
     with _open(path) as file:
-        rows = csv.reader(line.decode("utf-8", "replace") for line in file)
-        for number, row in enumerate(rows, 1):
-            if not row or (number == 1 and row[0].strip().lower() in ("timestamp", "time", "date")):
-                continue
-            try:
-                when, value = _csv_row(row)
-            except (ValueError, OverflowError) as error:
-                collected.refuse(f"{path}:{number}", str(error))
-                continue
-            times.append(when)
-            values.append(value)
-    count = len(times)
+        rows = list(csv.reader(line.decode("utf-8-sig", "replace") for line in file))
+    first = 1 if rows and rows[0] and rows[0][0].strip().lower() in ("timestamp", "time", "date") else 0
+    try:
+        times, values = _columns(rows[first:])
+    except (ValueError, IndexError):
+        times, values = _row_by_row(rows, first, path, collected)
     labels = LabelFrame.of([csv_labels(path, name)])
-    yield Samples(labels, np.zeros(count, np.int64), np.array(times, np.int64), np.array(values, np.float64))
+    yield Samples(labels, np.zeros(len(times), np.int64), times, values)
+
+
+def _columns(rows: list[list[str]]) -> tuple[Times, Floats]:
+    """All rows at once, where each is a time without a zone and a number."""
+    moments = [row[0] for row in rows]
+    # What numpy reads otherwise than datetime does: numbers as years, and words for today and for no time.
+    if any(len(text) < 16 or not text[0].isdigit() for text in moments):
+        raise ValueError("not all are times of day")
+    times = np.array(moments, "datetime64[us]").astype(np.int64)
+    return (times + 500) // 1000, np.array([row[1] for row in rows], np.float64)
+
+
+def _row_by_row(rows: list[list[str]], first: int, path: Path, collected: Collected) -> tuple[Times, Floats]:
+    times, values = [], []
+    for number, row in enumerate(rows[first:], first + 1):
+        if not row:
+            continue
+        try:
+            when, value = _csv_row(row)
+        except (ValueError, OverflowError) as error:
+            collected.refuse(f"{path}:{number}", str(error))
+            continue
+        times.append(when)
+        values.append(value)
+    return np.array(times, np.int64), np.array(values, np.float64)
 
 
 def _csv_row(row: list[str]) -> tuple[int, float]:
@@ -132,5 +158,5 @@ def _csv_row(row: list[str]) -> tuple[int, float]:
         # Ten digits are seconds until the year 2286; milliseconds have had thirteen since 2001.
         number = int(text)
         return number * 1000 if abs(number) < 100_000_000_000 else number, float(row[1])
-    when: Any = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+    when = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
     return round((when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp() * 1000), float(row[1])

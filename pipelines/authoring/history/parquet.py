@@ -17,11 +17,6 @@ from transforms.io.parquet_store import read_raw, read_rollups
 ROLLUP_VALUES = ("last", "first", "avg", "min", "max", "sum", "count", "increase")
 
 
-def is_store(directory: Path) -> bool:
-    """Whether a directory is a store: folders of tiers that hold folders of days."""
-    return any(directory.glob("*/date=*"))
-
-
 def tiers_of(directory: Path) -> list[str]:
     """The tiers of a store, the finest first."""
     found = {folder.parent.name for folder in directory.glob("*/date=*")}
@@ -67,7 +62,7 @@ def read_store(directory: Path, tier: str | None, value: str, wanted: Wanted, co
     metrics, metric = _dictionary(table.column("metric"))
     labels, series = by_parts(targets, metrics, target, metric)
     samples = Samples(labels, series, times.cast(pa.int64()).to_numpy(), values.cast(pa.float64()).to_numpy())
-    collected.parts.append(samples.only(wanted))
+    collected.take(samples, wanted)
 
 
 def _dictionary(column: pa.ChunkedArray) -> tuple[list[str], Index]:

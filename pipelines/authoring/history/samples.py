@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -26,31 +27,34 @@ class Wanted:
 
     Attributes:
         selectors: the matchers of each selector; a series that fits one is wanted. None wants all.
+        recorded: names of metrics that the rules record themselves: what others recorded under them is not wanted.
         start_ms: samples at or before this time are not wanted; None for no bound.
         end_ms: samples after this time are not wanted; None for no bound.
     """
 
     selectors: tuple[tuple[ast.Matcher, ...], ...] | None = None
+    recorded: frozenset[str] = frozenset()
     start_ms: int | None = None
     end_ms: int | None = None
 
-    @classmethod
-    def by(cls, exprs: Iterable[ast.Expr], start_ms: int | None = None, end_ms: int | None = None) -> Wanted:
-        """What these expressions can read."""
-        found = {
-            node.matchers: None for expr in exprs for node in ast.walk(expr) if isinstance(node, ast.VectorSelector)
-        }
-        return cls(tuple(found), start_ms, end_ms)
-
     def names(self) -> list[str] | None:
         """The metric names asked for, if each selector names one; else None."""
+        if self.selectors is None:
+            return None
         found: dict[str, None] = {}
-        for matchers in self.selectors or ((),):
+        for matchers in self.selectors:
             named = [it.value for it in matchers if it.name == METRIC_NAME and it.op is ast.MatchOp.EQUAL]
             if not named:
                 return None
             found[named[0]] = None
-        return list(found)
+        return [name for name in found if name not in self.recorded]
+
+    def asked(self) -> list[tuple[ast.Matcher, ...]]:
+        """The selectors to ask a server for: each once, without those of what the rules record."""
+        recorded = {ast.Matcher(METRIC_NAME, ast.MatchOp.EQUAL, name) for name in self.recorded}
+        everything = (ast.Matcher(METRIC_NAME, ast.MatchOp.REGEX, ".+"),)
+        found = [everything] if self.selectors is None else [each or everything for each in self.selectors]
+        return [each for each in dict.fromkeys(found) if not recorded & set(each)]
 
     def rows(self, labels: LabelFrame) -> Mask:
         """Which series are wanted."""
@@ -59,6 +63,9 @@ class Wanted:
         fits = np.zeros(labels.size, np.bool_)
         for matchers in self.selectors:
             fits |= matching_rows(labels, matchers)
+        if self.recorded:
+            names = labels.column(METRIC_NAME)
+            fits &= np.array([name not in self.recorded for name in names.values], np.bool_)[names.codes]
         return fits
 
     def times(self, timestamps: Times) -> Mask:
@@ -101,11 +108,19 @@ class Collected:
         parts: the samples of each source; where two give the same series and time, the later source counts.
         bad: how many lines could not be read.
         problems: the first of them, each with its place and reason.
+        files: the files that were read, whether or not anything in them is wanted.
     """
 
     parts: list[Samples] = field(default_factory=list)
     bad: int = 0
     problems: list[str] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+
+    def take(self, samples: Samples, wanted: Wanted) -> None:
+        """Keep the wanted ones of some samples."""
+        kept = samples.only(wanted)
+        if len(kept.timestamps):
+            self.parts.append(kept)
 
     def refuse(self, place: str, reason: str) -> None:
         """Count a line that cannot be read."""

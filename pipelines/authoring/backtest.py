@@ -1,0 +1,192 @@
+"""``tidemark rules backtest``: when the alerts of rule files would have been pending, firing and resolved over archived data."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pipelines.authoring.backtest_text import episode_lines, instant, json_lines, score_lines, summary_lines
+from pipelines.authoring.files import is_other, sources
+from pipelines.authoring.history import History, HistoryError, add_history_options, read_reach
+from pipelines.authoring.labelled import LabelsError, read_labelled
+from pipelines.authoring.progress import Progress
+from rules.backtest import Backtest, backtest
+from rules.backtest_summary import summarize
+from rules.diagnostics import Severity
+from rules.load import load_rules
+from rules.model import AlertingRule, RuleGroup
+from rules.program import Program, Settings
+from rules.promql.context import Options
+from rules.reach import reaches, together, written_names
+from rules.reporting import text_of
+from rules.scoring import LabelledSeries, score
+from schemas.times import parse_duration
+
+DESCRIPTION = """\
+Run rules over archived data, with the evaluator that a job runs them with: when would each alert have been pending, firing and resolved, how
+often and how long? Given labelled windows, also what the alerts found and how often they cried wolf.
+"""
+EPILOG = """
+exit status:
+  0  done
+  1  a rule file has errors, or rules, data or labels cannot be read
+  2  wrong usage
+  3  done, but some evaluations failed (told on standard error)
+
+examples:
+  tidemark rules backtest hosts.yml --data=./store
+  tidemark rules backtest hosts.yml --data='metrics/*.lp.gz' --start=2026-01-12T00:00:00Z --end=2026-01-19T00:00:00Z
+  tidemark rules backtest rules/ --data=prometheus:http://127.0.0.1:9090 --start=2026-01-12T00:00:00Z --html=week.html
+  tidemark rules backtest cloudwatch.yml --data=nab/data/realAWSCloudwatch --labels=nab/labels/combined_windows.json
+
+labelled windows (--labels): YAML or JSON, a mapping of series to lists of windows; an empty list says that nothing was wrong.
+  '{instance="web-1"}':
+    - [2026-01-12T08:00:00Z, 2026-01-12T09:30:00Z]
+A series may also be the name of a CSV file, as in the labels of the Numenta Anomaly Benchmark.
+"""
+
+
+class _RulesError(ValueError):
+    """Rule files that cannot be run."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status that ``--help`` documents."""
+    parser = _parser()
+    given = parser.parse_args(argv)
+    if not given.data:
+        parser.error("name the data: --data=SOURCE (--help lists the sources)")
+    try:
+        program = _program(given)
+        with Progress("reading") as progress:
+            history = read_reach(given, together(reaches(program)), written_names(program), progress)
+        labelled = _labelled(given, history)
+        with Progress("evaluating") as progress:
+            found = backtest(program, history.storage, history.start_ms, history.end_ms, progress)
+        if given.html is not None:
+            from pipelines.authoring.backtest_page import render
+
+            page = render(found, summarize(found, given.flap), labelled)
+            given.html.write_text(page, encoding="utf-8")
+    except (_RulesError, HistoryError, LabelsError, OSError, ValueError) as error:
+        print(f"tidemark rules backtest: {error}", file=sys.stderr)
+        return 1
+    _print(given, found, labelled)
+    if given.html is not None:
+        print(f"wrote {given.html}", file=sys.stderr)
+    for position, failed in found.failures.items():
+        rule = found.program.rules[position]
+        what = f"{failed.count:,} evaluations failed, first at {instant(failed.first_ms)}: {failed.message}"
+        print(f"{rule.group.file}: {rule.rule.name}: {what}", file=sys.stderr)
+    return 3 if found.failures else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tidemark rules backtest",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE|DIR", help="rule files, directories of them, - for standard input"
+    )
+    add_history_options(parser)
+    parser.add_argument(
+        "--interval", type=_duration, metavar="DURATION", help="evaluate all groups this often (their own, else 1m)"
+    )
+    parser.add_argument(
+        "--lookback",
+        type=_duration,
+        default=300_000,
+        metavar="DURATION",
+        help="how old a sample still counts as current (5m); more for data that is sparser, such as rollups of 1h",
+    )
+    parser.add_argument(
+        "--flap",
+        type=_duration,
+        default=900_000,
+        metavar="DURATION",
+        help="an alert that fires again this soon after it was resolved flaps (15m)",
+    )
+    parser.add_argument(
+        "--labels", type=Path, metavar="FILE", help="when something was wrong with which series: see below"
+    )
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="(%(default)s)")
+    parser.add_argument("--pending", action="store_true", help="list the episodes too that never fired")
+    parser.add_argument("--summary", action="store_true", help="no list of episodes")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with a timeline of all alerts")
+    return parser
+
+
+def _duration(text: str) -> int:
+    try:
+        found = parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if found <= 0:
+        raise argparse.ArgumentTypeError(f"{text}: longer than nothing, please")
+    return found
+
+
+def _program(given: argparse.Namespace) -> Program:
+    groups: list[RuleGroup] = []
+    faults = []
+    for source in sources(given.files):
+        if is_other(source):
+            continue
+        if source.text is None:
+            raise _RulesError(f"{source.name}: {source.fault}")
+        loaded = load_rules(source.text, source.name)
+        if loaded.file is None:
+            faults += [
+                text_of(each, source.text)
+                for each in loaded.diagnostics
+                if each.severity is Severity.ERROR or each.code == "unsupported"
+            ]
+        else:
+            groups += loaded.file.groups
+    if faults:
+        raise _RulesError("\n" + "\n".join(faults))
+    if not any(isinstance(rule, AlertingRule) for group in groups for rule in group.rules):
+        raise _RulesError(f"no alerting rule in {', '.join(given.files)}")
+    if given.interval is not None:
+        groups = [replace(group, interval_ms=given.interval) for group in groups]
+    return Program(groups, Settings(options=Options(lookback_ms=given.lookback)))
+
+
+def _labelled(given: argparse.Namespace, history: History) -> list[LabelledSeries] | None:
+    if given.labels is None:
+        return None
+    there, absent = read_labelled(given.labels, history, given.csv_name)
+    if not there:
+        raise LabelsError(f"{given.labels}: none of its {len(absent)} series is in the data, such as {absent[:1]}")
+    if absent:
+        print(
+            f"{given.labels}: {len(absent)} of {len(there) + len(absent)} series are not in the data", file=sys.stderr
+        )
+    return there
+
+
+def _print(given: argparse.Namespace, found: Backtest, labelled: list[LabelledSeries] | None) -> None:
+    summaries = summarize(found, given.flap)
+    scores = None if labelled is None else score(found, labelled)
+    if given.format == "json":
+        for line in json_lines(found, summaries, scores):
+            print(line)
+        return
+    print(f"{instant(found.start_ms)} to {instant(found.end_ms)} UTC, {found.evaluations:,} evaluations")
+    print()
+    if not given.summary:
+        for line in episode_lines(found, pending=given.pending):
+            print(line)
+        print()
+    for line in summary_lines(summaries, None if scores is None else scores[1]):
+        print(line)
+    if scores is not None:
+        print()
+        for line in score_lines(scores[0]):
+            print(line)
