@@ -6,9 +6,21 @@ import itertools
 
 from rules.templates.errors import CallError
 from rules.templates.functions import Function, query_escape
-from rules.templates.printf import printed, sprint, sprintf, sprintln
+from rules.templates.printf import sprintf
+from rules.templates.printing import printed, sprint, sprintln
 from rules.templates.quoting import from_bytes, to_bytes
-from rules.templates.values import Duration, GoMap, QueryResult, SizedInt, Time, Value, is_integer, truth, type_name
+from rules.templates.values import (
+    AlertData,
+    Duration,
+    GoMap,
+    QueryResult,
+    SizedInt,
+    Time,
+    Value,
+    is_integer,
+    truth,
+    type_name,
+)
 
 _HTML = {'"': "&#34;", "'": "&#39;", "&": "&amp;", "<": "&lt;", ">": "&gt;", "\0": "\ufffd"}
 _JS = {"\\": r"\\", "'": r"\'", '"': r"\"", "<": r"\u003C", ">": r"\u003E", "&": r"\u0026", "=": r"\u003D"}
@@ -71,7 +83,7 @@ def _slice(item: Value, *indexes: Value) -> Value:
 
 def _len(item: Value) -> int:
     if item is None:
-        raise CallError("len of nil pointer")
+        raise CallError("reflect: call of reflect.Value.Type on zero Value")
     if isinstance(item, str):
         return len(to_bytes(item))
     if isinstance(item, GoMap):
@@ -117,11 +129,20 @@ def _equal_pair(first: Value, kind: str, other: Value) -> bool:
         return bool(_plain(first) == _plain(other))
     if first is None or other is None:
         return first is None and other is None
-    if isinstance(other, (GoMap, QueryResult)):
-        raise CallError(f"non-comparable type {printed(other)}: {type_name(other)}")
+    if _reflect_kind(first) != _reflect_kind(other):
+        types = type_name(first), type_name(other)
+        raise CallError(sprintf("non-comparable types %s: %s, %s: %v", (first, types[0], types[1], other)))
+    if isinstance(other, (AlertData, GoMap, QueryResult)):
+        raise CallError(sprintf("non-comparable type %s: %s", (other, type_name(other))))
     if isinstance(first, Time) and isinstance(other, Time) and not (first.pointer or other.pointer):
         return first.ns == other.ns
     return first is other
+
+
+def _reflect_kind(value: Value) -> str:
+    """Map, slice, struct or pointer."""
+    name = type_name(value)
+    return "pointer" if name.startswith("*") else "map" if isinstance(value, GoMap) else type(value).__name__
 
 
 def _less(first: Value, second: Value) -> bool:
@@ -174,10 +195,11 @@ def _pair(call: object) -> Function:
     return Function(("value", "value"), lambda _, first, second: call(first, second))  # type: ignore[operator]
 
 
-def _call(function: Value, *_: Value) -> Value:
+def _call(name: str, function: Value, *_: Value) -> Value:
+    """No value of a template is a function, so this only ever tells what was called."""
     if function is None:
         raise CallError("call of nil")
-    raise CallError(f"non-function of type {type_name(function)}")
+    raise CallError(f"non-function {name} of type {type_name(function)}")
 
 
 BUILTINS: dict[str, Function] = {

@@ -79,6 +79,8 @@ def _hexadecimal(value: float, precision: int) -> str:
 
 
 def _binary(value: float) -> str:
+    if not value:
+        return f"{'-' if math.copysign(1.0, value) < 0 else ''}0p-1074"
     mantissa, exponent = math.frexp(value)
     scaled = int(mantissa * (1 << 53))
     exponent = max(exponent - 53, -1074)

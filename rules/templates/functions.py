@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -12,7 +13,7 @@ from rules.promql.errors import PromQLError
 from rules.templates import humanize
 from rules.templates.errors import CallError
 from rules.templates.gotime import parse_duration, to_ns
-from rules.templates.printf import MAX_TEXT, too_large
+from rules.templates.printing import MAX_TEXT, too_large
 from rules.templates.quoting import from_bytes, to_bytes
 from rules.templates.values import Duration, GoMap, Html, QueryResult, Sample, SamplePointer, Value
 
@@ -111,6 +112,8 @@ _RE2_REASONS = {
     "no argument for repetition operator": "missing argument to repetition operator",
     "invalid repetition size": "invalid repeat count",
     "invalid named capture group": "invalid named capture",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "trailing \\": "trailing backslash at end of expression",
 }
 _REFERENCE = re.compile(rb"\$(?:(\$)|\{(\w+)\}|(\w+))")
 
@@ -172,6 +175,8 @@ def _backquoted(text: str) -> str:
 
 _MIDDLE = frozenset("'.:·․‘’․‧﹒﹕＇．：")
 
+_WITHIN_WORDS = frozenset(("Cf", "Ll", "Lm", "Lo", "Lt", "Lu", "Mc", "Me", "Mn", "Nd", "Pc"))
+
 
 def _title(text: str) -> str:
     """Every word with a capital, the rest as it is; an apostrophe or full stop between letters does not end a word."""
@@ -186,7 +191,7 @@ def _title(text: str) -> str:
             inside = True
         else:
             shown.append(char)
-            if not (middle or char == "_" or char.isalnum() or (not char.isprintable() and not char.isspace())):
+            if not middle and unicodedata.category(char) not in _WITHIN_WORDS:
                 inside = False
         previous_middle = middle
     return "".join(shown)
@@ -251,6 +256,7 @@ def _upper(text: str) -> str:
 
 
 def _lower(text: str) -> str:
+    # One character to one, as Unicode's simple mapping has it; only the dotted capital I has another full one.
     return "".join(char.lower() if len(char.lower()) == 1 else "i" for char in text)
 
 

@@ -9,17 +9,17 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from rules.templates.errors import CallError
+from rules.templates.numbers import MAX_INT, MIN_INT
 from rules.templates.quoting import quote
 from rules.templates.values import Duration, NamedInt, SizedInt, Time, Value, integer
 
 SECOND = 1_000_000_000
-_UNITS_NS = {"h": 3600 * SECOND, "m": 60 * SECOND, "s": SECOND}
 _MONTHS = calendar.month_name
 _WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _EPOCH = datetime.date(1970, 1, 1).toordinal()
 # A layout shows the reference time, Mon Jan 2 15:04:05 MST 2006 in the zone -0700.
 _LAYOUT = re.compile(
-    r"January|Jan|Monday|Mon|MST|2006|__2|_2006|_2|002|01|02|03|04|05|06|15|PM|pm|-070000|-07:00:00|-0700|-07:00|-07"
+    r"January|Jan(?![a-z])|Monday|Mon(?![a-z])|MST|2006|__2|_2006|_2|002|01|02|03|04|05|06|15|PM|pm|-070000|-07:00:00|-0700|-07:00|-07"
     r"|Z070000|Z07:00:00|Z0700|Z07:00|Z07|[.,]0+(?![0-9])|[.,]9+(?![0-9])|1|2|3|4|5"
 )
 
@@ -126,9 +126,11 @@ def parse_duration(text: str) -> float:
         raise CallError("empty duration string")
     if body == "0":
         return 0.0
-    terms = list(_TERM.finditer(body))
-    total, last = 0, 1 << 63
-    for term in terms:
+    total, last, pos = 0, 1 << 63, 0
+    while pos < len(body):
+        if not (term := _TERM.match(body, pos)):
+            raise CallError(f"not a valid duration string: {quote(body)}")
+        pos = term.end()
         count, unit = term.groups()
         size = _UNITS_MS.get(unit)
         if size is None:
@@ -138,8 +140,6 @@ def parse_duration(text: str) -> float:
         total, last = total + int(count) * size, size
         if total * 1_000_000 >= 1 << 63:
             raise CallError("duration out of range")
-    if "".join(term.group() for term in terms) != body:
-        raise CallError(f"not a valid duration string: {quote(body)}")
     return (-total if text.startswith("-") else total) / 1_000
 
 
@@ -147,6 +147,16 @@ def to_ns(seconds: float) -> int:
     """Whole nanoseconds of some seconds, as Go's conversion to ``time.Duration`` on amd64."""
     scaled = seconds * 1e9
     return int(scaled) if -(2.0**63) <= scaled < 2.0**63 else -(1 << 63)
+
+
+def in_units(ns: int, unit: int) -> float:
+    """A duration as a count of units, rounded as ``time.Duration.Hours`` rounds it: the whole ones apart from the rest."""
+    whole = _truncated(ns, unit)
+    return whole // unit + (ns - whole) / unit
+
+
+def _clamped(ns: int) -> Duration:
+    return Duration(max(MIN_INT, min(MAX_INT, ns)))
 
 
 class Method(NamedTuple):
@@ -173,6 +183,31 @@ def _truncated(ns: int, unit: int) -> int:
     return ns if unit <= 0 else (abs(ns) // unit * unit) * (1 if ns >= 0 else -1)
 
 
+_YEAR_ONE = 62135596800 * SECOND
+"""From the zero time, year 1, to 1970: what ``Round`` and ``Truncate`` count from."""
+
+
+def _time_rounded(ns: int, unit: int) -> int:
+    rest = (ns + _YEAR_ONE) % unit if unit > 0 else 0
+    return ns - rest + (unit if unit > 0 and rest * 2 >= unit else 0)
+
+
+def _time_truncated(ns: int, unit: int) -> int:
+    return ns - (ns + _YEAR_ONE) % unit if unit > 0 else ns
+
+
+def _add_date(time: Time, years: int, months: int, days: int) -> Time:
+    """Calendar arithmetic: a day that its month lacks runs over into the next one."""
+    date = _clock(time.ns).date
+    shifted, month = divmod(date.month - 1 + months, 12)
+    try:
+        first = datetime.date(date.year + years + shifted, month + 1, 1)
+        moved = first + datetime.timedelta(days=date.day - 1 + days)
+    except (OverflowError, ValueError) as error:
+        raise CallError("the date is outside of the years 1 to 9999") from error
+    return Time(time.ns + (moved - date).days * 86400 * SECOND)
+
+
 def _month(time: Time) -> NamedInt:
     month = _clock(time.ns).date.month
     return NamedInt.of(month, "time.Month", _MONTHS[month])
@@ -185,6 +220,7 @@ def _day_of_week(time: Time) -> NamedInt:
 
 TIME_METHODS: dict[str, Method] = {
     "Add": Method(("time.Duration",), lambda t, d: Time(integer(t.ns + d.ns))),
+    "AddDate": Method(("int", "int", "int"), _add_date),
     "After": Method(("time.Time",), lambda t, u: t.ns > u.ns),
     "Before": Method(("time.Time",), lambda t, u: t.ns < u.ns),
     "Compare": Method(("time.Time",), lambda t, u: (t.ns > u.ns) - (t.ns < u.ns)),
@@ -192,13 +228,15 @@ TIME_METHODS: dict[str, Method] = {
     "Equal": Method(("time.Time",), lambda t, u: t.ns == u.ns),
     "Format": Method(("string",), lambda t, layout: format_time(t.ns, layout)),
     "Hour": Method((), lambda t: _clock(t.ns).hour),
-    "IsZero": Method((), lambda t: t.ns == -62135596800 * SECOND),
+    "IsZero": Method((), lambda t: t.ns == -_YEAR_ONE),
     "Minute": Method((), lambda t: _clock(t.ns).minute),
     "Month": Method((), _month),
     "Nanosecond": Method((), lambda t: _clock(t.ns).ns),
+    "Round": Method(("time.Duration",), lambda t, unit: Time(_time_rounded(t.ns, unit.ns))),
     "Second": Method((), lambda t: _clock(t.ns).second),
     "String": Method((), lambda t: time_text(t.ns)),
     "Sub": Method(("time.Time",), lambda t, u: Duration(integer(t.ns - u.ns))),
+    "Truncate": Method(("time.Duration",), lambda t, unit: Time(_time_truncated(t.ns, unit.ns))),
     "UTC": Method((), lambda t: Time(t.ns)),
     "Unix": Method((), lambda t: _int64(t.ns // SECOND)),
     "UnixMicro": Method((), lambda t: _int64(t.ns // 1_000)),
@@ -209,14 +247,21 @@ TIME_METHODS: dict[str, Method] = {
     "YearDay": Method((), lambda t: _clock(t.ns).date.timetuple().tm_yday),
 }
 DURATION_METHODS: dict[str, Method] = {
-    "Abs": Method((), lambda d: Duration(abs(d.ns))),
-    "Hours": Method((), lambda d: d.ns / _UNITS_NS["h"]),
+    "Abs": Method((), lambda d: _clamped(abs(d.ns))),
+    "Hours": Method((), lambda d: in_units(d.ns, 3600 * SECOND)),
     "Microseconds": Method((), lambda d: _int64(_truncated(d.ns, 1_000) // 1_000)),
     "Milliseconds": Method((), lambda d: _int64(_truncated(d.ns, 1_000_000) // 1_000_000)),
-    "Minutes": Method((), lambda d: d.ns / _UNITS_NS["m"]),
+    "Minutes": Method((), lambda d: in_units(d.ns, 60 * SECOND)),
     "Nanoseconds": Method((), lambda d: _int64(d.ns)),
-    "Round": Method(("time.Duration",), lambda d, unit: Duration(_rounded(d.ns, unit.ns))),
-    "Seconds": Method((), lambda d: d.ns / SECOND),
+    "Round": Method(("time.Duration",), lambda d, unit: _clamped(_rounded(d.ns, unit.ns))),
+    "Seconds": Method((), lambda d: in_units(d.ns, SECOND)),
     "String": Method((), lambda d: duration_text(d.ns)),
     "Truncate": Method(("time.Duration",), lambda d, unit: Duration(_truncated(d.ns, unit.ns))),
 }
+UNSUPPORTED_METHODS = frozenset(
+    (
+        "AppendBinary", "AppendFormat", "AppendText", "Clock", "Date", "GobEncode", "GoString", "ISOWeek", "In", "IsDST", "Local",
+        "Location", "MarshalBinary", "MarshalJSON", "MarshalText", "Zone", "ZoneBounds",
+    )
+)  # fmt: skip
+"""What Go's times have besides: of no use in text, or different from one machine's time zone to the next."""

@@ -6,7 +6,7 @@ import math
 
 from rules.templates.errors import CallError
 from rules.templates.floats import format_float, shortest
-from rules.templates.gotime import time_text
+from rules.templates.gotime import SECOND, in_units, time_text
 from rules.templates.numbers import OutOfRange, parse_float
 from rules.templates.quoting import quote
 from rules.templates.values import Duration, Time, Value, is_integer, type_name
@@ -27,7 +27,7 @@ def to_float(value: Value) -> float:
     if is_integer(value) and type_name(value) in ("int", "int64"):
         return float(value)
     if isinstance(value, Duration) and not value.pointer:
-        return value.ns / 1e9
+        return in_units(value.ns, SECOND)
     if type(value) is str:
         try:
             return parse_float(value)

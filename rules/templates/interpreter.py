@@ -1,6 +1,6 @@
 """Walks the syntax tree of a template over its data, with the semantics and messages of ``text/template`` of Go 1.26.
 
-What bounds an expansion: ``MAX_DEPTH`` of blocks and templates in each other, ``MAX_STEPS`` of nodes visited and 64-byte pieces of text handled,
+What bounds an expansion: ``MAX_DEPTH`` of blocks and templates in each other, ``MAX_STEPS`` of nodes visited and 16-character pieces of text handled,
 ``MAX_TEXT`` of output. A template that meets one fails with ``TemplateLimitExceeded``.
 """
 
@@ -8,61 +8,32 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NoReturn
 
-from rules.templates.errors import CallError, LimitError, TemplateError, TemplateLimitExceeded
+from rules.templates.errors import LimitError
+from rules.templates.evaluation import Evaluator
 from rules.templates.functions import Function, TemplateContext
-from rules.templates.gotime import DURATION_METHODS, TIME_METHODS, Method
 from rules.templates.nodes import (
     Action,
     Block,
-    Bool,
     Branch,
-    Chain,
-    Command,
-    Dot,
-    Field,
-    Identifier,
     Jump,
-    Nil,
     Node,
-    Number,
     Pipe,
-    String,
     TemplateCall,
     Text,
-    Variable,
 )
-from rules.templates.numbers import MAX_INT
-from rules.templates.parser import place
-from rules.templates.printf import MAX_TEXT, printed, too_large
+from rules.templates.printing import MAX_TEXT, printed, too_large
 from rules.templates.quoting import quote, to_bytes
 from rules.templates.values import (
-    STRUCT_FIELDS,
-    AlertData,
     Duration,
     GoMap,
     QueryResult,
-    SamplePointer,
-    Time,
     Value,
     is_integer,
     truth,
-    type_name,
 )
 
 MAX_DEPTH = 100
-MAX_STEPS = 1_000_000
-
-
-class _Missing:
-    """No value came down the pipeline; nil may."""
-
-
-_MISSING = _Missing()
-_NILABLE = frozenset(("any", "value", "template.queryResult", "*template.sample"))
-_SHOWN = {"any": "interface {}", "value": "reflect.Value"}
-_METHODS: dict[type, Mapping[str, Method]] = {Time: TIME_METHODS, Duration: DURATION_METHODS}
 
 
 class _Break(Exception):
@@ -73,17 +44,8 @@ class _Continue(Exception):
     pass
 
 
-class Interpreter:
-    """One expansion.
-
-    Args:
-        text: the whole template.
-        name: what it is called in messages.
-        bodies: its syntax trees by name.
-        functions: what it may call.
-        context: its data.
-        start: where the author's part of the text begins.
-    """
+class Interpreter(Evaluator):
+    """One expansion: walks the blocks of a template and writes what they say."""
 
     def __init__(
         self,
@@ -94,13 +56,9 @@ class Interpreter:
         context: TemplateContext,
         start: int = 0,
     ) -> None:
-        self._text, self._name, self._bodies, self._functions, self._start = text, name, bodies, functions, start
-        self._context = context
-        self._template = name
-        self._node: Node = bodies[name]
-        self._variables: list[list[Value]] = []
+        super().__init__(text, name, bodies, functions, context, start)
         self._parts: list[str] = []
-        self._size = self._steps = self._depth = 0
+        self._size = self._depth = 0
 
     def run(self, dot: Value, nodes: Sequence[Node], variables: Mapping[str, Value]) -> str:
         """What the nodes write, given the cursor and the variables that are set.
@@ -115,34 +73,11 @@ class Interpreter:
             self._limit("nested too deep")
         return "".join(self._parts)
 
-    # Faults and limits
-
-    def _raise(self, message: str, kind: type[TemplateError]) -> NoReturn:
-        pos = self._node.pos
-        line_start = self._text.rfind("\n", 0, pos) + 1
-        column = len(to_bytes(self._text[line_start:pos]))
-        spot = f"{self._name}:{self._text.count(chr(10), 0, pos) + 1}:{column}"
-        go_message = f"template: {spot}: executing {quote(self._template)} at <{self._node}>: {message}"
-        raise kind(message, *place(self._text, pos, self._start), go_message)
-
-    def _fail(self, message: str) -> NoReturn:
-        self._raise(message, TemplateError)
-
-    def _limit(self, message: str) -> NoReturn:
-        self._raise(message, TemplateLimitExceeded)
-
-    def _spend(self, steps: int) -> None:
-        self._steps += steps
-        if self._steps > MAX_STEPS:
-            self._limit(f"the expansion takes more than {MAX_STEPS} steps")
-
     def _write(self, text: str) -> None:
         self._size += len(text)
         if self._size > MAX_TEXT:
             self._limit(str(too_large()))
         self._parts.append(text)
-
-    # Blocks
 
     def _walk_all(self, dot: Value, nodes: Sequence[Node]) -> None:
         self._spend(len(nodes) + 1)
@@ -215,7 +150,7 @@ class Interpreter:
             return iter(tuple(enumerate(value)))
         if isinstance(value, GoMap):
             return iter([(key, value.data[key]) for key in sorted(value.data, key=to_bytes)])
-        if isinstance(value, Duration) and not value.pointer and declared < 2:
+        if isinstance(value, Duration) and declared < 2:
             return ((None, Duration(at)) for at in range(value.ns))
         self._fail(f"range can't iterate over {printed(value)}")
 
@@ -240,214 +175,3 @@ class Interpreter:
         caller, self._template = self._template, node.name
         self._walk_all(value, body.nodes)
         self._variables, self._template = outer, caller
-
-    # Variables
-
-    def _assign(self, name: str, value: Value) -> None:
-        for variable in reversed(self._variables):
-            if variable[0] == name:
-                variable[1] = value
-                return
-        self._fail(f"undefined variable: {name}")
-
-    def _lookup(self, name: str) -> Value:
-        for variable in reversed(self._variables):
-            if variable[0] == name:
-                return variable[1]
-        self._fail(f"undefined variable: {name}")
-
-    # Pipelines
-
-    def _pipeline(self, dot: Value, pipe: Pipe) -> Value:
-        self._node = pipe
-        value: Value = _MISSING
-        for command in pipe.commands:
-            value = self._command(dot, command, value)
-        for variable in pipe.declared:
-            if pipe.assigns:
-                self._assign(variable.name, value)
-            else:
-                self._variables.append([variable.name, value])
-        return value
-
-    def _command(self, dot: Value, command: Command, final: Value) -> Value:
-        first, args = command.args[0], command.args[1:]
-        match first:
-            case Variable() | Field() | Chain():
-                return self._chain(dot, first, args, final)
-            case Identifier():
-                self._node = first
-                return self._function(dot, first, command, args, final)
-            case Pipe():
-                self._no_function(first, args, final)
-                return self._pipeline(dot, first)
-        self._node = first
-        self._no_function(first, args, final)
-        if isinstance(first, Nil):
-            self._fail("nil is not a command")
-        return self._constant(dot, first)
-
-    def _no_function(self, node: Node, args: Sequence[Node], final: Value) -> None:
-        if args or final is not _MISSING:
-            self._fail(f"can't give argument to non-function {node}")
-
-    def _constant(self, dot: Value, node: Node) -> Value:
-        match node:
-            case String():
-                return node.text
-            case Number():
-                return self._number(node)
-            case Bool():
-                return node.value
-            case _:
-                return dot
-
-    def _number(self, node: Number) -> Value:
-        """The value of a number where nothing tells which type it should have: its notation does."""
-        if node.as_complex is not None:
-            return node.as_complex
-        hexadecimal = node.text[:2] in ("0x", "0X") and not any(mark in node.text for mark in "pP")
-        if not hexadecimal and node.text[0] != "'" and any(mark in node.text for mark in ".eEpP"):
-            return node.as_float
-        if node.as_int is None or node.as_int > MAX_INT:
-            self._fail(f"{node.text} overflows int")
-        return node.as_int
-
-    def _chain(self, dot: Value, node: Variable | Field | Chain, args: Sequence[Node], final: Value) -> Value:
-        self._node = node
-        if isinstance(node, Field):
-            receiver = dot
-        elif isinstance(node, Variable):
-            receiver = self._lookup(node.name)
-            if not node.fields:
-                self._no_function(node, args, final)
-                return receiver
-        else:
-            if isinstance(node.node, Nil):
-                self._fail(f"indirection through explicit nil in {node}")
-            receiver = self._argument(dot, node.node, "any")
-        held = False
-        for name in node.fields[:-1]:
-            holder = receiver
-            receiver = self._field(dot, name, node, (), _MISSING, receiver, held)
-            held = _holds_anything(holder, name)
-        return self._field(dot, node.fields[-1], node, args, final, receiver, held)
-
-    def _field(
-        self, dot: Value, name: str, node: Node, args: Sequence[Node], final: Value, receiver: Value, held: bool
-    ) -> Value:
-        """A field, an entry or a method's result; ``held`` says that the receiver came out of an ``interface {}``."""
-        if receiver is None:
-            return None
-        kind = type(receiver)
-        if (methods := _METHODS.get(kind)) is not None and (method := methods.get(name)) is not None:
-            return self._invoke(
-                dot, node, name, method.params, False, args, final, lambda *given: method.call(receiver, *given)
-            )
-        if kind is GoMap:
-            if args or final is not _MISSING:
-                self._fail(f"{name} is not a method but has arguments")
-            return receiver.get(name)
-        if name in STRUCT_FIELDS.get(kind, ()):
-            if args or final is not _MISSING:
-                self._fail(f"{name} has arguments but cannot be invoked as function")
-            return getattr(receiver, name)
-        self._fail(f"can't evaluate field {name} in type {'interface {}' if held else type_name(receiver)}")
-
-    # Calls
-
-    def _function(self, dot: Value, node: Identifier, whole: Node, args: Sequence[Node], final: Value) -> Value:
-        function = self._functions[node.name]
-        if node.name in ("and", "or"):
-            return self._short_circuit(dot, node.name, args, final)
-        context = self._context
-        return self._invoke(
-            dot, whole, node.name, function.params, function.variadic, args, final,
-            lambda *given: function.call(context, *given),
-        )  # fmt: skip
-
-    def _short_circuit(self, dot: Value, name: str, args: Sequence[Node], final: Value) -> Value:
-        if not args and final is _MISSING:
-            self._fail(f"wrong number of args for {name}: want at least 1 got 0")
-        value: Value = None
-        for arg in args:
-            value = self._argument(dot, arg, "value")
-            if truth(value) == (name == "or"):
-                return value
-        return value if final is _MISSING else final
-
-    def _invoke(
-        self,
-        dot: Value,
-        node: Node,
-        name: str,
-        params: tuple[str, ...],
-        variadic: bool,
-        args: Sequence[Node],
-        final: Value,
-        call: object,
-    ) -> Value:
-        count = len(args) + (final is not _MISSING)
-        fixed = len(params) - 1 if variadic else len(params)
-        if variadic and count < fixed:
-            self._fail(f"wrong number of args for {name}: want at least {fixed} got {len(args)}")
-        if not variadic and count != fixed:
-            self._fail(f"wrong number of args for {name}: want {fixed} got {count}")
-        given = [self._argument(dot, arg, params[min(at, len(params) - 1)]) for at, arg in enumerate(args)]
-        if final is not _MISSING:
-            given.append(self._checked(final, params[min(count, len(params)) - 1]))
-        try:
-            result = call(*given)  # type: ignore[operator]
-        except LimitError as error:
-            self._node = node
-            self._limit(f"error calling {name}: {error}")
-        except CallError as error:
-            self._node = node
-            self._fail(f"error calling {name}: {error}")
-        self._spend(1 + sum(len(text) for text in (*given, result) if isinstance(text, str)) // 64)
-        return result
-
-    def _argument(self, dot: Value, node: Node, param: str) -> Value:
-        self._node = node
-        match node:
-            case Dot():
-                return self._checked(dot, param)
-            case Nil():
-                if param in _NILABLE:
-                    return None
-                self._fail(f"cannot assign nil to {param}")
-            case Field() | Variable() | Chain():
-                return self._checked(self._chain(dot, node, (), _MISSING), param)
-            case Pipe():
-                return self._checked(self._pipeline(dot, node), param)
-            case Identifier():
-                return self._checked(self._function(dot, node, node, (), _MISSING), param)
-        if param in ("any", "value"):
-            return self._constant(dot, node)
-        if param == "string":
-            if isinstance(node, String):
-                return node.text
-            self._fail(f"expected string; found {node}")
-        if param == "time.Duration":
-            if isinstance(node, Number) and node.as_int is not None and node.as_int <= MAX_INT:
-                return Duration(node.as_int)
-            self._fail(f"expected integer; found {node}")
-        self._fail(f"can't handle {node} for arg of type {param}")
-
-    def _checked(self, value: Value, param: str) -> Value:
-        if param in ("any", "value"):
-            return value
-        if value is None:
-            if param in _NILABLE:
-                return None
-            self._fail(f"invalid value; expected {_SHOWN.get(param, param)}")
-        name = type_name(value)
-        if name == param or (name == f"*{param}" and isinstance(value, (Time, Duration))):
-            return value
-        self._fail(f"wrong type for value; expected {param}; got {name}")
-
-
-def _holds_anything(receiver: Value, name: str) -> bool:
-    if isinstance(receiver, GoMap):
-        return receiver.element != "string"
-    return isinstance(receiver, (AlertData, SamplePointer)) and name == "Value"

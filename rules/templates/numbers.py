@@ -11,8 +11,10 @@ from rules.templates.quoting import quote, unquote_char
 MAX_INT = (1 << 63) - 1
 MIN_INT = -(1 << 63)
 _MAX_UINT = (1 << 64) - 1
-_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_HEX_FLOAT = re.compile(r"[+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?[0-9]+")
+_DIGITS = "[0-9](?:_?[0-9])*"
+_HEX_DIGITS = "[0-9a-fA-F](?:_?[0-9a-fA-F])*"
+_DECIMAL = re.compile(rf"[+-]?(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?")
+_HEX_FLOAT = re.compile(rf"[+-]?0[xX](?:_?{_HEX_DIGITS}\.?(?:{_HEX_DIGITS})?|\.{_HEX_DIGITS})[pP][+-]?{_DIGITS}")
 _NAMED = {"inf": math.inf, "infinity": math.inf, "nan": math.nan}
 _OCTAL = re.compile(r"[+-]?0[0-7_]*[0-7]")
 
@@ -32,7 +34,7 @@ def parse_float(text: str) -> float:
         value = float(text)
     elif _HEX_FLOAT.fullmatch(text):
         try:
-            value = float.fromhex(text)
+            value = float.fromhex(text.replace("_", ""))
         except OverflowError:
             value = math.inf
     else:
@@ -83,9 +85,10 @@ def number(pos: int, text: str) -> Number:
 
 
 def _complex(pos: int, text: str) -> Number:
-    real, imaginary = re.fullmatch(r"([+-]?.*?(?<![eEpP]))?([+-]?[^+-]*(?:[eEpP][+-][0-9]+)?)i", text).groups()  # type: ignore[union-attr]
+    signs = [at for at, char in enumerate(text) if char in "+-" and at and text[at - 1] not in "eEpP"]
+    split = signs[-1] if signs else 0
     try:
-        value = complex(parse_float(real) if real else 0.0, parse_float(imaginary))
+        value = complex(parse_float(text[:split]) if split else 0.0, parse_float(text[split:-1]))
     except ValueError as error:
         raise ValueError(f"illegal number syntax: {quote(text)}") from error
     if value.imag:

@@ -41,19 +41,23 @@ def unquote_char(quoted: str) -> int:
         ValueError: it is no character constant of Go.
     """
     body = quoted[1:-1]
-    found = _ESCAPE.fullmatch(body)
-    if found and found.lastindex:
+    if not body:
+        raise ValueError("invalid syntax")
+    found = _ESCAPE.match(body)
+    if not found:
+        value, end = ord(body[0]), 1
+    else:
         escaped, two, four, eight, octal = found.groups()
-        if escaped and escaped not in ("'", *_SIMPLE):
+        if not found.lastindex or escaped == '"':
             raise ValueError("invalid syntax")
+        end = found.end()
         if escaped:
-            return _SIMPLE.get(escaped, ord(escaped))
-        if two or octal:
-            return _byte(two, octal)
-        return _rune(four or eight)
-    if len(body) != 1 or body in ("\\", "'"):
-        raise ValueError("invalid syntax" if not body or "\\" in body else f"malformed character constant: {quoted}")
-    return ord(body)
+            value = _SIMPLE.get(escaped, ord(escaped))
+        else:
+            value = _byte(two, octal) if two or octal else _rune(four or eight)
+    if end < len(body):
+        raise ValueError(f"malformed character constant: {quoted}")
+    return value
 
 
 def _unescape(body: str, mark: str) -> list[bytes]:
