@@ -186,10 +186,14 @@ def match_keys(left: LabelFrame, right: LabelFrame, names: Iterable[str]) -> tup
         one = one or Column.constant("", left.size)
         if right.size:
             other = other or Column.constant("", right.size)
-            table = {value: code for code, value in enumerate(one.values)}
-            translated = np.array([table.setdefault(value, len(table)) for value in other.values], np.int32)
-            codes = np.concatenate((one.codes, translated[other.codes]))
-            distinct = len(table)
+            if one.values is other.values:
+                # Of one store: its codes mean the same on both sides.
+                codes, distinct = np.concatenate((one.codes, other.codes)), len(one.values)
+            else:
+                table = {value: code for code, value in enumerate(one.values)}
+                translated = np.array([table.setdefault(value, len(table)) for value in other.values], np.int32)
+                codes = np.concatenate((one.codes, translated[other.codes]))
+                distinct = len(table)
         else:
             codes, distinct = one.codes, len(one.values)
         if distinct <= 1:

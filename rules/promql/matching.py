@@ -26,14 +26,17 @@ _ARITHMETIC = frozenset({"+", "-", "*", "/", "%", "^", "atan2"})
 
 
 def _signatures(matching: ast.Matching, lhs: LabelFrame, rhs: LabelFrame) -> tuple[Index, Index]:
-    """A number a series, equal where the matching labels are; numbers are dense from 0 over both sides."""
+    """A number a series, equal where the matching labels are."""
     if matching.on:
         names = set(matching.labels)
     else:
         names = (set(lhs.columns) | set(rhs.columns)) - set(matching.labels) - {METRIC_NAME}
-    one, other = match_keys(lhs, rhs, names)
-    numbers, _ = dense(np.concatenate((one, other)))
-    return numbers[: lhs.size], numbers[lhs.size :]
+    return match_keys(lhs, rhs, names)
+
+
+def _unique(keys: Index) -> bool:
+    ordered = np.sort(keys)
+    return not (ordered[1:] == ordered[:-1]).any()
 
 
 def _presence(vector: InstantVector, signatures: Index, total: int) -> Mask:
@@ -56,8 +59,8 @@ def set_operation(
     Raises:
         EvaluationError: ``or`` brings together two series of the same labels at one instant.
     """
-    left, right = _signatures(matching, lhs.labels, rhs.labels)
-    total = int(max(left.max(initial=-1), right.max(initial=-1))) + 1
+    numbers, groups = dense(np.concatenate(_signatures(matching, lhs.labels, rhs.labels)))
+    left, right, total = numbers[: lhs.size], numbers[lhs.size :], len(groups)
     if op == "or":
         taken = _presence(lhs, left, total)
         rest = InstantVector(rhs.labels, rhs.values, rhs.present & ~taken[right], rhs.drop_name).compact()
@@ -137,6 +140,9 @@ def joined(
 
 def _pairs(many: Index, one: Index) -> tuple[Index, Index]:
     """Rows of either side with equal signatures, in the order of the "many" side."""
+    if np.array_equal(many, one) and _unique(one):
+        same = np.arange(len(one))
+        return same, same
     order = np.argsort(one, kind="stable")
     ordered = one[order]
     low = np.searchsorted(ordered, many, side="left")
@@ -149,7 +155,7 @@ def _pairs(many: Index, one: Index) -> tuple[Index, Index]:
 def _check_one_side(
     matching: ast.Matching, one: InstantVector, signatures: Index, other_present: Mask, side: str
 ) -> None:
-    if len(np.unique(signatures)) == len(signatures):
+    if _unique(signatures):
         return
     groups = Groups.of(*dense(signatures))
     several = np.flatnonzero(groups.sizes > 1)
@@ -170,15 +176,14 @@ def _check_many_side(matching: ast.Matching, labels: LabelFrame, signatures: Ind
     if matching.card is ast.Cardinality.ONE_TO_ONE:
         _check_unique(signatures, present, _MANY_TO_ONE_IMPLICIT)
     else:
-        keys = labels.keys()
-        _check_unique(dense(keys)[0] * (int(signatures.max(initial=0)) + 1) + signatures, present, _NOT_UNIQUE)
+        within, groups = dense(signatures)
+        _check_unique(dense(labels.keys())[0] * len(groups) + within, present, _NOT_UNIQUE)
 
 
 def _check_unique(keys: Index, present: Mask, message: str) -> None:
-    numbers, first = dense(keys)
-    if len(first) == len(keys):
+    if _unique(keys):
         return
-    groups = Groups.of(numbers, first)
+    groups = Groups.of(*dense(keys))
     if (np.add.reduceat(present[groups.order].astype(np.int32), groups.starts, axis=0) > 1).any():
         raise EvaluationError(message)
 
