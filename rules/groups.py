@@ -159,10 +159,13 @@ class Evaluator:
         view = View(self.source, self.recorded, rule.position, time_ms)
 
         def query(expr: str, when_ms: int) -> list[Any]:
-            vector = _vector(parse(expr), view, np.array([when_ms], np.int64), self.program.settings)
+            tree = parse(expr)
+            vector = _vector(tree, view, np.array([when_ms], np.int64), self.program.settings)
             rows = np.flatnonzero(vector.present[:, 0]).tolist()
             values = vector.values[:, 0].tolist()
-            return [QueriedSample(vector.labels.row(row), values[row]) for row in rows]
+            found = [QueriedSample(vector.labels.row(row), values[row]) for row in rows]
+            # The order of a store is an accident, and would show in the texts of alerts.
+            return found if _is_sorted(tree) else sorted(found, key=lambda each: tuple(each.labels.items()))
 
         return query
 
@@ -292,6 +295,14 @@ def aligned(interval_ms: int, after_ms: int, until_ms: int) -> Times:
     """The instants of a group: the multiples of its interval in ``(after_ms, until_ms]``."""
     first = (after_ms // interval_ms + 1) * interval_ms
     return np.arange(first, until_ms + 1, interval_ms, dtype=np.int64)
+
+
+def _is_sorted(expr: ast.Expr) -> bool:
+    """Whether the order of an expression's series means something."""
+    expr = ast.unwrap(expr)
+    return (isinstance(expr, ast.Call) and expr.func.startswith("sort")) or (
+        isinstance(expr, ast.Aggregate) and expr.op in ("topk", "bottomk")
+    )
 
 
 def _vector(expr: ast.Expr, storage: Storage, times: Times, settings: Settings) -> InstantVector:

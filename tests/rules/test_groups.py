@@ -1,0 +1,306 @@
+"""Evaluation of groups: what rules write, what they see of each other, and what fails."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rules.groups import Evaluator, aligned
+from rules.program import Program, Settings
+from rules.promql.engine import instant
+from rules.promql.values import InstantVector
+from tests.rules.evaluation import MINUTE, course, failures, groups_of, minutes, samples, storage_of, written
+
+
+def evaluated(rules: str, *series: str, last: int = 4, settings: Settings | None = None) -> Evaluator:
+    evaluator = Evaluator(Program(groups_of(rules), settings), storage_of(*series))
+    evaluator.evaluate(minutes(0, last))
+    return evaluator
+
+
+def test_a_recording_rule_sets_name_and_labels_and_marks_what_vanishes() -> None:
+    rules = """
+groups:
+- name: g
+  labels: {team: a, tier: "1"}
+  rules:
+  - record: r
+    expr: x
+    labels: {team: b, drop: ""}
+"""
+    evaluator = evaluated(rules, 'x{i="1", drop="me"} 1 2 stale _ 5')
+    assert samples(evaluator, "r", {"i": "1", "team": "b", "tier": "1"}) == ["0=1", "1=2", "2=stale", "4=5"]
+    assert len(written(evaluator)) == 1
+
+
+def test_a_scalar_is_a_series_without_labels() -> None:
+    evaluator = evaluated("groups: [{name: g, rules: [{record: r, expr: time()}]}]", last=1)
+    assert samples(evaluator, "r") == ["0=0", "1=60"]
+
+
+def test_what_is_no_vector_fails() -> None:
+    evaluator = Evaluator(
+        Program(groups_of("groups: [{name: g, rules: [{record: r, expr: '\"text\"'}]}]")), storage_of()
+    )
+    outcome = evaluator.evaluate(minutes(0, 1))
+    assert failures(outcome) == [
+        (0, 0, "rule result is not a vector or scalar"),
+        (MINUTE, 0, "rule result is not a vector or scalar"),
+    ]
+
+
+CHAIN = """
+groups:
+- name: g
+  rules:
+  - {record: late, expr: 'count_over_time(early[10m])'}
+  - {record: early, expr: x}
+  - {record: soon, expr: 'count_over_time(early[10m])'}
+"""
+
+
+def test_a_rule_sees_at_once_what_stands_above_it_and_later_what_stands_below() -> None:
+    evaluator = evaluated(CHAIN, "x 1x9", last=3)
+    assert samples(evaluator, "soon") == ["0=1", "1=2", "2=3", "3=4"]
+    assert samples(evaluator, "late") == ["1=1", "2=2", "3=3"]
+
+
+def test_a_rule_may_read_itself() -> None:
+    evaluator = evaluated("groups: [{name: g, rules: [{record: n, expr: n + 1 or vector(0)}]}]", last=4)
+    assert samples(evaluator, "n") == ["0=0", "1=1", "2=2", "3=3", "4=4"]
+
+
+def test_only_rules_that_read_backward_take_turns() -> None:
+    program = Program(groups_of(CHAIN))
+    stepped = {each.positions: each.stepped for each in program.components}
+    assert stepped == {(0, 1): True, (2,): False}
+
+
+@pytest.mark.parametrize(
+    ("expr", "stepped"),
+    [
+        ("x", False),
+        ("x offset 5m", False),
+        ("x offset -5m", True),
+        ("x @ 100", True),
+        ("rate(x[5m] @ start())", True),
+        ("max_over_time(x[5m:1m] offset -1m)", True),
+        ("absent(r)", True),
+        ('{__name__=~"r|s"}', True),
+        ('{__name__=~"s|t"}', False),
+        ('{job="a"}', True),
+        ('{__name__!="", team="other"}', False),
+    ],
+)
+def test_what_is_evaluated_instant_by_instant(expr: str, stepped: bool) -> None:
+    rules = f"groups: [{{name: g, rules: [{{record: r, expr: '{expr}', labels: {{team: mine}}}}]}}]"
+    (component,) = Program(groups_of(rules)).components
+    assert component.stepped is stepped
+
+
+def test_samples_after_the_instant_are_not_there_yet() -> None:
+    rules = """
+groups:
+- name: g
+  rules:
+  - {record: ahead, expr: x offset -1m}
+  - {record: fixed, expr: x @ 120}
+"""
+    evaluator = evaluated(rules, "x 0+1x9", last=3)
+    # Newest sample at the instant, not the one of a minute later.
+    assert samples(evaluator, "ahead") == ["0=0", "1=1", "2=2", "3=3"]
+    assert samples(evaluator, "fixed") == ["0=0", "1=1", "2=2", "3=2"]
+
+
+def test_query_offset_dates_back_what_is_read_and_written() -> None:
+    rules = """
+groups:
+- name: g
+  query_offset: 1m
+  rules:
+  - {record: r, expr: x}
+  - {alert: A, expr: r > 1}
+"""
+    evaluator = evaluated(rules, "x 0+1x9", last=4)
+    assert samples(evaluator, "r") == ["0=0", "1=1", "2=2", "3=3"]
+    firing = {"alertname": "A", "alertstate": "firing"}
+    assert samples(evaluator, "ALERTS", firing) == ["2=1", "3=1"]
+    # The alert itself is of the instant.
+    assert samples(evaluator, "ALERTS_FOR_STATE", {"alertname": "A"}) == ["2=180", "3=180"]
+
+
+def test_duplicates_fail_the_rule_at_their_instants_only() -> None:
+    rules = """
+groups:
+- name: g
+  rules:
+  - {record: r, expr: 'label_replace(x, "i", "same", "", "")'}
+"""
+    evaluator = Evaluator(Program(groups_of(rules)), storage_of('x{i="1"} 1x4', 'x{i="2"} _ 2 stale _ _'))
+    outcome = evaluator.evaluate(minutes(0, 3))
+    assert [(when, position) for when, position, _ in failures(outcome)] == [(MINUTE, 0)]
+    # A failed evaluation ends no series.
+    assert samples(evaluator, "r", {"i": "same"}) == ["0=1", "2=1", "3=1"]
+
+
+def test_rules_that_make_series_the_same_by_their_labels_fail() -> None:
+    rules = "groups: [{name: g, rules: [{record: r, expr: x, labels: {i: ''}}]}]"
+    evaluator = Evaluator(Program(groups_of(rules)), storage_of('x{i="1"} 1 1', 'x{i="2"} _ 2'))
+    outcome = evaluator.evaluate(minutes(0, 1))
+    assert failures(outcome) == [
+        (MINUTE, 0, "vector contains metrics with the same labelset after applying rule labels")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [("record: r", "exceeded limit of 1 with 2 series"), ("alert: A", "exceeded limit of 1 with 2 alerts")],
+)
+def test_the_limit_of_a_group(rule: str, message: str) -> None:
+    rules = f"groups: [{{name: g, limit: 1, rules: [{{{rule}, expr: x}}]}}]"
+    evaluator = Evaluator(Program(groups_of(rules)), storage_of('x{i="1"} 1 1 1', 'x{i="2"} _ 2 stale'))
+    outcome = evaluator.evaluate(minutes(0, 2))
+    assert failures(outcome) == [(MINUTE, 0, message)]
+
+
+def test_two_rules_that_write_a_series_conflict() -> None:
+    rules = """
+groups:
+- name: g
+  rules:
+  - {record: r, expr: x}
+  - {record: r, expr: y}
+"""
+    evaluator = Evaluator(Program(groups_of(rules)), storage_of("x 1 2 stale _", "y 1 3 _ 4"))
+    outcome = evaluator.evaluate(minutes(0, 3))
+    assert [(when, position, message.split(";")[0]) for when, position, message in failures(outcome)] == [
+        (MINUTE, 1, "duplicate sample for timestamp 60000"),
+        # The first rule's marker of the end is a sample too.
+        (2 * MINUTE, 1, "duplicate sample for timestamp 120000"),
+    ]
+    assert samples(evaluator, "r") == ["0=1", "1=2", "2=stale", "3=4"]
+
+
+def test_what_came_in_under_a_recorded_name_stays() -> None:
+    rules = "groups: [{name: g, rules: [{record: r, expr: x}]}]"
+    evaluator = Evaluator(Program(groups_of(rules)), storage_of("x 1 2 3", "r 1 5 _ 9"))
+    outcome = evaluator.evaluate(minutes(0, 2))
+    assert [(when, message.split(";")[0]) for when, _, message in failures(outcome)] == [
+        (MINUTE, "duplicate sample for timestamp 60000")
+    ]
+    assert samples(evaluator, "r") == ["2=3"]
+    value = instant("r", evaluator.storage, 2 * MINUTE).value
+    assert isinstance(value, InstantVector)
+    assert value.values.tolist() == [[3.0]]
+
+
+TEMPLATED = """
+groups:
+- name: g
+  rules:
+  - alert: A
+    expr: x > 1
+    for: 1m
+    labels: {level: '{{ if gt $value 5.0 }}high{{ else }}low{{ end }}', host: '{{ $labels.i }}'}
+    annotations:
+      value: '{{ $value }} at {{ now }}'
+      others: '{{ range query "ALERTS" }}{{ .Labels.alertname }} {{ .Labels.alertstate }}{{ end }}'
+"""
+
+
+def test_a_label_of_the_value_makes_another_alert() -> None:
+    program = Program(groups_of(TEMPLATED))
+    outcome = Evaluator(program, storage_of('x{i="h"} 2 3 9 9 0')).evaluate(minutes(0, 4))
+    assert course(outcome, "A") == [
+        "0 inactive>pending",
+        "1 pending>firing",
+        "2 firing>inactive",
+        "2 inactive>pending",
+        "3 pending>firing",
+        "4 firing>inactive",
+    ]
+    levels = [dict(each.transition.alert.labels)["level"] for each in outcome.events]
+    assert levels == ["low", "low", "low", "high", "high", "high"]
+
+
+def test_annotations_are_of_the_last_time_the_series_was_there() -> None:
+    program = Program(groups_of(TEMPLATED))
+    evaluator = Evaluator(program, storage_of('x{i="h"} 2 3 4 0'))
+    outcome = evaluator.evaluate(minutes(0, 3), [0, MINUTE, 2 * MINUTE])
+    texts = [evaluator.annotations(each.rule, each.alert) for active in outcome.snapshots.values() for each in active]
+    # An alert is not yet written when its templates are expanded.
+    assert texts == [
+        {"value": "2 at 0", "others": ""},
+        {"value": "3 at 60", "others": "A pending"},
+        {"value": "4 at 120", "others": "A firing"},
+    ]
+    (ended,) = [each.transition.alert for each in outcome.events if each.transition.time_ms == 3 * MINUTE]
+    assert evaluator.annotations(outcome.events[0].rule, ended) == {"value": "4 at 120", "others": "A firing"}
+
+
+def test_groups_at_their_own_intervals() -> None:
+    rules = """
+groups:
+- {name: slow, interval: 2m, rules: [{record: s, expr: 'count_over_time(f[10m])'}]}
+- {name: fast, rules: [{record: f, expr: x}]}
+"""
+    program = Program(groups_of(rules))
+    evaluator = Evaluator(program, storage_of("x 1x9"))
+    schedule = [aligned(program.interval_ms(number), -1, 4 * MINUTE) for number in range(2)]
+    evaluator.evaluate_schedule(schedule)
+    assert samples(evaluator, "s") == ["2=2", "4=4"]
+    assert samples(evaluator, "f") == ["0=1", "1=1", "2=1", "3=1", "4=1"]
+
+
+def test_an_instant_at_a_time_over_samples_that_arrive() -> None:
+    program = Program(groups_of(TEMPLATED))
+    whole = Evaluator(program, storage_of('x{i="h"} 2 3 9 9 0'))
+    expected = whole.evaluate(minutes(0, 4))
+    values = ["2", "3", "9", "9", "0"]
+    evaluator = Evaluator(program, storage_of())
+    found = []
+    for minute in range(5):
+        evaluator.source = storage_of(f'x{{i="h"}} {" ".join(values[: minute + 1])}')
+        found.extend(evaluator.evaluate(minutes(minute, minute)).events)
+    assert [each.transition for each in found] == [each.transition for each in expected.events]
+    assert written(evaluator) == written(whole)
+
+
+def test_pruning_forgets_what_is_old() -> None:
+    evaluator = evaluated("groups: [{name: g, rules: [{record: r, expr: x}]}]", 'x{i="1"} 1 2 3 4 5', 'x{i="2"} 1')
+    evaluator.prune(2 * MINUTE)
+    assert samples(evaluator, "r", {"i": "1"}) == ["2=3", "3=4", "4=5"]
+    assert samples(evaluator, "r", {"i": "2"}) == ["2=1", "3=1", "4=1"]
+    evaluator.source = storage_of('x{i="1"} 1 2 3 4 5 6')
+    evaluator.evaluate(minutes(5, 5))
+    assert samples(evaluator, "r", {"i": "1"}) == ["2=3", "3=4", "4=5", "5=6"]
+    evaluator.prune(10 * MINUTE)
+    assert written(evaluator) == {}
+
+
+def test_the_observer_sees_every_expression() -> None:
+    seen: list[tuple[str, int, int]] = []
+    program = Program(groups_of(CHAIN))
+    evaluator = Evaluator(
+        program,
+        storage_of("x 1x9"),
+        observer=lambda rule, times, vector: seen.append((rule.rule.name, len(times), vector.size)),
+    )
+    evaluator.evaluate(minutes(0, 2))
+    assert seen == [
+        *(("late", 1, 0), ("early", 1, 1)),
+        *(("late", 1, 1), ("early", 1, 1)),
+        *(("late", 1, 1), ("early", 1, 1)),
+        ("soon", 3, 1),
+    ]
+
+
+def test_nothing_is_evaluated_at_no_instant() -> None:
+    outcome = Evaluator(Program(groups_of(CHAIN)), storage_of("x 1")).evaluate(np.empty(0, np.int64))
+    assert (outcome.events, outcome.errors, outcome.snapshots) == ([], [], {})
+
+
+def test_aligned_instants() -> None:
+    assert aligned(15, 0, 45).tolist() == [15, 30, 45]
+    assert aligned(15, -1, 29).tolist() == [0, 15]
+    assert aligned(15, 16, 29).tolist() == []
