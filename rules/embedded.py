@@ -20,6 +20,7 @@ _SIMPLE = re.compile(
 )
 _VARIABLES = ("$labels", "$value", "$externalLabels", "$externalURL")
 _UNDEFINED = re.compile(r"\$\w+(?=\"?$)")
+_UNDEFINED_FUNCTION = re.compile(r'^function "(\w+)" not defined$')
 # Prometheus takes calculated durations only under this flag; promtool always does.
 _PROMTOOL_TAKES = "promql-duration-expr"
 
@@ -89,11 +90,18 @@ def _span(text: str, line: int, column: int) -> Span:
     """From a place in a template to the end of the action it is in, or of the line."""
     start = sum(len(each) + 1 for each in text.split("\n")[: line - 1]) + column - 1
     ends = [end for end in (text.find("}}", start), text.find("\n", start)) if end >= 0]
-    return Span(start, max(min(ends, default=len(text)), start + 1))
+    # The blanks and the trim marker before the braces are no part of what is wrong.
+    end = len(text[: min(ends, default=len(text))].rstrip(" \t-"))
+    return Span(start, max(end, start + 1))
 
 
 def _hint(message: str) -> str:
-    """The variable that a misspelt one may be."""
+    """The variable or the function that a misspelt one may be."""
+    function = _UNDEFINED_FUNCTION.search(message)
+    if function is not None:
+        from rules.templates.expansion import FUNCTIONS
+
+        return "".join(f"did you mean {name}?" for name in difflib.get_close_matches(function[1], FUNCTIONS, 1))
     named = _UNDEFINED.search(message)
     if named is None:
         return ""

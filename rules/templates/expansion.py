@@ -19,7 +19,8 @@ PRELUDE = (
 )
 """What Prometheus puts before the text of every label and annotation of an alert."""
 PRELUDE_ACTIONS = 4
-_FUNCTIONS = {**BUILTINS, **PROMETHEUS_FUNCTIONS}
+FUNCTIONS = {**BUILTINS, **PROMETHEUS_FUNCTIONS}
+"""What a template may call, by name."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +68,7 @@ def parse_template(text: str, name: str = "") -> Template:
     """
     go_name = f"__alert_{name}"
     try:
-        return Template(text, name, parse(PRELUDE + text, go_name, _FUNCTIONS, len(PRELUDE)))
+        return Template(text, name, parse(PRELUDE + text, go_name, FUNCTIONS, len(PRELUDE)))
     except TemplateError as error:
         error.go_message = f"error parsing template {go_name}: {error.go_message}"
         raise
@@ -89,7 +90,7 @@ def expand(text: str, context: TemplateContext, name: str = "") -> str:
     template = parse_template(text, name)
     labels, external = GoMap(context.labels), GoMap(context.external_labels)
     go_name = template.go_name
-    interpreter = Interpreter(PRELUDE + text, go_name, template.bodies, _FUNCTIONS, context, len(PRELUDE))
+    interpreter = Interpreter(PRELUDE + text, go_name, template.bodies, FUNCTIONS, context, len(PRELUDE))
     # The prelude's four declarations, made without walking them.
     variables = {
         "$labels": labels,

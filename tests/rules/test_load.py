@@ -118,6 +118,13 @@ def test_every_fault_of_a_file_is_told_at_once() -> None:
     assert codes == ["promql-syntax", "bad-duration", "unknown-key", "bad-label-name"]
 
 
+def test_a_misspelt_template_function_is_underlined_alone_and_has_a_hint() -> None:
+    line = "  a: '{{ $value | humanise -}} s'"
+    (found,) = load_rules(rule("alert: A", "expr: up", "annotations:", line), "x.yml").diagnostics
+    assert found.hint == "did you mean humanize?"
+    assert found.span.end_column - found.span.column == len("humanise")
+
+
 def test_every_code_that_is_used_is_documented() -> None:
     used = {code for _, code, _ in FAULTS} | {code for _, code in WARNED}
     assert used <= set(ERRORS) | set(WARNINGS)
