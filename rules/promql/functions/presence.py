@@ -13,6 +13,7 @@ from rules.promql import ast
 from rules.promql.context import Context
 from rules.promql.functions.arguments import Function, ranges, scalar, vector
 from rules.promql.labels import METRIC_NAME, LabelFrame
+from rules.promql.storage import predicate
 from rules.promql.values import InstantVector, Mask, Scalar, Value
 
 
@@ -24,7 +25,8 @@ def absent_labels(expr: ast.Expr) -> dict[str, str]:
         return {}
     labels: dict[str, str] = {}
     seen = set()
-    for matcher in selector.matchers:
+    # Looking the series up, Prometheus puts the matchers last which a missing label satisfies by not being something.
+    for matcher in sorted(selector.matchers, key=_subtracts):
         if matcher.name == METRIC_NAME:
             continue
         if matcher.op is ast.MatchOp.EQUAL and matcher.name not in seen:
@@ -33,6 +35,10 @@ def absent_labels(expr: ast.Expr) -> dict[str, str]:
         else:
             labels.pop(matcher.name, None)
     return labels
+
+
+def _subtracts(matcher: ast.Matcher) -> bool:
+    return matcher.op in (ast.MatchOp.NOT_EQUAL, ast.MatchOp.NOT_REGEX) and predicate(matcher)("")
 
 
 def _ones(labels: dict[str, str], present: Mask) -> InstantVector:

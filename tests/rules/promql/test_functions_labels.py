@@ -136,7 +136,8 @@ def test_sort_over_a_range_is_remarked_on() -> None:
         ('no{job="a",instance=~"1"}', {"job": "a"}),
         ('no{job="a",job="b",instance="1"}', {"instance": "1"}),
         # Heeds the order of matchers.
-        ('no{job!="b",job="a"}', {"job": "a"}),
+        ('no{job=~"a",job="a"}', {"job": "a"}),
+        ('no{job!="b",job="a"}', {}),
         ('no{job="a",job!="b"}', {}),
         ('{__name__="no",job="a"}', {"job": "a"}),
         ('(no{job="a"})', {"job": "a"}),
