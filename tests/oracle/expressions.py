@@ -1,9 +1,9 @@
 """Seeded expressions over a data set: well typed, limited in depth, every stable function and operator among them.
 
 What would only measure rounding is kept out where it arises. Functions that jump (``floor``, ``%``, ``count_values``, comparison for equality),
-or turn many times between neighbouring large numbers (``sin``), take operands that are exact in any order of summation; deviations are not asked
-for where all numbers lie close together (times, ``tanh``); ``topk`` and ``bottomk``, whose choice among equals is not defined, stand at the
-root only, where the comparison allows for it.
+or magnify a last digit (``sin`` of a large number, ``ln`` of nearly 1), take operands that are exact in any order of summation; differences and
+deviations are not asked for where all numbers lie close together (times, ``tanh``); ``topk`` and ``bottomk``, whose choice among equals is not
+defined, stand at the root only, where the comparison allows for it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ OVER_TIME = (
     "stdvar_over_time", "last_over_time", "first_over_time", "present_over_time", "changes", "resets", "delta", "idelta",
     "deriv", "rate", "increase", "irate",
 )  # fmt: skip
+DIFFERENCES = ("std", "delta", "idelta", "deriv", "rate", "increase", "irate")
 COUNTING = (
     "count_over_time",
     "changes",
@@ -33,14 +34,15 @@ COUNTING = (
     "max_over_time",
 )
 SMOOTH = (
-    "abs", "exp", "ln", "log2", "log10", "sqrt", "deg", "rad", "asin", "acos", "atan",
+    "abs", "exp", "sqrt", "deg", "rad", "asin", "acos", "atan",
     "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
 )  # fmt: skip
 JUMPING = (
-    "sin", "cos", "tan", "ceil", "floor", "sgn", "round", "hour", "minute", "month", "year", "day_of_month", "day_of_week", "day_of_year",
+    "sin", "cos", "tan", "ln", "log2", "log10",
+    "ceil", "floor", "sgn", "round", "hour", "minute", "month", "year", "day_of_month", "day_of_week", "day_of_year",
     "days_in_month",
 )  # fmt: skip
-DATES = JUMPING[7:]
+DATES = JUMPING[10:]
 AGGREGATES = ("sum", "avg", "count", "min", "max", "group", "stddev", "stdvar")
 ARITHMETIC = ("+", "-", "*", "/", "^", "atan2")
 ORDERING = (">", "<", ">=", "<=")
@@ -63,7 +65,7 @@ GROUPINGS = (
 )
 
 # What yields numbers that lie close together for their size.
-_CLOSE = re.compile(r"timestamp\(|\btime\(\)|" + "|".join(rf"\b{name}\(" for name in SMOOTH))
+_CLOSE = re.compile(r"timestamp\(|\btime\(\)|atan2|" + "|".join(rf"\b{name}\(" for name in SMOOTH))
 
 
 @dataclass(frozen=True)
@@ -355,4 +357,4 @@ class Expressions:
 
 
 def _deviates_well(name: str, operand: str) -> bool:
-    return not (name.startswith("std") and _CLOSE.search(operand))
+    return not (name.startswith(DIFFERENCES) and _CLOSE.search(operand))

@@ -35,7 +35,9 @@ def differ(ours: Answer, theirs: Answer, expr: str = "x") -> bool:
         (NAN, 1.0, True),
         (INF, INF, False),
         (INF, -INF, True),
-        (INF, 1e308, True),
+        (INF, 1e308, False),
+        (-INF, 1e308, True),
+        (INF, 1e307, True),
     ],
 )
 def test_values(ours: float, theirs: float, wanted: bool) -> None:
