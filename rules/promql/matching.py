@@ -111,13 +111,12 @@ def joined(
     if not many.size or not one.size:
         return InstantVector.empty(instants)
     many_signatures, one_signatures = _signatures(matching, many.labels, one.labels)
-    row, partner = _pairs(many_signatures, one_signatures)
     # A duplicate matters only at instants at which the other side has anything at all.
     occupied = np.logical_or.reduce(many.present, axis=0)
     _check_one_side(matching, one, one_signatures, occupied, "left" if swapped else "right")
+    row, partner = _pairs(many_signatures, one_signatures, lambda pairs: context.reserve(pairs, instants, expr.span))
     if not len(row):
         return InstantVector.empty(instants)
-    context.reserve(len(row), instants, expr.span)
     whole = len(row) == many.size and (row == np.arange(len(row))).all()
     many_values, many_present = (many.values, many.present) if whole else (many.values[row], many.present[row])
     one_values = one.values[partner]
@@ -138,8 +137,8 @@ def joined(
     return merged(result)
 
 
-def _pairs(many: Index, one: Index) -> tuple[Index, Index]:
-    """Rows of either side with equal signatures, in the order of the "many" side."""
+def _pairs(many: Index, one: Index, reserve: Callable[[int], None]) -> tuple[Index, Index]:
+    """Rows of either side with equal signatures, in the order of the "many" side; their number is reserved first."""
     if np.array_equal(many, one) and _unique(one):
         same = np.arange(len(one))
         return same, same
@@ -147,6 +146,7 @@ def _pairs(many: Index, one: Index) -> tuple[Index, Index]:
     ordered = one[order]
     low = np.searchsorted(ordered, many, side="left")
     number = np.searchsorted(ordered, many, side="right") - low
+    reserve(int(number.sum()))
     row = np.repeat(np.arange(len(many)), number)
     within = np.arange(len(row)) - np.repeat(np.cumsum(number) - number, number)
     return row, order[low[row] + within]
@@ -158,18 +158,18 @@ def _check_one_side(
     if _unique(signatures):
         return
     groups = Groups.of(*dense(signatures))
-    several = np.flatnonzero(groups.sizes > 1)
-    for group in several.tolist():
-        rows = groups.order[groups.starts[group] : groups.starts[group] + groups.sizes[group]]
-        at = np.flatnonzero((one.present[rows].sum(axis=0) > 1) & other_present)
-        if len(at):
-            found = [one.labels.row(row) for row in rows[one.present[rows, at[0]]].tolist()]
-            labels, duplicate = sorted(found, key=lambda row: sorted(row.items()))[:2]
-            raise EvaluationError(
-                f"found duplicate series for the match group {_braces(_matched(matching, labels))} on the {side} hand-side "
-                f"of the operation: [{_braces(labels)}, {_braces(duplicate)}];many-to-many matching not allowed: "
-                "matching labels must be unique on one side"
-            )
+    together = np.add.reduceat(one.present[groups.order].astype(np.int32), groups.starts, axis=0)
+    clashes = np.argwhere((together > 1) & other_present)
+    if not len(clashes):
+        return
+    group, instant = clashes[0].tolist()
+    rows = np.flatnonzero((groups.ids == group) & one.present[:, instant]).tolist()
+    labels, duplicate = sorted((one.labels.row(row) for row in rows), key=lambda row: sorted(row.items()))[:2]
+    raise EvaluationError(
+        f"found duplicate series for the match group {_braces(_matched(matching, labels))} on the {side} hand-side "
+        f"of the operation: [{_braces(labels)}, {_braces(duplicate)}];many-to-many matching not allowed: "
+        "matching labels must be unique on one side"
+    )
 
 
 def _check_many_side(matching: ast.Matching, labels: LabelFrame, signatures: Index, present: Mask) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from rules.promql import ast
 from rules.promql.binary import binary
-from rules.promql.errors import EvaluationError
+from rules.promql.context import Options
+from rules.promql.errors import EvaluationError, LimitExceeded
 from rules.promql.parser import parse
 from rules.promql.values import InstantVector, Scalar, Value
 from tests.rules.promql.vectors import Labels, Sample, assert_same, context, labels, samples, vector, vectors
@@ -261,6 +263,16 @@ def test_many_to_many_is_refused_in_prometheus_words(text: str, message: str) ->
     with pytest.raises(EvaluationError) as refusal:
         run(text, rows["x"], rows["y"])
     assert str(refusal.value) == message
+
+
+def test_a_join_too_large_is_refused_before_it_is_made() -> None:
+    x = vector([({"i": str(row)}, [1.0] * 4) for row in range(4)], 4)
+    y = vector([({"i": str(row)}, [1.0 if row == at else None for at in range(4)]) for row in range(4)], 4)
+    expr = parse("x * on () group_left y")
+    assert isinstance(expr, ast.Binary)
+    with pytest.raises(LimitExceeded, match="16 series at 4 instants"):
+        binary(expr, x, y, replace(context(4), options=Options(max_cells=63)))
+    assert samples(binary(expr, x, y, context(4))) == [{labels(i=str(row)): 1.0 for row in range(4)}] * 4
 
 
 @pytest.mark.parametrize(
