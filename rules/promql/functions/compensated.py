@@ -98,9 +98,12 @@ class Columns:
         return column.reshape(self._shape)
 
 
-def total(columns: Columns, terms: Callable[[int, int], Floats], inc: Increment) -> tuple[Floats, Floats]:
-    """Sum and compensation of ``terms(k, m)`` of each window."""
-    sums, lost = np.zeros(columns.size), np.zeros(columns.size)
+def totals(
+    columns: Columns, terms: Callable[[int, int], Floats], inc: Increment, rows: tuple[int, ...] = ()
+) -> tuple[Floats, Floats]:
+    """Sums and compensations of ``terms(k, m)``, the numbers ``[*rows, m]`` of each window's ``k``-th sample; ``[*rows, size]``."""
+    sums, lost = np.zeros((*rows, columns.size)), np.zeros((*rows, columns.size))
     for nth, holding in columns:
-        sums[:holding], lost[:holding] = inc(terms(nth, holding), sums[:holding], lost[:holding])
+        some = (..., slice(holding))
+        sums[some], lost[some] = inc(terms(nth, holding), sums[some], lost[some])
     return sums, lost

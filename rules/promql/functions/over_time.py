@@ -12,7 +12,7 @@ import numpy as np
 from rules.promql import ast
 from rules.promql.context import Context
 from rules.promql.functions.arguments import Function, ranges, scalar
-from rules.promql.functions.compensated import Columns, increment, incrementer, total
+from rules.promql.functions.compensated import Columns, increment, incrementer, totals
 from rules.promql.functions.quantiles import doubt_quantile, of_sorted
 from rules.promql.functions.windowed import nameless, over_windows, windowed
 from rules.promql.values import Floats, InstantVector, Mask, Value, Windows
@@ -87,7 +87,7 @@ def _exact_sum(windows: Windows) -> Floats | None:
 def _compensated_sum(windows: Windows) -> tuple[Floats, Floats]:
     columns = Columns(windows)
     values = windows.values
-    sums, lost = total(
+    sums, lost = totals(
         columns, lambda nth, holding: columns.take(values, nth, holding), incrementer(values, columns.longest)
     )
     return columns.restored(sums), columns.restored(lost)

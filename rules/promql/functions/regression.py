@@ -12,7 +12,7 @@ import numpy as np
 from rules.promql import ast
 from rules.promql.context import Context
 from rules.promql.functions.arguments import Function, ranges, scalar
-from rules.promql.functions.compensated import Columns, incrementer, total
+from rules.promql.functions.compensated import Columns, incrementer, totals
 from rules.promql.functions.counters import count_steps
 from rules.promql.functions.over_time import SCAN_CELLS
 from rules.promql.functions.windowed import nameless, over_windows
@@ -28,25 +28,13 @@ def line(windows: Windows, origins: Times) -> tuple[Floats, Floats, Mask]:
     shared = windows.of_clocks()
     there: Mask = windows.spread(shared.counts >= 2)
     sum_x, sum_xx = (windows.spread(sums) for sums in _sums_of_time(shared, origins))
-
-    columns = Columns(windows)
-    values, timestamps = windows.values, windows.timestamps
-    origin = columns.arranged(windows.spread(np.broadcast_to(origins, shared.low.shape)))
-    furthest = float(max(_reach(shared, origins), 1.0))
-    inc = incrementer(np.append(values, 0.0) * furthest, columns.longest)
-    sum_y, sum_xy, lost_y, lost_xy = (np.zeros(columns.size) for _ in range(4))
-    for nth, holding in columns:
-        some = slice(holding)
-        y = columns.take(values, nth, holding)
-        x = _seconds_from(origin[some], columns.take(timestamps, nth, holding))
-        sum_y[some], lost_y[some] = inc(y, sum_y[some], lost_y[some])
-        sum_xy[some], lost_xy[some] = inc(x * y, sum_xy[some], lost_xy[some])
-    whole_y, whole_xy = columns.restored(sum_y + lost_y), columns.restored(sum_xy + lost_xy)
+    whole_y, whole_xy = _sums_of_values(windows, windows.spread(np.broadcast_to(origins, shared.low.shape)))
 
     counts = windows.counts
     covariance = whole_xy - sum_x * whole_y / counts
     slope = covariance / (sum_xx - sum_x * sum_x / counts)
     intercept = whole_y / counts - slope * sum_x / counts
+    values = windows.values
     first = values.take(windows.low, mode="clip")
     constant = count_steps(windows, values[1:] != values[:-1]) == 0
     undefined = np.isinf(first)
@@ -71,16 +59,29 @@ def _sums_of_time(windows: Windows, origins: Times) -> tuple[Floats, Floats]:
     columns = Columns(windows)
     origin = columns.arranged(origins)
 
-    def seconds(nth: int, holding: int) -> Floats:
-        return _seconds_from(origin[:holding], columns.take(windows.timestamps, nth, holding))
+    def terms(nth: int, holding: int) -> Floats:
+        x = _seconds_from(origin[:holding], columns.take(windows.timestamps, nth, holding))
+        return np.stack((x, x * x))
 
-    def squares(nth: int, holding: int) -> Floats:
-        x = seconds(nth, holding)
-        return x * x
+    sums, lost = totals(columns, terms, incrementer(np.empty(0), columns.longest), (2,))
+    sums += lost
+    return columns.restored(sums[0]), columns.restored(sums[1])
 
-    inc = incrementer(np.empty(0), columns.longest)
-    (sums, lost), (square_sums, square_lost) = total(columns, seconds, inc), total(columns, squares, inc)
-    return columns.restored(sums + lost), columns.restored(square_sums + square_lost)
+
+def _sums_of_values(windows: Windows, origins: Times) -> tuple[Floats, Floats]:
+    columns = Columns(windows)
+    origin = columns.arranged(origins)
+
+    def terms(nth: int, holding: int) -> Floats:
+        y = columns.take(windows.values, nth, holding)
+        x = _seconds_from(origin[:holding], columns.take(windows.timestamps, nth, holding))
+        return np.stack((y, x * y))
+
+    furthest = max(_reach(windows, origins), 1.0)
+    inc = incrementer(windows.values * furthest, columns.longest)
+    sums, lost = totals(columns, terms, inc, (2,))
+    sums += lost
+    return columns.restored(sums[0]), columns.restored(sums[1])
 
 
 def _deriv(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVector:
