@@ -26,6 +26,7 @@ PACKAGES = [
 ]
 
 PACKAGE_DATA = {
+    "pipelines.authoring": ["static/*"],
     "pipelines.report": ["static/*"],
     "rules": ["library/*.yml", "library/tests/*.yml"],
     "deploy": ["compose.yaml"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from pipelines.authoring.history import History, HistoryError, add_history_optio
 from pipelines.authoring.labelled import LabelsError, read_labelled
 from pipelines.authoring.progress import Progress
 from rules.backtest import Backtest, backtest
-from rules.backtest_summary import summarize
+from rules.backtest_summary import RuleSummary, summarize
 from rules.diagnostics import Severity
 from rules.load import load_rules
 from rules.model import AlertingRule, RuleGroup
@@ -22,7 +22,7 @@ from rules.program import Program, Settings
 from rules.promql.context import Options
 from rules.reach import reaches, together, written_names
 from rules.reporting import text_of
-from rules.scoring import LabelledSeries, score
+from rules.scoring import LabelledSeries, Score, score
 from schemas.times import parse_duration
 
 DESCRIPTION = """\
@@ -66,15 +66,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         labelled = _labelled(given, history)
         with Progress("evaluating") as progress:
             found = backtest(program, history.storage, history.start_ms, history.end_ms, progress)
+        summaries = summarize(found, given.flap)
+        scores = None if labelled is None else score(found, labelled)
         if given.html is not None:
             from pipelines.authoring.backtest_page import render
 
-            page = render(found, summarize(found, given.flap), labelled)
+            page = render(found, summaries, given.flap, labelled or (), scores)
             given.html.write_text(page, encoding="utf-8")
     except (_RulesError, HistoryError, LabelsError, OSError, ValueError) as error:
         print(f"tidemark rules backtest: {error}", file=sys.stderr)
         return 1
-    _print(given, found, labelled)
+    _print(given, found, summaries, scores)
     if given.html is not None:
         print(f"wrote {given.html}", file=sys.stderr)
     for position, failed in found.failures.items():
@@ -171,9 +173,12 @@ def _labelled(given: argparse.Namespace, history: History) -> list[LabelledSerie
     return there
 
 
-def _print(given: argparse.Namespace, found: Backtest, labelled: list[LabelledSeries] | None) -> None:
-    summaries = summarize(found, given.flap)
-    scores = None if labelled is None else score(found, labelled)
+def _print(
+    given: argparse.Namespace,
+    found: Backtest,
+    summaries: Sequence[RuleSummary],
+    scores: tuple[Score, Mapping[int, Score]] | None,
+) -> None:
     if given.format == "json":
         for line in json_lines(found, summaries, scores):
             print(line)

@@ -1,0 +1,144 @@
+"""A backtest as a page: one file that holds its styles, scripts, the chart library and all data, and asks nothing of any network."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+from pipelines.authoring.backtest_text import own_labels, score_document, summary_document
+from rules.alerts import ALERT_NAME, Labels
+from rules.backtest import Backtest, Episode
+from rules.backtest_summary import RuleSummary
+from rules.scoring import LabelledSeries, Score
+
+MAX_LANES = 400
+"""Alerts on the page; the ones that fired longest."""
+
+_STYLES = (
+    ("pipelines.report", "uPlot.min.css"),
+    ("pipelines.report", "report.css"),
+    ("pipelines.authoring", "backtest.css"),
+)
+_SCRIPTS = (
+    ("pipelines.report", "uPlot.iife.min.js"),
+    ("pipelines.report", "format.js"),
+    ("pipelines.authoring", "backtest.js"),
+)
+
+Scores = tuple[Score, Mapping[int, Score]]
+
+
+def render(
+    found: Backtest,
+    summaries: Sequence[RuleSummary],
+    flap_ms: int,
+    labelled: Sequence[LabelledSeries] = (),
+    scores: Scores | None = None,
+) -> str:
+    """The page as text.
+
+    Args:
+        flap_ms: what the summaries were made with.
+        labelled: what is known of the series, shaded on the lanes of the alerts that concern them.
+        scores: of all rules, and of each by position.
+    """
+    # Of JSON only strings hold this character; written so, none of them can end the script element or begin a comment in it.
+    data = json.dumps(payload(found, summaries, flap_ms, labelled, scores), ensure_ascii=False).replace("<", "\\u003c")
+    return Template(_static("pipelines.authoring", "backtest.html")).substitute(
+        styles="\n".join(_static(*each) for each in _STYLES),
+        scripts="\n".join(_static(*each) for each in _SCRIPTS),
+        data=data,
+    )
+
+
+def payload(
+    found: Backtest,
+    summaries: Sequence[RuleSummary],
+    flap_ms: int,
+    labelled: Sequence[LabelledSeries],
+    scores: Scores | None,
+) -> dict[str, Any]:
+    """What the page's scripts draw, ready for JSON."""
+    numbers = {rule.position: number for number, rule in enumerate(found.alerts)}
+    alerts: dict[tuple[int, Labels], list[Episode]] = {}
+    for each in found.episodes:
+        alerts.setdefault((each.rule.position, each.labels), []).append(each)
+    by_firing = sorted(alerts.items(), key=lambda item: -sum(each.firing_ms for each in item[1]))
+    kept = dict(by_firing[:MAX_LANES])
+    inside = [each.within(found.start_ms, found.end_ms) for each in labelled]
+    common = _common(alerts)
+    lanes = []
+    alerted: set[str] = set()
+    for (position, labels), episodes in alerts.items():
+        about = [each for each in inside if each.fits(labels) and each.seen_by(found.reaches[position])]
+        if any(each.fired for each in episodes):
+            alerted.update(each.title for each in about)
+        if (position, labels) in kept:
+            lanes.append(
+                {
+                    "rule": numbers[position],
+                    "name": ", ".join(
+                        f"{name}={value}" for name, value in labels if (name, value) not in common[position]
+                    ),
+                    "labels": own_labels(labels),
+                    "episodes": [_episode(each) for each in episodes],
+                    "windows": _windows(about),
+                }
+            )
+    missed = [
+        {"name": each.title, "labels": each.title, "windows": _windows([each])}
+        for each in inside
+        if each.windows and each.title not in alerted
+    ]
+    rules = [{**summary_document(each), "name": each.rule.rule.name} for each in summaries]
+    if scores is not None:
+        for rule, summary in zip(rules, summaries, strict=True):
+            rule["score"] = score_document(scores[1][summary.rule.position])
+    return {
+        "start": found.start_ms,
+        "end": found.end_ms,
+        "flap": flap_ms,
+        "rules": rules,
+        "lanes": lanes,
+        "left_out": len(alerts) - len(kept),
+        "missed": missed,
+        "score": None if scores is None else score_document(scores[0]),
+    }
+
+
+def _common(alerts: Iterable[tuple[int, Labels]]) -> dict[int, set[tuple[str, str]]]:
+    """The labels that all alerts of a rule have, by the rule's position: where there are several, they tell none apart."""
+    shared: dict[int, set[tuple[str, str]]] = {}
+    counts: Counter[int] = Counter()
+    for position, labels in alerts:
+        counts[position] += 1
+        shared[position] = shared.get(position, set(labels)) & set(labels)
+    return {
+        position: labels if counts[position] > 1 else {each for each in labels if each[0] == ALERT_NAME}
+        for position, labels in shared.items()
+    }
+
+
+def _episode(each: Episode) -> dict[str, object]:
+    return {
+        "pending": each.pending_since,
+        "firing": each.firing_since,
+        "ended": each.ended_at,
+        "until": each.until,
+        "peak": float(f"{each.peak:.6g}") if math.isfinite(each.peak) else None,
+        "reason": each.reason,
+        "summary": each.annotations.get("summary", ""),
+    }
+
+
+def _windows(series: Sequence[LabelledSeries]) -> list[dict[str, object]]:
+    return [{"title": each.title, "span": list(window)} for each in series for window in each.windows]
+
+
+def _static(package: str, name: str) -> str:
+    return (files(package) / "static" / name).read_text(encoding="utf-8")
