@@ -32,6 +32,20 @@ class Options:
     delayed_name_removal: bool = False
     max_cells: int = 200_000_000
 
+    def reserve(self, series: int, instants: int, span: Span | None = None) -> None:
+        """Refuse a result that would be too large, before it is made.
+
+        Raises:
+            LimitExceeded: more than ``max_cells``.
+        """
+        if series * instants > self.max_cells:
+            raise LimitExceeded(
+                f"{series:,} series at {instants:,} instants are more than the {self.max_cells:,} values "
+                "that an evaluation may hold at once",
+                span,
+                "select fewer series, or evaluate a shorter range or a longer step",
+            )
+
 
 class Severity(str, Enum):
     """How much an annotation matters: a result that may be wrong, or one worth a look."""
@@ -85,18 +99,8 @@ class Context:
         return len(self.times)
 
     def reserve(self, series: int, instants: int, span: Span | None = None) -> None:
-        """Refuse a result that would be too large, before it is made.
-
-        Raises:
-            LimitExceeded: more than ``options.max_cells``.
-        """
-        if series * instants > self.options.max_cells:
-            raise LimitExceeded(
-                f"{series:,} series at {instants:,} instants are more than the {self.options.max_cells:,} values "
-                "that an evaluation may hold at once",
-                span,
-                "select fewer series, or evaluate a shorter range or a longer step",
-            )
+        """As :meth:`Options.reserve`."""
+        self.options.reserve(series, instants, span)
 
 
 def without_name(vector: InstantVector, context: Context) -> InstantVector:

@@ -72,6 +72,7 @@ def query_range(
     """
     if step_ms <= 0 or end_ms < start_ms:
         raise ValueError(f"no instants from {start_ms} to {end_ms} ms every {step_ms} ms")
+    (options or Options()).reserve(1, (end_ms - start_ms) // step_ms + 1)
     times = np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
     return _run(_ranged(expr), storage, times, options, end_ms)
 

@@ -236,7 +236,10 @@ class _Reader:
         first, last = self._duration(start, "start"), self._duration(end, "end")
         if last < first:
             raise self._fail(f"the end ({end}) is before the start ({start})")
-        return first, last, self._duration(step, "step")
+        every = self._duration(step, "step")
+        if not every:
+            raise self._fail("a step is longer than 0")
+        return first, last, every
 
     def _expectation(self, command: Eval, line: str, *, legacy: bool) -> bool:
         """Takes in a line; whether more may follow."""

@@ -114,6 +114,11 @@ def test_passes(script: str) -> None:
             '3 values are expected of gauge{path="/a"}, more than the range has',
             (),
         ),
+        (
+            "eval range from 0 to 100y step 1ms vector(1)",
+            "fails: 1 series at 3,153,600,000,001 instants are more than the 200,000,000 values that an evaluation may hold at once",
+            (),
+        ),
         ("eval instant at 0 1 +", "fails: unexpected end of input, expected an expression", ()),
     ],
 )
@@ -177,6 +182,7 @@ def test_a_pinned_expression_must_yield_the_same_at_other_times() -> None:
         ("load 1m\n  x 1\neval instant at 0 x", 3, "an empty line ends a block"),
         ("eval 1", 1, "an eval command reads"),
         ("eval range from 5m to 1m step 1m x", 1, "before the start"),
+        ("eval range from 0 to 1m step 0 x", 1, "longer than 0"),
         ("eval instant at 0 x\n  x 1 2", 2, "expect range vector"),
         ("eval instant at 0 x\n  expect nothing", 2, "an expect line reads"),
         ("eval instant at 0 x\n  expect warn regex: (", 2, "invalid pattern"),
