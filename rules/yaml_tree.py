@@ -15,11 +15,11 @@ import yaml
 from rules.diagnostics import FILE_START, TextSpan
 from rules.scalars import Lines, Scalar
 
-# A file this large is no file of rules: 40,000 of them are 5 MB.
-MAX_CHARACTERS = 32 * 1024 * 1024
+# A file this large is no file of rules: 10,000 of them are 1 MB.
+MAX_CHARACTERS = 16 * 1024 * 1024
 # A rule's labels are six levels deep.
 MAX_DEPTH = 100
-MAX_NODES = 4_000_000
+MAX_NODES = 1_000_000
 
 # An anchor and a tag stand before what they belong to.
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
@@ -167,7 +167,8 @@ class _Composer:
                 return Tree(None, self._lines)
             nodes += 1
             if nodes > MAX_NODES:
-                raise YamlFault("file-too-large", f"more than {MAX_NODES:,} nodes", hint="split it into several files")
+                span = self._lines.span(event.start_mark.index, event.end_mark.index)
+                raise YamlFault("file-too-large", f"more than {MAX_NODES:,} nodes", span, "split it into several files")
 
     def _node(self, kind: Kind, event: Any, value: str = "", style: str = "") -> Node:
         tag = event.tag or ""
