@@ -100,7 +100,7 @@ def _numbers(count: int) -> tuple[str, ...]:
 def parts(samples: MemoryStorage, load: Load) -> Iterator[Series]:
     """The samples of all series, a stretch of time after the other."""
     labels = samples.labels.rows()
-    times, values = (column.reshape(-1, load.scrapes) for column in (samples.timestamps, samples.values))
+    times, values = samples.timestamps.reshape(-1, load.scrapes), samples.values.reshape(-1, load.scrapes)
     for first in range(0, load.scrapes, PART_SAMPLES):
         part = slice(first, first + PART_SAMPLES)
         for row, names in enumerate(labels):

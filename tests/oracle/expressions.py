@@ -13,55 +13,23 @@ import re
 from dataclasses import dataclass
 
 from tests.oracle.data import BASE_MS, INSTANCES, JOBS, SPAN_MS, Dataset
-
-RANGES = ("30s", "47s", "1m", "90s", "2m", "5m", "10m")
-OFFSETS = ("15s", "1m", "5m", "7m30s", "-45s", "-2m")
-QUANTILES = ("0.5", "0.9", "0", "1", "0.25", "-0.1", "1.5", "NaN")
-NUMBERS = ("0", "1", "2", "-1", "0.5", "2.75", "10", "100", "1e3", "-3.125", "NaN", "Inf", "-Inf", "1e-3", "5m")
-OVER_TIME = (
-    "avg_over_time", "min_over_time", "max_over_time", "sum_over_time", "count_over_time", "stddev_over_time",
-    "stdvar_over_time", "last_over_time", "first_over_time", "present_over_time", "changes", "resets", "delta", "idelta",
-    "deriv", "rate", "increase", "irate",
-)  # fmt: skip
-DIFFERENCES = ("std", "delta", "idelta", "deriv", "rate", "increase", "irate")
-COUNTING = (
-    "count_over_time",
-    "changes",
-    "resets",
-    "last_over_time",
-    "first_over_time",
-    "min_over_time",
-    "max_over_time",
-)
-SMOOTH = (
-    "abs", "exp", "sqrt", "deg", "rad", "asin", "acos", "atan",
-    "sinh", "cosh", "tanh", "asinh", "acosh", "atanh",
-)  # fmt: skip
-JUMPING = (
-    "sin", "cos", "tan", "ln", "log2", "log10",
-    "ceil", "floor", "sgn", "round", "hour", "minute", "month", "year", "day_of_month", "day_of_week", "day_of_year",
-    "days_in_month",
-)  # fmt: skip
-DATES = JUMPING[10:]
-AGGREGATES = ("sum", "avg", "count", "min", "max", "group", "stddev", "stdvar")
-ARITHMETIC = ("+", "-", "*", "/", "^", "atan2")
-ORDERING = (">", "<", ">=", "<=")
-EQUALITY = ("==", "!=")
-SET = ("and", "or", "unless")
-GROUPINGS = (
-    "job",
-    "instance",
-    "job, instance",
-    "",
-    "dev",
-    "code",
-    "nosuch",
-    "job, le",
-    "__name__",
-    "version, job",
-    "job",
-    "instance",
-    "job, instance",
+from tests.oracle.vocabulary import (
+    AGGREGATES,
+    ARITHMETIC,
+    COUNTING,
+    DATES,
+    DIFFERENCES,
+    EQUALITY,
+    GROUPINGS,
+    JUMPING,
+    NUMBERS,
+    OFFSETS,
+    ORDERING,
+    OVER_TIME,
+    QUANTILES,
+    RANGES,
+    SET,
+    SMOOTH,
 )
 
 # What yields numbers that lie close together for their size.
@@ -129,12 +97,12 @@ class Expressions:
         if depth <= 0:
             return self.selector()
         kinds = (
-            (self.selector, 1), (self.over_time, 6), (self.smooth, 2), (self.jump, 2), (self.clamp, 1), (self.absent, 1),
+            (lambda _: self.selector(), 1), (self.over_time, 6), (self.smooth, 2), (self.jump, 2), (self.clamp, 1), (self.absent, 1),
             (self.labels, 2), (self.histogram, 2), (self.any_aggregate, 6), (self.count_values, 1), (self.with_scalar, 4),
             (self.with_vector, 5), (self.set_operation, 3), (self.chain, 2), (self.minus, 1), (self.other, 2),
         )  # fmt: skip
         [kind] = self.rng.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])
-        return kind(depth) if kind != self.selector else self.selector()
+        return kind(depth)
 
     def selector(self) -> str:
         """A selector with matchers and modifiers."""
