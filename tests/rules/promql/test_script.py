@@ -8,11 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rules.promql import engine, script_run
+from rules.promql.ast import Expr, ValueType
+from rules.promql.context import Options
 from rules.promql.parser import parse
 from rules.promql.printer import to_text
 from rules.promql.script import Clear, Eval, Load, ScriptError, parse_script
 from rules.promql.script_compare import almost_equal
 from rules.promql.script_run import Outcome, Verdict, pinned, run_script
+from rules.promql.storage import MemoryStorage
 from rules.promql.values import STALE
 
 QUANTILE = "PromQL warning: quantile value should be between 0 and 1, got 2 (1:10)"
@@ -81,6 +85,16 @@ def test_passes(script: str) -> None:
             'eval range from 0 to 2m step 1m gauge\n  gauge{path="/a"} 3 _ 6',
             "the result differs (0 series are as expected)",
             ('- gauge{path="/a"} 3@0s 6@120s', '+ gauge{path="/a"} 3@0s 3@60s 5@120s'),
+        ),
+        (
+            'eval range from 0 to 2m step 1m gauge\n  gauge{path="/a"} 3 _ 5',
+            "the result differs (0 series are as expected)",
+            ('- gauge{path="/a"} 3@0s 5@120s', '+ gauge{path="/a"} 3@0s 3@60s 5@120s'),
+        ),
+        (
+            "eval instant at 5m quantile(2, requests) + quantile(3, requests)\n  expect warn regex: got 2\n  {} +Inf",
+            f"unexpected warning: {QUANTILE.replace('got 2 (1:10)', 'got 3 (1:34)')}",
+            (),
         ),
         ("eval instant at 0 1 + 1\n  3", "the scalar differs", ("- 3", "+ 2")),
         ("eval instant at 0 1 + 1\n  {} 2", "expected series, but got the scalar 2", ()),
@@ -158,6 +172,27 @@ def test_what_is_not_supported_is_refused_with_its_reason(script: str, reason: s
 )
 def test_numbers_beside_native_histograms_are_seen(script: str) -> None:
     assert only(script).verdict is Verdict.PASSED
+
+
+def test_a_pinned_query_that_varies_with_time_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetful(expr: Expr, storage: MemoryStorage, time: int, options: Options) -> engine.Result:
+        return engine.instant(expr if time > 0 else "vector(0)", storage, time, options)
+
+    monkeypatch.setattr(script_run, "instant", forgetful)
+    outcome = only("eval instant at 5m sum(requests)\n  {} 900")
+    assert outcome.reason == "with @ 300, at -3000 s: the result differs (0 series are as expected)"
+    assert outcome.diff == ("- {} 900", "+ {} 0")
+
+
+@pytest.mark.parametrize(("expr", "expected"), [("sum(requests)", "{} 900"), ("1 + 1", "2")])
+def test_a_range_query_that_differs_fails(expr: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetful(expr: Expr, storage: MemoryStorage, *times: int) -> engine.Result:
+        return engine.query_range("vector(0)" if expr.type is ValueType.VECTOR else "0", storage, *times[:3])
+
+    monkeypatch.setattr(script_run, "query_range", forgetful)
+    outcome = only(f"eval instant at 5m {expr}\n  {expected}")
+    assert outcome.verdict is Verdict.FAILED
+    assert outcome.reason.startswith("as a range query, ")
 
 
 def test_a_pinned_expression_must_yield_the_same_at_other_times() -> None:
