@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
 from rules.diagnostics import FILE_START, Diagnostic, Severity, TextSpan, in_order
-from rules.yaml_decode import Decoder, Field, number_of, tag_of
+from rules.yaml_decode import Decoder, Field
 from rules.yaml_tree import Kind, Node, YamlFault, compose
+from rules.yaml_types import number_of, tag_of
 
 DEFAULT_INTERVAL_MS = 60_000
 

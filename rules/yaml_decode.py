@@ -17,24 +17,14 @@ from typing import NamedTuple
 from rules.diagnostics import Diagnostic, Severity, TextSpan
 from rules.durations import parse_duration
 from rules.yaml_tree import Kind, Node, Tree, YamlFault
+from rules.yaml_types import RESOLVED, number_of, tag_of
 
 # Twenty thousand rules by alias; Prometheus' decoder stops at some more.
 MAX_ALIASED = 100_000
 MAX_MERGES = 100
 MAX_FAULTS = 1_000
 
-_NULLS = {"", "~", "null", "Null", "NULL"}
-_BOOLS = {"true", "True", "TRUE", "false", "False", "FALSE"}
-_FLOAT_NAMES = {f"{sign}.{name}" for sign in ("", "+", "-") for name in ("inf", "Inf", "INF")} | {
-    ".nan",
-    ".NaN",
-    ".NAN",
-}
-_INT = re.compile(r"([-+]?)(0[xX][0-9a-fA-F]+|0[bB][01]+|0[oO]?[0-7]+|0|[1-9][0-9]*)\Z")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _BREAKS = re.compile(r"[\r\n]")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}")
-_RESOLVED = {"!!str", "!!bool", "!!int", "!!float", "!!null", "!!timestamp"}
 _NAMES = {
     "!!null": "null",
     "!!bool": "a boolean",
@@ -206,7 +196,7 @@ class Decoder:
         tag = tag_of(node)
         if tag == "!!null":
             return None
-        if node.tag in _RESOLVED and node.tag not in ("!!str", tag) and (node.tag, tag) != ("!!float", "!!int"):
+        if node.tag in RESOLVED and node.tag not in ("!!str", tag) and (node.tag, tag) != ("!!float", "!!int"):
             self.error("wrong-type", f"{_shown(node)} is no {node.tag}", node)
         return node.value
 
@@ -265,51 +255,6 @@ class Decoder:
 
     def _wrong_type(self, node: Node, wanted: str) -> None:
         self.error("wrong-type", f"{wanted}, not {_shown(node)}", node)
-
-
-def tag_of(node: Node) -> str:
-    """The type of a scalar that its text tells, ``!!str`` of a quoted one.
-
-    Semantics: the core schema with the extras of Go's yaml.v3 (``0o17``, ``1_000``, dates).
-    """
-    if node.tag == "!!str" or (node.style and not node.tag):
-        return "!!str"
-    if node.tag and node.tag not in _RESOLVED:
-        return node.tag
-    text = node.value
-    if text in _NULLS:
-        return "!!null"
-    if text in _BOOLS:
-        return "!!bool"
-    if text in _FLOAT_NAMES:
-        return "!!float"
-    if text[0] not in "+-.0123456789":
-        return "!!str"
-    if _DATE.match(text):
-        return "!!timestamp"
-    plain = text.replace("_", "") if text[0] != "." else text
-    if _INT.match(plain):
-        return "!!int" if -(2**63) <= _int(plain) < 2**64 else "!!float"
-    return "!!float" if _FLOAT.match(plain) else "!!str"
-
-
-def number_of(node: Node) -> float | None:
-    """The number a scalar is; None for one of another type."""
-    if tag_of(node) not in ("!!int", "!!float") or node.value.lower().endswith((".nan", ".inf")):
-        return None
-    plain = node.value.replace("_", "")
-    return _int(plain) if _INT.match(plain) else float(plain)
-
-
-def _int(text: str) -> int:
-    sign, digits = _INT.match(text).groups()  # type: ignore[union-attr]
-    if len(digits) > 80:
-        return 2**64
-    if digits[:2].lower() in ("0x", "0b", "0o"):
-        number = int(digits, 0)
-    else:
-        number = int(digits, 8 if digits.startswith("0") and len(digits) > 1 else 10)
-    return -number if sign == "-" else number
 
 
 def _shown(node: Node) -> str:

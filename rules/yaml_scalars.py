@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from rules.yaml_decode import tag_of
 from rules.yaml_tree import Kind, Node
+from rules.yaml_types import tag_of
 
 # YAML 1.1 reads these as booleans, Prometheus does not: quoted, all do the same.
 _WORDS = {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "~", "<<", "="}
