@@ -29,8 +29,9 @@ from rules.coverage_points import (
     points,
     templates,
 )
-from rules.groups import Evaluator, Event
+from rules.groups import Evaluator
 from rules.model import AlertingRule, RuleGroup
+from rules.outcome import Event
 from rules.program import Prepared
 from rules.promql import ast
 from rules.promql.errors import PromQLError

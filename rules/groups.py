@@ -7,16 +7,17 @@ evaluated for all instants at once, with the same result as instant by instant (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from rules.alert_text import Query
 from rules.alerting import Course, Samples, run_alerts
-from rules.alerts import Alert, AlertState, Labels, Transition
+from rules.alerts import Alert, AlertState, Labels
 from rules.dependencies import Component
+from rules.outcome import ActiveAlert, Event, Outcome, QueriedSample, RuleError
 from rules.program import Prepared, Program, Settings
 from rules.promql import ast
 from rules.promql.engine import at_instants
@@ -32,50 +33,6 @@ from rules.writing import Block, Source, append, append_checked
 NOT_A_VECTOR = "rule result is not a vector or scalar"
 
 _SCALAR_LABELS = LabelFrame(1, {})
-
-
-class QueriedSample(NamedTuple):
-    """One element of what a template's ``query`` gets."""
-
-    labels: Mapping[str, str]
-    value: float
-
-
-class RuleError(NamedTuple):
-    """A failed evaluation of a rule; the message is Prometheus'."""
-
-    time_ms: int
-    rule: Prepared
-    message: str
-
-
-class Event(NamedTuple):
-    """A transition and the rule it belongs to."""
-
-    rule: Prepared
-    transition: Transition
-
-
-class ActiveAlert(NamedTuple):
-    """A pending or firing alert as it is after the evaluation of an instant."""
-
-    rule: Prepared
-    alert: Alert
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What an evaluation brought.
-
-    Attributes:
-        events: the transitions, by time and then by the order of the rules.
-        errors: the same for failed evaluations.
-        snapshots: the active alerts at the instants asked for.
-    """
-
-    events: list[Event] = field(default_factory=list)
-    errors: list[RuleError] = field(default_factory=list)
-    snapshots: dict[int, list[ActiveAlert]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -222,11 +179,14 @@ class _Run:
 
     def outcome(self) -> Outcome:
         found = self._outcome
-        found.events.sort(key=lambda event: (event.transition.time_ms, event.rule.position))
-        found.errors.sort(key=lambda error: (error.time_ms, error.rule.position))
-        for active in found.snapshots.values():
-            active.sort(key=lambda each: each.rule.position)
-        return found
+        # The order of series is an accident of the store: alerts of one rule and instant are in the order of their labels.
+        found.events.sort(key=lambda each: (each.transition.time_ms, each.rule.position, each.transition.alert.labels))
+        found.errors.sort(key=lambda each: (each.time_ms, each.rule.position))
+        snapshots = {
+            when: sorted(active, key=lambda each: (each.rule.position, each.alert.labels))
+            for when, active in sorted(found.snapshots.items())
+        }
+        return Outcome(found.events, found.errors, snapshots)
 
     def _shared(self, rule: Prepared) -> bool:
         """Whether samples came in under a name that the rule writes."""

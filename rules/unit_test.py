@@ -18,8 +18,9 @@ from rules.alert_text import Site
 from rules.alerts import ALERT_NAME, Phase
 from rules.diagnostics import Diagnostic, Severity, TextSpan
 from rules.durations import format_duration
-from rules.groups import NOT_A_VECTOR, ActiveAlert, Evaluator, Observer, Outcome, RuleError
+from rules.groups import NOT_A_VECTOR, Evaluator, Observer
 from rules.model import AlertingRule, RuleGroup
+from rules.outcome import ActiveAlert, Outcome, RuleError
 from rules.program import Program, Settings
 from rules.promql.context import Options
 from rules.promql.engine import instant

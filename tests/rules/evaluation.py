@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rules.groups import Evaluator, Outcome
+from rules.groups import Evaluator
 from rules.load import load_rules
 from rules.model import RuleGroup
+from rules.outcome import Outcome
 from rules.promql.notation import parse_series_description
 from rules.promql.storage import MemoryStorage
 
