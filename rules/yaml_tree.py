@@ -235,10 +235,12 @@ def _refused(error: Exception, lines: Lines) -> YamlFault:
 
 
 def _hint(problem: str, text: str, place: int) -> str:
-    """The three slips that most broken rule files are made of."""
+    """The slips that most broken rule files are made of."""
     line = text[text.rfind("\n", 0, place) + 1 : (text + "\n").index("\n", place)]
     if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in problem:
         return "indent with spaces, not tabs"
+    if "unknown escape character" in problem:
+        return "double quotes read backslashes: write two, or use single quotes or a block after `|`"
     if "mapping values are not allowed" in problem:
         return "quote a value that holds `: `, or write it as a block after `|`"
     if "did not find expected key" in problem or "expected <block end>" in problem:

@@ -112,6 +112,23 @@ def test_what_prometheus_accepts_is_no_error(text: str, code: str) -> None:
     assert (loaded.file is None) == (code == "unsupported")
 
 
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (group("nam: g", "name: h"), "did you mean 'name'?"),
+        ("tests: []\n", "`tidemark rules test`"),
+        ("scrape_configs: []\n", "configuration of Prometheus"),
+        ("groups:\n- name: g\n\trules: []\n", "spaces, not tabs"),
+        (rule("alert: A", "expr: up", 'labels: {a: "\\d"}'), "double quotes read backslashes"),
+        (rule("alert: A", "expr: up", "summary: x"), "under `annotations:`"),
+        (rule("alert: A", "expr: up", "annotations: {a: '{{ $vale }}'}"), "did you mean $value?"),
+        (rule("alert: A", "expr: >", "  # why", "  up"), "write the expression after `|`"),
+    ],
+)
+def test_hints_say_what_to_write(text: str, hint: str) -> None:
+    assert any(hint in each.hint for each in load_rules(text, "f").diagnostics)
+
+
 def test_every_fault_of_a_file_is_told_at_once() -> None:
     text = rule("alert: A", "expr: sum(", "for: 1x", "sevrity: x", "labels: {__name__: y}")
     codes = [each.code for each in load_rules(text, "f").diagnostics]
