@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from rules.alerts import Labels, Phase, Transition
-from rules.groups import Evaluator, Event, aligned
+from rules.groups import Evaluator, aligned
 from rules.model import AlertingRule
+from rules.outcome import Event
 from rules.peaks import ValueLog
 from rules.program import Prepared, Program
 from rules.promql.storage import MemoryStorage

@@ -15,7 +15,7 @@ import numpy as np
 
 from rules.alert_text import Query
 from rules.alerting import Course, Samples, run_alerts
-from rules.alerts import Alert, AlertState, Labels
+from rules.alerts import Alert, AlertState, Labels, Phase
 from rules.dependencies import Component
 from rules.outcome import ActiveAlert, Event, Outcome, QueriedSample, RuleError
 from rules.program import Prepared, Program, Settings
@@ -180,7 +180,7 @@ class _Run:
     def outcome(self) -> Outcome:
         found = self._outcome
         # The order of series is an accident of the store: alerts of one rule and instant are in the order of their labels.
-        found.events.sort(key=lambda each: (each.transition.time_ms, each.rule.position, each.transition.alert.labels))
+        found.events.sort(key=_place)
         found.errors.sort(key=lambda each: (each.time_ms, each.rule.position))
         snapshots = {
             when: sorted(active, key=lambda each: (each.rule.position, each.alert.labels))
@@ -249,6 +249,11 @@ class _Run:
             state.written[block.name] = written
             if refusal:
                 self._outcome.errors.append(RuleError(when, rule, refusal))
+
+
+def _place(event: Event) -> tuple[int, int, bool, Labels]:
+    change = event.transition
+    return change.time_ms, event.rule.position, change.after is not Phase.INACTIVE, change.alert.labels
 
 
 def aligned(interval_ms: int, after_ms: int, until_ms: int) -> Times:

@@ -44,9 +44,9 @@ class Outcome:
     """What an evaluation brought.
 
     Attributes:
-        events: the transitions, by time, then by the order of the rules, then by labels.
+        events: the transitions, by time, then by the order of the rules, what ended before what began, then by labels.
         errors: the failed evaluations, by time and by the order of the rules.
-        snapshots: the active alerts at the instants asked for, where there are any; in the same order.
+        snapshots: the active alerts at the instants asked for, where there are any; by the order of the rules and by labels.
     """
 
     events: list[Event] = field(default_factory=list)
