@@ -106,13 +106,14 @@ def _folded(
 
 def _with_overflows(mean: Floats, total: Floats, values: Floats, present: Mask, groups: Groups) -> Floats:
     """The means, those whose sum leaves the range of a float64 computed anew from ever smaller steps."""
-    for group, column in np.argwhere(~np.isfinite(total)).tolist():
+    beyond = ~np.isfinite(total)
+    if not beyond.any():
+        return mean
+    given = counts(present & ~np.isfinite(values), groups) > 0
+    mean = np.where(beyond & given, total, mean)
+    for group, column in np.argwhere(beyond & ~given).tolist():
         rows = groups.order[groups.starts[group] : groups.starts[group] + groups.sizes[group]]
-        terms = values[rows, column][present[rows, column]]
-        if np.isfinite(terms).all():
-            mean[group, column] = _incremental_mean(terms.tolist())
-        elif len(terms):
-            mean[group, column] = terms[~np.isfinite(terms)].sum()
+        mean[group, column] = _incremental_mean(values[rows, column][present[rows, column]].tolist())
     return mean
 
 
