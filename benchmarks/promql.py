@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import statistics
 import sys
 import tempfile
 import time
@@ -21,9 +20,8 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.paired import Figure, print_table, spread
 from rules.promql.engine import Result, instant, query_range
 from rules.promql.labels import METRIC_NAME, Column, LabelFrame
 from rules.promql.storage import MemoryStorage
@@ -56,16 +54,6 @@ class Load:
     @property
     def end_ms(self) -> int:
         return BASE_MS + self.minutes * 60_000
-
-
-@dataclass(frozen=True)
-class Figure:
-    """Seconds of one query in one engine: the least, the middle and the most of all repeats."""
-
-    query: str
-    engine: str
-    wall_s: tuple[float, float, float]
-    processor_s: tuple[float, float, float]
 
 
 def store(load: Load, seed: int) -> MemoryStorage:
@@ -136,7 +124,7 @@ def measure(samples: MemoryStorage, client: Client, load: Load, repeats: int) ->
         _require_equal(name, answer_rows(ours(), ranged=start != end)[1], theirs())
         rounds = [(_timed(ours, here), _timed(theirs, server)) for _ in range(repeats)]
         for engine, found in zip(("Tidemark", "Prometheus"), zip(*rounds, strict=True), strict=True):
-            wall, processor = (_spread([one[column] for one in found]) for column in (0, 1))
+            wall, processor = (spread([one[column] for one in found]) for column in (0, 1))
             figures.append(Figure(name, engine, wall, processor))
     return figures
 
@@ -146,10 +134,6 @@ def _timed(work: Callable[[], object], process: psutil.Process) -> tuple[float, 
     work()
     wall, after = time.perf_counter() - start, process.cpu_times()
     return wall, after.user + after.system - before.user - before.system
-
-
-def _spread(seconds: list[float]) -> tuple[float, float, float]:
-    return min(seconds), statistics.median(seconds), max(seconds)
 
 
 def _require_equal(name: str, ours: list[Row], theirs: Answer) -> None:
@@ -182,11 +166,7 @@ def main(argv: list[str] | None = None) -> int:
         client.load(parts(samples, load))
         figures = measure(samples, client, load, given.repeats)
     title = f"{EXPRESSION}: {samples.labels.size:,} series, {len(samples.values) / 1e6:.1f} M samples, {given.repeats} repeats"
-    table = Table("query", "engine", "wall, s (min / median / max)", "processor, s", title=title)
-    for figure in figures:
-        columns = (" / ".join(f"{second:.3f}" for second in spread) for spread in (figure.wall_s, figure.processor_s))
-        table.add_row(figure.query, figure.engine, *columns)
-    Console().print(table)
+    print_table(title, "query", figures)
     print(f"Python {platform.python_version()}, numpy {np.__version__}")
     OUT.mkdir(exist_ok=True)
     (OUT / "promql.json").write_text(
