@@ -18,16 +18,20 @@ from rules.promql.binary import binary
 from rules.promql.context import SAME_LABELS, Annotation, Annotations, Context, Options, merged, without_name
 from rules.promql.errors import EvaluationError
 from rules.promql.functions import call
+from rules.promql.functions.windowed import over_windows
 from rules.promql.parser import parse
 from rules.promql.storage import Storage
 from rules.promql.values import (
+    Floats,
     InstantVector,
+    Mask,
     RangeVector,
     Scalar,
     SeriesSet,
     String,
     Times,
     Value,
+    Windows,
     is_stale,
 )
 
@@ -192,16 +196,17 @@ def select(selector: ast.VectorSelector, context: Context, *, timestamps: bool =
         # Prometheus' `timestamp` puts the distance to an `@` in the place of the offset, yet reads no more samples than with it.
         times, since = np.minimum(times, times + selector.offset_ms), np.maximum(since, since + selector.offset_ms)
     series = context.storage.select(selector.matchers, int(since.min()), int(times.max()), stale=True)
-    if not series.size:
-        return InstantVector.empty(context.instants)
-    context.reserve(series.size, context.instants, selector.span)
-    newest = series.positions(times) - 1
-    found = newest >= series.begin[:, None]
-    newest = np.where(found, newest, series.begin[:, None])
-    values = series.values[newest]
-    when = series.timestamps[newest]
-    present = found & (when > since) & ~is_stale(values)
-    return InstantVector(series.labels, when / 1000.0 if timestamps else values, present).compact()
+
+    def newest(windows: Windows) -> tuple[Floats, Mask]:
+        last = windows.high - 1
+        values = windows.values.take(last, mode="clip")
+        shared = windows.of_clocks()
+        present = windows.spread(shared.counts > 0) & ~is_stale(values)
+        if timestamps:
+            values = windows.spread(shared.timestamps.take(shared.high - 1, mode="clip") / 1000.0)
+        return values, present
+
+    return over_windows(selector, RangeVector(series, since, times), context, newest, whole=True)
 
 
 def _matrix(expr: ast.MatrixSelector, context: Context) -> RangeVector:

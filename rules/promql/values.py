@@ -146,7 +146,8 @@ class SeriesSet:
 class Windows:
     """The windows of some series of a range vector: window ``[i, t]`` holds the samples ``[low[i, t], high[i, t])`` of the flat columns.
 
-    The columns hold little else than these windows' samples, so what is worked out for every sample of them is not wasted.
+    Unless they were left whole, the columns hold little else than these windows' samples, so what is worked out for every sample
+    of them is not wasted.
 
     Attributes:
         low: ``[n, T]``, not descending along ``T``.
@@ -204,8 +205,8 @@ class RangeVector:
     def size(self) -> int:
         return self.series.size
 
-    def windows(self, rows: slice | Index = slice(None)) -> Windows:
-        """The windows of some of the series."""
+    def windows(self, rows: slice | Index = slice(None), *, whole: bool = False) -> Windows:
+        """The windows of some of the series; in columns left ``whole``, for what reads but a sample or two of each."""
         series = self.series
         begin, end = series.begin[rows], series.end[rows]
         clocks, leaders = renumbered(series.clocks[rows])
@@ -213,6 +214,8 @@ class RangeVector:
         low, high = self._bounds(first, end[leaders])
         if len(leaders) < len(begin):
             low, high = ((found - first[:, None])[clocks] + begin[:, None] for found in (low, high))
+        if whole and len(series.values):
+            return Windows(series.timestamps, series.values, low, high, self.starts, self.ends, clocks, leaders)
         timestamps, values, shift = _narrowed(series, low[:, 0], high[:, -1])
         return Windows(timestamps, values, low + shift, high + shift, self.starts, self.ends, clocks, leaders)
 
@@ -235,15 +238,16 @@ class RangeVector:
         for part in self._slices(cells):
             yield part, self.windows(part)
 
-    def chunks_by_clock(self, cells: int = 1 << 17) -> Iterator[tuple[slice | Index, Windows]]:
+    def chunks_by_clock(self, cells: int = 1 << 17, *, whole: bool = False) -> Iterator[tuple[slice | Index, Windows]]:
         """As :meth:`chunks`, but series that share a clock come together, so that less is looked up twice."""
         clocks = self.series.clocks
         if int(clocks.max(initial=0)) * 2 > self.size or (clocks[1:] >= clocks[:-1]).all():
-            yield from self.chunks(cells)
+            for part in self._slices(cells):
+                yield part, self.windows(part, whole=whole)
             return
         order = np.argsort(clocks, kind="stable")
         for part in self._slices(cells):
-            yield order[part], self.windows(order[part])
+            yield order[part], self.windows(order[part], whole=whole)
 
     def _slices(self, cells: int) -> Iterator[slice]:
         rows = max(1, cells // max(len(self.starts), 1))

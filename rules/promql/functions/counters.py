@@ -174,9 +174,9 @@ def _changes(windows: Windows) -> tuple[Floats, Mask]:
 FUNCTIONS: dict[str, Function] = {
     "rate": _of_counter(_rate),
     "increase": _of_counter(_increase),
-    "delta": windowed(_delta),
-    "irate": windowed(_irate),
-    "idelta": windowed(_idelta),
+    "delta": windowed(_delta, whole=True),
+    "irate": windowed(_irate, whole=True),
+    "idelta": windowed(_idelta, whole=True),
     "resets": windowed(_resets),
     "changes": windowed(_changes),
 }

@@ -162,11 +162,11 @@ def _deviation(windows: Windows) -> tuple[Floats, Mask]:
 
 
 def _last_over_time(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVector:
-    return over_windows(expr, ranges(expr, args), context, _last)
+    return over_windows(expr, ranges(expr, args), context, _last, whole=True)
 
 
 def _first_over_time(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVector:
-    return over_windows(expr, ranges(expr, args), context, _first)
+    return over_windows(expr, ranges(expr, args), context, _first, whole=True)
 
 
 def _quantile_over_time(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVector:
@@ -185,8 +185,8 @@ FUNCTIONS: dict[str, Function] = {
     "sum_over_time": windowed(_sum, cells=SCAN_CELLS),
     "min_over_time": windowed(_min),
     "max_over_time": windowed(_max),
-    "count_over_time": windowed(_count),
-    "present_over_time": windowed(_present),
+    "count_over_time": windowed(_count, whole=True),
+    "present_over_time": windowed(_present, whole=True),
     "stddev_over_time": windowed(_deviation, cells=SCAN_CELLS),
     "stdvar_over_time": windowed(_variance, cells=SCAN_CELLS),
     "quantile_over_time": _quantile_over_time,

@@ -61,11 +61,18 @@ def _sums_of_time(windows: Windows, origins: Times) -> tuple[Floats, Floats]:
 
     def terms(nth: int, holding: int) -> Floats:
         x = _seconds_from(origin[:holding], columns.take(windows.timestamps, nth, holding))
-        return np.stack((x, x * x))
+        return _both(x, x * x)
 
     sums, lost = totals(columns, terms, incrementer(np.empty(0), columns.longest), (2,))
     sums += lost
     return columns.restored(sums[0]), columns.restored(sums[1])
+
+
+def _both(one: Floats, other: Floats) -> Floats:
+    pair = np.empty((2, len(one)))
+    pair[0] = one
+    pair[1] = other
+    return pair
 
 
 def _sums_of_values(windows: Windows, origins: Times) -> tuple[Floats, Floats]:
@@ -75,7 +82,7 @@ def _sums_of_values(windows: Windows, origins: Times) -> tuple[Floats, Floats]:
     def terms(nth: int, holding: int) -> Floats:
         y = columns.take(windows.values, nth, holding)
         x = _seconds_from(origin[:holding], columns.take(windows.timestamps, nth, holding))
-        return np.stack((y, x * y))
+        return _both(y, x * y)
 
     furthest = max(_reach(windows, origins), 1.0)
     inc = incrementer(windows.values * furthest, columns.longest)

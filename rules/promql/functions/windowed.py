@@ -17,12 +17,19 @@ Kernel = Callable[[Windows], tuple[Floats, Mask]]
 
 
 def over_windows(
-    expr: ast.Call, windows: RangeVector, context: Context, kernel: Kernel, *, cells: int = 1 << 17
+    expr: ast.Expr,
+    windows: RangeVector,
+    context: Context,
+    kernel: Kernel,
+    *,
+    cells: int = 1 << 17,
+    whole: bool = False,
 ) -> InstantVector:
     """The kernel's values over all series, named as before; series with none are left out.
 
     Args:
         cells: how many windows to hand to the kernel at a time, so that what it works on stays in the caches.
+        whole: the kernel reads but a sample or two of each window: see :meth:`RangeVector.windows`.
 
     Raises:
         LimitExceeded: the result would be too large.
@@ -33,12 +40,12 @@ def over_windows(
     context.reserve(windows.size, instants, expr.span)
     shape = (windows.size, instants)
     if windows.size * instants <= cells:
-        found, there = kernel(windows.windows())
+        found, there = kernel(windows.windows(whole=whole))
         values = found if found.shape == shape else np.broadcast_to(found, shape).copy()
         present = there if there.shape == shape else np.broadcast_to(there, shape).copy()
     else:
         values, present = np.empty(shape), np.empty(shape, np.bool_)
-        for rows, part in windows.chunks_by_clock(cells):
+        for rows, part in windows.chunks_by_clock(cells, whole=whole):
             values[rows], present[rows] = kernel(part)
     return InstantVector(windows.series.labels, values, present, windows.drop_name).compact()
 
@@ -55,10 +62,11 @@ def nameless(expr: ast.Call, vector: InstantVector, context: Context) -> Instant
     return dropped
 
 
-def windowed(kernel: Kernel, *, cells: int = 1 << 17) -> Function:
+def windowed(kernel: Kernel, *, cells: int = 1 << 17, whole: bool = False) -> Function:
     """The function of one range vector that has the kernel's values and no metric name."""
 
     def function(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVector:
-        return nameless(expr, over_windows(expr, ranges(expr, args), context, kernel, cells=cells), context)
+        found = over_windows(expr, ranges(expr, args), context, kernel, cells=cells, whole=whole)
+        return nameless(expr, found, context)
 
     return function
