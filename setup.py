@@ -49,8 +49,6 @@ INSTALL_REQUIRES = [
     "pyyaml>=6.0",
     # Label patterns are RE2: its own engine, linear in time on any pattern.
     "google-re2>=1.1",
-    # Round-trips the comments of rule files in `tidemark rules fmt`.
-    "ruamel.yaml>=0.18",
     "psutil>=6.0",
     "rich>=13.0",
 ]

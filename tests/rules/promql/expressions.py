@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import strategies as st
 
 from rules.promql.ast import Expr
@@ -22,13 +23,11 @@ def corpus() -> tuple[str, ...]:
     """Every expression of Prometheus' own test scripts and of the collected alert rules; skips the test without them."""
     if not CORPORA.exists():
         pytest.skip(f"{CORPORA} is absent")
-    from ruamel.yaml import YAML
-
     found: dict[str, None] = {}
     for path in sorted((CORPORA / "prometheus").rglob("*.test")):
         found.update(dict.fromkeys(_EVAL.findall(path.read_text())))
     for path in sorted((CORPORA / "awesome-prometheus-alerts" / "dist" / "rules").rglob("*.yml")):
-        for group in (YAML(typ="safe").load(path) or {}).get("groups") or ():
+        for group in (yaml.safe_load(path.read_text()) or {}).get("groups") or ():
             found.update(dict.fromkeys(rule["expr"] for rule in group["rules"] or ()))
     return tuple(found)
 
