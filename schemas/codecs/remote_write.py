@@ -34,7 +34,7 @@ CACHED_SERIES = 500_000
 """Series recognised by their bytes (some 150 MB); the cache begins anew past it."""
 
 # A sample at the end of its series: field 2, 16 bytes; field 1, eight bytes of value; field 2, a varint of six bytes (1971 to 2109).
-_TAIL = 18
+TAIL = 18
 _TAIL_MARKS = ((0, 0x12), (1, 16), (2, 0x09), (11, 0x10))
 # The same where the value is zero, which protobuf leaves out.
 _ZERO_TAIL = 9
@@ -67,9 +67,9 @@ class RemoteWriteCodec:
         tails: list[bytes] = []
         others: list[int] = []
         for number, one in enumerate(series):
-            found = known(one[:-_TAIL])
+            found = known(one[:-TAIL])
             if found is not None:
-                tails.append(one[-_TAIL:])
+                tails.append(one[-TAIL:])
             elif one[-_ZERO_TAIL:].startswith(_ZERO_MARKS) and (found := known(one[:-_ZERO_TAIL])) is not None:
                 tails.append(_ZERO_VALUE + one[3 - _ZERO_TAIL :])
             else:
@@ -78,7 +78,7 @@ class RemoteWriteCodec:
             ids.append(found)
             numbers.append(number)
         if ids:
-            ts, values, good = _read_tails(b"".join(tails))
+            ts, values, good = read_tails(b"".join(tails))
             good &= ts <= latest_ts
             if good.all():
                 self._add_columns(ids, ts, values)
@@ -138,7 +138,7 @@ class RemoteWriteCodec:
 
     def _remember(self, encoded: bytes, series: TimeSeries, ids: int) -> None:
         """Keep the bytes before the last sample, if they are the labels and nothing else."""
-        length = _ZERO_TAIL if encoded[-_ZERO_TAIL:].startswith(_ZERO_MARKS) else _TAIL
+        length = _ZERO_TAIL if encoded[-_ZERO_TAIL:].startswith(_ZERO_MARKS) else TAIL
         labels = encoded[:-length]
         series.ClearField("samples")
         if series.SerializeToString() == labels:
@@ -170,9 +170,13 @@ def _request(value: bytes) -> WriteRequest:
     return request
 
 
-def _read_tails(tails: bytes) -> tuple[Int64, Float64, npt.NDArray[np.bool_]]:
-    """Times, values, and which rows are samples of the expected form."""
-    rows = np.frombuffer(tails, np.uint8).reshape(-1, _TAIL)
+def read_tails(tails: bytes) -> tuple[Int64, Float64, npt.NDArray[np.bool_]]:
+    """Times, values, and which rows are samples of the expected form.
+
+    Args:
+        tails: encoded samples of :data:`TAIL` bytes each, as they stand in a ``TimeSeries``: times of 1971 to 2109, values other than zero.
+    """
+    rows = np.frombuffer(tails, np.uint8).reshape(-1, TAIL)
     good = (rows[:, 12:17] >= 0x80).all(axis=1) & (rows[:, 17] < 0x80)
     for column, mark in _TAIL_MARKS:
         good &= rows[:, column] == mark

@@ -154,7 +154,7 @@ def _read(source: str, given: argparse.Namespace, wanted: Wanted, collected: Col
     elif scheme in ("influxdb", "influxdbs"):
         from pipelines.authoring.history.influxdb import read_influxdb
 
-        read_influxdb(source, wanted, collected)
+        read_influxdb(source, wanted, collected, progress)
     else:
         _read_files(source, given, wanted, collected, progress)
 

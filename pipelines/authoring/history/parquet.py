@@ -8,13 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.authoring.history.samples import Collected, HistoryError, Samples, Wanted, by_parts
+from pipelines.authoring.history.samples import ROLLUP_VALUES, Collected, HistoryError, Samples, Wanted, by_parts
 from rules.promql.values import Index
 from schemas.times import parse_duration
 from transforms.io.parquet_layout import RAW
 from transforms.io.parquet_store import read_raw, read_rollups
-
-ROLLUP_VALUES = ("last", "first", "avg", "min", "max", "sum", "count", "increase")
 
 
 def tiers_of(directory: Path) -> list[str]:
@@ -31,7 +29,7 @@ def read_store(directory: Path, tier: str | None, value: str, wanted: Wanted, co
 
     Args:
         tier: ``raw``, ``1m``, ...; None for the finest there is.
-        value: which of a rollup's columns is the sample's value, one of :data:`ROLLUP_VALUES`; raw samples have their own.
+        value: which of a rollup's columns is the sample's value, one of ``ROLLUP_VALUES``; raw samples have their own.
 
     Raises:
         HistoryError: no such tier or column, or no store.

@@ -16,6 +16,9 @@ from schemas.series import METRIC_NAME, parse_labels, parse_metric
 
 KEPT_PROBLEMS = 20
 
+ROLLUP_VALUES = ("last", "first", "avg", "min", "max", "sum", "count", "increase")
+"""What of a rollup can be a sample's value."""
+
 
 class HistoryError(ValueError):
     """A source that cannot be read; the message says which and what to do."""

@@ -108,6 +108,8 @@
     let firing = 0;
     return [times.map((time) => time / 1000), times.map((time) => (firing += changes.get(time)))];
   };
+  /* A label at the very edge would be cut. */
+  const inside = (x, width) => x > 22 && x < width - 22;
   let plot = null;
   const chart = () => {
     if (plot) plot.destroy();
@@ -115,7 +117,7 @@
     plot = new uPlot({
       width: place_.clientWidth, height: 96, tzDate: Format.utc, legend: { show: false }, padding: [8, 0, 0, 0],
       scales: { x: { min: view.from / 1000, max: view.to / 1000 }, y: { range: (_, low, high) => [0, Math.max(high || 0, 1)] } },
-      axes: [Format.axis({ space: 90 }), { show: false }],
+      axes: [Format.axis({ space: 90, filter: (self, splits) => splits.map((split) => (inside(self.valToPos(split, "x"), place_.clientWidth) ? split : null)) }), { show: false }],
       cursor: { y: false, drag: { x: true, y: false, setScale: false } },
       series: [{}, { paths: uPlot.paths.stepped({ align: 1 }), stroke: Format.color("firing"), fill: `${Format.color("firing")}33`, width: 1, points: { show: false } }],
       hooks: {
