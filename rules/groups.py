@@ -7,7 +7,7 @@ evaluated for all instants at once, with the same result as instant by instant (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,27 @@ class RuleState:
 
     alerts: AlertState = field(default_factory=AlertState)
     written: dict[str, frozenset[Labels]] = field(default_factory=dict)
+
+    def as_plain(self) -> dict[str, Any]:
+        """The state in lists, dictionaries, texts and numbers, for JSON or a checkpoint."""
+        written = {name: sorted(map(list, series)) for name, series in self.written.items()}
+        return {"alerts": self.alerts.as_plain(), "written": written}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> RuleState:
+        """The state that :meth:`as_plain` gave.
+
+        Raises:
+            ValueError: it is none.
+        """
+        try:
+            written = {
+                str(name): frozenset(tuple((str(label), str(value)) for label, value in each) for each in series)
+                for name, series in plain["written"].items()
+            }
+            return cls(AlertState.from_plain(plain["alerts"]), written)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not the state of a rule: {error}") from error
 
 
 Observer = Callable[[Prepared, Times, InstantVector], None]

@@ -69,9 +69,9 @@ def alert_lines(expected: Sequence[ShownAlert], got: Sequence[ShownAlert]) -> li
             continue
         surplus.remove(near)
         lines.append(f"~ differs: {series_text(_without_name(near.labels))}")
-        width = max(map(len, _names(wanted, near)))
-        lines.extend(_sides("label", dict(wanted.labels), dict(near.labels), width))
-        lines.extend(_sides("annotation", dict(wanted.annotations), dict(near.annotations), width))
+        sides = _sides("label", dict(wanted.labels), dict(near.labels))
+        sides += _sides("annotation", dict(wanted.annotations), dict(near.annotations))
+        lines.extend(_side_lines(sides))
     lines.extend(f"+ firing, not expected: {_alert_text(alert)}" for alert in surplus)
     return lines
 
@@ -86,11 +86,10 @@ def sample_lines(expected: Sequence[ShownSample], got: Sequence[ShownSample]) ->
             continue
         surplus.remove(near)
         lines.append(f"~ differs: {series_text(near.labels)}")
-        names = [name for name, _ in (*wanted.labels, *near.labels)]
-        width = max(map(len, ["value", *names])) + len("label ")
-        lines.extend(_sides("label", dict(wanted.labels), dict(near.labels), width - len("label ")))
+        sides = _sides("label", dict(wanted.labels), dict(near.labels))
         if wanted.value != near.value:
-            lines.append(_side("value", number_text(wanted.value), number_text(near.value), width))
+            sides.append(_Side("value", number_text(wanted.value), number_text(near.value)))
+        lines.extend(_side_lines(sides))
     lines.extend(f"+ there, not expected: {series_text(each.labels)} {number_text(each.value)}" for each in surplus)
     return lines
 
@@ -142,23 +141,30 @@ def _sample_likeness(one: ShownSample, other: ShownSample) -> int:
     return 2 * len(set(one.labels) & set(other.labels)) + (one.value == other.value)
 
 
-def _names(wanted: ShownAlert, near: ShownAlert) -> list[str]:
-    return [name for side in (wanted, near) for name, _ in (*side.labels, *side.annotations)]
+class _Side(NamedTuple):
+    what: str
+    wanted: str
+    got: str
 
 
-def _sides(kind: str, wanted: Mapping[str, str], got: Mapping[str, str], width: int) -> list[str]:
-    lines = []
+def _sides(kind: str, wanted: Mapping[str, str], got: Mapping[str, str]) -> list[_Side]:
+    sides = []
     for name in sorted({*wanted, *got}):
         if wanted.get(name) != got.get(name):
             one, other = (quoted(side[name]) if name in side else "(none)" for side in (wanted, got))
-            lines.append(_side(f"{kind} {name}", one, other, width + len(kind) + 1))
+            sides.append(_Side(f"{kind} {name}", one, other))
+    return sides
+
+
+def _side_lines(sides: Sequence[_Side]) -> list[str]:
+    width = max((len(side.what) for side in sides), default=0)
+    lines = []
+    for what, wanted, got in sides:
+        if max(len(wanted), len(got)) <= _WIDTH:
+            lines.append(f"    {what:<{width}}  expected {wanted}, got {got}")
+        else:
+            lines.append(f"    {what}\n        expected {wanted}\n        got      {got}")
     return lines
-
-
-def _side(what: str, wanted: str, got: str, width: int) -> str:
-    if max(len(wanted), len(got)) <= _WIDTH:
-        return f"    {what:<{width}}  expected {wanted}, got {got}"
-    return f"    {what}\n        expected {wanted}\n        got      {got}"
 
 
 def _without_name(labels: Labels) -> Labels:

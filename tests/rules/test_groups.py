@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
-from rules.groups import Evaluator, aligned
+from rules.groups import Evaluator, RuleState, aligned
 from rules.program import Program, Settings
 from rules.promql.engine import instant
 from rules.promql.values import InstantVector
@@ -264,6 +266,28 @@ def test_an_instant_at_a_time_over_samples_that_arrive() -> None:
         found.extend(evaluator.evaluate(minutes(minute, minute)).events)
     assert [each.transition for each in found] == [each.transition for each in expected.events]
     assert written(evaluator) == written(whole)
+
+
+def test_a_restart_goes_on_from_the_state() -> None:
+    program = Program(groups_of(TEMPLATED))
+    storage = storage_of('x{i="h"} 2 3 9 9 0')
+    whole = Evaluator(program, storage)
+    expected = whole.evaluate(minutes(0, 4))
+    first = Evaluator(program, storage)
+    begun = first.evaluate(minutes(0, 1))
+    second = Evaluator(program, storage)
+    second.states = [RuleState.from_plain(json.loads(json.dumps(state.as_plain()))) for state in first.states]
+    ended = second.evaluate(minutes(2, 4))
+    assert [each.transition for each in (*begun.events, *ended.events)] == [each.transition for each in expected.events]
+    # What the first has written ends where the second does not go on with it.
+    pending = {"alertname": "A", "alertstate": "firing", "level": "low", "host": "h", "i": "h"}
+    assert samples(second, "ALERTS", pending) == ["2=stale"]
+
+
+@pytest.mark.parametrize("plain", [{}, {"alerts": [], "written": {"r": 1}}, {"alerts": [{}], "written": {}}])
+def test_what_is_no_state_is_refused(plain: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="not the state"):
+        RuleState.from_plain(plain)
 
 
 def test_pruning_forgets_what_is_old() -> None:
