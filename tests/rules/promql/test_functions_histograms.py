@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from rules.promql.context import Options
 from rules.promql.engine import instant, query_range
 from rules.promql.errors import EvaluationError
-from rules.promql.functions.histograms import bound
+from rules.promql.functions import buckets as blocks_of
+from rules.promql.functions.buckets import bound
 from rules.promql.storage import MemoryStorage
 from rules.promql.values import InstantVector
 from tests.rules.promql.window_reference import same
@@ -125,6 +127,20 @@ def test_fraction_agrees_with_the_definition(histograms: list[Histogram], lower:
         histograms,
         lambda buckets: reference_fraction(lower, upper, buckets),
     )
+
+
+@given(histograms=HISTOGRAMS)
+def test_blocks_make_up_the_whole(histograms: list[Histogram]) -> None:
+    storage = store(*histograms)
+
+    def found() -> tuple[object, ...]:
+        result = query_range("histogram_quantile(0.5, h_bucket)", storage, 0, 1_200_000, 600_000)
+        assert isinstance(result.value, InstantVector)
+        return result.value.labels.rows(), str(result.value.values.tolist()), result.annotations
+
+    whole = found()
+    with mock.patch.object(blocks_of, "BLOCK_CELLS", 1):
+        assert found() == whole
 
 
 LATENCIES = {"0.1": [50], "0.5": [90], "1": [100], "+Inf": [100]}
