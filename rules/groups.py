@@ -259,17 +259,18 @@ class _Run:
             blocks = [Block(each.name, each.series, each.values[:, good], each.mask[:, good]) for each in blocks]
         if not len(times):
             return
+        refusal = ""
         for block in blocks:
             before = state.written.get(block.name, frozenset())
             if not checked:
                 state.written[block.name] = append(recorded, rule.writer, block, times, before)
                 continue
             self._source.has(block.name, self._end_ms)
-            when = int(times[0])
-            written, refusal = append_checked(recorded, self._source, rule.writer, block, when, before)
+            written, refused = append_checked(recorded, self._source, rule.writer, block, int(times[0]), before)
             state.written[block.name] = written
-            if refusal:
-                self._outcome.errors.append(RuleError(when, rule, refusal))
+            refusal = refused or refusal
+        if refusal:
+            self._outcome.errors.append(RuleError(int(times[0]), rule, refusal))
 
 
 def _place(event: Event) -> tuple[int, int, bool, Labels]:

@@ -1,0 +1,189 @@
+"""``tidemark rules test``: files found and run, what is printed, reports and exit statuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from pipelines.authoring.test import FILES_PER_PROCESS, main, run_files
+from pipelines.authoring.unit_tests import Options
+
+RULES = """
+groups:
+- name: g
+  rules:
+  - alert: Down
+    expr: up == 0
+    for: 1m
+    annotations: {summary: "{{ $labels.job }} <down>"}
+"""
+PASSING = """
+rule_files: [rules.yml]
+tests:
+- name: goes down
+  input_series:
+  - {series: 'up{job="a"}', values: "1 0 0 0 1"}
+  alert_rule_test:
+  - {eval_time: 0, alertname: Down}
+  - {eval_time: 2m, alertname: Down, exp_alerts: [{exp_labels: {job: a}, exp_annotations: {summary: a <down>}}]}
+  - {eval_time: 4m, alertname: Down}
+- name: stays up
+  input_series:
+  - {series: 'up{job="a"}', values: "1x5"}
+  alert_rule_test:
+  - {eval_time: 5m, alertname: Down}
+"""
+FAILING = PASSING.replace("- {eval_time: 5m, alertname: Down}", "- {eval_time: 5m, alertname: Down, exp_alerts: [{}]}")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "rules.yml").write_text(RULES)
+    (tmp_path / "good.yml").write_text(PASSING)
+    (tmp_path / "bad.yml").write_text(FAILING)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NO_COLOR", "1")
+    return tmp_path
+
+
+def test_what_passes_is_a_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["good.yml"]) == 0
+    assert capsys.readouterr().out == "good.yml: 2 tests passed\n"
+
+
+def test_what_fails_is_shown_with_its_place(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["good.yml", "bad.yml"]) == 1
+    out = capsys.readouterr().out
+    assert "bad.yml:15:6: error: alert Down at 5m: expected 1 firing alert, got 0 [alert-mismatch]" in out
+    assert "test: stays up" in out
+    assert out.endswith("bad.yml: 1 of 2 tests failed\n2 files, 4 tests: 1 failed\n")
+
+
+def test_directories_hold_tests_and_other_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["."]) == 1
+    assert main(["g*.yml"]) == 0
+    assert "rules.yml" not in capsys.readouterr().out
+
+
+def test_only_some_tests(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--run", "goes", "--run", "none", "bad.yml"]) == 0
+    assert "1 test passed" in capsys.readouterr().out
+
+
+def test_the_course_of_alerts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--debug", "good.yml"]) == 0
+    out = capsys.readouterr().out
+    assert 'goes down:       1m  inactive -> pending: {alertname="Down", job="a"} (the condition holds)' in out
+    assert 'ALERTS{alertname="Down", alertstate="firing", job="a"} 1@2m 1@3m stale@4m' in out
+
+
+def test_a_unified_diff(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--diff", "bad.yml"]) == 1
+    assert "      --- expected\n      +++ got\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tests: [", "yaml-syntax"),
+        ("tests: [{}]\nrule_files: [broken.yml]", "broken.yml:1:1: error: a rule file has no key 'x'"),
+        ("tests: [{}]\nrule_files: [folder]", "folder:1:1: error: is a directory"),
+    ],
+)
+def test_files_that_cannot_be_run(folder: Path, text: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "broken.yml").write_text("x: 1\n")
+    (folder / "folder").mkdir()
+    (folder / "t.yml").write_text(text)
+    assert main(["t.yml", "good.yml"]) == 1
+    out = capsys.readouterr().out
+    assert message in out
+    assert "t.yml: cannot be run\ngood.yml: 2 tests passed" in out
+
+
+def test_a_file_that_is_not_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["none.yml"]) == 1
+    assert "none.yml:1:1: error: No such file or directory [unreadable]" in capsys.readouterr().out
+
+
+def test_a_pattern_that_fits_nothing_is_a_warning(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "t.yml").write_text('rule_files: ["no/*.yml"]\ntests: [{}]')
+    assert main(["t.yml"]) == 0
+    assert "t.yml:1:14: warning: no file fits 'no/*.yml' [no-such-file]" in capsys.readouterr().out
+
+
+def test_unknown_fields_of_rule_files(folder: Path) -> None:
+    (folder / "rules.yml").write_text(RULES + "    owner: me\n")
+    assert main(["good.yml"]) == 1
+    assert main(["--ignore-unknown-fields", "good.yml"]) == 0
+
+
+def test_junit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "t.yml").write_text("tests: [")
+    assert main(["--junit", "out.xml", "good.yml", "bad.yml", "t.yml"]) == 1
+    suites = ElementTree.parse(folder / "out.xml").getroot()
+    told = [(suite.get("name"), suite.get("tests"), suite.get("failures"), suite.get("errors")) for suite in suites]
+    assert told == [("good.yml", "2", "0", "0"), ("bad.yml", "2", "1", "0"), ("t.yml", "1", "0", "1")]
+    (failure,) = suites.iter("failure")
+    assert failure.get("message") == "alert Down at 5m: expected 1 firing alert, got 0"
+    assert failure.get("type") == "alert-mismatch"
+    assert "bad.yml:15:6" in (failure.text or "")
+
+
+def test_a_report_that_cannot_be_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--junit", "no/out.xml", "good.yml"]) == 1
+    assert "cannot write no/out.xml: No such file or directory" in capsys.readouterr().err
+
+
+def test_coverage_and_its_threshold(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--coverage", "good.yml"]) == 0
+    assert "rules.yml      1       6  100.0 %" in capsys.readouterr().out
+    assert main(["--coverage-threshold", "90", "--run", "up", "good.yml"]) == 1
+    captured = capsys.readouterr()
+    assert "      resolves" in captured.out
+    assert "below 90 %" in captured.err
+
+
+def test_coverage_as_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--coverage", "--coverage-format", "json", "good.yml"]) == 0
+    out = capsys.readouterr().out
+    document = json.loads(out[out.index("{") :])
+    assert document["percent"] == 100
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["--run", "(", "good.yml"], ["nothing*.yml"], ["--coverage-format", "xml", "good.yml"]]
+)
+def test_wrong_usage(folder: Path, words: list[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    assert stopped.value.code == 2
+
+
+def test_a_folder_without_tests(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "empty").mkdir()
+    assert main(["empty"]) == 1
+    assert "no test files in empty" in capsys.readouterr().err
+
+
+def test_processes_give_what_one_gives(folder: Path) -> None:
+    names = []
+    for number in range(2 * FILES_PER_PROCESS):
+        names.append(f"test{number}.yml")
+        (folder / names[-1]).write_text(FAILING if number % 5 == 0 else PASSING)
+
+    def told(jobs: int) -> list[tuple[str, list[tuple[str, int]], float]]:
+        reports = run_files(names, Options(coverage=True), jobs)
+        return [
+            (
+                each.name,
+                [(test.name, len(test.failures)) for test in each.tests],
+                each.coverage.percent() if each.coverage else 0,
+            )
+            for each in reports
+        ]
+
+    assert told(2) == told(1)
+    assert [name for name, _, _ in told(2)] == names
