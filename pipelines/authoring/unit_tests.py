@@ -138,11 +138,15 @@ class Runner:
                 loaded = load_rules(source.text, path, ignore_unknown=self._options.ignore_unknown)
                 self._loaded[path] = source.text, loaded
         text, loaded = self._loaded[path]
-        errors = [each for each in loaded.diagnostics if each.severity is Severity.ERROR]
-        if errors:
-            report.texts[path] = text
-            report.refused.extend(errors)
-        return loaded.file.groups if loaded.file else ()
+        if loaded.file is not None:
+            return loaded.file.groups
+        report.texts[path] = text
+        # What is merely not supported here refuses the file too: rules must not be left out in silence.
+        refusals = [
+            each for each in loaded.diagnostics if each.severity is Severity.ERROR or each.code == "unsupported"
+        ]
+        report.refused.extend(refusals)
+        return ()
 
     def _tests(self, file: UnitTestFile, groups: Sequence[RuleGroup], report: FileReport) -> None:
         coverage = None

@@ -103,6 +103,14 @@ def test_files_that_cannot_be_run(folder: Path, text: str, message: str, capsys:
     assert "t.yml: cannot be run\ngood.yml: 2 tests passed" in out
 
 
+def test_rules_that_are_not_supported_refuse_the_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "rules.yml").write_text("groups: [{name: g, rules: [{record: r, expr: 'rate(x[5m * 2])'}]}]")
+    assert main(["good.yml"]) == 1
+    out = capsys.readouterr().out
+    assert "[unsupported]" in out
+    assert "good.yml: cannot be run" in out
+
+
 def test_a_file_that_is_not_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["none.yml"]) == 1
     assert "none.yml:1:1: error: No such file or directory [unreadable]" in capsys.readouterr().out
