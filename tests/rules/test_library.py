@@ -26,6 +26,7 @@ def rules_of(path: Path) -> list[Rule]:
     return [rule for group in file.groups for rule in group.rules]
 
 
+RECORDED = {rule.name for path in FILES for rule in rules_of(path) if not isinstance(rule, AlertingRule)}
 ALERTS = {rule.alert: (path, rule) for path in FILES for rule in rules_of(path) if isinstance(rule, AlertingRule)}
 
 
@@ -71,12 +72,13 @@ def test_a_runbook_belongs_to_an_alert() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(RUNBOOKS.glob("*.md")), ids=lambda path: path.stem)
-def test_queries_of_a_runbook_are_promql(path: Path) -> None:
+def test_queries_of_a_runbook_are_promql_and_read_what_is_recorded(path: Path) -> None:
     blocks = re.findall(r"^```promql\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL)
     queries = [line for block in blocks for line in block.splitlines()]
     assert queries
     for query in queries:
         parse(query)
+        assert set(re.findall(r"\b[a-z_]\w*(?::\w+)+", query)) <= RECORDED
 
 
 def cases_of(path: Path, name: str) -> list[list[AlertCase]]:
