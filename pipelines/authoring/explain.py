@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipelines.authoring.history import HistoryError, add_history_options, read_history
+from pipelines.authoring.placed import placed
 from rules.explain import document, explain, render, retention
 from rules.groups import Evaluator, aligned
 from rules.load import load_rules
@@ -75,7 +76,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         storage, time_ms = _data(given, file, [expr for _, expr in rules])
         labels = frozenset(filter(None, given.target_labels.split(",")))
         explained = [(rule, expr, explain(expr, labels, storage, time_ms)) for rule, expr in rules]
-    except (OSError, PromQLError, HistoryError, ValueError) as error:
+    except PromQLError as error:
+        print(f"tidemark rules explain: {placed(error, given.expr) if given.expr else error}", file=sys.stderr)
+        return 1
+    except (OSError, HistoryError, ValueError) as error:
         print(f"tidemark rules explain: {error}", file=sys.stderr)
         return 1
     if given.format == "json":

@@ -12,6 +12,7 @@ from pathlib import Path
 import orjson
 
 from pipelines.authoring.files import sources
+from pipelines.authoring.placed import placed
 from rules.promql.ast import Expr, children
 from rules.promql.errors import PromQLError
 from rules.promql.parser import parse
@@ -71,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         expr = parse(text)
     except PromQLError as error:
-        print(f"tidemark promql: {_placed(error, text)}", file=sys.stderr)
+        print(f"tidemark promql: {placed(error, text)}", file=sys.stderr)
         return 1
     print(prettify(expr) if options.command == "fmt" else "\n".join(tree(expr)))
     return 0
@@ -102,18 +103,6 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help_text, description=f"Print {help_text}.")
         command.add_argument("expr", metavar="EXPR", help="the expression, in quotes; - for standard input")
     return parser
-
-
-def _placed(error: PromQLError, text: str) -> str:
-    """An error with the line it is about, underlined."""
-    if error.span is None:
-        return error.message
-    start = text.rfind("\n", 0, error.span.start) + 1
-    line = text[start:].split("\n", maxsplit=1)[0]
-    width = max(min(error.span.end - start, len(line)) - (error.span.start - start), 1)
-    place = f"{text.count(chr(10), 0, start) + 1}:{error.span.start - start + 1}"
-    hint = f"\n  {error.hint}" if error.hint else ""
-    return f"{place}: {error.message}\n  {line}\n  {' ' * (error.span.start - start)}{'^' * width}{hint}"
 
 
 def tree(expr: Expr, depth: int = 0) -> Iterator[str]:

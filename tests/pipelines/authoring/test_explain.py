@@ -73,7 +73,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
         (["{rules}", "Hihg"], "did you mean High?"),
         (["{rules}", "Nothing like it"], "it has host:x:max, High"),
         (["missing.yml"], "No such file"),
-        (["--expr", "sum("], "tidemark rules explain: "),
+        (["--expr", "sum(x"], "tidemark rules explain: 1:4: unclosed left parenthesis\n  sum(x\n     ^"),
         (["--expr", "x", "--data=nowhere"], "no such file or directory"),
         (["--expr", "unknown", "--data={data}"], "no sample that the rules can see"),
     ],
