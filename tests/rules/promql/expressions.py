@@ -100,7 +100,10 @@ def _grow(vectors: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.tuples(st.sampled_from(["topk", "quantile"]), scalars, vectors, clause).map(
             lambda p: f"{p[0]}({p[1]}, {p[2]}){p[3]}"
         ),
-        st.tuples(vectors, st.sampled_from(["+", "-", "*", "/", "^", "==", "> bool"]), matching, vectors).map(" ".join),
+        # In parentheses, or a number that ends the left side could become the operand of `on`.
+        st.tuples(vectors, st.sampled_from(["+", "-", "*", "/", "^", "==", "> bool"]), matching, vectors).map(
+            lambda p: f"({p[0]}) {p[1]}{p[2]} {p[3]}"
+        ),
         st.tuples(vectors, st.sampled_from(["and", "or", "unless on (job)"]), vectors).map(" ".join),
         st.tuples(vectors, st.sampled_from(["+", "%", "^", "<", "!= bool"]), scalars).map(" ".join),
         st.tuples(st.sampled_from(["-", "+"]), vectors).map("".join),
