@@ -29,8 +29,7 @@ class Reach:
         selectors: the matchers of what it reads, and of what the rules read whose records it reads.
         back_ms: how long before an instant the oldest sample may lie that can change what the rule yields there; an alert's ``for`` and
             ``keep_firing_for`` counted.
-        bounded: whether ``back_ms`` holds, and no sample after an instant counts: not with ``@``, a negative offset, or a template that
-            puts its query together from data.
+        bounded: whether ``back_ms`` holds: not with ``@``, nor with a template that puts its query together from data.
     """
 
     selectors: tuple[Selector, ...]
@@ -83,7 +82,7 @@ def _read(rule: Prepared, lookback_ms: int) -> Iterator[tuple[Selector, int, boo
     for expr in exprs:
         for state in plan(expr, lookback_ms=lookback_ms).states:
             back_ms = state.retention_ms + rule.turn.query_offset_ms
-            yield state.selector.matchers, back_ms, not (state.fixed or rule.ahead)
+            yield state.selector.matchers, back_ms, not state.fixed
 
 
 def _through(

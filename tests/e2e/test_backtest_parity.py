@@ -132,7 +132,8 @@ def lives(rule: Prepared, found: Samples, instants: Sequence[int]) -> Iterator[S
         since: int | None = None
         lost: int | None = None
         firing = False
-        for when in instants:
+        last = max(points) + rule.rule.keep_firing_for_ms
+        for when in range(min(points), min(last, instants[-1]) + 1, STEP):
             if when in points:
                 since = when if since is None else since
                 lost = None
@@ -206,7 +207,7 @@ def test_promtool_finds_the_same_alerts_active(name: str, series: Samples, tmp_p
     changes = {each for one in found.episodes for each in (one.firing_since, one.ended_at) if each is not None}
     assert len(changes) >= 4
     instants = sorted({max(each + shift, first) for each in changes for shift in (-STEP, 0, STEP)})
-    alerts = [rule for rule in found.alerts]
+    alerts = list(found.alerts)
     cases = [
         {
             "alertname": rule.rule.name,
