@@ -10,6 +10,8 @@ import pytest
 
 from pipelines.authoring.test import FILES_PER_PROCESS, main, run_files
 from pipelines.authoring.unit_tests import Options
+from rules.unit_test import CODES as FAILURES
+from rules.unit_test_file import CODES as FAULTS
 
 RULES = """
 groups:
@@ -195,3 +197,9 @@ def test_processes_give_what_one_gives(folder: Path) -> None:
 
     assert told(2) == told(1)
     assert [name for name, _, _ in told(2)] == names
+
+
+def test_the_documentation_names_every_code() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "rules-test.md").read_text()
+    for code, meaning in {**FAILURES, **FAULTS}.items():
+        assert f"| `{code}` | {meaning} |" in text
