@@ -110,3 +110,27 @@ def _policy(rule: Rule, group: RuleGroup) -> Policy:
     if isinstance(rule, AlertingRule):
         return Policy(rule.for_ms, rule.keep_firing_for_ms, group.limit)
     return Policy(limit=group.limit)
+
+
+@dataclass(slots=True)
+class Programs:
+    """Rule groups made ready, shared by the tests that use the same in the same order."""
+
+    ready: dict[tuple[object, ...], tuple[Sequence[RuleGroup], Program]] = field(default_factory=dict)
+
+    def get(self, groups: Sequence[RuleGroup], settings: Settings) -> Program:
+        """The program of the groups; made once."""
+        site = settings.site
+        step = settings.options.default_step_ms
+        key = (*map(id, groups), step, site.external_url, *sorted(site.external_labels.items()))
+        if key not in self.ready:
+            # The groups are kept too: an id means nothing once its object is gone.
+            self.ready[key] = groups, Program(groups, settings)
+        return self.ready[key][1]
+
+
+def ordered(groups: Sequence[RuleGroup], order: Sequence[str]) -> list[RuleGroup]:
+    """Groups in their order of evaluation: those not named are with the first named one; ties stay as loaded."""
+    places = {name: place for place, name in enumerate(order)}
+    distinct = {(group.file, group.name): group for group in groups}
+    return sorted(distinct.values(), key=lambda group: places.get(group.name, 0))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from rules.durations import format_duration
 from rules.groups import NOT_A_VECTOR, Evaluator, Observer
 from rules.model import AlertingRule, RuleGroup
 from rules.outcome import ActiveAlert, Outcome, RuleError
-from rules.program import Program, Settings
+from rules.program import Program, Programs, Settings, ordered
 from rules.promql.context import Options
 from rules.promql.engine import instant
 from rules.promql.errors import PromQLError, UnsupportedFeature
@@ -38,7 +38,7 @@ from rules.unit_test_diff import (
     sample_listing,
     series_text,
 )
-from rules.unit_test_file import AlertCase, ExprCase, InputSeries, UnitTest, UnitTestFile
+from rules.unit_test_model import AlertCase, ExprCase, InputSeries, UnitTest, UnitTestFile
 
 CODES = {
     "input-series": "An input series cannot be read.",
@@ -78,31 +78,7 @@ class Evaluated:
     outcome: Outcome
 
 
-@dataclass(slots=True)
-class Programs:
-    """Rule groups made ready, shared by the tests that use the same in the same order."""
-
-    ready: dict[tuple[object, ...], tuple[Sequence[RuleGroup], Program]] = field(default_factory=dict)
-
-    def get(self, groups: Sequence[RuleGroup], settings: Settings) -> Program:
-        """The program of the groups; made once."""
-        site = settings.site
-        step = settings.options.default_step_ms
-        key = (*map(id, groups), step, site.external_url, *sorted(site.external_labels.items()))
-        if key not in self.ready:
-            # The groups are kept too: an id means nothing once its object is gone.
-            self.ready[key] = groups, Program(groups, settings)
-        return self.ready[key][1]
-
-
 Inspect = Callable[[Evaluated], None]
-
-
-def ordered(groups: Sequence[RuleGroup], order: Sequence[str]) -> list[RuleGroup]:
-    """Groups in their order of evaluation: those not named are with the first named one; ties stay as loaded."""
-    places = {name: place for place, name in enumerate(order)}
-    distinct = {(group.file, group.name): group for group in groups}
-    return sorted(distinct.values(), key=lambda group: places.get(group.name, 0))
 
 
 def run_test(

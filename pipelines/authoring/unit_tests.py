@@ -15,10 +15,12 @@ from rules.diagnostics import Diagnostic, Severity
 from rules.durations import format_duration
 from rules.load import Loaded, load_rules
 from rules.model import RuleGroup
+from rules.program import Programs
 from rules.promql.values import is_stale
-from rules.unit_test import Evaluated, Failure, Programs, run_test
+from rules.unit_test import Evaluated, Failure, run_test
 from rules.unit_test_diff import number_text, series_text
-from rules.unit_test_file import UnitTestFile, load_unit_tests
+from rules.unit_test_file import load_unit_tests
+from rules.unit_test_model import UnitTestFile
 
 if TYPE_CHECKING:
     from rules.coverage import Coverage

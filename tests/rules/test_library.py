@@ -12,7 +12,8 @@ from rules.format import format_rules
 from rules.load import load_rules
 from rules.model import AlertingRule, Rule
 from rules.promql.parser import parse
-from rules.unit_test_file import AlertCase, load_unit_tests
+from rules.unit_test_file import load_unit_tests
+from rules.unit_test_model import AlertCase
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "rules" / "library"

@@ -6,7 +6,8 @@ import textwrap
 
 import pytest
 
-from rules.unit_test import CODES, Failure, ordered, run_test
+from rules.program import ordered
+from rules.unit_test import CODES, Failure, run_test
 from rules.unit_test_file import load_unit_tests
 from tests.rules.evaluation import groups_of
 
