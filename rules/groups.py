@@ -72,7 +72,8 @@ class Evaluator:
     """Evaluates a program's groups at the instants it is given, in ascending order, few or many at a time.
 
     What bounds its state: per rule, the active alerts, those resolved in the last 15 minutes, and the series written at the last instant;
-    and what the rules have written (:attr:`recorded`), which grows until :meth:`prune` is called.
+    and what the rules have written (:attr:`recorded`), which grows until :meth:`prune` is called. A restart goes on from :attr:`states`; what
+    the rules wrote before it has to be among the source's samples, if a rule reads it.
     """
 
     def __init__(
