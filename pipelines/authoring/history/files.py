@@ -128,9 +128,11 @@ def _read_csv(path: Path, collected: Collected, name: str | None) -> Iterator[Sa
 def _columns(rows: list[list[str]]) -> tuple[Times, Floats]:
     """All rows at once, where each is a time without a zone and a number."""
     moments = [row[0] for row in rows]
-    # What numpy reads otherwise than datetime does: numbers as years, and words for today and for no time.
-    if any(len(text) < 16 or not text[0].isdigit() for text in moments):
-        raise ValueError("not all are times of day")
+    # What numpy reads otherwise than datetime does: numbers as years, words for today and for no time, and zones with a warning.
+    together = "".join(moments)
+    zones = "Z" in together or "+" in together or together.count("-") != 2 * len(moments)
+    if zones or any(len(text) < 16 or not text[0].isdigit() for text in moments):
+        raise ValueError("not all are times of day without a zone")
     times = np.array(moments, "datetime64[us]").astype(np.int64)
     return (times + 500) // 1000, np.array([row[1] for row in rows], np.float64)
 

@@ -7,10 +7,12 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from io import StringIO
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import numpy as np
+import orjson
 
 from pipelines.authoring.history.http import post
 from pipelines.authoring.history.samples import ROLLUP_VALUES, Collected, HistoryError, Samples, Wanted
@@ -80,13 +82,14 @@ def read_influxdb(
         token = settings.token(os.environ)
     except (ValueError, SinkError) as error:
         raise HistoryError(str(error)) from None
-    headers = {"Authorization": f"Token {token}", "Content-Type": "application/vnd.flux", "Accept": "application/csv"}
+    headers = {"Authorization": f"Token {token}", "Content-Type": "application/json", "Accept": "application/csv"}
     url = f"{settings.url}/api/v2/query?{urlencode({'org': settings.org})}"
     # A rollup stands at the start of its window, and may hold samples of up to a day after that.
     early_ms = 0 if value is None else 86_400_000
     for first, last in _ranges(wanted, early_ms, progress):
         query = flux(own["bucket"], wanted.names(), first, last, value)
-        body = post(url, query.encode(), headers, settings.timeout_ms / 1000, _ADVICE, settings.ca_file)
+        request = {"type": "flux", "query": query, "dialect": {"header": True, "annotations": ["datatype"]}}
+        body = post(url, orjson.dumps(request), headers, settings.timeout_ms / 1000, _ADVICE, settings.ca_file)
         tables = list(read_tables(body.decode(), source))
         columns = _rollups(tables, value) if value is not None else [_plain(each) for each in tables]
         if columns:
@@ -119,15 +122,16 @@ def _places(name: str, value: str | None) -> Iterator[str]:
 
 
 def read_tables(text: str, source: str) -> Iterator[_Table]:
-    """The tables of an answer in annotated CSV (https://docs.influxdata.com/influxdb/v2/reference/syntax/annotated-csv/).
+    """The tables of an answer in annotated CSV, as InfluxDB's reference describes it.
 
     Raises:
         HistoryError: the answer is an error, which Flux may tell after its first rows.
     """
     heads: list[str] = []
+    types: list[str] = []
     numeric = False
     rows: dict[str, _Rows] = {}
-    for cells in csv.reader(text.splitlines()):
+    for cells in csv.reader(StringIO(text, newline="")):
         if not cells:
             heads = []
         elif cells[0] == "#datatype":
@@ -139,8 +143,8 @@ def read_tables(text: str, source: str) -> Iterator[_Table]:
             rows, heads = {}, cells
             numeric = "_value" in heads and types[heads.index("_value")] in _NUMBERS
             columns = [heads.index(each) for each in ("table", "_time", "_value")] if numeric else []
-        elif "error" in heads:
-            raise HistoryError(f"{source}: the query fails: {cells[heads.index('error')]}")
+        elif heads[1:] == ["error", "reference"]:
+            raise HistoryError(f"{source}: the query fails: {cells[1]}")
         elif numeric:
             table, when, value = (cells[at] for at in columns)
             found = rows.get(table)

@@ -1,0 +1,161 @@
+"""Archived data in files."""
+
+from __future__ import annotations
+
+import gzip
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.authoring.history import HistoryError
+from pipelines.authoring.history.files import csv_labels
+from tests.pipelines.authoring.history.given import read, series_of
+
+START = 1_393_632_000_000  # 2014-03-01T00:00:00Z
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("ec2_cpu_utilization_5f5533.csv", ("ec2_cpu_utilization", "5f5533")),
+        ("ec2_cpu_utilization_5f5533.csv.gz", ("ec2_cpu_utilization", "5f5533")),
+        ("grok_asg_anomaly.csv", ("grok_asg_anomaly", "grok_asg_anomaly")),
+        ("load.csv", ("load", "load")),
+        (
+            "iio_us-east-1_i-a2eb1cd9_NetworkIn.csv",
+            ("iio_us_east_1_i_a2eb1cd9_NetworkIn", "iio_us-east-1_i-a2eb1cd9_NetworkIn"),
+        ),
+        ("1min_a1.csv", ("_1min", "a1")),
+    ],
+)
+def test_the_name_of_a_csv_file_names_its_series(name: str, labels: tuple[str, str]) -> None:
+    assert csv_labels(Path("d", name)) == {"__name__": labels[0], "instance": labels[1]}
+
+
+def test_a_given_name_leaves_the_whole_file_name_to_the_instance() -> None:
+    assert csv_labels(Path("web_1.csv"), "load1") == {"__name__": "load1", "instance": "web_1"}
+
+
+@pytest.mark.parametrize("name", ["cpu_a1.csv", "cpu_a1.csv.gz"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "timestamp,value\n2014-03-01 00:00:00,1.5\n2014-03-01 00:05:00,2\n",
+        "2014-03-01 00:00:00,1.5\r\n2014-03-01 00:05:00,2\r\n",
+        "Timestamp,value\n2014-03-01T00:00:00Z,1.5\n2014-03-01T01:05:00+01:00,2\n",
+        "\ufefftime,value\n1393632000,1.5\n1393632300,2\n",
+        "1393632000000,1.5\n\n1393632300000,2\n",
+        "2014-03-01,1.5\n2014-03-01 00:05:00.000,2,more\n",
+    ],
+)
+def test_csv(name: str, text: str, tmp_path: Path) -> None:
+    history = read(["--data", write(tmp_path / name, text)])
+    assert series_of(history.storage) == {"__name__=cpu,instance=a1": [(START, 1.5), (START + 300_000, 2.0)]}
+    assert (history.start_ms, history.end_ms, history.bad) == (START, START + 300_000, 0)
+    assert history.files == (tmp_path / name,)
+
+
+def test_bad_rows_are_told_with_their_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write(
+        tmp_path / "cpu_a1.csv",
+        "timestamp,value\nnow,1\n2014-03-01 00:00:00,x\n2014-03-01 00:00:00\n2014-03-01 00:00:00,4\n",
+    )
+    history = read(["--data", path])
+    assert series_of(history.storage) == {"__name__=cpu,instance=a1": [(START, 4.0)]}
+    assert history.bad == 3
+    assert [problem.partition(": ")[0] for problem in history.problems] == [f"{path}:{line}" for line in (2, 3, 4)]
+    assert f"{path}:3" in capsys.readouterr().err
+
+
+times = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)).map(
+    lambda when: when.replace(microsecond=when.microsecond // 1000 * 1000)
+)
+
+
+@given(
+    st.lists(st.tuples(times, st.floats(allow_nan=False)), min_size=1, max_size=20, unique_by=lambda row: row[0]),
+    st.booleans(),
+)
+def test_rows_at_once_and_one_by_one_agree(rows: list[tuple[datetime, float]], spoiled: bool) -> None:
+    """A row that cannot be read sends all rows the slow way."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        text = "".join(f"{when.isoformat(' ')},{value!r}\n" for when, value in rows)
+        path = write(Path(folder, "cpu_a1.csv"), text + ("odd,row\n" if spoiled else ""))
+        (points,) = series_of(read(["--data", path]).storage).values()
+    wanted = {round(when.replace(tzinfo=timezone.utc).timestamp() * 1000): value for when, value in rows}
+    assert dict(points) == wanted
+
+
+def test_line_protocol_and_json(tmp_path: Path) -> None:
+    write(tmp_path / "a.lp", f"cpu,host=a value=1,idle=2i {START}\nodd line here\n")
+    write(tmp_path / "b.jsonl.gz", f'{{"labels": {{"host": "b"}}, "timestamp": {START}, "samples": {{"cpu": 3}}}}\n')
+    history = read(["--data", tmp_path, "--precision", "ms"])
+    assert series_of(history.storage) == {
+        "__name__=cpu,host=a": [(START, 1.0)],
+        "__name__=cpu_idle,host=a": [(START, 2.0)],
+        "__name__=cpu,host=b": [(START, 3.0)],
+    }
+    assert history.bad == 1
+    assert history.problems[0].startswith(f"{tmp_path / 'a.lp'}:2: ")
+
+
+def test_a_pattern_names_files(tmp_path: Path) -> None:
+    for name in ("cpu_a1.csv", "cpu_a2.csv", "mem_a1.csv"):
+        write(tmp_path / name, "2014-03-01 00:00:00,1\n")
+    assert set(series_of(read(["--data", tmp_path / "cpu_*.csv"]).storage)) == {
+        "__name__=cpu,instance=a1",
+        "__name__=cpu,instance=a2",
+    }
+
+
+def test_only_what_the_rules_see_is_kept_and_as_far_back_as_they_reach(tmp_path: Path) -> None:
+    rows = "".join(f"{START + minute * 60_000},{minute}\n" for minute in range(10))
+    for name in ("cpu_a1.csv", "mem_a1.csv"):
+        write(tmp_path / name, rows)
+    words = ["--data", tmp_path, "--start", str(START + 300_000), "--end", str(START + 420_000)]
+    history = read(words, "cpu", back_ms=120_000)
+    minutes = [value for _, value in series_of(history.storage)["__name__=cpu,instance=a1"]]
+    assert minutes == [3, 4, 5, 6, 7]
+    assert len(history.storage.labels.rows()) == 1
+    assert (history.start_ms, history.end_ms) == (START + 300_000, START + 420_000)
+    assert len(history.files) == 2
+
+
+def test_what_rules_record_is_not_taken_from_the_data(tmp_path: Path) -> None:
+    for name in ("cpu_a1.csv", "rec_a1.csv"):
+        write(tmp_path / name, "2014-03-01 00:00:00,1\n")
+    assert set(series_of(read(["--data", tmp_path], "cpu", "rec", recorded=["rec"]).storage)) == {
+        "__name__=cpu,instance=a1"
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--data", "{}/none.csv"], "no such file or directory, nor a source"),
+        (["--data", "{}/none*.csv"], "no file fits"),
+        (["--data", "{}/notes.txt"], "tells no format"),
+        (["--data", "{}/empty"], "no files of data there"),
+        (["--data", "{}/cpu_a1.csv", "--start", "2014-03-02", "--end", "2014-03-01"], "later than"),
+        (["--data", "{}/cpu_a1.csv", "--start", "2015-03-02"], "no sample that the rules can see in .*they read cpu"),
+        (["--data", "parquet:{}/empty"], "no Parquet store"),
+        (["--data", "parquet:{}/empty?level=1"], "no option level.*known: tier, value"),
+        (["--data", "ftp:there"], "nor a source that is known"),
+    ],
+)
+def test_what_is_wrong_is_said(words: list[str], message: str, tmp_path: Path) -> None:
+    write(tmp_path / "cpu_a1.csv", "2014-03-01 00:00:00,1\n")
+    write(tmp_path / "notes.txt", "")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(HistoryError, match=message):
+        read([word.format(tmp_path) for word in words], "cpu")
