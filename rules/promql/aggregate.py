@@ -34,7 +34,7 @@ def aggregate(expr: ast.Aggregate, vector: InstantVector, param: Value | None, c
     if expr.op in _EXPERIMENTAL:
         raise UnsupportedFeature(f"aggregation {expr.op} is experimental and not supported", expr.span)
     if expr.op == "count_values":
-        return _count_values(expr, vector, param)
+        return _count_values(expr, vector, param, context)
     number = param.values if isinstance(param, Scalar) else np.zeros(0)
     if expr.op in ("topk", "bottomk"):
         k = _whole(number, expr)
@@ -180,7 +180,7 @@ def _best(expr: ast.Aggregate, vector: InstantVector, k: Index) -> InstantVector
     return result.take(rows[np.lexsort((-ranks if largest else ranks, groups.ids[rows]))])
 
 
-def _count_values(expr: ast.Aggregate, vector: InstantVector, param: Value | None) -> InstantVector:
+def _count_values(expr: ast.Aggregate, vector: InstantVector, param: Value | None, context: Context) -> InstantVector:
     label = param.value if isinstance(param, String) else ""
     span = None if expr.param is None else expr.param.span
     if not label or any("\ud800" <= character <= "\udfff" for character in label):
@@ -200,6 +200,7 @@ def _count_values(expr: ast.Aggregate, vector: InstantVector, param: Value | Non
     group, first = vector.labels.groups(names)
     shown = not (expr.without and (label in expr.grouping or label == METRIC_NAME))
     pair, first_cell = dense(group[row] * len(bits) + code if shown else group[row])
+    context.reserve(len(first_cell), instants, expr.span)
     labels = vector.labels.keep(names).take(first[group[row[first_cell]]])
     if shown:
         labels = labels.with_column(label, Column(code[first_cell].astype(np.int32), texts))

@@ -25,12 +25,14 @@ class Options:
         delayed_name_removal: drop metric names at the end of the evaluation rather than at each function
             (``--enable-feature=promql-delayed-name-removal``).
         max_cells: series times instants that one intermediate result may hold; eight bytes each, and the mask.
+        max_work: values that all parts of an evaluation may hold together, and samples that they may go through one by one.
     """
 
     lookback_ms: int = 300_000
     default_step_ms: int = 60_000
     delayed_name_removal: bool = False
-    max_cells: int = 200_000_000
+    max_cells: int = 50_000_000
+    max_work: int = 2_000_000_000
 
     def reserve(self, series: int, instants: int, span: Span | None = None) -> None:
         """Refuse a result that would be too large, before it is made.
@@ -76,6 +78,13 @@ class Annotations:
         self.found[Annotation(Severity.INFO, message, span)] = None
 
 
+@dataclass(slots=True)
+class Work:
+    """What an evaluation has cost so far, all its parts together; see ``Options.max_work``."""
+
+    done: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """One evaluation.
@@ -93,14 +102,30 @@ class Context:
     end_ms: int
     options: Options = field(default_factory=Options)
     annotations: Annotations = field(default_factory=Annotations)
+    work: Work = field(default_factory=Work)
 
     @property
     def instants(self) -> int:
         return len(self.times)
 
     def reserve(self, series: int, instants: int, span: Span | None = None) -> None:
-        """As :meth:`Options.reserve`."""
+        """As :meth:`Options.reserve`, and :meth:`spend` as much."""
         self.options.reserve(series, instants, span)
+        self.spend(series * instants, span)
+
+    def spend(self, values: int, span: Span | None = None) -> None:
+        """Count work that is about to be done.
+
+        Raises:
+            LimitExceeded: with what was done before, it is more than ``max_work``.
+        """
+        self.work.done += values
+        if self.work.done > self.options.max_work:
+            raise LimitExceeded(
+                f"the evaluation goes through more than {self.options.max_work:,} values",
+                span,
+                "take shorter ranges, a longer step, or fewer subqueries within each other",
+            )
 
 
 def without_name(vector: InstantVector, context: Context) -> InstantVector:

@@ -7,7 +7,7 @@ scripts of its ``promqltest`` package, all of which this engine runs (``tidemark
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -35,6 +35,9 @@ from rules.promql.values import (
     is_stale,
 )
 
+FURTHEST_MS = 1 << 62
+"""Instants lie within this many milliseconds of 1970 (146 million years), so that an offset or a range never leads out of int64."""
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -57,6 +60,7 @@ def instant(expr: str | ast.Expr, storage: Storage, time_ms: int, options: Optio
     Raises:
         PromQLError: the expression is wrong, is not supported, or fails on the data.
     """
+    _check_instants(time_ms, time_ms)
     return _run(expr, storage, np.array([time_ms], np.int64), options, time_ms)
 
 
@@ -77,6 +81,7 @@ def query_range(
     if step_ms <= 0 or end_ms < start_ms:
         raise ValueError(f"no instants from {start_ms} to {end_ms} ms every {step_ms} ms")
     (options or Options()).reserve(1, (end_ms - start_ms) // step_ms + 1)
+    _check_instants(start_ms, end_ms)
     times = np.arange(start_ms, end_ms + 1, step_ms, dtype=np.int64)
     return _run(_ranged(expr), storage, times, options, end_ms)
 
@@ -87,7 +92,15 @@ def at_instants(expr: str | ast.Expr, storage: Storage, times: Times, options: O
     Raises:
         PromQLError: as :func:`query_range`.
     """
+    _check_instants(int(times[0]), int(times[-1]))
     return _run(_ranged(expr), storage, times, options, int(times[-1]))
+
+
+def _check_instants(first_ms: int, last_ms: int) -> None:
+    if not -FURTHEST_MS <= first_ms <= last_ms <= FURTHEST_MS:
+        raise EvaluationError(
+            f"instants from {first_ms} to {last_ms} ms are out of bounds", None, "they are ms since 1970"
+        )
 
 
 def _ranged(expr: str | ast.Expr) -> ast.Expr:
@@ -185,7 +198,7 @@ def _looked_at(at: int | Literal["start", "end"] | None, offset_ms: int, context
     if at is None:
         return context.times - offset_ms
     fixed = context.start_ms if at == "start" else context.end_ms if at == "end" else at
-    return np.full(context.instants, fixed - offset_ms, np.int64)
+    return np.full(context.instants, min(max(fixed, -FURTHEST_MS), FURTHEST_MS) - offset_ms, np.int64)
 
 
 def select(selector: ast.VectorSelector, context: Context, *, timestamps: bool = False) -> InstantVector:
@@ -226,7 +239,7 @@ def _subquery(expr: ast.Subquery, context: Context) -> RangeVector:
         return RangeVector(_empty_series(), starts, ends)
     context.reserve(1, (last - first) // step + 1, expr.span)
     times = np.arange(first, last + 1, step, dtype=np.int64)
-    inner = Context(context.storage, times, context.start_ms, context.end_ms, context.options, context.annotations)
+    inner = replace(context, times=times)
     vector = _vector(expr.expr, inner).compact()
     return RangeVector(_as_series(vector, times), starts, ends, vector.drop_name)
 

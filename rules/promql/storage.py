@@ -81,7 +81,7 @@ class MemoryStorage:
             rows.append(labels)
             times.append(np.asarray(when, np.int64))
             values.append(np.asarray(what, np.float64))
-            if len(times[-1]) != len(values[-1]) or (np.diff(times[-1]) <= 0).any():
+            if len(times[-1]) != len(values[-1]) or (times[-1][1:] <= times[-1][:-1]).any():
                 raise ValueError(f"timestamps of {dict(labels)} do not ascend, or are not one a value")
         frame = LabelFrame.of(rows)
         if frame.has_duplicates():

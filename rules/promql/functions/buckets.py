@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -24,6 +25,7 @@ BLOCK_CELLS = 1 << 18
 TOLERANCE = 1e-12
 """Counts of neighbours that differ by no more than this share of their sum are taken as equal: rounding, not observations."""
 
+_PADDED = 4
 _SMALLEST_NORMAL = 2.0**-1022
 _NUMBER = re.compile(r"[+-]?(?:inf|infinity|nan|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", re.IGNORECASE | re.ASCII)
 _HEX = re.compile(r"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)p[+-]?\d+", re.IGNORECASE | re.ASCII)
@@ -82,13 +84,24 @@ def blocks(values: InstantVector, span: Span, context: Context) -> Iterator[Buck
     group, first = rest.groups()
     order = np.lexsort((limits, group))
     starts = np.searchsorted(group[order], np.arange(len(first) + 1))
-    per_block = max(1, BLOCK_CELLS * len(first) // (values.size * max(context.instants, 1)))
-    for begin in range(0, len(first), per_block):
-        end = min(begin + per_block, len(first))
+    for begin, end in _stretches(np.diff(starts), context.instants):
         rows = order[starts[begin] : starts[end]]
         labels = rest.take(first[begin:end])
         drop = None if values.drop_name is None else values.drop_name[first[begin:end]]
         yield _buckets(labels, drop, group[rows] - begin, limits[rows], values.values[rows], values.present[rows])
+
+
+def _stretches(sizes: Index, instants: int) -> Iterator[tuple[int, int]]:
+    """Histograms to work on at a time, by how many buckets each has."""
+    per_block = max(1, BLOCK_CELLS * len(sizes) // (int(sizes.sum()) * max(instants, 1)))
+    ends = [len(sizes)]
+    if int(sizes.max()) * len(sizes) > _PADDED * int(sizes.sum()):
+        # One of very many buckets would have all others padded to as many.
+        scale = np.frexp(sizes)[1]
+        ends = [*(np.flatnonzero(scale[1:] != scale[:-1]) + 1).tolist(), *ends]
+    for first, last in pairwise([0, *ends]):
+        for begin in range(first, last, per_block):
+            yield begin, min(begin + per_block, last)
 
 
 def _buckets(

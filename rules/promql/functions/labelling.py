@@ -14,11 +14,14 @@ import numpy as np
 
 from rules.promql import ast
 from rules.promql.context import Context, merged
-from rules.promql.errors import EvaluationError, PromQLSyntaxError
+from rules.promql.errors import EvaluationError, LimitExceeded, PromQLSyntaxError
 from rules.promql.functions.arguments import Function, text, vector
 from rules.promql.labels import METRIC_NAME, Column
 from rules.promql.regex import compile_pattern
 from rules.promql.values import InstantVector, Mask, Value
+
+MAX_CHARACTERS = 100_000_000
+"""Of the distinct label values that one call may make: nested calls would multiply them without end."""
 
 _REFERENCE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
 
@@ -51,6 +54,13 @@ def _label_name(expr: ast.Call, args: Sequence[Value], place: int, role: str) ->
     return name
 
 
+def _check_length(expr: ast.Call, characters: int) -> None:
+    if characters > MAX_CHARACTERS:
+        raise LimitExceeded(
+            f"{expr.func}() would make label values of more than {MAX_CHARACTERS:,} characters", expr.span
+        )
+
+
 def _relabelled(values: InstantVector, name: str, column: Column, touched: Mask | None) -> InstantVector:
     drop = values.drop_name
     if name == METRIC_NAME and drop is not None:
@@ -70,6 +80,8 @@ def _label_replace(expr: ast.Call, args: Sequence[Value], context: Context) -> I
         ) from error
     target = _label_name(expr, args, 1, "destination")
     source, before = values.labels.column(text(expr, args, 3)), values.labels.column(target)
+    references = replacement.count("$")
+    _check_length(expr, sum(len(replacement) + references * len(value) for value in source.values))
     seen = {value: code for code, value in enumerate(before.values)}
     table = np.array(
         [
@@ -91,6 +103,8 @@ def _label_join(expr: ast.Call, args: Sequence[Value], context: Context) -> Inst
     target = _label_name(expr, args, 1, "destination")
     group, first = values.labels.groups(sources)
     columns = [values.labels.column(source).take(first).texts() for source in sources]
+    texts_length = sum(len(text) for column in columns for text in column)
+    _check_length(expr, texts_length + len(sources) * len(separator) * len(first))
     texts = [separator.join(parts) for parts in zip(*columns, strict=True)] if sources else [""] * len(first)
     column = Column.of(texts)
     return _relabelled(values, target, Column(column.codes[group], column.values), None)

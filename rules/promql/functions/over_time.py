@@ -175,20 +175,20 @@ def _quantile_over_time(expr: ast.Call, args: Sequence[Value], context: Context)
     def kernel(windows: Windows) -> tuple[Floats, Mask]:
         return of_sorted(windows, q), _filled(windows)
 
-    found = over_windows(expr, ranges(expr, args, 1), context, kernel, cells=SCAN_CELLS)
+    found = over_windows(expr, ranges(expr, args, 1), context, kernel, cells=SCAN_CELLS, scan=1)
     doubt_quantile(q[found.present.any(axis=0)], expr.args[0].span, context)
     return nameless(expr, found, context)
 
 
 FUNCTIONS: dict[str, Function] = {
-    "avg_over_time": windowed(_avg, cells=SCAN_CELLS),
-    "sum_over_time": windowed(_sum, cells=SCAN_CELLS),
+    "avg_over_time": windowed(_avg, cells=SCAN_CELLS, scan=1),
+    "sum_over_time": windowed(_sum, cells=SCAN_CELLS, scan=1),
     "min_over_time": windowed(_min),
     "max_over_time": windowed(_max),
     "count_over_time": windowed(_count, whole=True),
     "present_over_time": windowed(_present, whole=True),
-    "stddev_over_time": windowed(_deviation, cells=SCAN_CELLS),
-    "stdvar_over_time": windowed(_variance, cells=SCAN_CELLS),
+    "stddev_over_time": windowed(_deviation, cells=SCAN_CELLS, scan=1),
+    "stdvar_over_time": windowed(_variance, cells=SCAN_CELLS, scan=1),
     "quantile_over_time": _quantile_over_time,
     # These two act like an offset and keep the metric name.
     "last_over_time": _last_over_time,

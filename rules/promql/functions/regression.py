@@ -18,6 +18,9 @@ from rules.promql.functions.over_time import SCAN_CELLS
 from rules.promql.functions.windowed import nameless, over_windows
 from rules.promql.values import Floats, InstantVector, Mask, Times, Value, Windows
 
+# Times and values, each in sums of two kinds.
+_SCAN = 6
+
 
 def line(windows: Windows, origins: Times) -> tuple[Floats, Floats, Mask]:
     """Slope per second and value at the origin of the line through each window, and which windows have two samples or more.
@@ -97,7 +100,9 @@ def _deriv(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVe
         slope, _, there = line(windows, shared.timestamps.take(shared.low, mode="clip"))
         return slope, there
 
-    return nameless(expr, over_windows(expr, ranges(expr, args), context, kernel, cells=SCAN_CELLS), context)
+    return nameless(
+        expr, over_windows(expr, ranges(expr, args), context, kernel, cells=SCAN_CELLS, scan=_SCAN), context
+    )
 
 
 def _predict_linear(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVector:
@@ -112,7 +117,9 @@ def _predict_linear(expr: ast.Call, args: Sequence[Value], context: Context) -> 
         slope, intercept, there = line(windows, context.times[None, :])
         return slope * ahead + intercept, there
 
-    return nameless(expr, over_windows(expr, ranges(expr, args), context, kernel, cells=SCAN_CELLS), context)
+    return nameless(
+        expr, over_windows(expr, ranges(expr, args), context, kernel, cells=SCAN_CELLS, scan=_SCAN), context
+    )
 
 
 FUNCTIONS: dict[str, Function] = {"deriv": _deriv, "predict_linear": _predict_linear}

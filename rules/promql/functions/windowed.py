@@ -24,15 +24,17 @@ def over_windows(
     *,
     cells: int = 1 << 17,
     whole: bool = False,
+    scan: int = 0,
 ) -> InstantVector:
     """The kernel's values over all series, named as before; series with none are left out.
 
     Args:
         cells: how many windows to hand to the kernel at a time, so that what it works on stays in the caches.
         whole: the kernel reads but a sample or two of each window: see :meth:`RangeVector.windows`.
+        scan: how often the kernel goes through the samples of each window one by one; 0 if it is done with all windows at once.
 
     Raises:
-        LimitExceeded: the result would be too large.
+        LimitExceeded: the result would be too large, or the windows hold too many samples to go through.
     """
     instants = len(windows.starts)
     if not windows.size:
@@ -40,12 +42,15 @@ def over_windows(
     context.reserve(windows.size, instants, expr.span)
     shape = (windows.size, instants)
     if windows.size * instants <= cells:
-        found, there = kernel(windows.windows(whole=whole))
+        part = windows.windows(whole=whole)
+        context.spend(scan * int(part.counts.sum()) if scan else 0, expr.span)
+        found, there = kernel(part)
         values = found if found.shape == shape else np.broadcast_to(found, shape).copy()
         present = there if there.shape == shape else np.broadcast_to(there, shape).copy()
     else:
         values, present = np.empty(shape), np.empty(shape, np.bool_)
         for rows, part in windows.chunks_by_clock(cells, whole=whole):
+            context.spend(scan * int(part.counts.sum()) if scan else 0, expr.span)
             values[rows], present[rows] = kernel(part)
     return InstantVector(windows.series.labels, values, present, windows.drop_name).compact()
 
@@ -62,11 +67,11 @@ def nameless(expr: ast.Call, vector: InstantVector, context: Context) -> Instant
     return dropped
 
 
-def windowed(kernel: Kernel, *, cells: int = 1 << 17, whole: bool = False) -> Function:
+def windowed(kernel: Kernel, *, cells: int = 1 << 17, whole: bool = False, scan: int = 0) -> Function:
     """The function of one range vector that has the kernel's values and no metric name."""
 
     def function(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVector:
-        found = over_windows(expr, ranges(expr, args), context, kernel, cells=cells, whole=whole)
+        found = over_windows(expr, ranges(expr, args), context, kernel, cells=cells, whole=whole, scan=scan)
         return nameless(expr, found, context)
 
     return function

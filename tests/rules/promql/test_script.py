@@ -130,7 +130,7 @@ def test_passes(script: str) -> None:
         ),
         (
             "eval range from 0 to 100y step 1ms vector(1)",
-            "fails: 1 series at 3,153,600,000,001 instants are more than the 200,000,000 values that an evaluation may hold at once",
+            "fails: 1 series at 3,153,600,000,001 instants are more than the 50,000,000 values that an evaluation may hold at once",
             (),
         ),
         ("eval instant at 0 1 +", "fails: unexpected end of input, expected an expression", ()),
