@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from rules.floats import decimal, shortest
 from rules.promql import ast
 from rules.promql.context import Context
 from rules.promql.errors import EvaluationError, UnsupportedFeature
 from rules.promql.folding import Groups, compensated_sums, counts, extremes, variances
 from rules.promql.labels import METRIC_NAME, Column, LabelFrame, dense
-from rules.promql.literals import format_general, format_number, quote
 from rules.promql.ranking import best, quantiles
 from rules.promql.values import Floats, Index, InstantVector, Mask, Scalar, String, Value
+from rules.quoting import quote
 
 _EXPERIMENTAL = frozenset({"limitk", "limit_ratio"})
 _INT64 = float(1 << 63)
@@ -150,7 +151,7 @@ def _warn_of_quantile(q: Floats, expr: ast.Aggregate, context: Context) -> None:
     wrong += [q.min()] if q.min() < 0 else []
     for value in wrong:
         context.annotations.warn(
-            f"PromQL warning: quantile value should be between 0 and 1, got {format_general(float(value))}", span
+            f"PromQL warning: quantile value should be between 0 and 1, got {shortest(float(value))}", span
         )
 
 
@@ -162,9 +163,9 @@ def _whole(k: Floats, expr: ast.Aggregate) -> Index | None:
     if np.isnan(k).any():
         raise EvaluationError("Parameter value is NaN", span)
     if k.min() <= -_INT64:
-        raise EvaluationError(f"Scalar value {format_general(float(k.min()))} underflows int64", span)
+        raise EvaluationError(f"Scalar value {shortest(float(k.min()))} underflows int64", span)
     if k.max() >= _INT64:
-        raise EvaluationError(f"Scalar value {format_general(float(k.max()))} overflows int64", span)
+        raise EvaluationError(f"Scalar value {shortest(float(k.max()))} overflows int64", span)
     return k.astype(np.int64)
 
 
@@ -192,7 +193,7 @@ def _count_values(expr: ast.Aggregate, vector: InstantVector, param: Value | Non
     # Told apart by their bits: -0 and 0 are different texts, and all NaN the same one.
     found = vector.values[row, instant]
     bits, code = np.unique(np.where(np.isnan(found), np.nan, found).view(np.int64), return_inverse=True)
-    texts = tuple(format_number(value) for value in bits.view(np.float64).tolist())
+    texts = tuple(decimal(value) for value in bits.view(np.float64).tolist())
 
     kept = expr.grouping if expr.without else (*expr.grouping, label)
     names = _grouping(expr, vector.labels, tuple(name for name in kept if name != label))

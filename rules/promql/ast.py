@@ -50,9 +50,14 @@ class Matcher:
 
 @dataclass(frozen=True, slots=True)
 class NumberLiteral:
-    """A number, or a duration in seconds where a number may stand."""
+    """A number, or a duration in seconds where a number may stand.
+
+    Attributes:
+        duration: it was written as a duration, and prints as one.
+    """
 
     value: float
+    duration: bool = field(default=False, compare=False)
     span: Span = field(default=NOWHERE, compare=False)
 
     type = ValueType.SCALAR

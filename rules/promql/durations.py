@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-from rules.promql.ast import NumberLiteral
+from rules.durations import parse_duration, seconds
 from rules.promql.errors import PromQLSyntaxError, Span
 from rules.promql.features import Missing
 from rules.promql.lexer import DURATION, NUMBER, Token
-from rules.promql.literals import parse_duration, parse_number, seconds
+from rules.promql.literals import parse_number
 from rules.promql.stream import MAX_NESTING, TokenStream
 
 _LONGEST: Final = 2**63 / 1e9
 _PRECEDENCE: Final = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
 _UNARY: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class DurationLiteral(NumberLiteral):
-    """A number of seconds that was written as a duration, and prints as one."""
 
 
 class DurationParser:

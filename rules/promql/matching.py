@@ -15,8 +15,8 @@ from rules.promql.context import Context, merged
 from rules.promql.errors import EvaluationError
 from rules.promql.folding import Groups
 from rules.promql.labels import METADATA, METRIC_NAME, LabelFrame, dense, match_keys
-from rules.promql.literals import quote
 from rules.promql.values import Floats, Index, InstantVector, Mask
+from rules.quoting import quote
 
 Elementwise = Callable[[str, Floats, Floats], tuple[Floats, Mask | None]]
 

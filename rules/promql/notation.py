@@ -14,8 +14,9 @@ import numpy as np
 
 from rules.promql.errors import LimitExceeded, PromQLSyntaxError, Span, UnsupportedFeature
 from rules.promql.labels import METRIC_NAME
-from rules.promql.literals import parse_number, unquote
+from rules.promql.literals import parse_number
 from rules.promql.values import STALE, Floats, Mask
+from rules.quoting import unquote
 
 MAX_SAMPLES = 10_000_000
 """Samples that one line may stand for: a typing error in a repetition must not fill the memory."""

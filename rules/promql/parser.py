@@ -22,7 +22,7 @@ from rules.promql.ast import (
     Unary,
     VectorSelector,
 )
-from rules.promql.durations import DurationLiteral, literal
+from rules.promql.durations import literal
 from rules.promql.errors import PromQLSyntaxError, Span
 from rules.promql.features import Missing
 from rules.promql.hints import after_expression, instead_of_operand, similar_function
@@ -208,8 +208,7 @@ class _Parser:
             return selector(tokens)
         if kind in (NUMBER, DURATION):
             tokens.advance()
-            kind_of_number = DurationLiteral if kind == DURATION else NumberLiteral
-            return kind_of_number(literal(token), token.span)
+            return NumberLiteral(literal(token), duration=kind == DURATION, span=token.span)
         if kind in AGGREGATORS and tokens.following.kind in ("(", "by", "without"):
             return self._aggregate()
         if kind in (METRIC, "{") or kind in NAMES:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final, Literal
 
+from rules.durations import format_duration
+from rules.floats import decimal
 from rules.promql.ast import (
     Aggregate,
     Binary,
@@ -21,8 +23,7 @@ from rules.promql.ast import (
     Unary,
     VectorSelector,
 )
-from rules.promql.durations import DurationLiteral
-from rules.promql.literals import format_duration, format_number, quote
+from rules.promql.literals import quote
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
@@ -32,10 +33,8 @@ _INDENT: Final = "  "
 def to_text(expr: Expr) -> str:
     """The expression on one line, as Prometheus' ``Expr.String()`` has it: matchers sorted; only a quoted name stays quoted."""
     match expr:
-        case DurationLiteral():
-            return format_duration(round(expr.value * 1000))
         case NumberLiteral():
-            return format_number(expr.value)
+            return format_duration(round(expr.value * 1000)) if expr.duration else decimal(expr.value)
         case StringLiteral():
             return quote(expr.value)
         case VectorSelector():

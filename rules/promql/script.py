@@ -16,9 +16,10 @@ import re2
 
 from rules.durations import parse_duration
 from rules.promql.errors import PromQLError
-from rules.promql.literals import parse_number, unquote
+from rules.promql.literals import parse_number
 from rules.promql.notation import parse_mixed_series, parse_series
 from rules.promql.values import Floats, Mask
+from rules.quoting import unquote
 
 _LOAD = re.compile(r"load(?:_(with_nhcb))?\s+(.+)")
 _INSTANT = re.compile(r"eval(?:_(fail|warn|ordered|info))?\s+instant\s+(?:at\s+(.+?))?\s+(.+)")

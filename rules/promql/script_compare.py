@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rules.floats import decimal
 from rules.promql.context import Annotation, Severity
 from rules.promql.engine import Result
 from rules.promql.labels import METRIC_NAME
-from rules.promql.literals import format_number, quote
 from rules.promql.script import Eval, Series
 from rules.promql.values import InstantVector, RangeVector, Scalar, String, is_stale
+from rules.quoting import quote
 
 TOLERANCE = 1e-6
 """How far values may differ, relative to the sum of their sizes."""
@@ -110,7 +111,7 @@ def check_result(expected: Eval, result: Result) -> None:
         check_scalar(expected, float(value.values[0]))
         return
     if expected.number is not None:
-        raise Mismatch(f"expected the scalar {format_number(expected.number)}, but got series")
+        raise Mismatch(f"expected the scalar {decimal(expected.number)}, but got series")
     found = series_of(result)
     if expected.is_range or isinstance(value, RangeVector):
         if expected.ordered:
@@ -123,9 +124,9 @@ def check_result(expected: Eval, result: Result) -> None:
 def check_scalar(expected: Eval, value: float) -> None:
     """Compares the one value of an instant query of a scalar."""
     if expected.number is None:
-        raise Mismatch(f"expected series, but got the scalar {format_number(value)}")
+        raise Mismatch(f"expected series, but got the scalar {decimal(value)}")
     if not almost_equal(expected.number, value):
-        raise Mismatch("the scalar differs", (f"- {format_number(expected.number)}", f"+ {format_number(value)}"))
+        raise Mismatch("the scalar differs", (f"- {decimal(expected.number)}", f"+ {decimal(value)}"))
 
 
 def check_vector(expected: Eval, result: Result, time_ms: int) -> None:
@@ -201,8 +202,8 @@ def _listing(mark: str, series: Mapping[Key, Points]) -> tuple[str, ...]:
 
 def _values(points: Points) -> str:
     if len(points) == 1:
-        return format_number(next(iter(points.values())))
-    return " ".join(f"{format_number(value)}@{format_number(time / 1000)}s" for time, value in points.items())
+        return decimal(next(iter(points.values())))
+    return " ".join(f"{decimal(value)}@{decimal(time / 1000)}s" for time, value in points.items())
 
 
 def _name(key: Key) -> str:

@@ -7,10 +7,10 @@ from typing import Final
 from rules.promql.ast import Matcher, MatchOp, VectorSelector
 from rules.promql.errors import PromQLSyntaxError, Span
 from rules.promql.lexer import IDENTIFIER, KEYWORDS, METRIC, STRING, Token
-from rules.promql.literals import unquote
 from rules.promql.regex import compile_pattern
 from rules.promql.stream import TokenStream
 from rules.promql.typecheck import check_selector
+from rules.quoting import unquote
 
 # The keywords that are also names of metrics, and those that are also names of labels.
 NAMES: Final = KEYWORDS - {"on", "ignoring", "bool", "group_left", "group_right", "atan2"}

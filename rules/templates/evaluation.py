@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
+from rules.quoting import quote, to_bytes
 from rules.templates.errors import CallError, LimitError, TemplateError, TemplateLimitExceeded
 from rules.templates.functions import Function, TemplateContext
 from rules.templates.gotime import DURATION_METHODS, TIME_METHODS, UNSUPPORTED_METHODS, Method
@@ -25,7 +26,6 @@ from rules.templates.nodes import (
 )
 from rules.templates.numbers import MAX_INT
 from rules.templates.pipelines import place
-from rules.templates.quoting import quote, to_bytes
 from rules.templates.values import (
     STRUCT_FIELDS,
     AlertData,

@@ -10,11 +10,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rules.promql.errors import PromQLError
+from rules.quoting import from_bytes, quote, to_bytes
 from rules.templates import humanize
 from rules.templates.errors import CallError
 from rules.templates.gotime import parse_duration, to_ns
 from rules.templates.printing import MAX_TEXT, too_large
-from rules.templates.quoting import from_bytes, to_bytes
 from rules.templates.values import Duration, GoMap, Html, QueryResult, Sample, SamplePointer, Value
 
 if TYPE_CHECKING:
@@ -168,8 +168,6 @@ def _expanded(replacement: bytes, found: re2._Match[bytes], names: Mapping[Any, 
 
 
 def _backquoted(text: str) -> str:
-    from rules.templates.quoting import quote
-
     return quote(text) if "`" in text or not text.isprintable() else f"`{text}`"
 
 

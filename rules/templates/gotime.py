@@ -8,9 +8,9 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from rules.quoting import quote
 from rules.templates.errors import CallError
 from rules.templates.numbers import MAX_INT, MIN_INT
-from rules.templates.quoting import quote
 from rules.templates.values import Duration, NamedInt, SizedInt, Time, Value, integer
 
 SECOND = 1_000_000_000

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
+from rules.floats import OutOfRange, format_float, parse_float, shortest
+from rules.quoting import quote
 from rules.templates.errors import CallError
-from rules.templates.floats import format_float, shortest
 from rules.templates.gotime import SECOND, in_units, time_text
-from rules.templates.numbers import OutOfRange, parse_float
-from rules.templates.quoting import quote
 from rules.templates.values import Duration, Time, Value, is_integer, type_name
 
 _LARGE = ("k", "M", "G", "T", "P", "E", "Z", "Y")

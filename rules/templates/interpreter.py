@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 
+from rules.quoting import quote, to_bytes
 from rules.templates.errors import LimitError
 from rules.templates.evaluation import Evaluator
 from rules.templates.functions import Function, TemplateContext
@@ -23,7 +24,6 @@ from rules.templates.nodes import (
     Text,
 )
 from rules.templates.printing import MAX_TEXT, printed, too_large
-from rules.templates.quoting import quote, to_bytes
 from rules.templates.values import (
     Duration,
     GoMap,

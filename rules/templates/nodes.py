@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from rules.templates.quoting import quote
+from rules.quoting import quote
 
 
 @dataclass(slots=True, eq=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NoReturn
 
+from rules.quoting import quote
 from rules.templates.errors import TemplateLimitExceeded
 from rules.templates.lexer import Kind, Token
 from rules.templates.nodes import (
@@ -18,7 +19,6 @@ from rules.templates.nodes import (
     is_empty,
 )
 from rules.templates.pipelines import PipelineParser, Scope
-from rules.templates.quoting import quote, unquote
 
 
 def parse(text: str, name: str, functions: Collection[str], start: int = 0) -> dict[str, Block]:
@@ -181,7 +181,7 @@ class _Parser(PipelineParser):
     def _template_name(self, token: Token, context: str) -> str:
         if token.kind not in (Kind.STRING, Kind.RAW_STRING):
             self._unexpected(token, context)
-        return self._constant(unquote, token)
+        return self._constant(token)
 
 
 def _closes(node: Node) -> bool:

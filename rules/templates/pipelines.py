@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
+from rules.quoting import quote, unquote
 from rules.templates.errors import TemplateError, TemplateLimitExceeded
 from rules.templates.lexer import Kind, Token, tokens
 from rules.templates.nodes import (
@@ -23,7 +24,6 @@ from rules.templates.nodes import (
     Variable,
 )
 from rules.templates.numbers import number
-from rules.templates.quoting import quote, unquote
 
 MAX_NESTING = 50
 """How deep blocks and parentheses of one template may lie in each other."""
@@ -126,11 +126,13 @@ class PipelineParser:
 
     # Pipelines
 
-    def _constant(self, read: Callable[[str], str], token: Token) -> str:
+    def _constant(self, token: Token) -> str:
+        if token.kind is Kind.RAW_STRING:
+            return token.text[1:-1].replace("\r", "")
         try:
-            return read(token.text)
-        except ValueError as error:
-            self._fail(str(error), token.pos)
+            return unquote(token.text)
+        except ValueError:
+            self._fail("invalid syntax", token.pos)
 
     def _pipeline(self, context: str, end: Kind) -> Pipe:
         pipe = Pipe(self._peek_nonspace().pos)
@@ -227,7 +229,7 @@ class PipelineParser:
             case Kind.LEFT_PAREN:
                 return self._nested(lambda: self._pipeline("parenthesized pipeline", Kind.RIGHT_PAREN))
             case Kind.STRING | Kind.RAW_STRING:
-                return String(token.pos, token.text, self._constant(unquote, token))
+                return String(token.pos, token.text, self._constant(token))
             case _:
                 self._pushed.append(token)
                 return None

@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rules.floats import format_float
+from rules.quoting import quote, to_bytes
 from rules.templates.errors import LimitError
-from rules.templates.floats import format_float
 from rules.templates.gotime import duration_text, time_text
-from rules.templates.quoting import quote, to_bytes
 from rules.templates.values import (
     STRUCT_FIELDS,
     Duration,

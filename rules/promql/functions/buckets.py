@@ -5,18 +5,18 @@ Semantics: ``resetHistograms``, ``coalesceBuckets`` and ``ensureMonotonicAndIgno
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
+from rules.floats import parse_float
 from rules.promql.context import Context
 from rules.promql.errors import Span
 from rules.promql.labels import METRIC_NAME, LabelFrame
-from rules.promql.literals import quote
 from rules.promql.values import Floats, Index, InstantVector, Mask
+from rules.quoting import quote
 
 BUCKET = "le"
 BLOCK_CELLS = 1 << 18
@@ -27,21 +27,14 @@ TOLERANCE = 1e-12
 
 _PADDED = 4
 _SMALLEST_NORMAL = 2.0**-1022
-_NUMBER = re.compile(r"[+-]?(?:inf|infinity|nan|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", re.IGNORECASE | re.ASCII)
-_HEX = re.compile(r"[+-]?0x(?:[0-9a-f]+\.?[0-9a-f]*|\.[0-9a-f]+)p[+-]?\d+", re.IGNORECASE | re.ASCII)
 
 
 def bound(text: str) -> float | None:
-    """The number that a bucket's label says, as Go reads it; None if it says none."""
-    if _HEX.fullmatch(text):
-        try:
-            return float.fromhex(text)
-        except OverflowError:
-            return None
-    if not _NUMBER.fullmatch(text):
+    """The number that a bucket's label says; None if it says none."""
+    try:
+        return parse_float(text)
+    except ValueError:
         return None
-    value = float(text)
-    return None if np.isinf(value) and "n" not in text.lower() else value
 
 
 @dataclass(frozen=True, slots=True)

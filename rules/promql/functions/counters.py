@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rules.durations import seconds
 from rules.promql import ast
 from rules.promql.context import Context
 from rules.promql.functions.arguments import Function, ranges
 from rules.promql.functions.windowed import Kernel, nameless, over_windows, windowed
 from rules.promql.labels import METRIC_NAME
-from rules.promql.literals import quote
 from rules.promql.values import Floats, Index, InstantVector, Mask, Value, Windows
+from rules.quoting import quote
 
 COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 
@@ -56,16 +57,11 @@ def extrapolated(windows: Windows, *, counter: bool, per_second: bool) -> tuple[
         factor += to_end
         factor /= sampled
         if per_second:
-            factor /= _seconds(windows)
+            factor /= seconds(int(windows.ends[0] - windows.starts[0]))
     else:
         factor = windows.spread((sampled + to_start + to_end) / sampled)
     growth *= factor
     return growth, present
-
-
-def _seconds(windows: Windows) -> float:
-    length = int(windows.ends[0] - windows.starts[0])
-    return length // 1000 + length % 1000 / 1000
 
 
 def _add_resets(windows: Windows, growth: Floats) -> None:

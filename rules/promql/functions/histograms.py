@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rules.floats import shortest
 from rules.promql import ast
 from rules.promql.context import Context, without_name
 from rules.promql.errors import Span
 from rules.promql.functions.arguments import Function, scalar, vector
 from rules.promql.functions.buckets import Buckets, Mended, blocks, for_metric, monotonic
-from rules.promql.functions.notation import general
 from rules.promql.functions.quantiles import doubt_quantile
 from rules.promql.labels import METRIC_NAME, LabelFrame
 from rules.promql.values import Floats, Index, InstantVector, Mask, Value
@@ -125,7 +125,7 @@ class _Remarks:
             context.annotations.info(
                 "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see "
                 "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)"
-                f"{for_metric(name)}, from buckets {general(lowest)} to {general(highest)}, with a max diff of "
+                f"{for_metric(name)}, from buckets {shortest(lowest)} to {shortest(highest)}, with a max diff of "
                 f"{largest:.2g}, over {samples} samples from {_date(first)} to {_date(last)}",
                 span,
             )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from rules.floats import shortest
 from rules.promql.context import Context
 from rules.promql.errors import Span
-from rules.promql.functions.notation import general
 from rules.promql.values import Floats, Index, Windows
 
 _BLOCK = 1 << 20
@@ -14,7 +14,7 @@ _BLOCK = 1 << 20
 
 def doubt_quantile(q: Floats, span: Span, context: Context) -> None:
     """Remark on each value that is not in ``[0, 1]``."""
-    for value in dict.fromkeys(general(value) for value in q[~((q >= 0) & (q <= 1))].tolist()):
+    for value in dict.fromkeys(shortest(value) for value in q[~((q >= 0) & (q <= 1))].tolist()):
         context.annotations.warn(f"PromQL warning: quantile value should be between 0 and 1, got {value}", span)
 
 

@@ -6,15 +6,8 @@ from hypothesis import strategies as st
 
 from rules.promql.errors import PromQLSyntaxError, Span
 from rules.promql.lexer import DURATION, END, IDENTIFIER, METRIC, NUMBER, STRING, comments, tokenize
-from rules.promql.literals import (
-    format_duration,
-    format_number,
-    parse_duration,
-    parse_number,
-    quote,
-    round_half_away,
-    unquote,
-)
+from rules.promql.literals import parse_number, quote, round_half_away
+from rules.quoting import unquote
 
 
 @pytest.mark.parametrize(
@@ -93,69 +86,12 @@ def test_numbers_go_refuses(text: str) -> None:
         parse_number(text)
 
 
-@pytest.mark.parametrize(
-    ("text", "nanoseconds", "printed"),
-    [
-        ("1h30m", 5400 * 10**9, "1h30m"),
-        ("90s", 90 * 10**9, "1m30s"),
-        ("2w1d", 15 * 86400 * 10**9, "15d"),
-        ("14d", 14 * 86400 * 10**9, "2w"),
-        ("365d", 365 * 86400 * 10**9, "1y"),
-        ("1500ms", 1500 * 10**6, "1s500ms"),
-        ("0s", 0, "0s"),
-    ],
-)
-def test_durations(text: str, nanoseconds: int, printed: str) -> None:
-    assert parse_duration(text) == nanoseconds
-    assert format_duration(nanoseconds // 10**6) == printed
-
-
-@pytest.mark.parametrize("text", ["30m1h", "5m5m", "5hs", "300y", "1.5h", "m", "-5m"])
-def test_durations_prometheus_refuses(text: str) -> None:
-    with pytest.raises(ValueError, match="duration"):
-        parse_duration(text)
-
-
-@given(st.integers(-9 * 10**12, 9 * 10**12))
-def test_printed_durations_read_back(milliseconds: int) -> None:
-    text = format_duration(abs(milliseconds))
-    assert parse_duration(text) == abs(milliseconds) * 10**6
-    assert format_duration(-abs(milliseconds)) == (f"-{text}" if milliseconds else "0s")
-
-
-@given(st.floats(min_value=0, allow_infinity=False))
-def test_printed_numbers_read_back(value: float) -> None:
-    text = format_number(value)
-    assert "e" not in text
-    assert parse_number(text) == value
-
-
 @given(st.binary())
 def test_any_bytes_are_quoted_and_read_back(raw: bytes) -> None:
     value = raw.decode("utf-8", "surrogateescape")
     text = quote(value)
     (token, _) = tokenize(text)
     assert (token.kind, unquote(token.text)) == (STRING, value)
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        (r'"\x41\u00e9\101\U0001F600"', "AéA\U0001f600"),
-        (r"'\''", "'"),
-        (r"`\d`", r"\d"),
-        (r'"\xc3\xa9"', "é"),
-        (r'"\xff"', "\udcff"),
-    ],
-)
-def test_escapes(text: str, value: str) -> None:
-    assert unquote(text) == value
-
-
-@pytest.mark.parametrize("text", [r'"\q"', r'"\400"', r'"\ud800"', r'"\x4"', r'"\'"', r'"\18"'])
-def test_escapes_go_refuses(text: str) -> None:
-    with pytest.raises(ValueError, match="escape"):
-        unquote(text)
 
 
 @pytest.mark.parametrize(("value", "rounded"), [(0.5, 1), (-0.5, -1), (2.4, 2), (-2.6, -3), (2.5, 3)])

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rules.floats import decimal
 from rules.promql.errors import LimitExceeded, PromQLSyntaxError, Span, UnsupportedFeature
-from rules.promql.literals import format_number, quote
+from rules.promql.literals import quote
 from rules.promql.notation import parse_mixed_series, parse_series, parse_series_description, parse_values
 from rules.promql.values import is_stale
 
@@ -138,9 +139,7 @@ def test_native_histograms_are_refused_by_name_and_passed_over_if_asked() -> Non
 def test_repetitions_expand_to_running_sums(items: list[tuple[float, float, int]]) -> None:
     texts, wanted = [], []
     for first, step, times in items:
-        texts.append(
-            f"{format_number(first)}{'-' if step < 0 or str(step) == '-0.0' else '+'}{format_number(abs(step))}x{times}"
-        )
+        texts.append(f"{decimal(first)}{'-' if step < 0 or str(step) == '-0.0' else '+'}{decimal(abs(step))}x{times}")
         value = first
         for _ in range(times + 1):
             wanted.append(value)

@@ -9,9 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.templates.floats import format_float, shortest
 from rules.templates.printf import sprintf
-from rules.templates.quoting import from_bytes, quote, to_bytes, unquote
 
 CASES = [
     ("%v %s %d %f %t %%", "1 a 2 3.500000 true %"),
@@ -59,38 +57,6 @@ MISUSE = [
 @pytest.mark.parametrize(("template", "values", "expected"), MISUSE)
 def test_reports_misuse_as_go_does(template: str, values: tuple[object, ...], expected: str) -> None:
     assert sprintf(template, values) == expected
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (100000.0, "100000"),
-        (999999.0, "999999"),
-        (1e6, "1e+06"),
-        (123456789.0, "1.23456789e+08"),
-        (0.0001, "0.0001"),
-        (0.00001, "1e-05"),
-        (5e-324, "5e-324"),
-    ],
-)
-def test_shortest_notation_changes_to_exponents_where_go_does(value: float, text: str) -> None:
-    assert shortest(value) == text
-
-
-@given(st.floats(allow_nan=False, allow_infinity=False))
-def test_every_notation_names_its_float(value: float) -> None:
-    assert float(shortest(value)) == value
-    assert float(format_float(value, "g", 17)) == value
-    assert float.fromhex(format_float(value, "x")) == value
-    mantissa, _, exponent = format_float(value, "b").partition("p")
-    assert math.ldexp(int(mantissa), int(exponent)) == value
-
-
-@given(st.binary())
-def test_a_quoted_string_reads_back(data: bytes) -> None:
-    text = from_bytes(data)
-    assert to_bytes(unquote(quote(text))) == data
-    assert to_bytes(unquote(quote(text, ascii_only=True))) == data
 
 
 @given(
