@@ -64,6 +64,7 @@ class Score:
         episodes: firing episodes that concern labelled series.
         false_alarms: how many of them fired in no window.
         unlabelled: firing episodes that concern no labelled series.
+        unread: how many of the windows are of series whose metric is not read; counted in the total only.
         delays_ms: for each found window, from its beginning to the first firing instant in it.
     """
 
@@ -72,6 +73,7 @@ class Score:
     episodes: int = 0
     false_alarms: int = 0
     unlabelled: int = 0
+    unread: int = 0
     delays_ms: tuple[int, ...] = ()
 
     @property
@@ -119,7 +121,8 @@ def _score(
     own = [each for each in fired if each.rule.position in positions]
     right: set[int] = set()
     concerned: set[int] = set()
-    windows, delays = 0, []
+    windows, unread = 0, 0
+    delays: list[int] = []
     for series in labelled:
         seen = {at for at in positions if series.seen_by(found.reaches[at])}
         if not seen and not every:
@@ -127,6 +130,7 @@ def _score(
         about = [at for at, each in enumerate(own) if each.rule.position in seen and series.fits(each.labels)]
         concerned.update(about)
         windows += len(series.windows)
+        unread += 0 if seen else len(series.windows)
         for window in series.windows:
             hits = [at for at in about if fires_in(own[at], window)]
             right.update(hits)
@@ -138,5 +142,6 @@ def _score(
         len(concerned),
         len(concerned - right),
         len(own) - len(concerned),
+        unread,
         tuple(delays),
     )

@@ -89,7 +89,8 @@ def summary_lines(summaries: Sequence[RuleSummary], scores: Mapping[int, Score] 
 
 def score_lines(total: Score) -> Iterator[str]:
     """What all rules found together."""
-    yield f"recall        {share(total.recall)}  ({total.found} of {total.windows} labelled windows found)"
+    unread = f"; {total.unread} are of series that no rule reads" if total.unread else ""
+    yield f"recall        {share(total.recall)}  ({total.found} of {total.windows} labelled windows found{unread})"
     yield f"false alarms  {total.false_alarms}  (of {total.episodes} firing episodes on labelled series)"
     yield f"precision     {share(total.precision)}"
     if total.delays_ms:
@@ -164,6 +165,7 @@ def score_document(each: Score) -> dict[str, object]:
     """A score for JSON."""
     return {
         "windows": each.windows,
+        "unread": each.unread,
         "found": each.found,
         "recall": each.recall,
         "episodes": each.episodes,

@@ -42,7 +42,7 @@ def labelled(selector: str, *windows: tuple[int, int]) -> LabelledSeries:
 def test_a_window_is_found_if_an_alert_fires_in_it(window: tuple[int, int], found: int, delay: int | None) -> None:
     total, _ = score(run('x{host="a"} 0 0 9 9 9 0 0 0 0 0', end=9), [labelled('x{host="a"}', window)])
     delays = () if delay is None else (delay * MINUTE,)
-    assert total == Score(1, found, 1, 1 - found, 0, delays)
+    assert total == Score(1, found, 1, 1 - found, 0, 0, delays)
 
 
 def test_an_alert_that_fires_at_the_end_fires_at_the_last_instant() -> None:
@@ -55,13 +55,13 @@ def test_windows_of_other_series_are_not_found() -> None:
         run('x{host="a"} 0 9 0 0', 'x{host="b"} 0 0 0 0', end=3),
         [labelled('x{host="a"}'), labelled('x{host="b"}', (0, 3))],
     )
-    assert total == Score(1, 0, 1, 1, 0, ())
+    assert total == Score(1, 0, 1, 1, 0, 0, ())
     assert (total.recall, total.precision) == (0, 0)
 
 
 def test_alerts_on_series_without_labels_are_counted_apart() -> None:
     total, _ = score(run('x{host="a"} 0 9 0 0', end=3), [labelled('x{host="b"}', (0, 3))])
-    assert total == Score(1, 0, 0, 0, 1, ())
+    assert total == Score(1, 0, 0, 0, 1, 0, ())
     assert total.precision is None
 
 
@@ -74,7 +74,7 @@ def test_a_sum_over_hosts_concerns_none_of_them() -> None:
 
 def test_a_pending_alert_finds_nothing() -> None:
     total, _ = score(run("x 0 9 9", rules="{alert: A, expr: x > 5, for: 5m}", end=2), [labelled("x", (0, 2))])
-    assert total == Score(1, 0, 0, 0, 0, ())
+    assert total == Score(1, 0, 0, 0, 0, 0, ())
 
 
 def test_each_rule_is_measured_on_what_it_reads_and_all_together_on_everything() -> None:
@@ -83,10 +83,10 @@ def test_each_rule_is_measured_on_what_it_reads_and_all_together_on_everything()
     known = [labelled('x{host="a"}', (1, 1), (3, 3)), labelled('y{host="a"}', (3, 3)), labelled("other", (0, 3))]
     total, by_rule = score(found, known)
     a, b, c = (by_rule[rule.position] for rule in found.alerts)
-    assert a == Score(2, 1, 1, 0, 0, (0,))
-    assert b == Score(1, 1, 1, 0, 0, (0,))
-    assert c == Score(1, 0, 0, 0, 0, ())
-    assert total == Score(4, 2, 2, 0, 0, (0, 0))
+    assert a == Score(2, 1, 1, 0, 0, 0, (0,))
+    assert b == Score(1, 1, 1, 0, 0, 0, (0,))
+    assert c == Score(1, 0, 0, 0, 0, 0, ())
+    assert total == Score(4, 2, 2, 0, 0, 1, (0, 0))
     assert total.recall == 0.5
 
 
@@ -125,4 +125,4 @@ def test_counts_are_those_of_a_count_by_minutes(
                 last += 1
             episodes += 1
             false += not inside & set(range(minute, last + 1))
-    assert total == Score(sum(map(len, windows)), found, episodes, false, 0, tuple(delays))
+    assert total == Score(sum(map(len, windows)), found, episodes, false, 0, 0, tuple(delays))

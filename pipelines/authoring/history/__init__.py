@@ -39,8 +39,8 @@ class History:
 
     Attributes:
         storage: the samples.
-        start_ms: the first instant to look at: as asked for, else the time of the first sample.
-        end_ms: the last instant: as asked for, else the time of the last sample.
+        start_ms: the first instant to look at: as asked for, else the time of the first sample that was read, of use or not.
+        end_ms: the last instant: as asked for, else the time of the last sample that was read.
         bad: lines that could not be read.
         problems: the first of them, with place and reason.
         files: the files that were read, whether or not the rules can see anything in them.
@@ -126,15 +126,14 @@ def read_reach(
     if collected.bad > len(collected.problems):
         print(f"... and {collected.bad - len(collected.problems)} more lines that cannot be read", file=sys.stderr)
     storage = collected.storage()
-    if not len(storage.timestamps):
+    if not len(storage.timestamps) or collected.first_ms is None or collected.last_ms is None:
         names = wanted.names()
         looked = f"; they read {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}" if names else ""
         raise HistoryError(f"no sample that the rules can see in {', '.join(given.data)}{looked}")
-    first, last = int(storage.timestamps.min()), int(storage.timestamps.max())
     return History(
         storage,
-        first if start is None else start,
-        last if end is None else end,
+        collected.first_ms if start is None else start,
+        collected.last_ms if end is None else end,
         collected.bad,
         tuple(collected.problems),
         tuple(collected.files),

@@ -112,15 +112,22 @@ class Collected:
         bad: how many lines could not be read.
         problems: the first of them, each with its place and reason.
         files: the files that were read, whether or not anything in them is wanted.
+        first_ms, last_ms: times of the first and the last sample that was read, wanted or not.
     """
 
     parts: list[Samples] = field(default_factory=list)
     bad: int = 0
     problems: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+    first_ms: int | None = None
+    last_ms: int | None = None
 
     def take(self, samples: Samples, wanted: Wanted) -> None:
         """Keep the wanted ones of some samples."""
+        if len(samples.timestamps):
+            first, last = int(samples.timestamps.min()), int(samples.timestamps.max())
+            self.first_ms = first if self.first_ms is None else min(first, self.first_ms)
+            self.last_ms = last if self.last_ms is None else max(last, self.last_ms)
         kept = samples.only(wanted)
         if len(kept.timestamps):
             self.parts.append(kept)
