@@ -25,6 +25,9 @@ class TextSpan(NamedTuple):
     end_column: int
 
 
+MAX_MESSAGE = 1_000
+"""Characters of a message or a hint: what it quotes may be as long as the file."""
+
 FILE_START = TextSpan(1, 1, 1, 1)
 
 
@@ -48,6 +51,12 @@ class Diagnostic:
     span: TextSpan = FILE_START
     hint: str = ""
     rule: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("message", "hint"):
+            text = getattr(self, name)
+            if len(text) > MAX_MESSAGE:
+                object.__setattr__(self, name, f"{text[: MAX_MESSAGE - 200]}...{text[-197:]}")
 
 
 def worst(diagnostics: Iterable[Diagnostic]) -> Severity | None:

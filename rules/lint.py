@@ -111,6 +111,8 @@ class Ignores:
     def __init__(self, text: str) -> None:
         self._text = text.splitlines() if "tidemark:" in text else []
         self.lines: dict[int, list[tuple[str, int]]] = {}
+        # Rules written in one line share what is above them.
+        self._found: dict[tuple[int, int], set[str]] = {}
         for number, line in enumerate(self._text, 1):
             for found in _IGNORE.finditer(line):
                 codes = re.finditer(r"[A-Za-z0-9_-]+", found[1])
@@ -120,10 +122,13 @@ class Ignores:
         """The codes that comments silence for a rule."""
         if not self.lines:
             return set()
-        first = rule.place.span.line
-        while first > 1 and _COMMENT.match(self._text[first - 2]):
-            first -= 1
-        return {code for line in range(first, rule.place.span.end_line + 1) for code, _ in self.lines.get(line, ())}
+        place = rule.place.span.line, rule.place.span.end_line
+        if place not in self._found:
+            first, last = place
+            while first > 1 and _COMMENT.match(self._text[first - 2]):
+                first -= 1
+            self._found[place] = {code for line in range(first, last + 1) for code, _ in self.lines.get(line, ())}
+        return self._found[place]
 
     def unknown(self, file: str) -> Iterator[Diagnostic]:
         """Codes that cannot be ignored, because there are no such warnings."""

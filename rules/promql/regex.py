@@ -24,6 +24,9 @@ def _options() -> Any:
     return options
 
 
+MAX_PATTERN = 100_000
+"""Characters of a pattern: RE2 takes some ten kilobytes of memory to refuse each of them."""
+
 _OPTIONS = _options()
 _ESCAPES = re.compile(r"\\.", re.DOTALL)
 
@@ -35,6 +38,8 @@ def compile_pattern(pattern: str) -> Pattern:
     Raises:
         PromQLSyntaxError: if it is not RE2 syntax, without a span: the caller knows where it stands.
     """
+    if len(pattern) > MAX_PATTERN:
+        raise PromQLSyntaxError(f"pattern of more than {MAX_PATTERN:,} characters: {pattern[:60]!r}...")
     try:
         # On its own first: `a)|(b` is only valid between the anchors.
         re2.compile(pattern, _OPTIONS)

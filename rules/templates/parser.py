@@ -81,11 +81,11 @@ class _Parser(PipelineParser):
 
     def _own_scope(self, context: str) -> Block:
         outer, self._scope = self._scope, Scope(["$"])
-        line, self._action_line = self._action_line, 0
+        at, self._action_at = self._action_at, None
         body, closing = self._items()
         if closing.keyword != "end":
             self._fail(f"unexpected {closing} in {context}", closing.pos)
-        self._scope, self._action_line = outer, line
+        self._scope, self._action_at = outer, at
         return body
 
     def _items(self) -> tuple[Block, Jump]:
@@ -103,9 +103,9 @@ class _Parser(PipelineParser):
             return Text(token.pos, token.text)
         if token.kind is not Kind.LEFT_DELIM:
             self._unexpected(token, "input")
-        self._action_line = self._text.count("\n", 0, token.pos) + 1
+        self._action_at = token.pos
         node = self._action()
-        self._action_line = 0
+        self._action_at = None
         return node
 
     def _action(self) -> Node:

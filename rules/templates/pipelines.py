@@ -67,7 +67,7 @@ class PipelineParser:
         self._last = Token(Kind.EOF, 0, "")
         self._scope = Scope(["$"])
         self._depth = 0
-        self._action_line = 0
+        self._action_at: int | None = None
 
     # Tokens
 
@@ -109,11 +109,11 @@ class PipelineParser:
     def _unexpected(self, token: Token, context: str) -> NoReturn:
         if token.kind is not Kind.ERROR:
             self._fail(f"unexpected {token.describe()} in {context}", token.pos)
-        line = self._text.count("\n", 0, token.pos) + 1
         extra = ""
-        if self._action_line and self._action_line != line:
+        if self._action_at is not None and "\n" in self._text[self._action_at : token.pos]:
             begun = " started at" if token.text.endswith(" action") else " in action started at"
-            extra = f"{begun} {self._name}:{self._action_line}"
+            line = self._text.count("\n", 0, self._action_at) + 1
+            extra = f"{begun} {self._name}:{line}"
         self._fail(token.text + extra, token.pos)
 
     def _nested(self, parse: Callable[[], Node]) -> Node:
