@@ -13,6 +13,7 @@ from rules.promql import ast
 from rules.promql.context import Context
 from rules.promql.errors import EvaluationError, UnsupportedFeature
 from rules.promql.folding import Groups, compensated_sums, counts, extremes, variances
+from rules.promql.functions.quantiles import doubt_quantile
 from rules.promql.labels import METRIC_NAME, Column, LabelFrame, dense
 from rules.promql.ranking import best, quantiles
 from rules.promql.values import Floats, Index, InstantVector, Mask, Scalar, String, Value
@@ -146,13 +147,9 @@ def _add(total: float, lost: float, term: float) -> tuple[float, float]:
 
 def _warn_of_quantile(q: Floats, expr: ast.Aggregate, context: Context) -> None:
     span = None if expr.param is None else expr.param.span
-    wrong = [np.nan] if np.isnan(q).any() else []
-    wrong += [q.max()] if q.max() > 1 else []
-    wrong += [q.min()] if q.min() < 0 else []
-    for value in wrong:
-        context.annotations.warn(
-            f"PromQL warning: quantile value should be between 0 and 1, got {shortest(float(value))}", span
-        )
+    # Of many wrong ones the extremes alone, as Prometheus has it.
+    extremes = [np.nan] if np.isnan(q).any() else []
+    doubt_quantile(np.array([*extremes, q.max(), q.min()]), span, context)
 
 
 def _whole(k: Floats, expr: ast.Aggregate) -> Index | None:

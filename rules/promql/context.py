@@ -58,7 +58,12 @@ class Severity(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """A remark about a result that is valid all the same, in Prometheus' words."""
+    """A remark about a result that is valid all the same, in Prometheus' words.
+
+    Attributes:
+        message: begins with ``PromQL warning:`` or ``PromQL info:``, as Prometheus has it; without the place.
+        span: what it is about.
+    """
 
     severity: Severity
     message: str
@@ -72,10 +77,15 @@ class Annotations:
     found: dict[Annotation, None] = field(default_factory=dict)
 
     def warn(self, message: str, span: Span | None = None) -> None:
-        self.found[Annotation(Severity.WARNING, message, span)] = None
+        """Leave a warning; what it begins with is put before the message."""
+        self._add(Severity.WARNING, message, span)
 
     def info(self, message: str, span: Span | None = None) -> None:
-        self.found[Annotation(Severity.INFO, message, span)] = None
+        """As :meth:`warn`."""
+        self._add(Severity.INFO, message, span)
+
+    def _add(self, severity: Severity, message: str, span: Span | None) -> None:
+        self.found[Annotation(severity, f"PromQL {severity.value}: {message}", span)] = None
 
 
 @dataclass(slots=True)
@@ -94,6 +104,8 @@ class Context:
         times: ``[T]`` ascending instants in ms, at which everything is evaluated.
         start_ms: what ``@ start()`` means.
         end_ms: what ``@ end()`` means.
+        annotations: collects remarks.
+        work: counts what is done; the parts of an evaluation share it.
     """
 
     storage: Storage

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rules.promql.summation import quick_increment
 from rules.promql.values import Floats, Index, Mask
 
 _PASS_CELLS = 1 << 15
@@ -120,14 +121,10 @@ def _compensated(values: Floats, present: Mask | None, lost: Floats | None, grou
         term = values[rows]
         if present is not None:
             term = np.where(present[rows], term, 0.0)
-        before = total[:active]
-        after = before + term
-        # The exact rounding error of the addition (Knuth's TwoSum); Neumaier's two cases give the same number.
-        taken = after - before
-        error[:active] += (before - (after - taken)) + (term - taken)
+        # Sums that leave the range of a float64 are seen to by the caller.
+        total[:active], error[:active] = quick_increment(term, total[:active], error[:active])
         if lost is not None:
             error[:active] += lost[rows]
-        total[:active] = after
     if lanes.count == groups.count:
         in_order = np.argsort(lanes.owner)
         return total[in_order], error[in_order]

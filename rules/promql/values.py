@@ -205,6 +205,12 @@ class RangeVector:
     def size(self) -> int:
         return self.series.size
 
+    @property
+    def pinned(self) -> bool:
+        """Whether there are several instants, and one window for all of them, as with ``@``."""
+        bounds = (self.starts, self.ends)
+        return len(self.ends) > 1 and all(int(bound[0]) == int(bound[-1]) for bound in bounds)
+
     def windows(self, rows: slice | Index = slice(None), *, whole: bool = False) -> Windows:
         """The windows of some of the series; in columns left ``whole``, for what reads but a sample or two of each."""
         series = self.series

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rules.promql.errors import PromQLError
 from rules.quoting import from_bytes, quote, to_bytes
+from rules.regexp import expand
 from rules.templates import humanize
 from rules.templates.errors import CallError
 from rules.templates.gotime import parse_duration, to_ns
@@ -115,7 +115,6 @@ _RE2_REASONS = {
     "invalid perl operator": "invalid or unsupported Perl syntax",
     "trailing \\": "trailing backslash at end of expression",
 }
-_REFERENCE = re.compile(rb"\$(?:(\$)|\{(\w+)\}|(\w+))")
 
 
 def _match(pattern: str, text: str) -> bool:
@@ -128,9 +127,11 @@ def _replace_all(pattern: str, replacement: str, text: str) -> str:
     except CallError as error:
         raise CallError(f"regexp: Compile({_backquoted(pattern)}): {error}") from error
     data = to_bytes(text)
+    names = {name.decode() if isinstance(name, bytes) else name: at for name, at in compiled.groupindex.items()}
     parts, size, pos = [], 0, 0
     for found in _matches(compiled, data):
-        part = data[pos : found.start()] + _expanded(to_bytes(replacement), found, compiled.groupindex)
+        groups = [None if group is None else from_bytes(group) for group in (found[0], *found.groups())]
+        part = data[pos : found.start()] + to_bytes(expand(replacement, groups, names))
         size += len(part)
         if size > MAX_TEXT:
             raise too_large()
@@ -148,23 +149,6 @@ def _matches(pattern: re2._Regexp[bytes], data: bytes) -> Iterator[re2._Match[by
             continue
         last = found.end()
         yield found
-
-
-def _expanded(replacement: bytes, found: re2._Match[bytes], names: Mapping[Any, int]) -> bytes:
-    """The replacement with ``$1``, ``$name`` and ``${name}`` filled in."""
-
-    def fill(reference: re.Match[bytes]) -> bytes:
-        dollar, braced, bare = reference.groups()
-        if dollar:
-            return b"$"
-        name = braced or bare
-        if name.isdigit():
-            group = int(name) if len(name) < 9 else -1
-        else:
-            group = names.get(name, names.get(name.decode("ascii", "replace"), -1))
-        return (found.group(group) or b"") if 0 <= group <= len(found.groups()) else b""
-
-    return _REFERENCE.sub(fill, replacement) if b"$" in replacement else replacement
 
 
 def _backquoted(text: str) -> str:

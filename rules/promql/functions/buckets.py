@@ -130,7 +130,7 @@ def _doubt_bounds(values: InstantVector, span: Span, context: Context) -> None:
     named = context.options.delayed_name_removal
     for labels in values.labels.rows():
         context.annotations.warn(
-            f'PromQL warning: bucket label "le" is missing or has a malformed value of {quote(labels.get(BUCKET, ""))}'
+            f'bucket label "le" is missing or has a malformed value of {quote(labels.get(BUCKET, ""))}'
             + (for_metric(labels.get(METRIC_NAME, "")) if named else ""),
             span,
         )

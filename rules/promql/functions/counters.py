@@ -117,8 +117,7 @@ def _doubt(found: InstantVector, expr: ast.Call, context: Context) -> None:
         name = names.values[code]
         if name and not name.endswith(COUNTER_SUFFIXES):
             context.annotations.info(
-                "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: "
-                + quote(name),
+                "metric might not be a counter, name does not end in _total/_sum/_count/_bucket: " + quote(name),
                 expr.args[0].span,
             )
 

@@ -123,7 +123,7 @@ class _Remarks:
         """One remark a metric."""
         for name, (lowest, highest, largest, samples, first, last) in self.by_metric.items():
             context.annotations.info(
-                "PromQL info: input to histogram_quantile needed to be fixed for monotonicity (see "
+                "input to histogram_quantile needed to be fixed for monotonicity (see "
                 "https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)"
                 f"{for_metric(name)}, from buckets {shortest(lowest)} to {shortest(highest)}, with a max diff of "
                 f"{largest:.2g}, over {samples} samples from {_date(first)} to {_date(last)}",

@@ -1,14 +1,12 @@
 """Functions of labels and of order: label_replace, label_join, sort and sort_desc.
 
-Semantics: ``evalLabelReplace``, ``evalLabelJoin`` and ``funcSort`` of Prometheus 3; templates of replacements as Go's ``regexp.Expand``.
+Semantics: ``evalLabelReplace``, ``evalLabelJoin`` and ``funcSort`` of Prometheus 3.
 Labels are worked on once per distinct value, not once per series.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -19,32 +17,10 @@ from rules.promql.functions.arguments import Function, text, vector
 from rules.promql.labels import METRIC_NAME, Column
 from rules.promql.regex import compile_pattern
 from rules.promql.values import InstantVector, Mask, Value
+from rules.regexp import expand
 
 MAX_CHARACTERS = 100_000_000
 """Of the distinct label values that one call may make: nested calls would multiply them without end."""
-
-_REFERENCE = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
-
-
-def expand(template: str, found: Any) -> str:
-    """A replacement with ``$1``, ``$name`` and ``${name}`` filled in from a match; unknown groups are empty, ``$$`` is ``$``.
-
-    A name after ``$`` is as long as it can be: ``$1x`` is the group ``1x``.
-    """
-
-    def group(reference: re.Match[str]) -> str:
-        if reference[1]:
-            return "$"
-        name = reference[2] or reference[3]
-        if name.isdecimal() and name.isascii():
-            # Go takes digits without a sign as a number, unless they start with a needless zero.
-            if name != "0" and name[0] == "0":
-                return ""
-            number = int(name) if len(name) < 9 else len(found.groups()) + 1
-            return (found.group(number) or "") if number <= len(found.groups()) else ""
-        return (found.group(name) or "") if name in found.re.groupindex else ""
-
-    return _REFERENCE.sub(group, template)
 
 
 def _label_name(expr: ast.Call, args: Sequence[Value], place: int, role: str) -> str:
@@ -83,9 +59,10 @@ def _label_replace(expr: ast.Call, args: Sequence[Value], context: Context) -> I
     references = replacement.count("$")
     _check_length(expr, sum(len(replacement) + references * len(value) for value in source.values))
     seen = {value: code for code, value in enumerate(before.values)}
+    names = pattern.groupindex
     table = np.array(
         [
-            -1 if found is None else seen.setdefault(expand(replacement, found), len(seen))
+            -1 if found is None else seen.setdefault(expand(replacement, (found[0], *found.groups()), names), len(seen))
             for found in map(pattern.fullmatch, source.values)
         ],
         np.int32,
@@ -115,7 +92,7 @@ def _sorted(descending: bool) -> Function:
         values = vector(expr, args)
         if context.instants > 1:
             context.annotations.warn(
-                "PromQL warning: sort is ineffective for range queries since results are always ordered by labels",
+                "sort is ineffective for range queries since results are always ordered by labels",
                 expr.span,
             )
             return values

@@ -12,9 +12,10 @@ import numpy as np
 from rules.promql import ast
 from rules.promql.context import Context
 from rules.promql.functions.arguments import Function, ranges, scalar
-from rules.promql.functions.compensated import Columns, increment, incrementer, totals
+from rules.promql.functions.compensated import Columns, totals
 from rules.promql.functions.quantiles import doubt_quantile, of_sorted
 from rules.promql.functions.windowed import nameless, over_windows, windowed
+from rules.promql.summation import increment, incrementer
 from rules.promql.values import Floats, InstantVector, Mask, Value, Windows
 
 SCAN_CELLS = 1 << 15
@@ -175,7 +176,7 @@ def _quantile_over_time(expr: ast.Call, args: Sequence[Value], context: Context)
     def kernel(windows: Windows) -> tuple[Floats, Mask]:
         return of_sorted(windows, q), _filled(windows)
 
-    found = over_windows(expr, ranges(expr, args, 1), context, kernel, cells=SCAN_CELLS, scan=1)
+    found = over_windows(expr, ranges(expr, args, 1), context, kernel, cells=SCAN_CELLS, scan=1, timely=True)
     doubt_quantile(q[found.present.any(axis=0)], expr.args[0].span, context)
     return nameless(expr, found, context)
 

@@ -12,10 +12,10 @@ from rules.promql.values import Floats, Index, Windows
 _BLOCK = 1 << 20
 
 
-def doubt_quantile(q: Floats, span: Span, context: Context) -> None:
+def doubt_quantile(q: Floats, span: Span | None, context: Context) -> None:
     """Remark on each value that is not in ``[0, 1]``."""
-    for value in dict.fromkeys(shortest(value) for value in q[~((q >= 0) & (q <= 1))].tolist()):
-        context.annotations.warn(f"PromQL warning: quantile value should be between 0 and 1, got {value}", span)
+    for value in q[~((q >= 0) & (q <= 1))].tolist():
+        context.annotations.warn(f"quantile value should be between 0 and 1, got {shortest(value)}", span)
 
 
 def of_sorted(windows: Windows, q: Floats) -> Floats:

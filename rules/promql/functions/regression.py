@@ -12,10 +12,11 @@ import numpy as np
 from rules.promql import ast
 from rules.promql.context import Context
 from rules.promql.functions.arguments import Function, ranges, scalar
-from rules.promql.functions.compensated import Columns, incrementer, totals
+from rules.promql.functions.compensated import Columns, totals
 from rules.promql.functions.counters import count_steps
 from rules.promql.functions.over_time import SCAN_CELLS
 from rules.promql.functions.windowed import nameless, over_windows
+from rules.promql.summation import incrementer
 from rules.promql.values import Floats, InstantVector, Mask, Times, Value, Windows
 
 # Times and values, each in sums of two kinds.
@@ -118,7 +119,9 @@ def _predict_linear(expr: ast.Call, args: Sequence[Value], context: Context) -> 
         return slope * ahead + intercept, there
 
     return nameless(
-        expr, over_windows(expr, ranges(expr, args), context, kernel, cells=SCAN_CELLS, scan=_SCAN), context
+        expr,
+        over_windows(expr, ranges(expr, args), context, kernel, cells=SCAN_CELLS, scan=_SCAN, timely=True),
+        context,
     )
 
 

@@ -25,6 +25,7 @@ def over_windows(
     cells: int = 1 << 17,
     whole: bool = False,
     scan: int = 0,
+    timely: bool = False,
 ) -> InstantVector:
     """The kernel's values over all series, named as before; series with none are left out.
 
@@ -32,6 +33,7 @@ def over_windows(
         cells: how many windows to hand to the kernel at a time, so that what it works on stays in the caches.
         whole: the kernel reads but a sample or two of each window: see :meth:`RangeVector.windows`.
         scan: how often the kernel goes through the samples of each window one by one; 0 if it is done with all windows at once.
+        timely: the kernel reads more than the windows that differs from instant to instant.
 
     Raises:
         LimitExceeded: the result would be too large, or the windows hold too many samples to go through.
@@ -40,6 +42,12 @@ def over_windows(
     if not windows.size:
         return InstantVector.empty(instants)
     context.reserve(windows.size, instants, expr.span)
+    if windows.pinned and not timely:
+        first = RangeVector(windows.series, windows.starts[:1], windows.ends[:1], windows.drop_name)
+        once = over_windows(expr, first, context, kernel, cells=cells, whole=whole, scan=scan)
+        return InstantVector(
+            once.labels, once.values.repeat(instants, axis=1), once.present.repeat(instants, axis=1), once.drop_name
+        )
     shape = (windows.size, instants)
     if windows.size * instants <= cells:
         part = windows.windows(whole=whole)

@@ -81,7 +81,23 @@ def test_an_ordinary_nan_is_a_value() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x", "rate(x[2m])", "sum(x) + x offset 1m", "max_over_time(x[3m:1m])", "x @ 60", "-x", "time()"]
+    "text",
+    [
+        "x",
+        "rate(x[2m])",
+        "sum(x) + x offset 1m",
+        "max_over_time(x[3m:1m])",
+        "-x",
+        "time()",
+        # What `@` pins is looked up once for all instants, unless something else differs between them.
+        "x @ 60",
+        "x @ 6000",
+        "timestamp(x @ 100)",
+        "increase(x[2m] @ 180)",
+        "max_over_time(x[3m:1m] @ 200)",
+        "quantile_over_time(time() / 400, x[3m] @ 180)",
+        "predict_linear(x[3m] @ 180, 60)",
+    ],
 )
 @given(start=st.integers(-100, 400), steps=st.integers(1, 6), step=st.integers(1, 130))
 def test_a_range_is_its_instants(text: str, start: int, steps: int, step: int) -> None:
