@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipelines.authoring.backtest_text import episode_lines, instant, json_lines, score_lines, summary_lines
 from pipelines.authoring.files import is_other, sources
-from pipelines.authoring.history import History, HistoryError, add_history_options, read_reach
+from pipelines.authoring.history import History, add_history_options, read_reach
 from pipelines.authoring.labelled import LabelsError, read_labelled
 from pipelines.authoring.progress import Progress
 from rules.backtest import Backtest, backtest
@@ -73,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             page = render(found, summaries, given.flap, labelled or (), scores)
             given.html.write_text(page, encoding="utf-8")
-    except (_RulesError, HistoryError, LabelsError, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:
         print(f"tidemark rules backtest: {error}", file=sys.stderr)
         return 1
     _print(given, found, summaries, scores)
