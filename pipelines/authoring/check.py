@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.authoring.files import Source, colours, counter, is_other, sources
+from pipelines.authoring.files import Source, colours, counter, is_other, read_bytes, sources
 from rules.check import Checked, check
 from rules.codes import CODES, LINTS
 from rules.diagnostics import Diagnostic, Severity, worst
@@ -120,7 +120,7 @@ def _lints(given: str) -> set[str]:
 
 
 def _metrics(name: str) -> Metrics:
-    text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8", errors="replace")
+    text = sys.stdin.read() if name == "-" else read_bytes(Path(name)).decode(errors="replace")
     try:
         return read_metrics(text)
     except ValueError as error:
@@ -128,8 +128,7 @@ def _metrics(name: str) -> Metrics:
 
 
 def _refused(source: Source) -> Checked:
-    code = "not-utf8" if source.readable else "unreadable"
-    return Checked(source.name, None, [Diagnostic(code, Severity.ERROR, source.fault, source.name)])
+    return Checked(source.name, None, [Diagnostic(source.code, Severity.ERROR, source.fault, source.name)])
 
 
 def _print(

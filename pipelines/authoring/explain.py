@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pipelines.authoring.files import read_text
 from pipelines.authoring.history import HistoryError, add_history_options, read_history
 from pipelines.authoring.placed import placed
 from rules.explain import document, explain, render, retention
@@ -98,7 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _load(path: Path) -> RuleFile:
-    loaded = load_rules(path.read_text(), str(path))
+    loaded = load_rules(read_text(path), str(path))
     if loaded.file is None:
         fault = loaded.diagnostics[0]
         raise ValueError(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import re
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -19,14 +21,18 @@ _GROUPS = re.compile(r"^[\"']?groups[\"']?[ \t]*:", re.MULTILINE)
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
+MAX_BYTES = 64 << 20
+"""Bytes that are read of a file: more would be refused for its characters anyhow."""
+
+
 class Source(NamedTuple):
-    """A file's text, or why there is none; ``found`` says that a directory was searched for it."""
+    """A file's text, or why there is none and the code of that; ``found`` says that a directory was searched for it."""
 
     name: str
     text: str | None
     fault: str = ""
     found: bool = False
-    readable: bool = True
+    code: str = ""
 
 
 def sources(names: Iterable[str]) -> Iterator[Source]:
@@ -34,14 +40,26 @@ def sources(names: Iterable[str]) -> Iterator[Source]:
     for name in names:
         path = Path(name)
         if name == STDIN:
-            yield _decoded("<stdin>", sys.stdin.buffer.read())
-        elif path.is_dir():
+            yield _decoded("<stdin>", sys.stdin.buffer.read(MAX_BYTES + 1))
+        elif os.path.isdir(path):
             for below in sorted(path.rglob("*")):
                 hidden = any(part.startswith(".") for part in below.relative_to(path).parts)
-                if below.suffix in SUFFIXES and below.is_file() and not hidden:
+                if below.suffix in SUFFIXES and not hidden and not os.path.isdir(below):
                     yield _read(below)._replace(found=True)
         else:
             yield _read(path)
+
+
+def read_text(path: Path) -> str:
+    """The text of one file.
+
+    Raises:
+        ValueError: there is none; the message names the file.
+    """
+    source = _read(path)
+    if source.text is None:
+        raise ValueError(f"{source.name}: {source.fault}")
+    return source.text
 
 
 def is_other(source: Source) -> bool:
@@ -52,18 +70,37 @@ def is_other(source: Source) -> bool:
 
 def _read(path: Path) -> Source:
     try:
-        return _decoded(str(path), path.read_bytes())
+        return _decoded(str(path), read_bytes(path, MAX_BYTES + 1))
     except OSError as error:
-        return Source(str(path), None, error.strerror or str(error), readable=False)
+        return Source(str(path), None, error.strerror or str(error), code="unreadable")
+
+
+def read_bytes(path: Path, most: int = -1) -> bytes:
+    """The first bytes of a file, or all; of a pipe too, unless nobody is there to write to it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    # Opening a pipe would wait for a writer.
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:
+        if not stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+            return file.read(most)
+        os.set_blocking(file.fileno(), True)
+        data = file.read(most)
+        if not data:
+            raise OSError(errno.ENODATA, "a pipe that nothing writes to")
+        return data
 
 
 def _decoded(name: str, data: bytes) -> Source:
+    if len(data) > MAX_BYTES:
+        return Source(name, None, f"more than {MAX_BYTES:,} bytes", code="file-too-large")
     encoding = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), "utf-8")
     try:
         return Source(name, data.decode(encoding))
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        return Source(name, None, f"line {line} is not text in {encoding.upper()}: {error.reason}")
+        return Source(name, None, f"line {line} is not text in {encoding.upper()}: {error.reason}", code="not-utf8")
 
 
 def replace_text(path: Path, text: str) -> None:

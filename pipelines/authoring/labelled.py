@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from pipelines.authoring.files import MAX_BYTES, read_bytes
 from pipelines.authoring.history import History
 from pipelines.authoring.history.files import csv_labels
 from rules.promql import ast
@@ -24,6 +25,10 @@ write series (a selector, or the name of a CSV file), and for each a list of fir
     - [2026-01-12T08:00:00Z, 2026-01-12T09:30:00Z]"""
 
 
+# A mapping of lists of windows, which are lists or mappings.
+_DEPTH = 4
+
+
 class LabelsError(ValueError):
     """A file of labelled windows that cannot be read; the message says where and what to write."""
 
@@ -36,12 +41,17 @@ def read_labelled(path: Path, history: History, csv_name: str | None = None) -> 
     CSV file was read, or if the rules can see samples of it.
 
     Raises:
-        LabelsError: it is no such file.
-        OSError: it cannot be read.
+        LabelsError: it cannot be read, or is no such file.
     """
     try:
-        document = yaml.load(path.read_bytes(), yaml.CSafeLoader)
-    except (yaml.YAMLError, RecursionError) as error:
+        data = read_bytes(path, MAX_BYTES)
+        _check_shallow(path, data)
+        document = yaml.load(data, yaml.CSafeLoader)
+    except OSError as error:
+        raise LabelsError(f"{path}: {error.strerror}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        if isinstance(error, LabelsError):
+            raise
         raise LabelsError(f"{path}: neither YAML nor JSON: {error}") from None
     if not isinstance(document, Mapping):
         raise LabelsError(f"{path}: no mapping; {_FORM}")
@@ -55,6 +65,18 @@ def read_labelled(path: Path, history: History, csv_name: str | None = None) -> 
         else:
             absent.append(title)
     return there, absent
+
+
+def _check_shallow(path: Path, data: bytes) -> None:
+    """Refuse what the loader would not survive: its nesting is the stack's, and aliases of aliases have no end."""
+    depth = 0
+    for event in yaml.parse(data, yaml.CSafeLoader):
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.AliasEvent):
+            raise LabelsError(f"{path}:{line}: an alias; {_FORM}")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEPTH:
+            raise LabelsError(f"{path}:{line}: nested deeper than windows are; {_FORM}")
 
 
 def _matchers(path: Path, title: str, csv_name: str | None) -> tuple[ast.Matcher, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -117,7 +118,7 @@ def _test(options: argparse.Namespace) -> int:
     readable = True
     for name in options.files:
         path = Path(name)
-        found = [str(below) for below in sorted(path.rglob("*.test"))] if path.is_dir() else [name]
+        found = [str(below) for below in sorted(path.rglob("*.test"))] if os.path.isdir(path) else [name]
         if not found:
             print(f"tidemark promql test: no *.test below {name}", file=sys.stderr)
             readable = False

@@ -113,10 +113,9 @@ def _run(name: str) -> FileReport:
 
 def _files(words: Iterable[str]) -> Iterator[str]:
     for word in words:
-        path = Path(word)
-        if path.is_dir():
+        if os.path.isdir(word):
             yield from of_directory(word)
-        elif word == STDIN or path.exists() or not glob.has_magic(word):
+        elif word == STDIN or os.path.exists(word) or not glob.has_magic(word):
             yield word
         else:
             found = sorted(glob.glob(word, recursive=True))

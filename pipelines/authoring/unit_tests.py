@@ -106,7 +106,7 @@ class Runner:
     def _file(self, name: str, report: FileReport) -> UnitTestFile | None:
         source = _source(name)
         if source.text is None:
-            report.refused.append(Diagnostic("unreadable", Severity.ERROR, source.fault, name))
+            report.refused.append(Diagnostic(source.code, Severity.ERROR, source.fault, name))
             return None
         report.texts[name] = source.text
         loaded = load_unit_tests(source.text, name)
@@ -134,7 +134,7 @@ class Runner:
         if path not in self._loaded:
             source = _source(path)
             if source.text is None:
-                refusal = Diagnostic("unreadable", Severity.ERROR, source.fault, path)
+                refusal = Diagnostic(source.code, Severity.ERROR, source.fault, path)
                 self._loaded[path] = "", Loaded(None, [refusal])
             else:
                 loaded = load_rules(source.text, path, ignore_unknown=self._options.ignore_unknown)
@@ -175,7 +175,7 @@ class Runner:
 
 def _source(name: str) -> Source:
     if os.path.isdir(name):
-        return Source(name, None, "is a directory", readable=False)
+        return Source(name, None, "is a directory", code="unreadable")
     (found,) = sources([name])
     return found
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
+import zlib
+import zlib
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import IO, cast
 
 import numpy as np
 
-from pipelines.authoring.history.samples import Collected, HistoryError, Samples, Wanted, by_parts
+from pipelines.authoring.history.samples import MAX_TIME_MS, Collected, HistoryError, Samples, Wanted, by_parts
 from rules.promql.labels import LabelFrame
 from rules.promql.values import Floats, Times
 from schemas.codecs.line_syntax import Precision
@@ -57,14 +58,18 @@ def read_file(path: Path, wanted: Wanted, collected: Collected, precision: Preci
         name: the metric name of a CSV file; None takes it from the file's name.
 
     Raises:
-        OSError: the file cannot be read.
+        HistoryError: it is damaged.
+        OSError: it cannot be read.
     """
     reader = (
         _read_csv(path, collected, name) if suffix_of(path) == ".csv" else _read_records(path, collected, precision)
     )
     collected.files.append(path)
-    for samples in reader:
-        collected.take(samples, wanted)
+    try:
+        for samples in reader:
+            collected.take(samples, wanted)
+    except (EOFError, zlib.error, gzip.BadGzipFile, csv.Error) as error:
+        raise HistoryError(f"{path}: damaged: {error}") from None
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -115,8 +120,9 @@ def csv_labels(path: Path, name: str | None = None) -> dict[str, str]:
 
 def _read_csv(path: Path, collected: Collected, name: str | None) -> Iterator[Samples]:
     with _open(path) as file:
-        rows = list(csv.reader(line.decode("utf-8-sig", "replace") for line in file))
-    first = 1 if rows and rows[0] and rows[0][0].strip().lower() in ("timestamp", "time", "date") else 0
+        lines = file.read().decode("utf-8-sig", "replace").splitlines()
+    rows = [[cell.strip(' "') for cell in line.split(",")] if line.strip() else [] for line in lines]
+    first = 1 if rows and rows[0] and rows[0][0].lower() in ("timestamp", "time", "date") else 0
     try:
         times, values = _columns(rows[first:])
     except (ValueError, IndexError):
@@ -155,10 +161,13 @@ def _row_by_row(rows: list[list[str]], first: int, path: Path, collected: Collec
 def _csv_row(row: list[str]) -> tuple[int, float]:
     if len(row) < 2:
         raise ValueError("a row is a timestamp and a value, with a comma between them")
-    text = row[0].strip()
+    text = row[0]
     if text.lstrip("-").isdigit():
         # Ten digits are seconds until the year 2286; milliseconds have had thirteen since 2001.
         number = int(text)
-        return number * 1000 if abs(number) < 100_000_000_000 else number, float(row[1])
-    when = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
-    return round((when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp() * 1000), float(row[1])
+        when = number * 1000 if abs(number) < 100_000_000_000 else number
+        if abs(when) > MAX_TIME_MS:
+            raise ValueError(f"{text} is no time: it is neither in seconds nor in milliseconds")
+        return when, float(row[1])
+    moment = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp() * 1000), float(row[1])
