@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from pipelines.authoring.history.samples import Collected, HistoryError, Wanted
+from pipelines.authoring.history.samples import MAX_TIME_MS, Collected, HistoryError, Wanted
 from rules.plan import plan
 from rules.promql import ast
 from rules.promql.storage import MemoryStorage
@@ -104,8 +104,7 @@ def read_reach(
         HistoryError: a source that is not known, or cannot be read, or holds nothing of use; a time that is none.
         OSError: a file cannot be read.
     """
-    start = None if given.start is None else parse_time(given.start)
-    end = None if given.end is None else parse_time(given.end)
+    start, end = _time("--start", given.start), _time("--end", given.end)
     if start is not None and end is not None and start > end:
         raise HistoryError(f"--start={given.start} is later than --end={given.end}")
     wanted = Wanted(
@@ -138,6 +137,15 @@ def read_reach(
         tuple(collected.problems),
         tuple(collected.files),
     )
+
+
+def _time(option: str, text: str | None) -> int | None:
+    if text is None:
+        return None
+    found = parse_time(text)
+    if found > MAX_TIME_MS:
+        raise HistoryError(f"{option}={text} is after the year 9999: milliseconds since 1970 are wanted")
+    return found
 
 
 def _read(source: str, given: argparse.Namespace, wanted: Wanted, collected: Collected, progress: Progress) -> None:

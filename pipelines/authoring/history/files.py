@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import zlib
-import zlib
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -68,7 +67,7 @@ def read_file(path: Path, wanted: Wanted, collected: Collected, precision: Preci
     try:
         for samples in reader:
             collected.take(samples, wanted)
-    except (EOFError, zlib.error, gzip.BadGzipFile, csv.Error) as error:
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise HistoryError(f"{path}: damaged: {error}") from None
 
 
@@ -120,8 +119,8 @@ def csv_labels(path: Path, name: str | None = None) -> dict[str, str]:
 
 def _read_csv(path: Path, collected: Collected, name: str | None) -> Iterator[Samples]:
     with _open(path) as file:
-        lines = file.read().decode("utf-8-sig", "replace").splitlines()
-    rows = [[cell.strip(' "') for cell in line.split(",")] if line.strip() else [] for line in lines]
+        lines = file.read().decode("utf-8-sig", "replace").split("\n")
+    rows = [[cell.strip(' "\r\t') for cell in line.split(",")] if line.strip() else [] for line in lines]
     first = 1 if rows and rows[0] and rows[0][0].lower() in ("timestamp", "time", "date") else 0
     try:
         times, values = _columns(rows[first:])

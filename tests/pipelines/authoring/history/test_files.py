@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def test_a_given_name_leaves_the_whole_file_name_to_the_instance() -> None:
         "Timestamp,value\n2014-03-01T00:00:00Z,1.5\n2014-03-01T01:05:00+01:00,2\n",
         "\ufefftime,value\n1393632000,1.5\n1393632300,2\n",
         "1393632000000,1.5\n\n1393632300000,2\n",
+        '"2014-03-01 00:00:00", "1.5"\n"2014-03-01 00:05:00",2\n',
         "2014-03-01,1.5\n2014-03-01 00:05:00.000,2,more\n",
     ],
 )
@@ -75,6 +77,16 @@ def test_bad_rows_are_told_with_their_place(tmp_path: Path, capsys: pytest.Captu
     assert f"{path}:3" in capsys.readouterr().err
 
 
+@given(st.binary(max_size=200) | st.text('0123456789-:TZ .,+e"\n\0', max_size=80).map(str.encode))
+def test_any_bytes_are_samples_or_counted(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "cpu_a1.csv")
+        path.write_bytes(b"2014-03-01 00:00:00,1\n" + data)
+        history = read(["--data", path])
+    lines = [line for line in data.decode("utf-8", "replace").split("\n") if line.strip()]
+    assert history.bad + len(history.storage.timestamps) <= len(lines) + 1
+
+
 times = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)).map(
     lambda when: when.replace(microsecond=when.microsecond // 1000 * 1000)
 )
@@ -86,8 +98,6 @@ times = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1)).map(
 )
 def test_rows_at_once_and_one_by_one_agree(rows: list[tuple[datetime, float]], spoiled: bool) -> None:
     """A row that cannot be read sends all rows the slow way."""
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         text = "".join(f"{when.isoformat(' ')},{value!r}\n" for when, value in rows)
         path = write(Path(folder, "cpu_a1.csv"), text + ("odd,row\n" if spoiled else ""))
@@ -150,12 +160,15 @@ def test_what_rules_record_is_not_taken_from_the_data(tmp_path: Path) -> None:
         (["--data", "{}/cpu_a1.csv", "--start", "2015-03-02"], "no sample that the rules can see in .*they read cpu"),
         (["--data", "parquet:{}/empty"], "no Parquet store"),
         (["--data", "parquet:{}/empty?level=1"], "no option level.*known: tier, value"),
+        (["--data", "{}/half_a1.csv.gz"], "half_a1.csv.gz: damaged"),
+        (["--data", "{}/cpu_a1.csv", "--end", "9" * 30], "after the year 9999"),
         (["--data", "ftp:there"], "nor a source that is known"),
     ],
 )
 def test_what_is_wrong_is_said(words: list[str], message: str, tmp_path: Path) -> None:
     write(tmp_path / "cpu_a1.csv", "2014-03-01 00:00:00,1\n")
     write(tmp_path / "notes.txt", "")
+    (tmp_path / "half_a1.csv.gz").write_bytes(gzip.compress(b"2014-03-01 00:00:00,1\n" * 99)[:-9])
     (tmp_path / "empty").mkdir()
     with pytest.raises(HistoryError, match=message):
         read([word.format(tmp_path) for word in words], "cpu")
