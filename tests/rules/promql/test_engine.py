@@ -70,6 +70,15 @@ def test_instants(text: str, seconds: float, values: list[float]) -> None:
     assert at(text, seconds) == values
 
 
+def test_series_of_a_subquery_keep_their_own_times() -> None:
+    data = MemoryStorage.from_series(
+        [({"__name__": "x", "n": "1"}, [0, 600_000], [1, 2]), ({"__name__": "x", "n": "2"}, [60_000, 120_000], [3, 7])]
+    )
+    for expr in ("count_over_time(x{n=~'N'}[12m:1m])", "deriv(x{n=~'N'}[12m:1m])"):
+        together, one, two = (at(expr.replace("N", numbers), 660, data) for numbers in ("1|2", "1", "2"))
+        assert together == one + two, expr
+
+
 def test_a_staleness_marker_ends_a_series_and_is_no_sample_of_a_range() -> None:
     data = storage(x={0: 1.0, 60: STALE, 120: 3.0})
     assert [at("x", when, data) for when in (59, 60, 119, 120)] == [[1], [], [], [3]]

@@ -157,6 +157,21 @@ def test_quantiles(q: float, wanted: float) -> None:
     assert found.values[0, 0] == pytest.approx(wanted)
 
 
+def test_an_empty_bucket_up_to_zero_has_its_bound_as_quantile() -> None:
+    found = instant("histogram_quantile(0, h_bucket)", store({"0": [0], "1": [5], "+Inf": [5]}), 0).value
+    assert isinstance(found, InstantVector)
+    assert found.values.tolist() == [[0]]
+
+
+def test_a_rise_by_rounding_alone_is_none() -> None:
+    # Half of the observations are in the first bucket: the second one has none of its own.
+    counts = {"1": [1.0], "2": [1.0000000000001], "4": [2.0], "+Inf": [2.0]}
+    found = instant("histogram_quantile(0.50000000000001, h_bucket)", store(counts), 0)
+    assert isinstance(found.value, InstantVector)
+    assert found.value.values[0, 0] == pytest.approx(2.0)
+    assert not found.annotations
+
+
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rules.promql import ast
-from rules.promql.context import Context
+from rules.promql.context import Context, Options
 from rules.promql.engine import instant, query_range
 from rules.promql.errors import EvaluationError, UnsupportedFeature
 from rules.promql.functions import FUNCTIONS, NATIVE_HISTOGRAMS, call
@@ -64,6 +64,14 @@ def test_label_replace_of_the_name() -> None:
     found = instant('label_replace(x, "__name__", "y_$1", "n", "(.*)")', store({"n": "1"}), 0).value
     assert isinstance(found, InstantVector)
     assert found.labels.rows() == [{"__name__": "y_1", "n": "1"}]
+
+
+def test_a_name_that_is_given_anew_stays() -> None:
+    expr = 'label_replace(abs(x), "__name__", "y", "n", "1")'
+    for late in (False, True):
+        found = instant(expr, store({"n": "1"}, {"n": "2"}), 0, Options(delayed_name_removal=late)).value
+        assert isinstance(found, InstantVector)
+        assert found.labels.rows() == [{"__name__": "y", "n": "1"}, {"n": "2"}]
 
 
 def test_series_that_become_one() -> None:

@@ -187,6 +187,13 @@ def test_nothing_but_nan_stays_nan() -> None:
     assert math.isnan(value("max_over_time(x[1h])", math.nan, math.nan))
 
 
+@pytest.mark.parametrize("infinity", [math.inf, -math.inf])
+def test_there_is_no_line_through_infinity(infinity: float) -> None:
+    assert math.isnan(value("deriv(x[1h])", infinity, infinity))
+    assert math.isnan(value("predict_linear(x[1h], 60)", infinity, infinity))
+    assert value("predict_linear(x[1h], 60)", 3.0, 3.0) == 3.0
+
+
 def test_names_of_what_acts_like_an_offset_stay() -> None:
     for function, kept in (("last_over_time", True), ("first_over_time", True), ("max_over_time", False)):
         found = instant(f"{function}(x[1h])", store(1, 2), 60_000).value

@@ -77,6 +77,10 @@ def values_of(expr: str, *values: float) -> dict[str, float]:
         ("clamp_max(x, -Inf)", math.nan, -math.inf),
         ("clamp_min(x, Inf)", math.nan, math.inf),
         ("clamp_min(x, NaN)", 1, math.nan),
+        # A root is another number there.
+        ("x ^ 0.5", -math.inf, math.inf),
+        ("1 / (x ^ 0.5)", -0.0, math.inf),
+        ("x ^ 0.5", -1, math.nan),
     ],
 )
 def test_values(expr: str, value: float, wanted: float) -> None:

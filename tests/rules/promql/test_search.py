@@ -75,6 +75,7 @@ def test_places(begins: list[int], sizes: list[int], wanted: list[int]) -> None:
     uneven=st.booleans(),
     cells=st.integers(1, 200),
 )
+@example(series=[list(range(-400, 400)), [7]], width=-2, step=7, instants=20, uneven=False, cells=50)
 def test_windows_of_series_in_the_order_of_their_clocks(
     series: list[list[int]], width: int, step: int, instants: int, uneven: bool, cells: int
 ) -> None:
