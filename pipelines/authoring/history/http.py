@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import ssl
 import urllib.error
@@ -39,7 +40,7 @@ def post(
         said = error.read(_SHOWN).decode(errors="replace").strip()
         hint = f"; {advice[error.code]}" if error.code in advice else ""
         raise HistoryError(f"{url}: the server answers {error.code}: {said or error.reason}{hint}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise HistoryError(f"{url}: {reason}; is the server up, and is this its address?") from None
 

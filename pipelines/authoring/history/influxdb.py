@@ -90,7 +90,10 @@ def read_influxdb(
         query = flux(own["bucket"], wanted.names(), first, last, value)
         request = {"type": "flux", "query": query, "dialect": {"header": True, "annotations": ["datatype"]}}
         body = post(url, orjson.dumps(request), headers, settings.timeout_ms / 1000, _ADVICE, settings.ca_file)
-        tables = list(read_tables(body.decode(), source))
+        try:
+            tables = list(read_tables(body.decode(), source))
+        except (csv.Error, UnicodeDecodeError, IndexError, KeyError) as error:
+            raise HistoryError(f"{settings.url}: no answer in annotated CSV: {error!r}") from None
         columns = _rollups(tables, value) if value is not None else [_plain(each) for each in tables]
         if columns:
             rows = np.repeat(np.arange(len(columns), dtype=np.int64), [len(times) for _, times, _ in columns])

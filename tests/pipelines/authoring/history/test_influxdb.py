@@ -108,6 +108,14 @@ def test_an_error_after_the_first_rows_is_an_error() -> None:
         list(read_tables(text, "influxdb://host"))
 
 
+@pytest.mark.parametrize(
+    "answer", [b"\xff", b"#datatype,long\r\n,table,_time,_value\r\n,1\r\n", b"<html>\r\n<body>\r\n"]
+)
+def test_an_answer_that_is_none(answer: bytes) -> None:
+    with serving(lambda _: (200, answer)) as server, pytest.raises(HistoryError, match="no answer|no sample"):
+        read(["--data", f"influxdb://{server.address}?bucket=raw"], "cpu")
+
+
 @pytest.mark.parametrize(("status", "message"), [(401, "INFLUX_TOKEN"), (404, "bucket=NAME"), (500, "answers 500")])
 def test_a_refusal_says_what_to_do(status: int, message: str) -> None:
     with serving(lambda _: (status, b'{"message": "no"}')) as server, pytest.raises(HistoryError, match=message):
