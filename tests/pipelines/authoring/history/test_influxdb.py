@@ -112,7 +112,7 @@ def test_an_error_after_the_first_rows_is_an_error() -> None:
     "answer", [b"\xff", b"#datatype,long\r\n,table,_time,_value\r\n,1\r\n", b"<html>\r\n<body>\r\n"]
 )
 def test_an_answer_that_is_none(answer: bytes) -> None:
-    with serving(lambda _: (200, answer)) as server, pytest.raises(HistoryError, match="no answer|no sample"):
+    with serving(lambda _: (200, answer)) as server, pytest.raises(HistoryError, match=r"no answer|no sample"):
         read(["--data", f"influxdb://{server.address}?bucket=raw"], "cpu")
 
 
