@@ -55,13 +55,13 @@
     const made = element("button", { type: "button", class: episode.ended == null ? "bar open" : "bar", style: { ...style, "--held": `${held}%` } });
     made.setAttribute("aria-label", `${data.rules[lane.rule].name} ${lane.labels}, ${when(episode.pending)}`);
     return [telling(made, data.rules[lane.rule].name, lane.labels, [
-      ["", episode.summary],
+      ["summary", episode.summary],
       ["pending", when(episode.pending)],
       ["firing", episode.firing == null ? "never" : when(episode.firing)],
       ["resolved", episode.ended == null ? "still active at the end" : when(episode.ended)],
       ["fired for", episode.firing == null ? "" : duration(episode.until - episode.firing)],
       ["peak", episode.peak == null ? "" : String(episode.peak)],
-      ["ended as", episode.reason],
+      ["because", episode.reason],
     ])];
   };
   const window_ = (title, [from, to]) => {
