@@ -14,6 +14,7 @@ PACKAGES = [
     "rules.lints",
     "rules.promql",
     "rules.promql.functions",
+    "rules.stream",
     "rules.templates",
     "schemas",
     "schemas.codecs",

@@ -136,6 +136,8 @@ def meaning(expr: ast.Expr) -> str:
             return _aggregate(expr)
         case ast.Binary():
             return _binary(expr)
+        case ast.Fragment():
+            return "what the shards have found, together"
 
 
 def _aggregate(expr: ast.Aggregate) -> str:

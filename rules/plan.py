@@ -126,6 +126,8 @@ class _Planner:
             case ast.Binary():
                 sides = self.plan(expr.lhs, before_ms, fixed), self.plan(expr.rhs, before_ms, fixed)
                 return self._binary(expr, *sides)
+            case ast.Fragment():
+                return Step(expr, Placement.GLOBAL, "it is the union of all shards")
 
     def _selector(
         self, expr: ast.Expr, selector: ast.VectorSelector, reach_ms: int, before_ms: int, fixed: bool

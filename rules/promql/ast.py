@@ -203,6 +203,22 @@ class Paren:
         return self.expr.type
 
 
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A part of an expression that shards have evaluated; its value is the union of theirs. Made by a planner, never parsed.
+
+    Attributes:
+        number: what the store is asked for.
+        original: the part as it was written, which ``absent`` takes its labels from.
+    """
+
+    number: int
+    original: Expr = field(compare=False)
+    span: Span = field(default=NOWHERE, compare=False)
+
+    type = ValueType.VECTOR
+
+
 Expr = (
     NumberLiteral
     | StringLiteral
@@ -214,6 +230,7 @@ Expr = (
     | Binary
     | Unary
     | Paren
+    | Fragment
 )
 
 

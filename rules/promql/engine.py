@@ -20,7 +20,7 @@ from rules.promql.errors import EvaluationError
 from rules.promql.functions import call
 from rules.promql.functions.windowed import over_windows
 from rules.promql.parser import parse
-from rules.promql.storage import Storage
+from rules.promql.storage import Storage, fragment
 from rules.promql.values import (
     Floats,
     InstantVector,
@@ -173,6 +173,8 @@ def evaluate(expr: ast.Expr, context: Context) -> Value:
             return aggregate(expr, _vector(expr.expr, context), param, context)
         case ast.Binary():
             return binary(expr, evaluate(expr.lhs, context), evaluate(expr.rhs, context), context)
+        case ast.Fragment():
+            return fragment(context.storage, expr.number, context.times)
 
 
 def _vector(expr: ast.Expr, context: Context) -> InstantVector:

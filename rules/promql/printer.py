@@ -13,6 +13,7 @@ from rules.promql.ast import (
     Call,
     Cardinality,
     Expr,
+    Fragment,
     Matcher,
     Matching,
     MatrixSelector,
@@ -31,7 +32,10 @@ _INDENT: Final = "  "
 
 
 def to_text(expr: Expr) -> str:
-    """The expression on one line, as Prometheus' ``Expr.String()`` has it: matchers sorted; only a quoted name stays quoted."""
+    """The expression on one line, as Prometheus' ``Expr.String()`` has it: matchers sorted; only a quoted name stays quoted.
+
+    A fragment, which has no notation, is its number: ``sum(<0>)``.
+    """
     match expr:
         case NumberLiteral():
             return format_duration(round(expr.value * 1000)) if expr.duration else decimal(expr.value)
@@ -54,6 +58,8 @@ def to_text(expr: Expr) -> str:
             return expr.op + to_text(expr.expr)
         case Paren():
             return f"({to_text(expr.expr)})"
+        case Fragment():
+            return f"<{expr.number}>"
 
 
 def prettify(expr: Expr, width: int = 100) -> str:

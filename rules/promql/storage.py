@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from rules.promql.ast import Matcher, MatchOp
+from rules.promql.errors import EvaluationError
 from rules.promql.labels import LabelFrame
 from rules.promql.regex import compile_pattern
-from rules.promql.values import Floats, Index, Mask, SeriesSet, Times, is_stale
+from rules.promql.values import Floats, Index, InstantVector, Mask, SeriesSet, Times, is_stale
 
 
 class Storage(Protocol):
@@ -25,6 +26,30 @@ class Storage(Protocol):
         ``stale`` keeps staleness markers among the samples (instant selectors need them); ranges are asked for without.
         """
         ...
+
+
+@runtime_checkable
+class FragmentStorage(Protocol):
+    """A store that also holds what shards have evaluated of an expression (:class:`rules.promql.ast.Fragment`)."""
+
+    def fragment(self, number: int, times: Times) -> InstantVector:
+        """The union of the shards' vectors of a fragment at ascending instants (ms); of their errors at them the first is raised.
+
+        Raises:
+            EvaluationError: evaluating it failed in a shard, or two shards have series of the same labels at one instant.
+        """
+        ...
+
+
+def fragment(storage: Storage, number: int, times: Times) -> InstantVector:
+    """A fragment of a store, if it holds any.
+
+    Raises:
+        EvaluationError: see :meth:`FragmentStorage.fragment`; or the store holds none.
+    """
+    if not isinstance(storage, FragmentStorage):
+        raise EvaluationError(f"there are no shards to ask for fragment {number}")
+    return storage.fragment(number, times)
 
 
 def matching_rows(labels: LabelFrame, matchers: Iterable[Matcher]) -> Mask:

@@ -20,6 +20,8 @@ from rules.promql.values import InstantVector, Mask, Scalar, Value
 def absent_labels(expr: ast.Expr) -> dict[str, str]:
     """The labels that a selector leaves no choice about: its equality matchers, but none of a name that is matched twice."""
     expr = ast.unwrap(expr)
+    if isinstance(expr, ast.Fragment):
+        expr = ast.unwrap(expr.original)
     selector = expr.selector if isinstance(expr, ast.MatrixSelector) else expr
     if not isinstance(selector, ast.VectorSelector):
         return {}
