@@ -49,6 +49,7 @@ class Reason(str, Enum):
     KEPT_LONG_ENOUGH = "`keep_firing_for` has passed since the condition held"
     FOR_LENGTHENED = "`for` is now longer than the condition has held"
     LIMIT_EXCEEDED = "the rule has more alerts than its group's `limit`: all are dropped"
+    RULE_REMOVED = "the rule is no longer there"
 
 
 class AlertError(ValueError):
