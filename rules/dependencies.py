@@ -59,14 +59,23 @@ def looks_ahead(expr: ast.Expr) -> bool:
     )
 
 
+class Writes:
+    """What rules write, as far as it is known before they are evaluated."""
+
+    def __init__(self, turns: Sequence[Turn]) -> None:
+        self._writes = [_writes(turn) for turn in turns]
+        self._names = _writers(self._writes)
+
+    def may_fit(self, matchers: tuple[ast.Matcher, ...]) -> bool:
+        """Whether a selector may select something that one of the rules writes."""
+        return any(True for _ in _written_for([matchers], self._writes, self._names))
+
+
 def components(turns: Sequence[Turn]) -> list[Component]:
     """The rules in an order in which each comes after all that it reads; those that need each other are together."""
     reads = [_reads(turn) for turn in turns]
     writes = [_writes(turn) for turn in turns]
-    names: dict[str, list[int]] = {}
-    for position, written in enumerate(writes):
-        for labels in written:
-            names.setdefault(labels[METRIC_NAME], []).append(position)
+    names = _writers(writes)
     before: list[set[int]] = [set() for _ in turns]
     backward = False
     for reader, selectors in enumerate(reads):
@@ -107,6 +116,15 @@ def _writes(turn: Turn) -> list[dict[str, str]]:
         known[ALERT_NAME] = turn.rule.alert
         return [{**known, METRIC_NAME: ALERTS}, {**known, METRIC_NAME: ALERTS_FOR_STATE}]
     return [{**known, METRIC_NAME: turn.rule.record}]
+
+
+def _writers(writes: Sequence[list[dict[str, str]]]) -> dict[str, list[int]]:
+    """The positions of the rules that write each metric name."""
+    names: dict[str, list[int]] = {}
+    for position, written in enumerate(writes):
+        for labels in written:
+            names.setdefault(labels[METRIC_NAME], []).append(position)
+    return names
 
 
 def _written_for(

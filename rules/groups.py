@@ -138,7 +138,7 @@ class Evaluator:
         view = View(self.source, self.recorded, rule.position, time_ms)
 
         def query(expr: str, when_ms: int) -> list[Any]:
-            tree = parse(expr)
+            tree = self.program.queries.get(expr) or parse(expr)
             vector = _vector(tree, view, np.array([when_ms], np.int64), self.program.settings)
             rows = np.flatnonzero(vector.present[:, 0]).tolist()
             values = vector.values[:, 0].tolist()

@@ -7,11 +7,12 @@ merged; all else above it sees few series and is done in one place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
 from rules.promql import ast
+from rules.varying import one_in_a_group
 from schemas.series import DEFAULT_TARGET_LABELS
 
 DEFAULT_LOOKBACK_MS = 300_000
@@ -23,8 +24,6 @@ MERGED_AGGREGATIONS = {
     "count": "partial counts",
     "avg": "partial sums and counts",
     "group": "the groups seen",
-    "stddev": "partial counts, means and squared deviations",
-    "stdvar": "partial counts, means and squared deviations",
     "topk": "each shard's own top k",
     "bottomk": "each shard's own bottom k",
     "count_values": "partial counts of each value",
@@ -36,6 +35,9 @@ _SEE_ALL_SERIES = {
     "sort": "the order is one over all series",
     "sort_desc": "the order is one over all series",
 }
+
+
+_SET_OPERATORS = frozenset({"and", "or", "unless"})
 
 
 class Placement(str, Enum):
@@ -72,6 +74,7 @@ class Step:
         reason: why it is not evaluated in the shard, or what travels; empty when there is nothing to say.
         state: what a selector keeps, for selectors only.
         inputs: the plans of its parts, in the order they are written.
+        keeps_target: its series still have the target labels they were selected with, so those of two shards differ.
     """
 
     expr: ast.Expr
@@ -102,6 +105,7 @@ class Step:
 class _Planner:
     target: frozenset[str]
     lookback_ms: int
+    written: Callable[[ast.VectorSelector], bool]
 
     def plan(self, expr: ast.Expr, before_ms: int = 0, fixed: bool = False) -> Step:
         """``before_ms``: how far back of the instant the enclosing subqueries reach."""
@@ -135,6 +139,8 @@ class _Planner:
         pinned = selector.at is not None
         reach_ms += max(selector.offset_ms, 0) + (0 if pinned else before_ms)
         state = State(selector, reach_ms, fixed or pinned)
+        if self.written(selector):
+            return Step(expr, Placement.GLOBAL, "it may select what rules write", state=state)
         return Step(expr, Placement.LOCAL, state=state)
 
     def _like(self, expr: ast.Expr, inputs: tuple[Step, ...], keeps_target: bool = True) -> Step:
@@ -142,22 +148,22 @@ class _Planner:
         placements = {step.placement for step in inputs}
         if placements <= {Placement.CONSTANT}:
             return Step(expr, Placement.CONSTANT, inputs=inputs)
-        kept = keeps_target and all(step.keeps_target for step in inputs)
+        if not all(step.keeps_target for step in inputs):
+            # Only where all series are together can two that were made the same be noticed.
+            return Step(expr, Placement.GLOBAL, "a target label was rewritten below", inputs=inputs)
         if placements <= {Placement.CONSTANT, Placement.LOCAL}:
-            return Step(expr, Placement.LOCAL, inputs=inputs, keeps_target=kept)
-        return Step(expr, Placement.GLOBAL, "its input is global", inputs=inputs, keeps_target=kept)
+            return Step(expr, Placement.LOCAL, inputs=inputs, keeps_target=keeps_target)
+        return Step(expr, Placement.GLOBAL, "its input is global", inputs=inputs)
 
     def _call(self, expr: ast.Call, inputs: tuple[Step, ...]) -> Step:
         if expr.func in ("absent", "absent_over_time"):
-            placement = Placement.SPLIT if inputs[0].placement is Placement.LOCAL else Placement.GLOBAL
-            return Step(expr, placement, "whether each shard has a series travels", inputs=inputs)
+            step = self._like(expr, inputs)
+            if step.placement is not Placement.LOCAL:
+                return step
+            return Step(expr, Placement.SPLIT, "whether each shard has a series travels", inputs=inputs)
         if reason := _SEE_ALL_SERIES.get(expr.func):
             return Step(expr, Placement.GLOBAL, reason, inputs=inputs)
-        rewritten = (
-            {part.value for part in expr.args[1:2] if isinstance(part, ast.StringLiteral)}
-            if expr.func in ("label_replace", "label_join")
-            else set()
-        )
+        rewritten = _strings(*expr.args[1:2]) if expr.func in ("label_replace", "label_join") else frozenset()
         if expr.func.startswith("histogram_") and "le" in self.target:
             return Step(
                 expr, Placement.GLOBAL, "the buckets of a histogram are spread: le is a target label", inputs=inputs
@@ -169,11 +175,11 @@ class _Planner:
         if step.placement is not Placement.LOCAL:
             return step
         lost = self.target & set(expr.grouping) if expr.without else self.target - set(expr.grouping)
-        if not lost and step.keeps_target:
+        # count_values puts the value in the place of the label.
+        lost |= self.target & _strings(expr.param)
+        if not lost:
             return step
-        why = (
-            f"a group may span targets, {_names(lost)} not being kept" if lost else "a target label was rewritten below"
-        )
+        why = f"a group may span targets, {_names(lost)} not being kept"
         merged = MERGED_AGGREGATIONS.get(expr.op)
         if merged is None:
             return Step(expr, Placement.GLOBAL, f"{why}; {expr.op} needs all values", inputs=inputs)
@@ -183,16 +189,25 @@ class _Planner:
         step = self._like(expr, (lhs, rhs))
         if step.placement is not Placement.LOCAL or expr.matching is None:
             return step
+        if Placement.CONSTANT in (lhs.placement, rhs.placement):
+            return Step(expr, Placement.GLOBAL, "one side is no shard's own", inputs=(lhs, rhs))
         matching = expr.matching
         lost = self.target - set(matching.labels) if matching.on else self.target & set(matching.labels)
-        if not lost and step.keeps_target:
-            return step
-        why = (
-            f"series of different targets may match, {_names(lost)} not being compared"
-            if lost
-            else "a target label was rewritten below"
-        )
+        if not lost:
+            one = expr.lhs if matching.card is ast.Cardinality.ONE_TO_MANY else expr.rhs
+            if expr.op in _SET_OPERATORS or one_in_a_group(one, matching):
+                return step
+            # That fails if any shard has something on the other side.
+            why = "several series of one side may match, which concerns all shards"
+            return Step(expr, Placement.GLOBAL, why, inputs=(lhs, rhs))
+        why = f"series of different targets may match, {_names(lost)} not being compared"
         return Step(expr, Placement.GLOBAL, why, inputs=(lhs, rhs))
+
+
+def _strings(*parts: ast.Expr | None) -> frozenset[str]:
+    """The texts of those parts that are strings."""
+    bare = [ast.unwrap(part) for part in parts if part is not None]
+    return frozenset(part.value for part in bare if isinstance(part, ast.StringLiteral))
 
 
 def _names(labels: frozenset[str] | set[str]) -> str:
@@ -204,6 +219,7 @@ def plan(
     expr: ast.Expr,
     target_labels: frozenset[str] = DEFAULT_TARGET_LABELS,
     lookback_ms: int = DEFAULT_LOOKBACK_MS,
+    written: Callable[[ast.VectorSelector], bool] = lambda _: False,
 ) -> Step:
     """The plan of an expression over shards that hold whole targets.
 
@@ -214,5 +230,6 @@ def plan(
         expr: the expression.
         target_labels: the labels that make up a target part.
         lookback_ms: how old a sample an instant selector still takes.
+        written: whether a selector may select what rules write, which no shard has.
     """
-    return _Planner(target_labels, lookback_ms).plan(expr)
+    return _Planner(target_labels, lookback_ms, written).plan(expr)

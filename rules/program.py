@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -10,6 +10,7 @@ from rules.alert_text import AlertText, Site
 from rules.alerts import ALERTS, ALERTS_FOR_STATE, Policy
 from rules.dependencies import Component, Turn, components, looks_ahead
 from rules.model import AlertingRule, Rule, RuleGroup
+from rules.promql.ast import Expr
 from rules.promql.context import Options
 from rules.recorded import Writer
 
@@ -64,9 +65,22 @@ class Prepared:
 class Program:
     """Groups in the order in which they are evaluated at an instant; it holds no state and may be shared."""
 
-    def __init__(self, groups: Sequence[RuleGroup], settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        groups: Sequence[RuleGroup],
+        settings: Settings | None = None,
+        queries: Mapping[str, Expr] | None = None,
+    ) -> None:
+        """Make groups ready.
+
+        Args:
+            groups: in the order of evaluation.
+            settings: the defaults, unless given.
+            queries: what to evaluate for the expressions that templates query, by their text; those not named are parsed.
+        """
         self.groups = tuple(groups)
         self.settings = settings or Settings()
+        self.queries = queries or {}
         self.rules: tuple[Prepared, ...] = tuple(self._prepared())
 
     @cached_property

@@ -14,8 +14,8 @@ import numpy as np
 from rules.alerts import Labels
 from rules.promql.ast import Matcher, MatchOp
 from rules.promql.labels import METRIC_NAME, LabelFrame
-from rules.promql.storage import Storage, matching_rows, predicate
-from rules.promql.values import Floats, Index, Mask, SeriesSet, Times, is_stale
+from rules.promql.storage import Storage, fragment, matching_rows, predicate
+from rules.promql.values import Floats, Index, InstantVector, Mask, SeriesSet, Times, is_stale
 
 _NO_ROWS = np.empty(0, np.int64)
 
@@ -198,6 +198,10 @@ class Combined:
         parts = [found for found, _ in self.recorded.select(matchers, stale=stale)]
         return joined([self.source.select(matchers, start_ms, end_ms, stale=stale), *parts])
 
+    def fragment(self, number: int, times: Times) -> InstantVector:
+        """See :class:`rules.promql.storage.FragmentStorage`; shards know nothing of what rules write."""
+        return fragment(self.source, number, times)
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -222,6 +226,10 @@ class View:
             bounds = [self.time_ms - each.query_offset_ms - (each.position >= self.position) for each in writers]
             parts.append(_cut(found, bounds))
         return joined(parts)
+
+    def fragment(self, number: int, times: Times) -> InstantVector:
+        """See :class:`rules.promql.storage.FragmentStorage`; shards evaluate at an instant only what is dated up to it."""
+        return fragment(self.source, number, times)
 
 
 def _cut(series: SeriesSet, bounds: Sequence[int]) -> SeriesSet:

@@ -22,8 +22,10 @@ def planned(text: str) -> Step:
         "rate(x[5m])",
         "rate(x[5m]) > 0.5 * 3",
         "x / y",
-        "x / ignoring(mode) y",
-        "x / on(job, instance, cpu) y",
+        "x / ignoring(mode) sum without (mode) (y)",
+        "x / on(job, instance, cpu) max by (job, instance, cpu) (y)",
+        "x / ignoring(mode) y{mode='idle'}",
+        "sum by (job, instance) (x) / on(job, instance) group_right() y",
         "x and on(job, instance) y",
         "sum without (mode) (rate(x[5m]))",
         "sum by (job, instance) (x)",
@@ -33,7 +35,7 @@ def planned(text: str) -> Step:
         "max_over_time(rate(x[5m])[1h:1m])",
         "label_replace(x, 'dst', '$1', 'mode', '(.*)')",
         "(sum without (cpu) (x)) * 2 > bool 1",
-        "x + on(job, instance) group_left(mode) y",
+        "x + on(job, instance) group_left() (-sum by (job, instance) (y))",
     ],
 )
 def test_local_to_the_shard(text: str) -> None:
@@ -51,8 +53,8 @@ def test_local_to_the_shard(text: str) -> None:
         "topk(3, x)",
         "absent(x)",
         "absent_over_time(x[5m])",
-        # A target label rewritten: the groups are no longer of one target.
-        "sum by (job, instance) (label_replace(x, 'instance', '$1', 'host', '(.*)'))",
+        # The values take a target label's place.
+        "count_values by (job, instance) ('instance', x)",
     ],
 )
 def test_split_into_partial_and_merge(text: str) -> None:
@@ -75,6 +77,20 @@ def test_split_into_partial_and_merge(text: str) -> None:
         "x / scalar(y)",
         "sum(sum by (job) (x))",
         "x > on(job, instance) sum by (job, instance) (sum(y))",
+        # A target label rewritten: series of two targets may have become the same, which fails.
+        "sum by (job, instance) (label_replace(x, 'instance', '$1', 'host', '(.*)'))",
+        "label_replace(x, 'instance', '$1', 'host', '(.*)') > 1",
+        "absent(label_replace(x, 'instance', '$1', 'host', '(.*)'))",
+        # No shard has a constant to itself.
+        "x or vector(1)",
+        "vector(1) unless on(job, instance) x",
+        "stddev(x)",
+        # Two series of y in a match group fail even where only another shard has any of x.
+        "x / ignoring(mode) y",
+        "x / on(job, instance, cpu) y",
+        "x + on(job, instance) group_left(mode) y",
+        "y / on(job, instance) group_right(mode) x",
+        "x / {__name__=~'y|z'}",
         "sort(x)",
     ],
 )
@@ -106,6 +122,15 @@ def test_constants_need_no_place(text: str) -> None:
 )
 def test_retention_adds_up_lookback_ranges_and_offsets(text: str, minutes: int) -> None:
     assert planned(text).retention_ms == minutes * 60_000
+
+
+def test_what_rules_write_is_no_shards_own() -> None:
+    step = plan(parse("sum without (mode) (x) / y"), TARGET, written=lambda selector: selector.name == "y")
+    assert [(part.placement, part.keeps_target) for part in step.inputs] == [
+        (Placement.LOCAL, True),
+        (Placement.GLOBAL, True),
+    ]
+    assert [state.retention_ms for state in step.states] == [300_000, 300_000]
 
 
 def test_a_fixed_instant_cuts_off_what_encloses_it() -> None:

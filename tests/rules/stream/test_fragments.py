@@ -1,0 +1,424 @@
+"""Rules cut for shards: the rewrites as text, and that shards and remainder together find what the whole expression finds."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rules.groups import Evaluator
+from rules.model import RecordingRule, RuleGroup
+from rules.program import Program, Settings
+from rules.promql import ast
+from rules.promql.ast import Matcher
+from rules.promql.context import Options, merged
+from rules.promql.engine import Result, at_instants, instant
+from rules.promql.errors import PromQLError
+from rules.promql.labels import Column, LabelFrame
+from rules.promql.parser import parse
+from rules.promql.printer import to_text
+from rules.promql.storage import MemoryStorage
+from rules.promql.values import STALE, STALE_BITS, InstantVector, SeriesSet, Times
+from rules.stream.fragments import SHARD_LABEL, Cut, FragmentSpec, NotStreamable, Schedule, cut
+from schemas.series import shard_of, split_labels
+from tests.oracle.agree import answer_rows, difference
+from tests.oracle.data import dataset
+from tests.oracle.expressions import Case, cases
+from tests.oracle.prometheus import Answer, Series
+from tests.rules.evaluation import MINUTE, failures, groups_of, minutes, storage_of, told, written
+from tests.rules.test_stepping import EXPRESSIONS, LABELS, NAMES, alerting, recording
+
+TARGET = frozenset({"job", "instance"})
+
+
+def program_of(*texts: str) -> Program:
+    """One group with a recording rule an expression."""
+    rules = tuple(RecordingRule(f"r:{number}", text, parse(text)) for number, text in enumerate(texts))
+    return Program([RuleGroup("g", rules=rules)], Settings(options=Options(default_step_ms=30_000)))
+
+
+def remainders(made: Cut) -> list[str]:
+    return [to_text(rule.rule.ast) for rule in made.program.rules]
+
+
+def described(spec: FragmentSpec) -> str:
+    kind = "" if spec.kind == "vector" else "samples of "
+    step = "" if spec.step_ms is None else f" every {spec.step_ms // 1000}s"
+    history = f" for {spec.history_ms // 1000}s" if spec.history_ms else ""
+    return kind + to_text(spec.expr) + step + history + (" by shard" if spec.shard_label else "")
+
+
+def since(series: SeriesSet, oldest_ms: int) -> SeriesSet:
+    """The samples from a time on."""
+    begin = series.positions(np.array([oldest_ms - 1]))[:, 0]
+    kept = replace(series, begin=begin, clocks=np.arange(series.size, dtype=np.int64))
+    return kept.take(np.flatnonzero(kept.end > kept.begin))
+
+
+@dataclass
+class Shards:
+    """What the shards' own stores answer, put together; it refuses what a fragment does not promise."""
+
+    made: Cut
+    stores: Sequence[MemoryStorage]
+    everything: MemoryStorage
+    now_ms: int | None = None
+
+    def fragment(self, number: int, times: Times) -> InstantVector:
+        spec = self.made.fragments[number]
+        assert spec.kind == "vector"
+        if spec.step_ms is not None:
+            assert not (times % spec.step_ms).any()
+        if self.now_ms is not None:
+            assert self.oldest(spec) <= int(times[0])
+            assert int(times[-1]) <= self.now_ms
+        options = self.made.program.settings.options
+        found = [at_instants(spec.expr, store, times, options).value for store in self.stores]
+        vectors = [vector for vector in found if isinstance(vector, InstantVector)]
+        assert len(vectors) == len(self.stores)
+        frames = [vector.labels for vector in vectors]
+        if spec.shard_label:
+            frames = [
+                frame.with_column(SHARD_LABEL, Column.constant(str(shard), frame.size))
+                for shard, frame in enumerate(frames)
+            ]
+        values = np.concatenate([vector.values for vector in vectors])
+        present = np.concatenate([vector.present for vector in vectors])
+        return merged(InstantVector(LabelFrame.concat(frames), values, present))
+
+    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, *, stale: bool) -> SeriesSet:
+        for spec in self.made.fragments:
+            if spec.kind == "samples" and isinstance(spec.expr, ast.VectorSelector) and spec.expr.matchers == matchers:
+                assert spec.expr.offset_ms == 0
+                found = self.everything.select(matchers, start_ms, end_ms, stale=stale)
+                return found if self.now_ms is None else since(found, self.oldest(spec))
+        raise AssertionError(f"nobody gathers {matchers}")
+
+    def oldest(self, spec: FragmentSpec) -> int:
+        """How far back what is kept of a fragment reaches."""
+        assert self.now_ms is not None
+        return self.now_ms - spec.history_ms - max(each.behind_ms for each in spec.schedules)
+
+
+def sharded(made: Cut, series: Sequence[Series], shards: int, now_ms: int | None = None) -> Shards:
+    parts: list[list[Series]] = [[] for _ in range(shards)]
+    for each in series:
+        target, _ = split_labels(each[0], made.target_labels)
+        parts[shard_of(target, shards)].append(each)
+    return Shards(made, [MemoryStorage.from_series(part) for part in parts], MemoryStorage.from_series(series), now_ms)
+
+
+REWRITES = [
+    ("rate(x[5m]) > 0.5", "<0>", ["rate(x[5m]) > 0.5"]),
+    ("(x)", "<0>", ["x"]),
+    ("time() - 5", "time() - 5", []),
+    ("sum by (job) (rate(x[5m]))", "sum by (job) (<0>)", ["sum by (job) (rate(x[5m])) by shard"]),
+    ("sum without (instance) (x)", "sum without (instance, __shard__) (<0>)", ["sum without (instance) (x) by shard"]),
+    ("count(up == 0) > 3", "sum(<0>) > 3", ["count(up == 0) by shard"]),
+    ("avg by (job) (x) * 2", "(sum by (job) (<0>) / sum by (job) (<1>)) * 2", [
+        "sum by (job) (x) by shard", "count by (job) (x) by shard",
+    ]),
+    ("avg by (__name__) (x)", "avg by (__name__) (<0>)", ["x"]),
+    ("min(x)", "min(<0>)", ["min(x) by shard"]),
+    ("max without (job) (x)", "max without (job, __shard__) (<0>)", ["max without (job) (x) by shard"]),
+    ("group by (job) (x)", "group by (job) (<0>)", ["group by (job) (x) by shard"]),
+    ("topk by (job) (3, x)", "topk by (job) (3, <0>)", ["topk by (job) (3, x)"]),
+    ("bottomk(1, rate(x[1m]))", "bottomk(1, <0>)", ["bottomk(1, rate(x[1m]))"]),
+    ('count_values by (job) ("v", x)', "sum by (job, v) (<0>)", ['count_values by (job) ("v", x) by shard']),
+    ('count_values by (job) ("job", x)', "sum by (job) (<0>)", ['count_values by (job) ("job", x) by shard']),
+    ('count_values without (job) ("v", x)', "sum without (__shard__) (<0>)", [
+        'count_values without (job) ("v", x) by shard',
+    ]),
+    ("quantile(0.9, x)", "quantile(0.9, <0>)", ["x"]),
+    ("stddev by (job) (rate(x[1m]))", "stddev by (job) (<0>)", ["rate(x[1m])"]),
+    ('absent(x{job="a"})', "absent(<0>)", ['group(x{job="a"}) by shard']),
+    ("absent_over_time(x[5m])", "absent(<0>)", ["group(last_over_time(x[5m])) by shard"]),
+    ("absent(sum(x))", "absent(sum(<0>))", ["sum(x) by shard"]),
+    ("x / on (job) group_left () y", "<0> / on (job) group_left () <1>", ["x", "y"]),
+    ("x or vector(1)", "<0> or vector(1)", ["x"]),
+    ("x > scalar(sum(y))", "<0> > scalar(sum(<1>))", ["x", "sum(y) by shard"]),
+    ("sum(x) / sum(x)", "sum(<0>) / sum(<0>)", ["sum(x) by shard"]),
+    ('label_replace(x, "job", "b", "", "") > 1', "<0> > 1", ['label_replace(x, "job", "b", "", "")']),
+    ("max_over_time(x[1h:1m])", "<0>", ["max_over_time(x[1h:1m])"]),
+    ("max_over_time(sum(x)[1h:1m] offset 5m)", "max_over_time(sum(<0>)[1h:1m] offset 5m)", [
+        "sum(x) every 60s for 3900s by shard",
+    ]),
+    # The default step; a subquery in a subquery reaches as far back as both.
+    ("max_over_time(min_over_time(sum(x)[5m:])[1h:1m])", "max_over_time(min_over_time(sum(<0>)[5m:])[1h:1m])", [
+        "sum(x) every 30s for 3900s by shard",
+    ]),
+    ("sum(x) + max_over_time(sum(x)[1m:1m])", "sum(<0>) + max_over_time(sum(<1>)[1m:1m])", [
+        "sum(x) by shard", "sum(x) every 60s for 60s by shard",
+    ]),
+    ("quantile_over_time(scalar(y), x[5m] offset 1m)", "quantile_over_time(scalar(<0>), x[5m] offset 1m)", [
+        "y", "samples of x for 360s",
+    ]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "remainder", "fragments"), REWRITES)
+def test_rewrites(text: str, remainder: str, fragments: list[str]) -> None:
+    made = cut(program_of(text), TARGET)
+    assert remainders(made) == [remainder]
+    # Samples of the name it writes may have come in.
+    assert [described(spec) for spec in made.fragments] == [*fragments, "samples of r:0"]
+    assert [spec.number for spec in made.fragments] == list(range(len(fragments) + 1))
+
+
+def test_rules_share_fragments() -> None:
+    made = cut(
+        program_of("avg(x)", "count(x) > 1", "max_over_time(sum(x)[5m:1m])", "max_over_time(sum(x)[9m:1m])"), TARGET
+    )
+    assert remainders(made) == [
+        "(sum(<0>) / sum(<1>))", "sum(<1>) > 1", "max_over_time(sum(<2>)[5m:1m])", "max_over_time(sum(<2>)[9m:1m])",
+    ]  # fmt: skip
+    assert [described(spec) for spec in made.fragments][2:3] == ["sum(x) every 60s for 540s by shard"]
+
+
+def test_what_rules_write_is_not_cut() -> None:
+    made = cut(program_of("x", "r:0 / x offset 5m", "rate(r:0[1h])", 'ALERTS{alertname="A"}', '{job="a"}'), TARGET)
+    # Nothing here writes alerts.
+    assert remainders(made) == ["<0>", "r:0 / <2>", "rate(r:0[1h])", "<3>", '{job="a"}']
+    assert [described(spec) for spec in made.fragments][:5] == [
+        "x", "samples of r:0 for 3600s", "x offset 5m", 'ALERTS{alertname="A"}', 'samples of {job="a"} for 300s',
+    ]  # fmt: skip
+
+
+def test_retention_is_the_longest_of_all_fragments() -> None:
+    made = cut(program_of("rate(x[10m] offset 1h)", "x > 1", "y", "max_over_time(sum(y)[1h:1m])"), TARGET)
+    kept = {to_text(state.selector): state.retention_ms // MINUTE for state in made.state()}
+    # A subquery over all shards is evaluated as time goes by: the shards keep no more than an instant needs.
+    assert kept == {"x": 70, "y": 5, "r:0": 5, "r:1": 5, "r:2": 5, "r:3": 5}
+
+
+def test_a_fingerprint_is_that_of_the_fragments() -> None:
+    one = cut(program_of("sum(x) > 1", "y"), TARGET)
+    # Other thresholds, another order: the shards do the same.
+    assert cut(program_of("y", "sum(x) > 2"), TARGET).fingerprint == one.fingerprint
+    assert cut(program_of("y", "sum(x) > 2", "z"), TARGET).fingerprint != one.fingerprint
+    assert len({spec.key for spec in one.fragments}) == len(one.fragments)
+
+
+GROUPS = """
+groups:
+  - name: slow
+    interval: 5m
+    query_offset: 30s
+    rules:
+      - {record: total, expr: sum(x)}
+  - name: fast
+    interval: 15s
+    rules:
+      - alert: Busy
+        expr: sum(x) > 3
+        keep_firing_for: 10m
+        labels:
+          most: '{{ with query "topk by (job, instance) (1, x)" }}{{ (first .).Value }}{{ end }}'
+        annotations:
+          summary: '{{ query "total" | first | value }} of {{ query "max(x)" | first | value }}, {{ query "nonsense(" }}'
+"""
+
+
+def test_schedules_are_those_of_the_groups_that_ask() -> None:
+    made = cut(Program(groups_of(GROUPS)), TARGET)
+    shared = made.fragments[0]
+    assert described(shared) == "sum(x) by shard"
+    assert shared.schedules == (Schedule(15_000), Schedule(300_000, 30_000))
+
+
+def test_queries_of_templates_are_cut() -> None:
+    made = cut(Program(groups_of(GROUPS)), TARGET)
+    queries = {text: to_text(tree) for text, tree in made.program.queries.items()}
+    # The order of topk means something, and is one over all shards.
+    assert queries == {
+        "topk by (job, instance) (1, x)": "topk by (job, instance) (1, <1>)",
+        "total": "total",
+        "max(x)": "max(<3>)",
+    }
+    since = 10 * 60 + 15 * 60 + 2 * 15
+    assert [described(spec) for spec in made.fragments] == [
+        "sum(x) by shard",
+        f"topk by (job, instance) (1, x) for {since}s",
+        f"samples of total for {since + 300}s",
+        f"max(x) for {since}s by shard",
+        "samples of ALERTS",
+        "samples of ALERTS_FOR_STATE",
+    ]
+    # Templates are expanded for the instant itself, without the offset.
+    assert made.fragments[3].schedules == (Schedule(15_000),)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "at"),
+    [
+        ("sum(x @ 100)", "@ pins an instant", "x @ 100"),
+        ("rate(x[5m] @ end())", "@ pins an instant", "x[5m] @ end()"),
+        ("max_over_time(x[5m:1m] @ start())", "@ pins an instant", "x[5m:1m] @ start()"),
+        ("x - x offset -5m", "a negative offset looks ahead", "x offset -5m"),
+    ],
+)
+def test_what_no_stream_has_is_refused(text: str, reason: str, at: str) -> None:
+    with pytest.raises(NotStreamable, match=f"g;1;r:1: {reason}") as caught:
+        cut(program_of("x", text), TARGET)
+    (refusal,) = caught.value.refusals
+    assert refusal.rule.number == 1
+    assert refusal.field == "expr"
+    assert refusal.span is not None
+    assert text[refusal.span.start : refusal.span.end] == at
+
+
+def test_templates_that_ask_for_what_cannot_be_known_are_refused() -> None:
+    text = textwrap.dedent(
+        """
+        groups:
+          - name: g
+            rules:
+              - alert: A
+                expr: x @ 5
+                annotations: {a: '{{ query (printf "x{job=%q}" $labels.job) }}', b: '{{ query "x @ 5" | first | value }}'}
+        """
+    )
+    with pytest.raises(NotStreamable) as caught:
+        cut(Program(groups_of(text)), TARGET)
+    assert [each.field for each in caught.value.refusals] == ["expr", "templates", "templates"]
+
+
+def test_names_that_are_dropped_at_the_end_are_refused() -> None:
+    with pytest.raises(ValueError, match="delayed"):
+        cut(Program([], Settings(options=Options(delayed_name_removal=True))), TARGET)
+
+
+def test_a_remainder_needs_shards() -> None:
+    made = cut(program_of("sum(x)"), TARGET)
+    with pytest.raises(PromQLError, match="no shards"):
+        instant(made.program.rules[0].rule.ast, storage_of("x 1"), 0)
+
+
+def answer(expr: ast.Expr, storage: MemoryStorage | Shards, times: Times, options: Options) -> Answer:
+    try:
+        result: Result = at_instants(expr, storage, times, options)
+    except PromQLError as error:
+        return Answer("", [], error.message)
+    kind, rows = answer_rows(result, ranged=True)
+    return Answer(kind, rows)
+
+
+def tame(series: Sequence[Series]) -> list[Series]:
+    """Without values so large that what a sum loses beside them shows."""
+    return [(labels, times, np.where(values == 1e300, 1e6, values)) for labels, times, values in series]
+
+
+@pytest.mark.parametrize("number", range(30))
+def test_shards_and_remainder_find_what_the_whole_finds(number: int) -> None:
+    data = dataset(7, number)
+    series = tame(data.series)
+    whole = MemoryStorage.from_series(series)
+    compared = filled = 0
+    for case in cases(7, data, 60):
+        tree = parse(case.expr)
+        if tree.type not in (ast.ValueType.SCALAR, ast.ValueType.VECTOR):
+            continue
+        program = program_of(case.expr)
+        try:
+            made = cut(program, TARGET)
+        except NotStreamable:
+            continue
+        times = np.arange(case.start_ms, case.end_ms + 1, case.step_ms or 1, dtype=np.int64)
+        options = program.settings.options
+        expected = answer(tree, whole, times, options)
+        shards = sharded(made, series, compared % 5 + 1, int(times[0]) if len(times) == 1 else None)
+        found = answer(made.program.rules[0].rule.ast, shards, times, options)
+        ranged = Case(case.dataset, case.expr, case.start_ms, case.end_ms, case.step_ms or 1)
+        assert difference(ranged, found, expected) == "", f"{case.expr}\n{remainders(made)}\n{made.fragments}"
+        compared += 1
+        filled += bool(expected.rows)
+    assert compared > 30
+    assert filled > 15
+
+
+STREAMED = (
+    *(text for text in EXPRESSIONS if "@" not in text and "offset -" not in text),
+    "avg(a) > 1",
+    "a / on() group_left() count(b)",
+    "max_over_time(sum(a)[3m:1m])",
+    "sum_over_time((count by (i) (a) + on(i) r1)[2m:30s] offset 1m)",
+    'count_values("i", a or r1)',
+    "quantile(0.5, a)",
+    "absent_over_time(b[2m])",
+    "topk(1, count by (i) (a)) + on(i) a",
+    "max_over_time(r1[4m])",
+    "quantile_over_time(scalar(sum(b)), a[2m])",
+)
+
+
+@st.composite
+def programs(draw: st.DrawFn) -> Program:
+    expressions, labels = st.sampled_from(STREAMED), st.sampled_from(LABELS)
+    rules = st.one_of(
+        st.builds(recording, expressions, st.sampled_from(NAMES), labels),
+        st.builds(alerting, expressions, st.just("A1"), labels, st.integers(0, 2), st.sampled_from((0, 2))),
+    )
+    groups = [
+        RuleGroup(
+            f"g{number}",
+            query_offset_ms=draw(st.sampled_from((None, None, 0, MINUTE))),
+            rules=tuple(draw(st.lists(rules, min_size=1, max_size=4))),
+        )
+        for number in range(draw(st.integers(1, 2)))
+    ]
+    return Program(groups)
+
+
+SAMPLES = st.lists(st.sampled_from((None, 0.0, 1.0, 3.0, float("nan"), float(STALE))), min_size=8, max_size=8)
+SERIES = st.dictionaries(
+    st.tuples(
+        st.sampled_from(("a", "a", "b", "b", "r1", "ALERTS")), st.sampled_from("xyz"), st.sampled_from(("", "1"))
+    ),
+    SAMPLES,
+    min_size=1,
+    max_size=7,
+)
+
+
+def as_series(drawn: dict[tuple[str, str, str], list[float | None]]) -> list[Series]:
+    made = []
+    for (name, target, other), values in drawn.items():
+        points = [(index * MINUTE, value) for index, value in enumerate(values) if value is not None]
+        times, numbers = np.array([when for when, _ in points], np.int64), np.array([value for _, value in points])
+        made.append(({"__name__": name, "i": target, "j": other}, times, numbers))
+    return made
+
+
+@settings(max_examples=150, deadline=None)
+@given(programs(), SERIES, st.integers(1, 4))
+def test_rules_decide_the_same_over_shards(program: Program, drawn, shards: int) -> None:
+    series = as_series(drawn)
+    made = cut(program, frozenset({"i"}))
+    united = sharded(made, series, shards)
+    courses = []
+    for evaluator in (Evaluator(program, MemoryStorage.from_series(series)), Evaluator(made.program, united)):
+        course = []
+        for instant_ms in minutes(0, 9).tolist():
+            united.now_ms = instant_ms
+            outcome = evaluator.evaluate(np.array([instant_ms]))
+            notes = [evaluator.annotations(each.rule, each.transition.alert) for each in outcome.events]
+            course.append((told(outcome), failures(outcome), notes))
+        courses.append((course, plain(evaluator)))
+    assert courses[1] == courses[0]
+
+
+def plain(evaluator: Evaluator) -> dict[object, object]:
+    """What rules wrote; NaNs are one, but for the marker."""
+    nan = np.array(np.nan).view(np.uint64)
+    return {
+        labels: [
+            (when, bits if bits == STALE_BITS or not np.isnan(np.uint64(bits).view(np.float64)) else int(nan))
+            for when, bits in points
+        ]
+        for labels, points in written(evaluator).items()
+    }
