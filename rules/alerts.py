@@ -201,12 +201,14 @@ def step(policy: Policy, state: AlertState, samples: Sequence[Sample], time_ms: 
         if new.phase is not was:
             changes.append(Transition(time_ms, was, new.phase, reason, new))
     if policy.limit and active > policy.limit:
-        dropped = tuple(
-            Transition(time_ms, old.phase, Phase.INACTIVE, Reason.LIMIT_EXCEEDED, _ended(old, time_ms))
-            for old in state.active()
-        )
+        dropped = end_all(state, Reason.LIMIT_EXCEEDED, time_ms)
         return Stepped(AlertState(), dropped, f"exceeded limit of {policy.limit} with {active} alerts")
     return Stepped(AlertState(after), tuple(changes))
+
+
+def end_all(state: AlertState, reason: Reason, time_ms: int) -> tuple[Transition, ...]:
+    """The end of every active alert at an instant, whatever its rule would say."""
+    return tuple(Transition(time_ms, old.phase, Phase.INACTIVE, reason, _ended(old, time_ms)) for old in state.active())
 
 
 def touch(state: AlertState, samples: Iterable[Sample], time_ms: int) -> AlertState:
