@@ -65,10 +65,14 @@ class Writes:
     def __init__(self, turns: Sequence[Turn]) -> None:
         self._writes = [_writes(turn) for turn in turns]
         self._names = _writers(self._writes)
+        self._known: dict[tuple[ast.Matcher, ...], bool] = {}
 
     def may_fit(self, matchers: tuple[ast.Matcher, ...]) -> bool:
         """Whether a selector may select something that one of the rules writes."""
-        return any(True for _ in _written_for([matchers], self._writes, self._names))
+        if matchers not in self._known:
+            writers = _written_for([matchers], self._writes, self._names)
+            self._known[matchers] = next(writers, None) is not None
+        return self._known[matchers]
 
 
 def components(turns: Sequence[Turn]) -> list[Component]:

@@ -1,37 +1,20 @@
-"""Rules cut for shards: the rewrites as text, and that shards and remainder together find what the whole expression finds."""
+"""Rules cut for shards: the rewrites as text, what shards keep, and what no stream can evaluate."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from rules.groups import Evaluator
 from rules.model import RecordingRule, RuleGroup
 from rules.program import Program, Settings
-from rules.promql import ast
-from rules.promql.ast import Matcher
-from rules.promql.context import Options, merged
-from rules.promql.engine import Result, at_instants, instant
+from rules.promql.context import Options
+from rules.promql.engine import instant
 from rules.promql.errors import PromQLError
-from rules.promql.labels import Column, LabelFrame
 from rules.promql.parser import parse
 from rules.promql.printer import to_text
-from rules.promql.storage import MemoryStorage
-from rules.promql.values import STALE, STALE_BITS, InstantVector, SeriesSet, Times
-from rules.stream.fragments import SHARD_LABEL, Cut, FragmentSpec, NotStreamable, Schedule, cut
-from schemas.series import shard_of, split_labels
-from tests.oracle.agree import answer_rows, difference
-from tests.oracle.data import dataset
-from tests.oracle.expressions import Case, cases
-from tests.oracle.prometheus import Answer, Series
-from tests.rules.evaluation import MINUTE, failures, groups_of, minutes, storage_of, told, written
-from tests.rules.test_stepping import EXPRESSIONS, LABELS, NAMES, alerting, recording
+from rules.stream.fragments import Cut, FragmentSpec, NotStreamable, Schedule, cut
+from tests.rules.evaluation import MINUTE, groups_of, storage_of
 
 TARGET = frozenset({"job", "instance"})
 
@@ -51,66 +34,6 @@ def described(spec: FragmentSpec) -> str:
     step = "" if spec.step_ms is None else f" every {spec.step_ms // 1000}s"
     history = f" for {spec.history_ms // 1000}s" if spec.history_ms else ""
     return kind + to_text(spec.expr) + step + history + (" by shard" if spec.shard_label else "")
-
-
-def since(series: SeriesSet, oldest_ms: int) -> SeriesSet:
-    """The samples from a time on."""
-    begin = series.positions(np.array([oldest_ms - 1]))[:, 0]
-    kept = replace(series, begin=begin, clocks=np.arange(series.size, dtype=np.int64))
-    return kept.take(np.flatnonzero(kept.end > kept.begin))
-
-
-@dataclass
-class Shards:
-    """What the shards' own stores answer, put together; it refuses what a fragment does not promise."""
-
-    made: Cut
-    stores: Sequence[MemoryStorage]
-    everything: MemoryStorage
-    now_ms: int | None = None
-
-    def fragment(self, number: int, times: Times) -> InstantVector:
-        spec = self.made.fragments[number]
-        assert spec.kind == "vector"
-        if spec.step_ms is not None:
-            assert not (times % spec.step_ms).any()
-        if self.now_ms is not None:
-            assert self.oldest(spec) <= int(times[0])
-            assert int(times[-1]) <= self.now_ms
-        options = self.made.program.settings.options
-        found = [at_instants(spec.expr, store, times, options).value for store in self.stores]
-        vectors = [vector for vector in found if isinstance(vector, InstantVector)]
-        assert len(vectors) == len(self.stores)
-        frames = [vector.labels for vector in vectors]
-        if spec.shard_label:
-            frames = [
-                frame.with_column(SHARD_LABEL, Column.constant(str(shard), frame.size))
-                for shard, frame in enumerate(frames)
-            ]
-        values = np.concatenate([vector.values for vector in vectors])
-        present = np.concatenate([vector.present for vector in vectors])
-        return merged(InstantVector(LabelFrame.concat(frames), values, present))
-
-    def select(self, matchers: Sequence[Matcher], start_ms: int, end_ms: int, *, stale: bool) -> SeriesSet:
-        for spec in self.made.fragments:
-            if spec.kind == "samples" and isinstance(spec.expr, ast.VectorSelector) and spec.expr.matchers == matchers:
-                assert spec.expr.offset_ms == 0
-                found = self.everything.select(matchers, start_ms, end_ms, stale=stale)
-                return found if self.now_ms is None else since(found, self.oldest(spec))
-        raise AssertionError(f"nobody gathers {matchers}")
-
-    def oldest(self, spec: FragmentSpec) -> int:
-        """How far back what is kept of a fragment reaches."""
-        assert self.now_ms is not None
-        return self.now_ms - spec.history_ms - max(each.behind_ms for each in spec.schedules)
-
-
-def sharded(made: Cut, series: Sequence[Series], shards: int, now_ms: int | None = None) -> Shards:
-    parts: list[list[Series]] = [[] for _ in range(shards)]
-    for each in series:
-        target, _ = split_labels(each[0], made.target_labels)
-        parts[shard_of(target, shards)].append(each)
-    return Shards(made, [MemoryStorage.from_series(part) for part in parts], MemoryStorage.from_series(series), now_ms)
 
 
 REWRITES = [
@@ -297,128 +220,3 @@ def test_a_remainder_needs_shards() -> None:
     made = cut(program_of("sum(x)"), TARGET)
     with pytest.raises(PromQLError, match="no shards"):
         instant(made.program.rules[0].rule.ast, storage_of("x 1"), 0)
-
-
-def answer(expr: ast.Expr, storage: MemoryStorage | Shards, times: Times, options: Options) -> Answer:
-    try:
-        result: Result = at_instants(expr, storage, times, options)
-    except PromQLError as error:
-        return Answer("", [], error.message)
-    kind, rows = answer_rows(result, ranged=True)
-    return Answer(kind, rows)
-
-
-def tame(series: Sequence[Series]) -> list[Series]:
-    """Without values so large that what a sum loses beside them shows."""
-    return [(labels, times, np.where(values == 1e300, 1e6, values)) for labels, times, values in series]
-
-
-@pytest.mark.parametrize("number", range(30))
-def test_shards_and_remainder_find_what_the_whole_finds(number: int) -> None:
-    data = dataset(7, number)
-    series = tame(data.series)
-    whole = MemoryStorage.from_series(series)
-    compared = filled = 0
-    for case in cases(7, data, 60):
-        tree = parse(case.expr)
-        if tree.type not in (ast.ValueType.SCALAR, ast.ValueType.VECTOR):
-            continue
-        program = program_of(case.expr)
-        try:
-            made = cut(program, TARGET)
-        except NotStreamable:
-            continue
-        times = np.arange(case.start_ms, case.end_ms + 1, case.step_ms or 1, dtype=np.int64)
-        options = program.settings.options
-        expected = answer(tree, whole, times, options)
-        shards = sharded(made, series, compared % 5 + 1, int(times[0]) if len(times) == 1 else None)
-        found = answer(made.program.rules[0].rule.ast, shards, times, options)
-        ranged = Case(case.dataset, case.expr, case.start_ms, case.end_ms, case.step_ms or 1)
-        assert difference(ranged, found, expected) == "", f"{case.expr}\n{remainders(made)}\n{made.fragments}"
-        compared += 1
-        filled += bool(expected.rows)
-    assert compared > 30
-    assert filled > 15
-
-
-STREAMED = (
-    *(text for text in EXPRESSIONS if "@" not in text and "offset -" not in text),
-    "avg(a) > 1",
-    "a / on() group_left() count(b)",
-    "max_over_time(sum(a)[3m:1m])",
-    "sum_over_time((count by (i) (a) + on(i) r1)[2m:30s] offset 1m)",
-    'count_values("i", a or r1)',
-    "quantile(0.5, a)",
-    "absent_over_time(b[2m])",
-    "topk(1, count by (i) (a)) + on(i) a",
-    "max_over_time(r1[4m])",
-    "quantile_over_time(scalar(sum(b)), a[2m])",
-)
-
-
-@st.composite
-def programs(draw: st.DrawFn) -> Program:
-    expressions, labels = st.sampled_from(STREAMED), st.sampled_from(LABELS)
-    rules = st.one_of(
-        st.builds(recording, expressions, st.sampled_from(NAMES), labels),
-        st.builds(alerting, expressions, st.just("A1"), labels, st.integers(0, 2), st.sampled_from((0, 2))),
-    )
-    groups = [
-        RuleGroup(
-            f"g{number}",
-            query_offset_ms=draw(st.sampled_from((None, None, 0, MINUTE))),
-            rules=tuple(draw(st.lists(rules, min_size=1, max_size=4))),
-        )
-        for number in range(draw(st.integers(1, 2)))
-    ]
-    return Program(groups)
-
-
-SAMPLES = st.lists(st.sampled_from((None, 0.0, 1.0, 3.0, float("nan"), float(STALE))), min_size=8, max_size=8)
-SERIES = st.dictionaries(
-    st.tuples(
-        st.sampled_from(("a", "a", "b", "b", "r1", "ALERTS")), st.sampled_from("xyz"), st.sampled_from(("", "1"))
-    ),
-    SAMPLES,
-    min_size=1,
-    max_size=7,
-)
-
-
-def as_series(drawn: dict[tuple[str, str, str], list[float | None]]) -> list[Series]:
-    made = []
-    for (name, target, other), values in drawn.items():
-        points = [(index * MINUTE, value) for index, value in enumerate(values) if value is not None]
-        times, numbers = np.array([when for when, _ in points], np.int64), np.array([value for _, value in points])
-        made.append(({"__name__": name, "i": target, "j": other}, times, numbers))
-    return made
-
-
-@settings(max_examples=150, deadline=None)
-@given(programs(), SERIES, st.integers(1, 4))
-def test_rules_decide_the_same_over_shards(program: Program, drawn, shards: int) -> None:
-    series = as_series(drawn)
-    made = cut(program, frozenset({"i"}))
-    united = sharded(made, series, shards)
-    courses = []
-    for evaluator in (Evaluator(program, MemoryStorage.from_series(series)), Evaluator(made.program, united)):
-        course = []
-        for instant_ms in minutes(0, 9).tolist():
-            united.now_ms = instant_ms
-            outcome = evaluator.evaluate(np.array([instant_ms]))
-            notes = [evaluator.annotations(each.rule, each.transition.alert) for each in outcome.events]
-            course.append((told(outcome), failures(outcome), notes))
-        courses.append((course, plain(evaluator)))
-    assert courses[1] == courses[0]
-
-
-def plain(evaluator: Evaluator) -> dict[object, object]:
-    """What rules wrote; NaNs are one, but for the marker."""
-    nan = np.array(np.nan).view(np.uint64)
-    return {
-        labels: [
-            (when, bits if bits == STALE_BITS or not np.isnan(np.uint64(bits).view(np.float64)) else int(nan))
-            for when, bits in points
-        ]
-        for labels, points in written(evaluator).items()
-    }
