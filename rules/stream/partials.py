@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.promql.context import merged
+from rules.promql.context import SAME_LABELS
+from rules.promql.errors import EvaluationError
 from rules.promql.labels import LabelFrame
 from rules.promql.search import places
 from rules.promql.values import Floats, Index, InstantVector, Mask, SeriesSet, Times
@@ -151,7 +152,7 @@ class PartialsBuilder:
             place = slice(row, row + vector.size), slice(first, first + vector.values.shape[1])
             values[place], present[place] = vector.values, vector.present
             row += vector.size
-        return merged(InstantVector(labels, values, present))
+        return united(InstantVector(labels, values, present))
 
     def _coded(self, labels: LabelFrame) -> Rows:
         names, columns = [], []
@@ -170,3 +171,23 @@ class PartialsBuilder:
                 columns.append(table[column.codes])
         codes = np.stack(columns, axis=1) if columns else np.empty((labels.size, 0), np.int32)
         return Rows(tuple(names), codes)
+
+
+def united(vector: InstantVector) -> InstantVector:
+    """The vector with rows of equal labels made one, values as they are to the bit.
+
+    Raises:
+        EvaluationError: two of them are present at the same instant.
+    """
+    if not vector.labels.has_duplicates():
+        return vector
+    group, first = vector.labels.groups()
+    row, column = np.nonzero(vector.present)
+    place = group[row], column
+    present = np.zeros((len(first), vector.present.shape[1]), np.bool_)
+    present[place] = True
+    if np.count_nonzero(present) < len(row):
+        raise EvaluationError(SAME_LABELS)
+    values = np.zeros(present.shape)
+    values[place] = vector.values[row, column]
+    return InstantVector(vector.labels.take(first), values, present)

@@ -38,17 +38,16 @@ class Selection:
     Attributes:
         matchers: of each selector.
         keep_ms: of each, how long before an instant its samples are needed.
-        numbers: of the selectors, by their matchers.
     """
 
     def __init__(self, states: Sequence[State]) -> None:
         longest: dict[Matchers, int] = {}
         for state in states:
-            matchers = state.selector.matchers
+            matchers = _ordered(state.selector.matchers)
             longest[matchers] = max(state.retention_ms, longest.get(matchers, 0))
         self.matchers = tuple(longest)
         self.keep_ms = tuple(longest.values())
-        self.numbers = {matchers: number for number, matchers in enumerate(self.matchers)}
+        self._numbers = {matchers: number for number, matchers in enumerate(self.matchers)}
         self._named: dict[str, list[int]] = {}
         self._nameless: list[int] = []
         for number, matchers in enumerate(self.matchers):
@@ -57,6 +56,14 @@ class Selection:
                 self._nameless.append(number)
             else:
                 self._named.setdefault(exact, []).append(number)
+
+    def number(self, matchers: Sequence[ast.Matcher]) -> int | None:
+        """The number of the selector of these matchers, in whatever order; None if it is not among them."""
+        given = tuple(matchers)
+        found = self._numbers.get(given)
+        if found is None and (found := self._numbers.get(_ordered(given))) is not None:
+            self._numbers[given] = found
+        return found
 
     def may_want(self, name: str) -> bool:
         """Whether a selector may find series of this metric name."""
@@ -89,6 +96,10 @@ class Selection:
             rows = order[bounds[code] : bounds[code + 1]]
             if len(rows) and name in self._named:
                 yield self._named[name], rows
+
+
+def _ordered(matchers: Matchers) -> Matchers:
+    return tuple(sorted(matchers, key=lambda each: (each.name, each.op.value, each.value)))
 
 
 def _exact_name(matchers: Matchers) -> str | None:

@@ -165,7 +165,7 @@ class ShardState:
         Raises:
             ValueError: the shard does not keep the selector's samples.
         """
-        number = self._selection.numbers.get(tuple(matchers))
+        number = self._selection.number(matchers)
         if number is None:
             raise ValueError(f"the shard keeps no samples for {matchers}")
         found = self._selected.get((number, stale))

@@ -1,0 +1,223 @@
+"""The union of what all shards contribute, as the store that remainders of rules are evaluated over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rules.promql import ast
+from rules.promql.errors import EvaluationError
+from rules.promql.labels import Column, LabelFrame
+from rules.promql.storage import MemoryStorage
+from rules.promql.values import Floats, Index, InstantVector, Mask, SeriesSet, Times
+from rules.stream.fragments import SHARD_LABEL
+from rules.stream.partials import Partials, Rows, united
+from rules.stream.tasks import Task
+
+_NOTHING = MemoryStorage.from_series(())
+_FORGOTTEN = 10_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Held:
+    """Partials, and what number each of their texts has in the store."""
+
+    partials: Partials
+    numbers: Index
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    """Samples of one part: ``owner`` is each one's row of ``labels``."""
+
+    revision: int
+    labels: LabelFrame
+    owner: Index
+    timestamps: Times
+    values: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """A part at the instants that are asked for, its labels numbered as the store does."""
+
+    shard: int
+    names: list[int]
+    codes: Index
+    values: Floats
+    present: Mask
+
+
+class PartialStore:
+    """What shards have said of recent instants. Implements :class:`rules.promql.storage.FragmentStorage` and :class:`~rules.promql.storage.Storage`.
+
+    It can be made anew from the same partials in any order: of what a shard says of an instant more than once, the highest revision counts, of
+    equal ones the latest added. What bounds it: the instants that were not pruned, and those before them that subqueries reach back to.
+    """
+
+    def __init__(self, tasks: Sequence[Task]) -> None:
+        """An empty store for the fragments of a cut, in their order."""
+        self._held: list[_Held] = []
+        self._at: dict[int, dict[int, list[_Held]]] = {}
+        self._texts: list[str] = [""]
+        self._numbers: dict[str, int] = {"": 0}
+        self._gathered: list[_Gathered] = []
+        self._samples: MemoryStorage | None = _NOTHING
+        self._swept = 1
+        self.follow(tasks)
+
+    def follow(self, tasks: Sequence[Task]) -> None:
+        """Go on with the fragments of other rules: what is here of those that stayed is kept."""
+        self._tasks = tuple(tasks)
+        self._history = {task.id: task.spec.history_ms for task in tasks}
+
+    def add(self, partials: Partials) -> None:
+        """Take up what a shard says."""
+        held = self._hold(partials)
+        self._keep(held)
+        for part in partials.samples.values():
+            labels = self._frame(*_numbered(part.rows, held.numbers))
+            owner = np.repeat(np.arange(len(part.counts)), part.counts)
+            self._gathered.append(_Gathered(partials.revision, labels, owner, part.timestamps, part.values))
+            self._samples = None
+
+    def shards_at(self, time_ms: int) -> frozenset[int]:
+        """The shards that have said something of an instant."""
+        return frozenset(self._at.get(time_ms, ()))
+
+    def fragment(self, number: int, times: Times) -> InstantVector:
+        """The union of the shards' vectors of a fragment at ascending instants; of instants nobody spoke of, nothing.
+
+        Raises:
+            EvaluationError: it failed in a shard at one of the instants, or two shards have series of the same labels at one.
+        """
+        task = self._tasks[number]
+        found = list(self._blocks(task.id, times))
+        if not found:
+            return InstantVector.empty(len(times))
+        names = sorted({name for block in found for name in block.names})
+        codes = np.concatenate([_aligned(block, names) for block in found])
+        labels = self._frame(names, codes)
+        if task.spec.shard_label:
+            shards = np.repeat([block.shard for block in found], [len(block.codes) for block in found])
+            labels = labels.with_column(SHARD_LABEL, _column(shards, str))
+        values = np.concatenate([block.values for block in found])
+        present = np.concatenate([block.present for block in found])
+        return united(InstantVector(labels, values, present).compact())
+
+    def select(self, matchers: Sequence[ast.Matcher], start_ms: int, end_ms: int, *, stale: bool) -> SeriesSet:
+        """The samples that were gathered; see :class:`rules.promql.storage.Storage`."""
+        if self._samples is None:
+            self._samples = _as_storage(sorted(self._gathered, key=lambda each: each.revision))
+        return self._samples.select(matchers, start_ms, end_ms, stale=stale)
+
+    def prune(self, before_ms: int) -> None:
+        """Forget what rules do not ask for at instants from ``before_ms`` on."""
+        kept = [each for each in self._held if self._last_asked(each.partials) >= before_ms]
+        if len(kept) < len(self._held):
+            again = len(self._texts) > 2 * self._swept + _FORGOTTEN
+            if again:
+                self._texts, self._numbers = [""], {"": 0}
+            self._held, self._at = [], {}
+            for each in kept:
+                self._keep(self._hold(each.partials) if again else each)
+            self._swept = len(self._texts) if again else self._swept
+        history = max((task.spec.history_ms for task in self._tasks if task.spec.kind == "samples"), default=0)
+        gathered = [each for each in self._gathered if int(each.timestamps.max()) > before_ms - history]
+        if len(gathered) < len(self._gathered):
+            self._gathered, self._samples = gathered, None
+
+    def _last_asked(self, partials: Partials) -> int:
+        """The last instant whose rules may ask for one of the partials' instants."""
+        reach = max((self._history.get(each, 0) for each in partials.evaluated), default=0)
+        # A subquery's range is open on its left, so its whole length back nothing is asked for.
+        return int(partials.times[-1]) + max(reach - 1, 0)
+
+    def _hold(self, partials: Partials) -> _Held:
+        numbers = self._numbers
+        found = [numbers.setdefault(text, len(numbers)) for text in partials.texts]
+        if len(numbers) > len(self._texts):
+            self._texts = list(numbers)
+        return _Held(partials, np.array(found, np.int64))
+
+    def _keep(self, held: _Held) -> None:
+        self._held.append(held)
+        for when in held.partials.times.tolist():
+            said = self._at.setdefault(when, {}).setdefault(held.partials.shard, [])
+            said.append(held)
+            if len(said) > 1:
+                said.sort(key=lambda each: each.partials.revision)
+
+    def _blocks(self, fragment: int, times: Times) -> Iterator[_Block]:
+        """What each shard said last of the fragment at the instants, as far as it has series."""
+        chosen: dict[int, tuple[_Held, list[int]]] = {}
+        for place, when in enumerate(times.tolist()):
+            for said in self._at.get(when, {}).values():
+                for held in reversed(said):
+                    if fragment in held.partials.evaluated:
+                        chosen.setdefault(id(held), (held, []))[1].append(place)
+                        break
+        for held, places in chosen.values():
+            partials = held.partials
+            source = np.searchsorted(partials.times, times[places])
+            for failure in partials.failures.get(fragment, ()):
+                if failure.instant in source:
+                    raise EvaluationError(failure.message)
+            part = partials.vectors.get(fragment)
+            if part is None:
+                continue
+            names, codes = _numbered(part.rows, held.numbers)
+            values, present = part.values, part.present
+            if len(source) < len(partials.times):
+                values, present = values[:, source], present[:, source]
+            if len(places) < len(times):
+                values, present = _scattered(values, places, len(times)), _scattered(present, places, len(times))
+            yield _Block(partials.shard, names, codes, values, present)
+
+    def _frame(self, names: Sequence[int], codes: Index) -> LabelFrame:
+        """Labels from numbers of texts: ``codes[n, names]``."""
+        texts = self._texts
+        columns = {texts[name]: _column(codes[:, place], texts.__getitem__) for place, name in enumerate(names)}
+        return LabelFrame(len(codes), columns)
+
+
+def _numbered(rows: Rows, numbers: Index) -> tuple[list[int], Index]:
+    return numbers[list(rows.names)].tolist(), numbers[rows.codes]
+
+
+def _aligned(block: _Block, names: Sequence[int]) -> Index:
+    """The codes of a block under more names; what it has none of is empty."""
+    if block.names == names:
+        return block.codes
+    codes = np.zeros((len(block.codes), len(names)), np.int64)
+    codes[:, [names.index(name) for name in block.names]] = block.codes
+    return codes
+
+
+def _column(numbers: Index, text: Callable[[int], str]) -> Column:
+    used, codes = np.unique(numbers, return_inverse=True)
+    return Column(codes.astype(np.int32), tuple(text(number) for number in used.tolist()))
+
+
+def _scattered(columns: NDArray[Any], places: Sequence[int], instants: int) -> NDArray[Any]:
+    """Columns put to their places among the instants; nothing elsewhere."""
+    spread = np.zeros((len(columns), instants), columns.dtype)
+    spread[:, places] = columns
+    return spread
+
+
+def _as_storage(parts: Sequence[_Gathered]) -> MemoryStorage:
+    """The samples of several parts; of two of one series and time the later part's counts."""
+    if not parts:
+        return _NOTHING
+    firsts = np.cumsum([0, *(each.labels.size for each in parts)])
+    return MemoryStorage.from_columns(
+        LabelFrame.concat([each.labels for each in parts]),
+        np.concatenate([each.owner + first for each, first in zip(parts, firsts.tolist(), strict=False)]),
+        np.concatenate([each.timestamps for each in parts]),
+        np.concatenate([each.values for each in parts]),
+    )
