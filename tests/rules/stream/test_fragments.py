@@ -154,6 +154,13 @@ def test_schedules_are_those_of_the_groups_that_ask() -> None:
     assert shared.schedules == (Schedule(15_000), Schedule(300_000, 30_000))
 
 
+def test_what_came_in_under_a_written_name_is_seen_as_far_back_as_rules_write() -> None:
+    group = RuleGroup("g", query_offset_ms=30_000, rules=(RecordingRule("total", "sum(x)", parse("sum(x)")),))
+    *_, came = cut(Program([group]), TARGET).fragments
+    assert described(came) == "samples of total for 30s"
+    assert came.schedules == (Schedule(60_000),)
+
+
 def test_queries_of_templates_are_cut() -> None:
     made = cut(Program(groups_of(GROUPS)), TARGET)
     queries = {text: to_text(tree) for text, tree in made.program.queries.items()}
