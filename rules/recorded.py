@@ -6,7 +6,7 @@ written before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -163,6 +163,11 @@ class Recorded:
         for table in self._tables.values():
             table.prune(before_ms)
         self._tables = {name: table for name, table in self._tables.items() if table.rows}
+
+    def hand_over(self, successor: Callable[[str, Writer], Writer]) -> None:
+        """Let other rules go on with the series: ``successor`` gives who writes one from now on, from its metric name and its writer until now."""
+        for name, table in self._tables.items():
+            table.writers = [successor(name, writer) for writer in table.writers]
 
     def series(self) -> Iterator[tuple[Labels, Writer, Times, Floats]]:
         """Every series with its writer, times and values."""

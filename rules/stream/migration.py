@@ -7,14 +7,18 @@ alerts of such rules to time out where they were sent; here each of them is reso
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from rules.alerts import Labels, Reason, end_all
 from rules.groups import RuleState
 from rules.model import AlertingRule
 from rules.outcome import Event
 from rules.program import Prepared, Program
+from rules.promql.values import STALE
+from rules.recorded import Recorded, Writer
 from rules.stream.identity import RuleKey, rule_keys
 
 
@@ -69,12 +73,12 @@ class Migrated:
     Attributes:
         states: of the new rules, by position.
         ended: the alerts that ended with their rules, as transitions of the old ones.
-        stale: the series that rules which went had written, by name and labels sorted: they end unless another rule goes on with them.
+        stale: the series, by metric name, that rules which went had written, and that no new rule writes the name of.
     """
 
     states: list[RuleState]
     ended: tuple[Event, ...]
-    stale: tuple[Labels, ...]
+    stale: Mapping[str, tuple[Labels, ...]]
 
 
 def migrate(states: Sequence[RuleState], change: Changes, time_ms: int) -> Migrated:
@@ -100,8 +104,49 @@ def migrate(states: Sequence[RuleState], change: Changes, time_ms: int) -> Migra
             end_all(states[position].alerts, Reason.RULE_REMOVED, time_ms), key=lambda each: each.alert.labels
         )
     ]
-    stale = {series for position in change.went for written in states[position].written.values() for series in written}
-    return Migrated(found, tuple(ended), tuple(sorted(stale)))
+    stale: dict[str, set[Labels]] = {}
+    successors = _successors(change)
+    for position in change.went:
+        for name, series in states[position].written.items():
+            if name in successors:
+                written = found[successors[name]].written
+                written[name] = written.get(name, frozenset()) | series
+            else:
+                stale.setdefault(name, set()).update(series)
+    return Migrated(found, tuple(ended), {name: tuple(sorted(series)) for name, series in sorted(stale.items())})
+
+
+def hand_over(recorded: Recorded, change: Changes, stale: Mapping[str, Sequence[Labels]], time_ms: int) -> None:
+    """Let the new rules go on with what the old ones wrote, and end the series that none of them can go on with.
+
+    Args:
+        recorded: what the old rules wrote; it is changed.
+        change: of the rules.
+        stale: see :class:`Migrated`.
+        time_ms: the instant from which the new rules count; the staleness markers are dated so.
+    """
+    new, goes_on, successors = change.new.rules, dict(change.kept), _successors(change)
+
+    def successor(name: str, writer: Writer) -> Writer:
+        position = goes_on.get(writer.position, successors.get(name))
+        # Of a series that nobody goes on with, any new rule sees what it had.
+        return Writer(-1, writer.query_offset_ms) if position is None else new[position].writer
+
+    recorded.hand_over(successor)
+    when = np.array([time_ms], np.int64)
+    for name, series in stale.items():
+        there = [labels for labels in series if recorded.last(name, labels) is not None]
+        values = np.full((len(there), 1), STALE)
+        recorded.append(Writer(-1), name, there, when, values, np.ones(values.shape, np.bool_))
+
+
+def _successors(change: Changes) -> dict[str, int]:
+    """The first new rule that writes a metric, by the metric's name: it ends what rules which went have written of it and it does not."""
+    found: dict[str, int] = {}
+    for position in change.came:
+        for name in change.new.rules[position].names:
+            found.setdefault(name, position)
+    return found
 
 
 def _kind(key: RuleKey) -> Hashable:

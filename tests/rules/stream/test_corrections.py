@@ -184,5 +184,6 @@ def test_after_late_data_the_history_is_that_of_a_run_in_order(
     again = data.draw(st.integers(0, len(sent)))
     until = data.draw(st.integers(again, len(sent)))
     reader = History([*sent[:until], *sent[again:]])
+    assert not any(reader.apply(each) for each in data.draw(st.permutations(sent)))
     assert plain(reader.events()) == plain(run(samples))
     assert State.RETRACTED not in {each.state for each in reader.events()}

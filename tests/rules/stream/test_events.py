@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,6 +136,12 @@ def test_rules_that_are_the_same_in_all_else_have_ids_of_their_own() -> None:
         assert found[0].labels == found[1].labels
 
 
+def test_the_guide_shows_an_event_as_it_is() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "alerting.md").read_text()
+    shown = guide.partition("```json\n")[2].partition("```")[0]
+    assert decode(shown.encode()) == events(RULES, *SERIES)[0]
+
+
 def test_every_event_can_be_encoded() -> None:
     for each in events(RULES, *SERIES):
         assert decode(encode(each)) == each
@@ -176,7 +183,9 @@ def test_offsets_and_subqueries_are_followed() -> None:
 
 
 def test_the_series_of_an_aggregate_are_those_of_its_group() -> None:
-    series = [f'x{{pool="{pool}",i="{number}"}} 0x8 {2 + (pool == "b")}' for pool in "ab" for number in range(7)]
+    series = [
+        f'x{{pool="{pool}",i="{number}"}} 0x8 {2 + (pool == "b")}' for pool in "ba" for number in range(6, -1, -1)
+    ]
     read = trace("sum by (pool) (x) > 20", *series)
     assert read == {"x": [(str(number), 9, 3.0, 1) for number in range(MAX_TRACED_SERIES)]}
 

@@ -14,12 +14,13 @@ from rules.groups import Evaluator, RuleState
 from rules.model import RuleFile
 from rules.outcome import Event
 from rules.program import Program
+from rules.recorded import Recorded
 from rules.stream.events import EventMaker
 from rules.stream.identity import rule_keys
-from rules.stream.migration import Changes, changes, migrate
+from rules.stream.migration import Changes, changes, hand_over, migrate
 from rules.stream.rule_set import BROKEN_ALERT, OWN_GROUP, RuleSet
 from schemas.alert_event import State, decode, encode
-from tests.rules.evaluation import MINUTE, groups_of, minutes, storage_of
+from tests.rules.evaluation import MINUTE, groups_of, minutes, samples, storage_of, written
 
 GOOD = "groups: [{name: g, rules: [{alert: A, expr: x > 1}]}]"
 BETTER = "groups: [{name: g, rules: [{alert: A, expr: x > 2}]}]"
@@ -303,7 +304,7 @@ def test_series_of_removed_rules_are_named() -> None:
     evaluator = Evaluator(old, storage_of('x{i="1"} 1'))
     evaluator.evaluate(minutes(0, 0))
     migrated = migrate(evaluator.states, changes(old, program(R)), MINUTE)
-    assert migrated.stale == ((("__name__", "s"), ("i", "1")),)
+    assert migrated.stale == {"s": ((("__name__", "s"), ("i", "1")),)}
     assert migrated.states[0].written == evaluator.states[0].written
 
 
@@ -317,3 +318,86 @@ def test_states_are_not_shared() -> None:
 def test_states_of_other_rules_are_refused() -> None:
     with pytest.raises(ValueError, match="0 states of 1 rules"):
         migrate([], changes(program(A), program(A)), 0)
+
+
+def run(*programs: tuple[Program, int]) -> Evaluator:
+    """The last evaluator of a run in which each program is evaluated until its minute."""
+    evaluator, first = Evaluator(programs[0][0], storage_of(*SERIES)), 0
+    for each, until in programs:
+        if each is not evaluator.program:
+            change = changes(evaluator.program, each)
+            migrated = migrate(evaluator.states, change, first * MINUTE)
+            following = Evaluator(each, storage_of(*SERIES))
+            following.states, following.recorded = migrated.states, evaluator.recorded
+            hand_over(following.recorded, change, migrated.stale, first * MINUTE)
+            evaluator = following
+        evaluator.evaluate(minutes(first, until))
+        first = until + 1
+    return evaluator
+
+
+CHAIN = [
+    "record: r, expr: x",
+    "record: ahead, expr: 'count_over_time(r[5m] offset -1m)'",
+    "record: n, expr: 'count_over_time(r[5m])'",
+    "alert: A, expr: n > 2, for: 2m, labels: {k: v}",
+    "record: f, expr: 'count(ALERTS{k=\"v\"})'",
+    "record: late, expr: last",
+    "record: last, expr: 'count_over_time(late[3m]) or r'",
+]
+EXTRA = ["record: e, expr: x", "alert: E, expr: x > 1", "record: e, expr: '1', labels: {p: q}"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(EXTRA), st.integers(0, len(CHAIN))), max_size=3),
+    st.lists(st.tuples(st.sampled_from(EXTRA), st.integers(0, len(CHAIN))), max_size=3),
+    st.integers(0, 8),
+)
+def test_rules_go_on_with_what_they_wrote_wherever_they_stand(
+    before: list[tuple[str, int]], after: list[tuple[str, int]], cut: int
+) -> None:
+    def with_extra(extra: list[tuple[str, int]]) -> Program:
+        rules = list(CHAIN)
+        for rule, place in extra:
+            rules.insert(place, rule)
+        return program(*rules)
+
+    def chained(evaluator: Evaluator) -> dict[object, object]:
+        found = written(evaluator)
+        return {
+            key: points
+            for key, points in found.items()
+            if dict(key).get("alertname", "A") == "A" and ("__name__", "e") not in key
+        }
+
+    changed = run((with_extra(before), cut), (with_extra(after), 9))
+    assert chained(changed) == chained(run((program(*CHAIN), 9)))
+
+
+def test_series_of_removed_rules_end() -> None:
+    old = program(R, "record: s, expr: x", "alert: G, expr: x > 1")
+    new = program(R, "record: s, expr: 'x{i=\"1\"}', labels: {a: b}")
+    evaluator = run((old, 4), (new, 6))
+    assert samples(evaluator, "r", {"i": "1"})[-1] == "6=3"
+    assert samples(evaluator, "s", {"i": "1"})[-2:] == ["4=3", "5=stale"]
+    assert samples(evaluator, "s", {"i": "1", "a": "b"}) == ["5=3", "6=3"]
+    ended = samples(evaluator, "ALERTS", {"alertname": "G", "alertstate": "firing", "i": "1"})
+    assert ended[-2:] == ["4=1", "5=stale"]
+
+
+def test_a_rule_that_takes_the_place_of_another_goes_on_with_its_series() -> None:
+    """A rule that moves to another group is another rule, but its series need no break; who reads it sees what it wrote before its turn."""
+    reader = """{alert: A, expr: x > 1, annotations: {n: '{{ query "count_over_time(r[9m])" | first | value }}'}}"""
+    moved = Program(groups_of(f"groups: [{{name: h, rules: [{reader}, {{record: r, expr: x}}]}}]"))
+    again = Program(moved.groups)
+    for evaluator in (run((moved, 6)), run((program(R), 4), (moved, 6)), run((again, 4), (moved, 6))):
+        assert samples(evaluator, "r", {"i": "1"}) == [f"{minute}=3" for minute in range(7)]
+        alert = evaluator.states[0].alerts.active()[0]
+        assert evaluator.annotations(moved.rules[0], alert) == {"n": "6"}
+
+
+def test_a_series_that_was_forgotten_does_not_come_back_to_end() -> None:
+    recorded = Recorded()
+    hand_over(recorded, changes(program(R), program()), {"r": ((("__name__", "r"),),)}, 0)
+    assert list(recorded.series()) == []
