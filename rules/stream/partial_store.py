@@ -20,6 +20,7 @@ from rules.stream.tasks import Task
 
 _NOTHING = MemoryStorage.from_series(())
 _FORGOTTEN = 10_000
+_FEW = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -199,6 +200,8 @@ def _aligned(block: _Block, names: Sequence[int]) -> Index:
 
 
 def _column(numbers: Index, text: Callable[[int], str]) -> Column:
+    if len(numbers) <= _FEW:
+        return Column.of(map(text, numbers.tolist()))
     used, codes = np.unique(numbers, return_inverse=True)
     return Column(codes.astype(np.int32), tuple(text(number) for number in used.tolist()))
 

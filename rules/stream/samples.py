@@ -175,10 +175,10 @@ class SampleColumns:
         back = full & (need <= self._room[rows] * _FULL)
         self._move(rows[back], self._slot[rows[back]])
         on = full & ~back
-        larger = np.maximum(need[on] + need[on] // 2, _LEAST_ROOM)
+        larger = np.maximum(need[on] + need[on] // 4, _LEAST_ROOM)
         total = int(larger.sum())
         if self._used + total > len(self._times):
-            self._lay_out(rows, np.where(on, need + need // 2, need))
+            self._lay_out(rows, np.where(on, need + need // 4, need))
             return
         slots = self._used + np.cumsum(larger) - larger
         self._move(rows[on], slots)
@@ -200,7 +200,7 @@ class SampleColumns:
         slots = np.cumsum(rooms) - rooms
         self._used = int(rooms.sum())
         source, target = places(self._begin, counts), places(slots, counts)
-        size = self._used + self._used // 4
+        size = self._used + self._used // 8
         self._times = _spread(self._times, source, target, size)
         self._values = _spread(self._values, source, target, size)
         self._seqs = _spread(self._seqs, source, target, size)
