@@ -223,12 +223,12 @@ def test_what_failed_in_a_shard_fails_at_that_instant() -> None:
 def test_instants_are_kept_as_long_as_rules_ask_for_them() -> None:
     brief, lasting = task_of("x"), task_of("y", 1, history_ms=100)
     store = PartialStore([brief, lasting])
-    for when in (0, 100, 150):
+    for when in (50, 51, 150):
         store.add(one(brief, [A], [[1.0]], [when]))
         store.add(one(lasting, [A], [[1.0]], [when]))
     store.prune(150)
-    assert asked(store, 0, 100, 150) == {(ROW_A, 150): 1.0}
-    assert asked(store, 0, 100, 150, number=1) == {(ROW_A, 100): 1.0, (ROW_A, 150): 1.0}
+    assert asked(store, 50, 51, 150) == {(ROW_A, 150): 1.0}
+    assert asked(store, 50, 51, 150, number=1) == {(ROW_A, 51): 1.0, (ROW_A, 150): 1.0}
 
 
 def test_other_rules_find_what_is_there_of_their_fragments() -> None:

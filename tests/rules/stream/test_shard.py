@@ -136,8 +136,10 @@ def test_a_repeated_sample_touches_nothing_unless_it_wins_with_another_value(
 
 
 def test_samples_are_kept_as_long_as_the_longest_selector_needs_them() -> None:
-    state = ShardState(0, states_of(tasks_of("rate(x[10m])", "x", "y")))
+    state = ShardState(0, states_of(tasks_of('rate(x{instance="h0"}[10m])', "x", "y")))
     state.add(batch_of(scrape(0, names=("x", "y")) + scrape(60_000, names=("x", "y"))))
+    state.prune(299_999)
+    assert state.samples == 4
     state.prune(300_000)
     assert state.samples == 3
     state.prune(600_000)
