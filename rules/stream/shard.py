@@ -9,7 +9,9 @@ For a rule over ``rate(x[5m])`` evaluated every minute, and a lateness of 5 min:
     w 12:03:10  a sample of 12:00:40 arrives: touched() names 12:01, 12:02 and 12:03, which are evaluated again
     w 12:06:00  prune(12:01): no instant before 12:01 comes again; samples of 11:56 and before are forgotten
 
-What bounds the state: the series seen within the retention of the selectors that find them, a sample each time they are scraped.
+What bounds the state: the series seen within the retention of the selectors that find them, a sample each time they are scraped. Raw samples are
+kept however long the range is: some 33 bytes a sample in memory and 3 to 6 stored (``python -m benchmarks.stage``), so a series scraped every
+15 s and asked for its last day takes 190 kB in memory.
 """
 
 from __future__ import annotations
