@@ -8,9 +8,7 @@ A script loads series, evaluates expressions and says what must come out. Refere
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import re2
 
@@ -18,7 +16,7 @@ from rules.durations import parse_duration
 from rules.promql.errors import PromQLError
 from rules.promql.literals import parse_number
 from rules.promql.notation import parse_mixed_series, parse_series
-from rules.promql.values import Floats, Mask
+from rules.promql.script_commands import Clear, Command, Eval, Labels, Load, Message, Series
 from rules.quoting import unquote
 
 _LOAD = re.compile(r"load(?:_(with_nhcb))?\s+(.+)")
@@ -31,9 +29,6 @@ _COMMAND = re.compile(r"(?:load|eval|clear)(?:_\w+)?(?:\s|$)")
 _NUMBER = re.compile(r"[+-]?(?:[0-9.]\S*|(?i:inf|nan))")
 
 _OPPOSITES = (("info", "no_info"), ("warn", "no_warn"))
-
-Kind = Literal["ordered", "fail", "warn", "no_warn", "info", "no_info"]
-Labels = Mapping[str, str]
 
 
 class ScriptError(ValueError):
@@ -48,90 +43,6 @@ class ScriptError(ValueError):
         super().__init__(f"line {line}: {message}")
         self.line = line
         self.message = message
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """A line of series notation: ``native`` is where it has native histograms, of which only the place is known."""
-
-    labels: Labels
-    values: Floats
-    present: Mask
-    native: Mask
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """Adds series, a sample every ``step_ms`` from the epoch on.
-
-    Attributes:
-        native: also as native histograms, made from the classic ones (``load_with_nhcb``).
-        started: series whose samples have start timestamps.
-    """
-
-    line: int
-    step_ms: int
-    series: tuple[Series, ...]
-    native: bool = False
-    started: tuple[Labels, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Clear:
-    """Forgets everything loaded."""
-
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What a failure or an annotation must say: exactly, as a pattern found anywhere in it, or anything."""
-
-    text: str = ""
-    pattern: Any = None
-
-    def fits(self, message: str) -> bool:
-        return bool(self.pattern.search(message)) if self.pattern is not None else self.text in ("", message)
-
-    def __str__(self) -> str:
-        return self.text
-
-
-@dataclass(slots=True)
-class Eval:
-    """An expression, when to evaluate it, and what must come out.
-
-    Attributes:
-        start_ms, end_ms, step_ms: the instants of a range query, or those of the samples of an expected range vector.
-        is_range: a range query; otherwise an instant query at ``end_ms``.
-        series: the expected series in order.
-        number: the expected scalar, if one is expected.
-        text: the expected string, if one is expected.
-        expects: what ``expect`` lines ask for, by kind.
-    """
-
-    line: int
-    expr: str
-    start_ms: int
-    end_ms: int
-    step_ms: int
-    is_range: bool
-    series: list[Series] = field(default_factory=list)
-    number: float | None = None
-    text: str | None = None
-    expects: dict[Kind, list[Message]] = field(default_factory=dict)
-    only_instant: bool = False
-
-    @property
-    def fails(self) -> bool:
-        return "fail" in self.expects
-
-    @property
-    def ordered(self) -> bool:
-        return "ordered" in self.expects
-
-
-Command = Load | Clear | Eval
 
 
 def parse_script(text: str) -> list[Command]:

@@ -23,7 +23,8 @@ from rules.promql.errors import PromQLError, UnsupportedFeature
 from rules.promql.functions import calendar, elementwise
 from rules.promql.labels import METRIC_NAME
 from rules.promql.parser import parse
-from rules.promql.script import Clear, Eval, Labels, Load, parse_script
+from rules.promql.script import parse_script
+from rules.promql.script_commands import Clear, Eval, Labels, Load
 from rules.promql.script_compare import (
     Mismatch,
     check_annotations,
