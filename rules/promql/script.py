@@ -13,6 +13,7 @@ from typing import Any
 import re2
 
 from rules.durations import parse_duration
+from rules.promql.engine import FURTHEST_MS
 from rules.promql.errors import PromQLError
 from rules.promql.literals import parse_number
 from rules.promql.notation import parse_mixed_series, parse_series
@@ -29,6 +30,10 @@ _COMMAND = re.compile(r"(?:load|eval|clear)(?:_\w+)?(?:\s|$)")
 _NUMBER = re.compile(r"[+-]?(?:[0-9.]\S*|(?i:inf|nan))")
 
 _OPPOSITES = (("info", "no_info"), ("warn", "no_warn"))
+
+
+MAX_SAMPLES = 5_000_000
+"""Samples that a whole script may spell out."""
 
 
 class ScriptError(ValueError):
@@ -58,6 +63,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self._lines = ["" if line.strip().startswith("#") else line.strip() for line in text.split("\n")]
         self._place = 0
+        self._samples = 0
 
     def read(self) -> list[Command]:
         commands: list[Command] = []
@@ -106,6 +112,8 @@ class _Reader:
                 started.append(self._labels(times[1]))
             else:
                 series.append(self._series(line))
+                if step * len(series[-1].values) > FURTHEST_MS:
+                    raise self._fail("the last samples of the series are more than 146 million years after the first")
         return Load(number, step, tuple(series), found[1] is not None, tuple(started))
 
     def _labels(self, text: str) -> Labels:
@@ -116,12 +124,16 @@ class _Reader:
 
     def _series(self, line: str) -> Series:
         try:
-            return Series(*parse_mixed_series(line))
+            series = Series(*parse_mixed_series(line))
         except PromQLError as error:
             column = error.span.start + 1 if error.span else 1
             if _COMMAND.match(line):
                 raise self._fail("an empty line ends a block of series; there is none before this command") from error
             raise self._fail(f"column {column}: {error.message}") from error
+        self._samples += len(series.values)
+        if self._samples > MAX_SAMPLES:
+            raise self._fail(f"the script holds more than {MAX_SAMPLES:,} samples")
+        return series
 
     def _eval(self, line: str) -> Eval:
         instant, ranged = _INSTANT.fullmatch(line), _RANGE.fullmatch(line)

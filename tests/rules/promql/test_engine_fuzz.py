@@ -18,6 +18,7 @@ from rules.promql.ast import ValueType
 from rules.promql.context import Options
 from rules.promql.errors import LimitExceeded, PromQLError
 from rules.promql.labels import LabelFrame
+from rules.promql.script import ScriptError, parse_script
 from rules.promql.signatures import FUNCTIONS
 from rules.promql.storage import MemoryStorage
 from rules.promql.values import STALE, InstantVector, RangeVector, Scalar, Value
@@ -269,6 +270,12 @@ def _at(value: Value, index: int) -> dict[str, str]:
     assert isinstance(value, InstantVector)
     there = np.flatnonzero(value.present[:, index]).tolist() if value.size else []
     return {str(value.labels.row(row)): repr(float(value.values[row, index])) for row in there}
+
+
+@pytest.mark.parametrize("load", ["load 1m\n" + "  x 0x999999\n" * 6, "load 290y\n  x 0x999999\n"])
+def test_a_script_of_too_many_or_too_late_samples_is_refused(load: str) -> None:
+    with pytest.raises(ScriptError, match="more than"):
+        parse_script(load)
 
 
 @settings(max_examples=60, derandomize=True)
