@@ -53,6 +53,7 @@ class Message:
     pattern: Any = None
 
     def fits(self, message: str) -> bool:
+        """Whether a message says it."""
         return bool(self.pattern.search(message)) if self.pattern is not None else self.text in ("", message)
 
     def __str__(self) -> str:
