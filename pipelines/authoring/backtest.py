@@ -15,7 +15,6 @@ from pipelines.authoring.labelled import LabelsError, read_labelled
 from pipelines.authoring.progress import Progress
 from rules.backtest import Backtest, backtest
 from rules.backtest_summary import RuleSummary, summarize
-from rules.diagnostics import Severity
 from rules.load import load_rules
 from rules.model import AlertingRule, RuleGroup
 from rules.program import Program, Settings
@@ -144,11 +143,7 @@ def _program(given: argparse.Namespace) -> Program:
             raise _RulesError(f"{source.name}: {source.fault}")
         loaded = load_rules(source.text, source.name)
         if loaded.file is None:
-            faults += [
-                text_of(each, source.text)
-                for each in loaded.diagnostics
-                if each.severity is Severity.ERROR or each.code == "unsupported"
-            ]
+            faults += [text_of(each, source.text) for each in loaded.refusals]
         else:
             groups += loaded.file.groups
     if faults:
