@@ -12,10 +12,10 @@ from pipelines.authoring.files import Source, colours, counter, is_other, read_b
 from rules.check import Checked, check
 from rules.codes import CODES, LINTS
 from rules.diagnostics import Diagnostic, Severity, worst
-from rules.durations import parse_duration
 from rules.lints.metrics import Metrics, read_metrics
 from rules.reporting import json_of, summary, text_of
 from rules.sarif import sarif_of
+from schemas.times import parse_duration
 
 DESCRIPTION = """\
 Check rule files: errors are what Prometheus refuses (the verdict is that of `promtool check rules`), warnings what it accepts and the author

@@ -12,13 +12,13 @@ from typing import Any
 
 import re2
 
-from rules.durations import parse_duration
 from rules.promql.engine import FURTHEST_MS
 from rules.promql.errors import PromQLError
 from rules.promql.literals import parse_number
 from rules.promql.notation import parse_mixed_series, parse_series
 from rules.promql.script_commands import Clear, Command, Eval, Labels, Load, Message, Series
 from rules.quoting import unquote
+from schemas.times import parse_duration
 
 _LOAD = re.compile(r"load(?:_(with_nhcb))?\s+(.+)")
 _INSTANT = re.compile(r"eval(?:_(fail|warn|ordered|info))?\s+instant\s+(?:at\s+(.+?))?\s+(.+)")
