@@ -146,6 +146,28 @@ groups:
     assert samples(evaluator, "s") == ["1=0", "2=1", "3=2"]
 
 
+def test_two_rules_whose_series_vanish_together_leave_one_marker() -> None:
+    rules = "groups: [{name: g, rules: [{record: r, expr: x}, {record: r, expr: x}]}]"
+    assert samples(evaluated(rules, "x 1 1 stale"), "r") == ["0=1", "1=1", "2=stale"]
+
+
+def test_the_newest_sample_is_looked_for_among_those_that_came_in_and_those_written() -> None:
+    rules = "groups: [{name: g, rules: [{record: r, expr: x}, {record: r, expr: y}]}]"
+    evaluator = Evaluator(Program(groups_of(rules)), storage_of("r 5", "x _ 1", "y _ 2"))
+    duplicate = "duplicate sample for timestamp 60000; overrides not allowed: existing 1, new value 2"
+    assert failures(evaluator.evaluate(minutes(0, 1))) == [(MINUTE, 1, duplicate)]
+
+
+def test_a_sample_dated_before_what_came_in_is_refused() -> None:
+    rules = "groups: [{name: g, query_offset: 1m, rules: [{record: r, expr: x}]}]"
+    evaluator = Evaluator(Program(groups_of(rules)), storage_of("r _ _ 7", "x 1x4"))
+    outcome = evaluator.evaluate(minutes(1, 4))
+    assert failures(outcome) == [
+        (2 * MINUTE, 0, "out of order sample"),
+        (3 * MINUTE, 0, "duplicate sample for timestamp 120000; overrides not allowed: existing 7, new value 1"),
+    ]
+
+
 def test_an_alert_keeps_the_last_value_of_its_series() -> None:
     program = Program(groups_of("groups: [{name: g, rules: [{alert: A, expr: x}]}]"))
     last = Evaluator(program, storage_of("x 1 2 3 stale")).evaluate(minutes(0, 4)).events[-1].transition.alert
