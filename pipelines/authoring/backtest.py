@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pipelines.authoring.arguments import add_rule_files, command_parser
 from pipelines.authoring.backtest_text import episode_lines, instant, json_lines, score_lines, summary_lines
 from pipelines.authoring.files import is_other, sources
 from pipelines.authoring.history import History, add_history_options, read_reach
@@ -86,15 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tidemark rules backtest",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "files", nargs="+", metavar="FILE|DIR", help="rule files, directories of them, - for standard input"
-    )
+    parser = command_parser("backtest", DESCRIPTION, EPILOG)
+    add_rule_files(parser)
     add_history_options(parser)
     parser.add_argument(
         "--interval", type=_duration, metavar="DURATION", help="evaluate all groups this often (their own, else 1m)"

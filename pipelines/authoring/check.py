@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipelines.authoring.arguments import add_rule_files, command_parser
 from pipelines.authoring.files import Source, colours, counter, is_other, read_bytes, sources
 from rules.check import Checked, check
 from rules.codes import CODES, LINTS
@@ -69,15 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tidemark rules check",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "files", nargs="+", metavar="FILE|DIR", help="rule files, directories of them, - for standard input"
-    )
+    parser = command_parser("check", DESCRIPTION, EPILOG)
+    add_rule_files(parser)
     parser.add_argument(
         "--lint",
         default="all",

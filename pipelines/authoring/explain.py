@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pipelines.authoring.arguments import command_parser
 from pipelines.authoring.files import read_text
 from pipelines.authoring.history import History, add_history_options, read_history, read_reach
 from pipelines.authoring.placed import placed
@@ -26,7 +27,12 @@ from rules.reach import reaches, together, written_names
 from schemas.series import DEFAULT_TARGET_LABELS
 from schemas.times import format_duration, parse_time
 
-EXAMPLES = """
+EPILOG = """
+exit status:
+  0  done
+  1  the rule or the data cannot be read
+  2  wrong usage
+
 examples:
   tidemark rules explain hosts.yml HostCpuSaturated
   tidemark rules explain hosts.yml                                   # every rule of the file
@@ -35,18 +41,11 @@ examples:
 
 Each part is shown with what it does; where a job that spreads its targets over shards evaluates it: in the shard, partly there and
 merged, or globally; and how much history it keeps. With data, its value at that time is shown too (by default the newest in the data).
-
-exit status: 0; 1 if the rule or the data cannot be read; 2 for options that are not valid.
 """
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tidemark rules explain",
-        description="What a rule's expression does, part by part.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("explain", "What a rule's expression does, part by part.", EPILOG)
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a rule file")
     parser.add_argument("rule", nargs="?", metavar="RULE", help="the alert or record to explain (all of the file)")
     parser.add_argument("--expr", metavar="EXPR", help="explain an expression instead of a rule")
@@ -60,12 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--time", metavar="TIME", help="when to evaluate: ISO 8601, or ms since 1970 (the newest in the data)"
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="(%(default)s)")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command; returns the exit status that ``--help`` documents."""
     parser = _parser()
     given = parser.parse_args(argv)
     if (given.file is None) == (given.expr is None):
