@@ -35,7 +35,7 @@ def test_series_that_a_selector_fits(wanted: Wanted, found: set[str]) -> None:
 
 def test_first_and_last_time_are_of_all_that_was_read() -> None:
     collected = Collected()
-    for times in ([30, 20], [50, 40], [10, 60]):
+    for times in ([30, 20], [10, 60], [50, 40]):
         samples = Samples(LabelFrame.of([{"__name__": "up"}]), np.zeros(2, np.int64), np.array(times), np.zeros(2))
         collected.take(samples, Wanted(()))
         assert not collected.parts
