@@ -31,8 +31,6 @@ from rules.alerts import (
 from rules.promql.values import InstantVector, Mask, Times
 from rules.writing import Block
 
-_NEVER = 2**62
-
 
 class Snapshot(NamedTuple):
     """The pending and firing alerts of a rule after its evaluation at an instant."""

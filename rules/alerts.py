@@ -52,10 +52,6 @@ class Reason(str, Enum):
     RULE_REMOVED = "the rule is no longer there"
 
 
-class AlertError(ValueError):
-    """An evaluation that fails as a whole, in Prometheus' words."""
-
-
 class Sample(NamedTuple):
     """One series of the expression at one instant.
 
@@ -278,8 +274,7 @@ def _without_series(policy: Policy, old: Alert, time_ms: int) -> tuple[Alert | N
         since = time_ms if since is None else since
         if time_ms - since < policy.keep_firing_for_ms:
             return _kept(policy, old, since, time_ms)
-    kept = since is not None and since < time_ms
-    return _ended(old, time_ms), Reason.KEPT_LONG_ENOUGH if kept else Reason.CONDITION_LOST
+    return _ended(old, time_ms), Reason.CONDITION_LOST if since is None else Reason.KEPT_LONG_ENOUGH
 
 
 def _kept(policy: Policy, old: Alert, since: int, time_ms: int) -> tuple[Alert, Reason | None]:

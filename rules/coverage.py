@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rules.alerts import Alert, Phase
+from rules.alerts import ALERT_NAME, ALERTS, ALERTS_FOR_STATE, Alert, Phase
 from rules.coverage_points import (
     FIRES,
     LOOKED_AT,
@@ -35,6 +35,7 @@ from rules.outcome import Event
 from rules.program import Prepared
 from rules.promql import ast
 from rules.promql.errors import PromQLError
+from rules.promql.labels import METRIC_NAME
 from rules.promql.parser import parse
 from rules.promql.values import InstantVector
 from rules.templates import TemplateContext, TemplateError, expand
@@ -201,7 +202,7 @@ class Coverage:
                 if before is Phase.FIRING and after is Phase.INACTIVE:
                     found.see(RESOLVES)
             for event in events[:_ALERTS_PER_RULE]:
-                _seetemplates(found, rule, event.transition.alert, run.evaluator)
+                _see_templates(found, rule, event.transition.alert, run.evaluator)
 
 
 def _some_and_none(vector: InstantVector) -> tuple[bool, bool]:
@@ -243,20 +244,20 @@ def _metric_names(expr: ast.Expr) -> set[str]:
         each.value
         for selector in selectors
         for each in selector.matchers
-        if each.name == "__name__" and each.op is ast.MatchOp.EQUAL
+        if each.name == METRIC_NAME and each.op is ast.MatchOp.EQUAL
     }
 
 
 def _alert_selected(expr: ast.Expr, alert: str) -> bool:
     for node in ast.walk(expr):
-        if isinstance(node, ast.VectorSelector) and _metric_names(node) & {"ALERTS", "ALERTS_FOR_STATE"}:
-            wanted = [each for each in node.matchers if each.name == "alertname" and each.op is ast.MatchOp.EQUAL]
+        if isinstance(node, ast.VectorSelector) and _metric_names(node) & {ALERTS, ALERTS_FOR_STATE}:
+            wanted = [each for each in node.matchers if each.name == ALERT_NAME and each.op is ast.MatchOp.EQUAL]
             if all(each.value == alert for each in wanted):
                 return True
     return False
 
 
-def _seetemplates(found: RuleCoverage, rule: Prepared, alert: Alert, evaluator: Evaluator) -> None:
+def _see_templates(found: RuleCoverage, rule: Prepared, alert: Alert, evaluator: Evaluator) -> None:
     if rule.text is None or not isinstance(rule.rule, AlertingRule):
         return
     source = dict(alert.source)

@@ -17,8 +17,8 @@ from rules.model import AlertingRule, Rule
 from rules.promql import ast
 from rules.promql.errors import PromQLError
 from rules.promql.labels import METRIC_NAME
+from rules.promql.matchers import predicate
 from rules.promql.parser import parse
-from rules.promql.storage import predicate
 
 _ANYTHING: tuple[ast.Matcher, ...] = ()
 

@@ -52,6 +52,11 @@ class Loaded:
     file: RuleFile | None
     diagnostics: list[Diagnostic] = field(default_factory=list)
 
+    @property
+    def refusals(self) -> list[Diagnostic]:
+        """The diagnostics because of which there are no rules."""
+        return [each for each in self.diagnostics if _refuses(each)]
+
 
 def load_rules(text: str, name: str, *, ignore_unknown: bool = False) -> Loaded:
     """Read a rule file; ``name`` is what diagnostics and groups call it. Raises nothing: whatever is wrong is a diagnostic.
@@ -69,8 +74,13 @@ def load_rules(text: str, name: str, *, ignore_unknown: bool = False) -> Loaded:
     except YamlFault as fault:
         decoder.diagnostics.append(_fault(fault, name))
     found = in_order(decoder.diagnostics)
-    refused = any(each.severity is Severity.ERROR or each.code == "unsupported" for each in found)
+    refused = any(map(_refuses, found))
     return Loaded(None if refused else RuleFile(groups, name, text), found)
+
+
+def _refuses(diagnostic: Diagnostic) -> bool:
+    # What is merely not supported here refuses the file too: rules must not be left out in silence.
+    return diagnostic.severity is Severity.ERROR or diagnostic.code == "unsupported"
 
 
 def _fault(fault: YamlFault, name: str) -> Diagnostic:

@@ -52,7 +52,7 @@ class Peaks:
     columns: Mapping[int, tuple[Index, Times, Floats]]
 
     def of(self, rule: Prepared, sources: Iterable[Labels], start_ms: int, end_ms: int) -> float:
-        """The value of some series in ``[start_ms, end_ms]`` that lies furthest where the rule looks: see :func:`looks_down`; NaN if there is none."""
+        """The value of some series in ``[start_ms, end_ms]`` that lies furthest where the rule looks: see :func:`looks_down`; NaN if none."""
         position = rule.position
         if position not in self.columns:
             return float("nan")

@@ -12,8 +12,8 @@ from rules.program import Prepared, Program
 from rules.promql import ast
 from rules.promql.errors import PromQLError
 from rules.promql.labels import METRIC_NAME
+from rules.promql.matchers import predicate
 from rules.promql.parser import parse
-from rules.promql.storage import predicate
 
 Selector = tuple[ast.Matcher, ...]
 

@@ -14,7 +14,8 @@ import numpy as np
 from rules.alerts import Labels
 from rules.promql.ast import Matcher, MatchOp
 from rules.promql.labels import METRIC_NAME, LabelFrame
-from rules.promql.storage import Storage, fragment, matching_rows, predicate
+from rules.promql.matchers import predicate
+from rules.promql.storage import Storage, fragment, matching_rows
 from rules.promql.values import Floats, Index, InstantVector, Mask, SeriesSet, Times, is_stale
 
 _NO_ROWS = np.empty(0, np.int64)

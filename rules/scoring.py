@@ -17,7 +17,7 @@ from rules.backtest import Backtest, Episode
 from rules.program import Prepared
 from rules.promql import ast
 from rules.promql.labels import METRIC_NAME
-from rules.promql.storage import predicate
+from rules.promql.matchers import predicate
 from rules.reach import Reach, Selector
 
 Window = tuple[int, int]

@@ -47,9 +47,17 @@ CODES = {
     "alert-mismatch": "Other alerts fire than expected.",
     "expr-mismatch": "An expression yields other samples than expected.",
     "expr-failed": "An expression, or an expected sample of it, cannot be read or evaluated.",
+    "too-long": "The test takes more evaluations than a test may.",
     "unsupported": "The test needs native histograms or experimental functions, which are not supported.",
 }
 """The kinds of failures of tests."""
+
+
+MAX_EVALUATIONS = 1_000_000
+"""Evaluations of one test: two years of minutes."""
+
+MAX_SAMPLES = 1_000_000_000
+"""Samples that the input series of one test spell out, those after its last case among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,12 @@ class _Test:
     ) -> list[Failure]:
         test = self._test
         step = self._file.evaluation_interval_ms
+        if test.last_ms // step >= MAX_EVALUATIONS:
+            what = f"the last case, at {format_duration(test.last_ms)}, is more than {MAX_EVALUATIONS:,} evaluations after the start"
+            self._fail(
+                "too-long", test.span, what, hint="test at an earlier time, or with a longer `evaluation_interval`"
+            )
+            return self._failures
         times = test.start_ms + np.arange(0, test.last_ms + 1, step, dtype=np.int64)
         storage = self._storage(int(times[-1]))
         for case in test.alert_cases:
@@ -146,7 +160,12 @@ class _Test:
 
     def _storage(self, last_ms: int) -> MemoryStorage | None:
         found: dict[tuple[tuple[str, str], ...], tuple[dict[str, str], Times, Floats]] = {}
+        written = 0
         for each, line in self._series_lines():
+            if written > MAX_SAMPLES:
+                message = f"the input series before this one hold more than {MAX_SAMPLES:,} samples"
+                self._fail("input-series", each.span, message, hint="write shorter series, or fewer")
+                return None
             try:
                 labels, values, present = parse_series_description(line)
             except UnsupportedFeature as error:
@@ -155,8 +174,11 @@ class _Test:
             except PromQLError as error:
                 self._fail("input-series", each.span, error.message, _pointed(line, error), error.hint)
                 continue
+            written += len(values)
+            # Later ones are of no use, and their times may be beyond what 64 bits hold.
+            some = slice(max(0, (last_ms - self._test.start_ms) // self._test.interval_ms + 1))
+            values, kept = values[some], present[some]
             times = self._test.start_ms + np.arange(len(values), dtype=np.int64) * self._test.interval_ms
-            kept = present & (times <= last_ms)
             # Of a series that is given twice, the second counts.
             found[tuple(sorted(labels.items()))] = labels, times[kept], values[kept]
         if self._failures:

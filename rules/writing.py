@@ -6,7 +6,7 @@ or changes it, is refused and is the rule's error; a staleness marker that is re
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +19,6 @@ from rules.promql.values import STALE, Floats, Mask, Times
 from rules.recorded import Recorded, Writer
 
 _LONG_AGO = -(2**62)
-
-Written = Mapping[str, frozenset[Labels]]
-"""The series, by metric name, that a rule yielded when it last succeeded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,8 @@ def _alone(found: Comments, column: int, owner: Entry | None, following: Entry |
     if owner is None or (following is None and column == 0):
         return found.last
     if not owner.is_key:
+        if following is not None and not following.is_key and following.parent is owner.parent:
+            return found.above.setdefault(following.node, [])
         return found.below.setdefault(owner.node, [])
     return found.ending.setdefault(owner.parent.node, []) if owner.parent else found.last
 

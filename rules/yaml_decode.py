@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from rules.diagnostics import Diagnostic, Severity, TextSpan
-from rules.durations import parse_duration
 from rules.yaml_tree import Kind, Node, Tree, YamlFault
 from rules.yaml_types import RESOLVED, number_of, tag_of
+from schemas.times import parse_duration
 
 # Twenty thousand rules by alias; Prometheus' decoder stops at some more.
 MAX_ALIASED = 100_000

@@ -5,27 +5,59 @@ from __future__ import annotations
 import re
 from datetime import datetime, timezone
 
-_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-_DURATION = re.compile(r"(?:\d+(?:ms|[smhdw]))+\Z")
-_DURATION_PART = re.compile(r"(\d+)(ms|[smhdw])")
+UNITS = {
+    "y": 31_536_000_000,
+    "w": 604_800_000,
+    "d": 86_400_000,
+    "h": 3_600_000,
+    "m": 60_000,
+    "s": 1_000,
+    "ms": 1,
+}
+"""Milliseconds of each unit of duration, from the largest to the smallest; a year is 365 days."""
+
+MAX_DURATION_MS = (2**63 - 1) // 1_000_000
+"""The longest duration: Prometheus counts nanoseconds in a signed 64-bit integer."""
+
+_ORDER = list(UNITS)
+_PART = re.compile(r"([0-9]+)([^0-9]+)")
+_SHOWN = 60
 
 
 def parse_duration(text: str) -> int:
-    """Milliseconds of a duration as Prometheus writes them: ``15s``, ``1h30m``, ``0s``.
+    """Milliseconds of a duration as Prometheus writes them: ``15s``, ``1h30m``, ``0``.
+
+    Semantics: ``ParseDuration`` of Prometheus' common library. Units fall from years to milliseconds, each at most once.
 
     Raises:
-        ValueError: the text is not one.
+        ValueError: the text is not one; the message says why.
     """
-    if not _DURATION.match(text):
-        raise ValueError(f"not a duration: {text!r}; write it like 15s, 5m, 1h30m or 30d")
-    return sum(int(number) * _UNITS[unit] for number, unit in _DURATION_PART.findall(text))
+    if text == "0":
+        return 0
+    fault = f"not a duration: {text if len(text) <= _SHOWN else text[:_SHOWN] + '...'!r}"
+    total, place, last = 0, 0, -1
+    while place < len(text) or not text:
+        part = _PART.match(text, place)
+        if part is None:
+            raise ValueError(f"{fault}; write it like 15s, 5m, 1h30m or 30d")
+        number, unit = part.groups()
+        if unit not in UNITS:
+            raise ValueError(f"{fault}: there is no unit {unit[:_SHOWN]!r}, only {', '.join(UNITS)}")
+        if _ORDER.index(unit) <= last:
+            raise ValueError(f"{fault}: units fall from the largest to the smallest, each once")
+        # Twenty digits of any unit are out of range already; Python refuses to read thousands.
+        total += (int(number) if len(number) <= 20 else MAX_DURATION_MS + 1) * UNITS[unit]
+        if total > MAX_DURATION_MS:
+            raise ValueError(f"{fault}: 292 years are the most")
+        last, place = _ORDER.index(unit), part.end()
+    return total
 
 
 def format_duration(milliseconds: int) -> str:
-    """The shortest exact text of a duration: 60000 -> ``1m``, 5400000 -> ``1h30m``."""
+    """The exact text of a duration, in days at most: 60000 -> ``1m``, 5400000 -> ``1h30m``, a year -> ``365d``."""
     parts, rest = [], milliseconds
     for unit in ("d", "h", "m", "s", "ms"):
-        number, rest = divmod(rest, _UNITS[unit])
+        number, rest = divmod(rest, UNITS[unit])
         if number:
             parts.append(f"{number}{unit}")
     return "".join(parts) or "0s"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pipelines.authoring.arguments import add_rule_files, command_parser
 from pipelines.authoring.backtest_text import episode_lines, instant, json_lines, score_lines, summary_lines
 from pipelines.authoring.files import is_other, sources
 from pipelines.authoring.history import History, add_history_options, read_reach
@@ -15,7 +16,6 @@ from pipelines.authoring.labelled import LabelsError, read_labelled
 from pipelines.authoring.progress import Progress
 from rules.backtest import Backtest, backtest
 from rules.backtest_summary import RuleSummary, summarize
-from rules.diagnostics import Severity
 from rules.load import load_rules
 from rules.model import AlertingRule, RuleGroup
 from rules.program import Program, Settings
@@ -87,15 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tidemark rules backtest",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "files", nargs="+", metavar="FILE|DIR", help="rule files, directories of them, - for standard input"
-    )
+    parser = command_parser("backtest", DESCRIPTION, EPILOG)
+    add_rule_files(parser)
     add_history_options(parser)
     parser.add_argument(
         "--interval", type=_duration, metavar="DURATION", help="evaluate all groups this often (their own, else 1m)"
@@ -144,11 +137,7 @@ def _program(given: argparse.Namespace) -> Program:
             raise _RulesError(f"{source.name}: {source.fault}")
         loaded = load_rules(source.text, source.name)
         if loaded.file is None:
-            faults += [
-                text_of(each, source.text)
-                for each in loaded.diagnostics
-                if each.severity is Severity.ERROR or each.code == "unsupported"
-            ]
+            faults += [text_of(each, source.text) for each in loaded.refusals]
         else:
             groups += loaded.file.groups
     if faults:

@@ -8,14 +8,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipelines.authoring.arguments import add_rule_files, command_parser
 from pipelines.authoring.files import Source, colours, counter, is_other, read_bytes, sources
 from rules.check import Checked, check
 from rules.codes import CODES, LINTS
 from rules.diagnostics import Diagnostic, Severity, worst
-from rules.durations import parse_duration
 from rules.lints.metrics import Metrics, read_metrics
 from rules.reporting import json_of, summary, text_of
 from rules.sarif import sarif_of
+from schemas.times import parse_duration
 
 DESCRIPTION = """\
 Check rule files: errors are what Prometheus refuses (the verdict is that of `promtool check rules`), warnings what it accepts and the author
@@ -69,15 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tidemark rules check",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "files", nargs="+", metavar="FILE|DIR", help="rule files, directories of them, - for standard input"
-    )
+    parser = command_parser("check", DESCRIPTION, EPILOG)
+    add_rule_files(parser)
     parser.add_argument(
         "--lint",
         default="all",

@@ -9,23 +9,30 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pipelines.authoring.arguments import command_parser
 from pipelines.authoring.files import read_text
-from pipelines.authoring.history import HistoryError, add_history_options, read_history
+from pipelines.authoring.history import History, add_history_options, read_history, read_reach
 from pipelines.authoring.placed import placed
 from rules.explain import document, explain, render, retention
 from rules.groups import Evaluator, aligned
 from rules.load import load_rules
-from rules.model import AlertingRule, RecordingRule, Rule, RuleFile
+from rules.model import AlertingRule, Rule, RuleFile
 from rules.plan import plan
 from rules.program import Program
 from rules.promql import ast
 from rules.promql.errors import PromQLError
 from rules.promql.parser import parse
 from rules.promql.storage import Storage
+from rules.reach import reaches, together, written_names
 from schemas.series import DEFAULT_TARGET_LABELS
 from schemas.times import format_duration, parse_time
 
-EXAMPLES = """
+EPILOG = """
+exit status:
+  0  done
+  1  the rule or the data cannot be read
+  2  wrong usage
+
 examples:
   tidemark rules explain hosts.yml HostCpuSaturated
   tidemark rules explain hosts.yml                                   # every rule of the file
@@ -34,18 +41,11 @@ examples:
 
 Each part is shown with what it does; where a job that spreads its targets over shards evaluates it: in the shard, partly there and
 merged, or globally; and how much history it keeps. With data, its value at that time is shown too (by default the newest in the data).
-
-exit status: 0; 1 if the rule or the data cannot be read; 2 for options that are not valid.
 """
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tidemark rules explain",
-        description="What a rule's expression does, part by part.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("explain", "What a rule's expression does, part by part.", EPILOG)
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a rule file")
     parser.add_argument("rule", nargs="?", metavar="RULE", help="the alert or record to explain (all of the file)")
     parser.add_argument("--expr", metavar="EXPR", help="explain an expression instead of a rule")
@@ -59,12 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--time", metavar="TIME", help="when to evaluate: ISO 8601, or ms since 1970 (the newest in the data)"
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="(%(default)s)")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
+    """Run the command; returns the exit status that ``--help`` documents."""
     parser = _parser()
     given = parser.parse_args(argv)
     if (given.file is None) == (given.expr is None):
@@ -74,13 +74,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         file = None if given.file is None else _load(given.file)
         rules = [(None, parse(given.expr))] if file is None else _named(file, given.rule)
-        storage, time_ms = _data(given, file, [expr for _, expr in rules])
+        storage, time_ms = _data(given, file, rules)
         labels = frozenset(filter(None, given.target_labels.split(",")))
         explained = [(rule, expr, explain(expr, labels, storage, time_ms)) for rule, expr in rules]
     except PromQLError as error:
         print(f"tidemark rules explain: {placed(error, given.expr) if given.expr else error}", file=sys.stderr)
         return 1
-    except (OSError, HistoryError, ValueError) as error:
+    except (OSError, ValueError) as error:
         print(f"tidemark rules explain: {error}", file=sys.stderr)
         return 1
     if given.format == "json":
@@ -101,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _load(path: Path) -> RuleFile:
     loaded = load_rules(read_text(path), str(path))
     if loaded.file is None:
-        fault = loaded.diagnostics[0]
+        fault = loaded.refusals[0]
         raise ValueError(
             f"{fault.file}:{fault.span.line}:{fault.span.column}: {fault.message}; `tidemark rules check {path}` shows all faults"
         )
@@ -121,23 +121,32 @@ def _named(file: RuleFile, name: str | None) -> list[tuple[Rule | None, ast.Expr
     return found
 
 
-def _data(given: argparse.Namespace, file: RuleFile | None, exprs: Sequence[ast.Expr]) -> tuple[Storage | None, int]:
+def _data(
+    given: argparse.Namespace, file: RuleFile | None, rules: Sequence[tuple[Rule | None, ast.Expr]]
+) -> tuple[Storage | None, int]:
     """What to evaluate on, and when: the archived data, and what the file's recording rules make of them."""
     if not given.data:
         return None, 0
-    groups = () if file is None else file.groups
-    read = [*exprs, *(rule.ast for group in groups for rule in group.rules if isinstance(rule, RecordingRule))]
-    history = read_history(given, read)
-    time_ms = parse_time(given.time) if given.time is not None else history.end_ms
-    program = Program(groups)
+    if file is None:
+        history = read_history(given, [expr for _, expr in rules])
+        return history.storage, _instant(given, history)
+    program = Program(file.groups)
+    explained = {id(rule) for rule, _ in rules}
+    found = zip(program.rules, reaches(program), strict=True)
+    reach = together(needs for each, needs in found if id(each.rule) in explained)
+    history = read_reach(given, reach, written_names(program))
+    time_ms = _instant(given, history)
+    # What is recorded earlier than this no longer counts.
+    first_ms = max(time_ms - reach.back_ms, history.start_ms) if reach.bounded else history.start_ms
     evaluator = Evaluator(program, history.storage)
-    reach = sum(max((plan(rule.ast).retention_ms for rule in group.rules), default=0) for group in groups)
-    schedule = [
-        aligned(program.interval_ms(number), max(time_ms - reach, history.start_ms) - 1, time_ms)
-        for number in range(len(groups))
-    ]
-    evaluator.evaluate_schedule(schedule)
+    evaluator.evaluate_schedule(
+        [aligned(program.interval_ms(number), first_ms - 1, time_ms) for number in range(len(file.groups))]
+    )
     return evaluator.storage, time_ms
+
+
+def _instant(given: argparse.Namespace, history: History) -> int:
+    return history.end_ms if given.time is None else parse_time(given.time)
 
 
 def _heading(rule: Rule | None) -> Iterator[str]:

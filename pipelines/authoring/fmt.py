@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipelines.authoring.arguments import add_rule_files, command_parser
 from pipelines.authoring.files import STDIN, Source, colours, counter, is_other, replace_text, sources
 from rules.diagnostics import Severity
 from rules.format import Formatted, format_rules
@@ -63,15 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tidemark rules fmt",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "files", nargs="+", metavar="FILE|DIR", help="rule files, directories of them, - for standard input"
-    )
+    parser = command_parser("fmt", DESCRIPTION, EPILOG)
+    add_rule_files(parser)
     parser.add_argument("--check", action="store_true", help="write nothing; name the files that would change")
     parser.add_argument("--diff", action="store_true", help="write nothing; show what would change")
     return parser

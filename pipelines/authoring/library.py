@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import rules
+from pipelines.authoring.arguments import command_parser
 
 RUNBOOKS = "docs/runbooks/"
 """Where the shipped rules say that their runbooks are; copying puts another place there."""
@@ -74,12 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tidemark rules library",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("library", DESCRIPTION, EPILOG)
     parser.add_argument("names", nargs="*", metavar="NAME", help="files of the library (all)")
     parser.add_argument("--to", type=Path, metavar="DIR", help="copy rules to DIR, and their unit tests to DIR/tests")
     parser.add_argument(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.resources
 import sys
 from collections.abc import Sequence
+
+from pipelines.authoring.arguments import command_parser
 
 EPILOG = """\
 An editor with the YAML language server takes it from the first line of a rule file:
@@ -19,11 +20,8 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print a schema; returns 0."""
-    parser = argparse.ArgumentParser(
-        prog="tidemark rules schema",
-        description="Print the JSON Schema (draft 2020-12) of rule files, or of their unit tests.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = command_parser(
+        "schema", "Print the JSON Schema (draft 2020-12) of rule files, or of their unit tests.", EPILOG
     )
     parser.add_argument("--tests", action="store_true", help="of unit-test files")
     options = parser.parse_args(argv)

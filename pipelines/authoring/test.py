@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from pipelines.authoring.arguments import command_parser
 from pipelines.authoring.files import STDIN, colours, counter
 from pipelines.authoring.unit_tests import FileReport, Options, Runner, of_directory, re2_pattern
 from rules.reporting import text_of
@@ -212,12 +213,7 @@ def _coverage(reports: Sequence[FileReport], form: str, threshold: float | None)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="tidemark rules test",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("test", DESCRIPTION, EPILOG)
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE|DIR|GLOB", help="test files, or directories in which to look for them")
     add("--run", action="append", default=[], metavar="REGEX", help="only tests whose name matches; may be repeated")

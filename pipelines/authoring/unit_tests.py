@@ -143,11 +143,7 @@ class Runner:
         if loaded.file is not None:
             return loaded.file.groups
         report.texts[path] = text
-        # What is merely not supported here refuses the file too: rules must not be left out in silence.
-        refusals = [
-            each for each in loaded.diagnostics if each.severity is Severity.ERROR or each.code == "unsupported"
-        ]
-        report.refused.extend(refusals)
+        report.refused.extend(loaded.refusals)
         return ()
 
     def _tests(self, file: UnitTestFile, groups: Sequence[RuleGroup], report: FileReport) -> None:

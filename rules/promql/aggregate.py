@@ -16,6 +16,7 @@ from rules.promql.folding import Groups, compensated_sums, counts, extremes, var
 from rules.promql.functions.quantiles import doubt_quantile
 from rules.promql.labels import METRIC_NAME, Column, LabelFrame, dense
 from rules.promql.ranking import best, quantiles
+from rules.promql.summation import increment_number
 from rules.promql.values import Floats, Index, InstantVector, Mask, Scalar, String, Value
 from rules.quoting import quote
 
@@ -125,24 +126,15 @@ def _incremental_mean(terms: list[float]) -> float:
     for term in terms:
         count += 1
         if not carried:
-            following, rest = _add(total, lost, term)
+            following, rest = increment_number(term, total, lost)
             if abs(following) != np.inf:
                 total, lost = following, rest
                 continue
             carried = True
             total, lost = total / (count - 1), lost / (count - 1)
         share = (count - 1) / count
-        total, lost = _add(share * total, share * lost, term / count)
+        total, lost = increment_number(term / count, share * total, share * lost)
     return total + lost if carried else total / count + lost / count
-
-
-def _add(total: float, lost: float, term: float) -> tuple[float, float]:
-    following = total + term
-    if abs(following) == np.inf:
-        return following, 0.0
-    if abs(total) >= abs(term):
-        return following, lost + ((total - following) + term)
-    return following, lost + ((term - following) + total)
 
 
 def _warn_of_quantile(q: Floats, expr: ast.Aggregate, context: Context) -> None:

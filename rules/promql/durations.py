@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from rules.durations import parse_duration, seconds
+from rules.durations import seconds
 from rules.promql.errors import PromQLSyntaxError, Span
 from rules.promql.features import Missing
 from rules.promql.lexer import DURATION, NUMBER, Token
 from rules.promql.literals import parse_number
 from rules.promql.stream import MAX_NESTING, TokenStream
+from schemas.times import parse_duration
 
 _LONGEST: Final = 2**63 / 1e9
 _PRECEDENCE: Final = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}

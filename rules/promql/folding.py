@@ -39,6 +39,7 @@ class Groups:
 
     @classmethod
     def of(cls, ids: Index, first: Index) -> Groups:
+        """Groups by their numbers, as :meth:`LabelFrame.groups` gives them."""
         sizes = np.bincount(ids, minlength=len(first))
         # Small numbers sort by radix, several times faster.
         narrow = ids.astype(np.uint16) if len(first) <= 1 << 16 else ids

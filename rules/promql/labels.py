@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-METRIC_NAME = "__name__"
+from schemas import series
+
+METRIC_NAME = series.METRIC_NAME
 METADATA = (METRIC_NAME, "__type__", "__unit__")
 """Labels that say what a metric is rather than whose: what computes something new drops them together."""
 

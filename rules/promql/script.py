@@ -8,18 +8,17 @@ A script loads series, evaluates expressions and says what must come out. Refere
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import re2
 
-from rules.durations import parse_duration
+from rules.promql.engine import FURTHEST_MS
 from rules.promql.errors import PromQLError
 from rules.promql.literals import parse_number
 from rules.promql.notation import parse_mixed_series, parse_series
-from rules.promql.values import Floats, Mask
+from rules.promql.script_commands import Clear, Command, Eval, Labels, Load, Message, Series
 from rules.quoting import unquote
+from schemas.times import parse_duration
 
 _LOAD = re.compile(r"load(?:_(with_nhcb))?\s+(.+)")
 _INSTANT = re.compile(r"eval(?:_(fail|warn|ordered|info))?\s+instant\s+(?:at\s+(.+?))?\s+(.+)")
@@ -32,8 +31,9 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9.]\S*|(?i:inf|nan))")
 
 _OPPOSITES = (("info", "no_info"), ("warn", "no_warn"))
 
-Kind = Literal["ordered", "fail", "warn", "no_warn", "info", "no_info"]
-Labels = Mapping[str, str]
+
+MAX_SAMPLES = 5_000_000
+"""Samples that a whole script may spell out."""
 
 
 class ScriptError(ValueError):
@@ -50,90 +50,6 @@ class ScriptError(ValueError):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
-    """A line of series notation: ``native`` is where it has native histograms, of which only the place is known."""
-
-    labels: Labels
-    values: Floats
-    present: Mask
-    native: Mask
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """Adds series, a sample every ``step_ms`` from the epoch on.
-
-    Attributes:
-        native: also as native histograms, made from the classic ones (``load_with_nhcb``).
-        started: series whose samples have start timestamps.
-    """
-
-    line: int
-    step_ms: int
-    series: tuple[Series, ...]
-    native: bool = False
-    started: tuple[Labels, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Clear:
-    """Forgets everything loaded."""
-
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What a failure or an annotation must say: exactly, as a pattern found anywhere in it, or anything."""
-
-    text: str = ""
-    pattern: Any = None
-
-    def fits(self, message: str) -> bool:
-        return bool(self.pattern.search(message)) if self.pattern is not None else self.text in ("", message)
-
-    def __str__(self) -> str:
-        return self.text
-
-
-@dataclass(slots=True)
-class Eval:
-    """An expression, when to evaluate it, and what must come out.
-
-    Attributes:
-        start_ms, end_ms, step_ms: the instants of a range query, or those of the samples of an expected range vector.
-        is_range: a range query; otherwise an instant query at ``end_ms``.
-        series: the expected series in order.
-        number: the expected scalar, if one is expected.
-        text: the expected string, if one is expected.
-        expects: what ``expect`` lines ask for, by kind.
-    """
-
-    line: int
-    expr: str
-    start_ms: int
-    end_ms: int
-    step_ms: int
-    is_range: bool
-    series: list[Series] = field(default_factory=list)
-    number: float | None = None
-    text: str | None = None
-    expects: dict[Kind, list[Message]] = field(default_factory=dict)
-    only_instant: bool = False
-
-    @property
-    def fails(self) -> bool:
-        return "fail" in self.expects
-
-    @property
-    def ordered(self) -> bool:
-        return "ordered" in self.expects
-
-
-Command = Load | Clear | Eval
-
-
 def parse_script(text: str) -> list[Command]:
     """The commands of a script.
 
@@ -147,6 +63,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self._lines = ["" if line.strip().startswith("#") else line.strip() for line in text.split("\n")]
         self._place = 0
+        self._samples = 0
 
     def read(self) -> list[Command]:
         commands: list[Command] = []
@@ -195,6 +112,8 @@ class _Reader:
                 started.append(self._labels(times[1]))
             else:
                 series.append(self._series(line))
+                if step * len(series[-1].values) > FURTHEST_MS:
+                    raise self._fail("the last samples of the series are more than 146 million years after the first")
         return Load(number, step, tuple(series), found[1] is not None, tuple(started))
 
     def _labels(self, text: str) -> Labels:
@@ -205,12 +124,16 @@ class _Reader:
 
     def _series(self, line: str) -> Series:
         try:
-            return Series(*parse_mixed_series(line))
+            series = Series(*parse_mixed_series(line))
         except PromQLError as error:
             column = error.span.start + 1 if error.span else 1
             if _COMMAND.match(line):
                 raise self._fail("an empty line ends a block of series; there is none before this command") from error
             raise self._fail(f"column {column}: {error.message}") from error
+        self._samples += len(series.values)
+        if self._samples > MAX_SAMPLES:
+            raise self._fail(f"the script holds more than {MAX_SAMPLES:,} samples")
+        return series
 
     def _eval(self, line: str) -> Eval:
         instant, ranged = _INSTANT.fullmatch(line), _RANGE.fullmatch(line)

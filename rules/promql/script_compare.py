@@ -13,7 +13,7 @@ from rules.floats import decimal
 from rules.promql.context import Annotation, Severity
 from rules.promql.engine import Result
 from rules.promql.labels import METRIC_NAME
-from rules.promql.script import Eval, Series
+from rules.promql.script_commands import Eval, Series
 from rules.promql.values import InstantVector, RangeVector, Scalar, String, is_stale
 from rules.quoting import quote
 
@@ -116,7 +116,7 @@ def check_result(expected: Eval, result: Result) -> None:
     if expected.is_range or isinstance(value, RangeVector):
         if expected.ordered:
             raise Mismatch("expected an order, but a range query has none")
-        _compare(expected, _expected_points(expected), found)
+        _compare(_expected_points(expected), found)
     else:
         check_vector(expected, result, result.times[0].item())
 
@@ -133,7 +133,7 @@ def check_vector(expected: Eval, result: Result, time_ms: int) -> None:
     """Compares the instant vector at one of the instants of a result."""
     found = {key: {0: points[time_ms]} for key, points in series_of(result).items() if time_ms in points}
     wanted = {_key(series): _points(series.values[:1], series, 0, 1) for series in expected.series}
-    _compare(expected, wanted, found)
+    _compare(wanted, found)
     if expected.ordered and list(wanted) != list(found):
         raise Mismatch("the order differs", _listing("-", wanted) + _listing("+", found))
 
@@ -179,7 +179,7 @@ def _expected_points(expected: Eval) -> dict[Key, Points]:
     }
 
 
-def _compare(expected: Eval, wanted: Mapping[Key, Points], found: Mapping[Key, Points]) -> None:
+def _compare(wanted: Mapping[Key, Points], found: Mapping[Key, Points]) -> None:
     wrong: list[str] = []
     same = 0
     for key in dict.fromkeys((*wanted, *found)):

@@ -22,8 +22,10 @@ from rules.promql.engine import Result, instant, query_range
 from rules.promql.errors import PromQLError, UnsupportedFeature
 from rules.promql.functions import calendar, elementwise
 from rules.promql.labels import METRIC_NAME
+from rules.promql.matchers import predicate
 from rules.promql.parser import parse
-from rules.promql.script import Clear, Eval, Labels, Load, parse_script
+from rules.promql.script import parse_script
+from rules.promql.script_commands import Clear, Eval, Labels, Load
 from rules.promql.script_compare import (
     Mismatch,
     check_annotations,
@@ -32,7 +34,7 @@ from rules.promql.script_compare import (
     check_scalar,
     check_vector,
 )
-from rules.promql.storage import MemoryStorage, predicate
+from rules.promql.storage import MemoryStorage
 from rules.promql.values import STALE, Scalar
 
 T = TypeVar("T")

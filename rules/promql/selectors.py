@@ -11,12 +11,12 @@ from rules.promql.regex import compile_pattern
 from rules.promql.stream import TokenStream
 from rules.promql.typecheck import check_selector
 from rules.quoting import unquote
+from schemas.series import METRIC_NAME
 
 # The keywords that are also names of metrics, and those that are also names of labels.
 NAMES: Final = KEYWORDS - {"on", "ignoring", "bool", "group_left", "group_right", "atan2"}
 _LABELS: Final = (KEYWORDS - {"without"}) | {IDENTIFIER, METRIC}
 _MATCH_OPS: Final = {op.value: op for op in MatchOp}
-_NAME: Final = "__name__"
 
 
 def selector(tokens: TokenStream, *, may_be_empty: bool = False) -> VectorSelector:
@@ -49,10 +49,10 @@ def selector(tokens: TokenStream, *, may_be_empty: bool = False) -> VectorSelect
     matchers.sort(key=lambda matcher: matcher.name)
     name = written
     if written is not None:
-        matchers.insert(0, Matcher(_NAME, MatchOp.EQUAL, written))
-    elif quoted and sum(matcher.name == _NAME for matcher in matchers) == 1:
+        matchers.insert(0, Matcher(METRIC_NAME, MatchOp.EQUAL, written))
+    elif quoted and sum(matcher.name == METRIC_NAME for matcher in matchers) == 1:
         name = quoted[0]
-        own = Matcher(_NAME, MatchOp.EQUAL, name)
+        own = Matcher(METRIC_NAME, MatchOp.EQUAL, name)
         matchers.remove(own)
         matchers.insert(0, own)
     return VectorSelector(name, tuple(matchers), span=span)
@@ -68,7 +68,7 @@ def _matcher(tokens: TokenStream, quoted: list[str]) -> Matcher:
     if op is None:
         if token.kind == STRING and tokens.current.kind in (",", "}"):
             quoted.append(name)
-            return Matcher(_NAME, MatchOp.EQUAL, name)
+            return Matcher(METRIC_NAME, MatchOp.EQUAL, name)
         raise tokens.unexpected("label matching", "label matching operator", f'write {token.text}="value"')
     tokens.advance()
     value = tokens.current

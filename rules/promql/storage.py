@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Protocol, runtime_checkable
@@ -10,10 +10,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rules.promql.ast import Matcher, MatchOp
+from rules.promql.ast import Matcher
 from rules.promql.errors import EvaluationError
 from rules.promql.labels import LabelFrame
-from rules.promql.regex import compile_pattern
+from rules.promql.matchers import predicate
 from rules.promql.values import Floats, Index, InstantVector, Mask, SeriesSet, Times, is_stale
 
 
@@ -62,19 +62,6 @@ def matching_rows(labels: LabelFrame, matchers: Iterable[Matcher]) -> Mask:
             continue
         fits &= good[column.codes]
     return fits
-
-
-def predicate(matcher: Matcher) -> Callable[[str], bool]:
-    """The matcher as a function of a label's value."""
-    wanted = matcher.value
-    if matcher.op is MatchOp.EQUAL:
-        return wanted.__eq__
-    if matcher.op is MatchOp.NOT_EQUAL:
-        return wanted.__ne__
-    pattern = compile_pattern(wanted)
-    if matcher.op is MatchOp.REGEX:
-        return lambda value: pattern.fullmatch(value) is not None
-    return lambda value: pattern.fullmatch(value) is None
 
 
 class MemoryStorage:

@@ -24,6 +24,14 @@ def increment(more: Floats, total: Floats, lost: Floats) -> tuple[Floats, Floats
     return new, np.where(np.isinf(new), 0.0, lost + error)
 
 
+def increment_number(more: float, total: float, lost: float) -> tuple[float, float]:
+    """:func:`increment` of single numbers, which is slow work for arrays."""
+    new = total + more
+    if abs(new) == np.inf:
+        return new, 0.0
+    return new, lost + ((total - new) + more if abs(total) >= abs(more) else (more - new) + total)
+
+
 def quick_increment(more: Floats, total: Floats, lost: Floats) -> tuple[Floats, Floats]:
     """One addition of numbers that cannot overflow: Knuth's exact error, which is Neumaier's without its comparison."""
     new = total + more

@@ -11,7 +11,6 @@ from rules.promql.ast import (
     Cardinality,
     Expr,
     Matcher,
-    MatchOp,
     MatrixSelector,
     Subquery,
     ValueType,
@@ -19,8 +18,9 @@ from rules.promql.ast import (
     unwrap,
 )
 from rules.promql.errors import PromQLSyntaxError, Span
-from rules.promql.regex import compile_pattern
+from rules.promql.matchers import predicate
 from rules.promql.signatures import Signature
+from schemas.series import METRIC_NAME
 
 COMPARISONS = frozenset({"==", "!=", "<", "<=", ">", ">="})
 SET_OPERATORS = frozenset({"and", "or", "unless"})
@@ -157,29 +157,16 @@ def check_selector(written_name: str | None, matchers: tuple[Matcher, ...], span
     """Raises PromQLSyntaxError if the name is set twice or nothing but empty matchers restricts the selection."""
     if written_name is not None:
         for matcher in matchers:
-            if matcher.name == "__name__":
+            if matcher.name == METRIC_NAME:
                 raise PromQLSyntaxError(
                     f'metric name must not be set twice: "{written_name}" or "{matcher.value}"',
                     span,
                     "keep one of the two names",
                 )
         return
-    if all(matches(matcher, "") for matcher in matchers):
+    if all(predicate(matcher)("") for matcher in matchers):
         raise PromQLSyntaxError(
             "vector selector must contain at least one non-empty matcher",
             span,
             'add a metric name, or a matcher that an absent label does not satisfy, such as job!=""',
         )
-
-
-def matches(matcher: Matcher, value: str) -> bool:
-    """Whether a label with this value satisfies the matcher; the empty value stands for an absent label."""
-    match matcher.op:
-        case MatchOp.EQUAL:
-            return value == matcher.value
-        case MatchOp.NOT_EQUAL:
-            return value != matcher.value
-        case MatchOp.REGEX:
-            return compile_pattern(matcher.value).fullmatch(value) is not None
-        case MatchOp.NOT_REGEX:
-            return compile_pattern(matcher.value).fullmatch(value) is None

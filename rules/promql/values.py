@@ -263,12 +263,12 @@ class RangeVector:
 
 def _narrowed(series: SeriesSet, first: Index, last: Index) -> tuple[Times, Floats, Index]:
     """Columns of the samples ``[first, last)`` of each row and little else, and what to add to an index to find it there."""
-    begin, end = int(first.min()), int(last.max())
     sizes = last - first
     total = int(sizes.sum())
     if not total:
         # One sample that no window holds, so that looking at a place always finds something.
         return np.zeros(1, np.int64), np.zeros(1), -first[:, None]
+    begin, end = int(first.min()), int(last.max())
     if end - begin <= 2 * total + 64:
         return series.timestamps[begin:end], series.values[begin:end], np.array([[-begin]])
     wanted = places(first, sizes)

@@ -10,7 +10,8 @@ import numpy as np
 from rules.plan import State
 from rules.promql import ast
 from rules.promql.labels import METRIC_NAME, LabelFrame
-from rules.promql.storage import matching_rows, predicate
+from rules.promql.matchers import predicate
+from rules.promql.storage import matching_rows
 from rules.promql.values import Index
 from schemas.series import parse_labels, parse_metric
 

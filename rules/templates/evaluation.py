@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
 
-from rules.quoting import quote, to_bytes
-from rules.templates.errors import CallError, LimitError, TemplateError, TemplateLimitExceeded
-from rules.templates.functions import Function, TemplateContext
+from rules.templates.errors import CallError, LimitError
 from rules.templates.gotime import DURATION_METHODS, TIME_METHODS, UNSUPPORTED_METHODS, Method
 from rules.templates.nodes import (
-    Block,
     Bool,
     Chain,
     Command,
@@ -25,7 +21,7 @@ from rules.templates.nodes import (
     Variable,
 )
 from rules.templates.numbers import MAX_INT
-from rules.templates.pipelines import place
+from rules.templates.state import State
 from rules.templates.values import (
     STRUCT_FIELDS,
     AlertData,
@@ -38,8 +34,6 @@ from rules.templates.values import (
     type_name,
 )
 
-MAX_STEPS = 1_000_000
-
 
 class _Missing:
     """No value came down the pipeline; nil may."""
@@ -51,71 +45,8 @@ _SHOWN = {"any": "interface {}", "value": "reflect.Value"}
 _METHODS: dict[type, Mapping[str, Method]] = {Time: TIME_METHODS, Duration: DURATION_METHODS}
 
 
-class Evaluator:
-    """The state of one expansion, and the values of its pipelines.
-
-    Args:
-        text: the whole template.
-        name: what it is called in messages.
-        bodies: its syntax trees by name.
-        functions: what it may call.
-        context: its data.
-        start: where the author's part of the text begins.
-    """
-
-    def __init__(
-        self,
-        text: str,
-        name: str,
-        bodies: Mapping[str, Block],
-        functions: Mapping[str, Function],
-        context: TemplateContext,
-        start: int = 0,
-    ) -> None:
-        self._text, self._name, self._bodies, self._functions, self._start = text, name, bodies, functions, start
-        self._context = context
-        self._template = name
-        self._node: Node = bodies[name]
-        self._variables: list[list[Value]] = []
-        self._steps = 0
-
-    # Faults and limits
-
-    def _raise(self, message: str, kind: type[TemplateError]) -> NoReturn:
-        pos = self._node.pos
-        line_start = self._text.rfind("\n", 0, pos) + 1
-        column = len(to_bytes(self._text[line_start:pos]))
-        spot = f"{self._name}:{self._text.count(chr(10), 0, pos) + 1}:{column}"
-        go_message = f"template: {spot}: executing {quote(self._template)} at <{self._node}>: {message}"
-        raise kind(message, *place(self._text, pos, self._start), go_message)
-
-    def _fail(self, message: str) -> NoReturn:
-        self._raise(message, TemplateError)
-
-    def _limit(self, message: str) -> NoReturn:
-        self._raise(message, TemplateLimitExceeded)
-
-    def _spend(self, steps: int) -> None:
-        self._steps += steps
-        if self._steps > MAX_STEPS:
-            self._limit(f"the expansion takes more than {MAX_STEPS} steps")
-
-    # Variables
-
-    def _assign(self, name: str, value: Value) -> None:
-        for variable in reversed(self._variables):
-            if variable[0] == name:
-                variable[1] = value
-                return
-        self._fail(f"undefined variable: {name}")
-
-    def _lookup(self, name: str) -> Value:
-        for variable in reversed(self._variables):
-            if variable[0] == name:
-                return variable[1]
-        self._fail(f"undefined variable: {name}")
-
-    # Pipelines
+class Evaluator(State):
+    """The values of pipelines."""
 
     def _pipeline(self, dot: Value, pipe: Pipe) -> Value:
         self._node = pipe
@@ -220,7 +151,7 @@ class Evaluator:
     # Calls
 
     def _function(self, dot: Value, node: Identifier, whole: Node, args: Sequence[Node], final: Value) -> Value:
-        function = self._functions[node.name]
+        function = self._program.functions[node.name]
         if node.name in ("and", "or"):
             return self._short_circuit(dot, node.name, args, final)
         context = self._context

@@ -12,6 +12,7 @@ from rules.templates.functions import PROMETHEUS_FUNCTIONS, TemplateContext
 from rules.templates.interpreter import Interpreter
 from rules.templates.nodes import Block, Node, children
 from rules.templates.parser import parse
+from rules.templates.state import Program
 from rules.templates.values import AlertData, GoMap
 
 PRELUDE = (
@@ -90,7 +91,7 @@ def expand(text: str, context: TemplateContext, name: str = "") -> str:
     template = parse_template(text, name)
     labels, external = GoMap(context.labels), GoMap(context.external_labels)
     go_name = template.go_name
-    interpreter = Interpreter(PRELUDE + text, go_name, template.bodies, FUNCTIONS, context, len(PRELUDE))
+    interpreter = Interpreter(Program(PRELUDE + text, go_name, template.bodies, FUNCTIONS, len(PRELUDE)), context)
     # The prelude's four declarations, made without walking them.
     variables = {
         "$labels": labels,

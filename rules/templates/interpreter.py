@@ -12,10 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from rules.quoting import quote, to_bytes
 from rules.templates.errors import LimitError
 from rules.templates.evaluation import Evaluator
-from rules.templates.functions import Function, TemplateContext
+from rules.templates.functions import TemplateContext
 from rules.templates.nodes import (
     Action,
-    Block,
     Branch,
     Jump,
     Node,
@@ -24,6 +23,7 @@ from rules.templates.nodes import (
     Text,
 )
 from rules.templates.printing import MAX_TEXT, printed, too_large
+from rules.templates.state import Program
 from rules.templates.values import (
     Duration,
     GoMap,
@@ -47,16 +47,8 @@ class _Continue(Exception):
 class Interpreter(Evaluator):
     """One expansion: walks the blocks of a template and writes what they say."""
 
-    def __init__(
-        self,
-        text: str,
-        name: str,
-        bodies: Mapping[str, Block],
-        functions: Mapping[str, Function],
-        context: TemplateContext,
-        start: int = 0,
-    ) -> None:
-        super().__init__(text, name, bodies, functions, context, start)
+    def __init__(self, program: Program, context: TemplateContext) -> None:
+        super().__init__(program, context)
         self._parts: list[str] = []
         self._size = self._depth = 0
 
@@ -167,7 +159,7 @@ class Interpreter(Evaluator):
             self._variables[-2][1] = index
 
     def _call_template(self, dot: Value, node: TemplateCall) -> None:
-        body = self._bodies.get(node.name)
+        body = self._program.bodies.get(node.name)
         if body is None:
             self._fail(f"template {quote(node.name)} not defined")
         value = None if node.pipe is None else self._pipeline(dot, node.pipe)

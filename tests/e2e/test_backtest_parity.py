@@ -230,6 +230,8 @@ def test_promtool_finds_the_same_alerts_active(name: str, series: Samples, tmp_p
     test = {
         "rule_files": ["rules.yml"],
         "evaluation_interval": "5m",
+        # Without it promtool takes groups in any order.
+        "group_eval_order": [group.name for group in found.program.groups],
         "tests": [
             {
                 "interval": "5m",

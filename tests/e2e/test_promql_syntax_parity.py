@@ -22,71 +22,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 BROKEN = 3000
 FILES_AT_ONCE = 1500
 SPICE = (
-    *(
-        "offset",
-        "@",
-        "[5m]",
-        "[5m:1m]",
-        "[1h:]",
-        "[5m + 1m]",
-        "-",
-        "+",
-        "^",
-        "bool",
-        "on(a)",
-        "ignoring(a)",
-        "group_left(b)",
-    ),
-    *(
-        "by(a)",
-        "without(b)",
-        "(",
-        ")",
-        "{",
-        "}",
-        "[",
-        "]",
-        ":",
-        ",",
-        "start()",
-        "step()",
-        "range",
-        "1_000",
-        "0x1f",
-        "010",
-    ),
-    *(
-        "5.",
-        "Inf",
-        "30m1h",
-        "1.5h",
-        "'s'",
-        "`r`",
-        r'"\x41"',
-        r'"\q"',
-        "# c\n",
-        '{"q"}',
-        '{a=""}',
-        '{a=~".*"}',
-        "anchored",
-    ),
-    *(
-        "fill(0)",
-        "fill",
-        "and",
-        "atan2",
-        "==",
-        "=",
-        "=~",
-        "</",
-        "limitk",
-        "count_values",
-        "topk(",
-        "sum(",
-        "rate(",
-        "a:b",
-    ),
-    *("max_of(1,2)", "(5m)", "-5m", "0s", "offset 0", "@ 0", "&", "!"),
+    "offset·@·[5m]·[5m:1m]·[1h:]·-·+·^·bool·on(a)·ignoring(a)·group_left(b)·by(a)·without(b)·(·)·{·}·[·]·:·,·start()·step()·range·1_000·0x1f"
+    '·010·5.·Inf·30m1h·1.5h·\'s\'·`r`·{a=""}·{a=~".*"}·{"q"}·anchored·fill(0)·fill·and·atan2·==·=·=~·</·limitk·count_values·topk(·sum('
+    '·rate(·a:b·max_of(1,2)·(5m)·-5m·0s·&·!·"\\x41"·"\\q"·[5m + 1m]·offset 0·@ 0·# c\n'
 )
 
 
@@ -115,9 +53,9 @@ def mutated(choice: random.Random, tokens: list[str]) -> list[str]:
             case 2:
                 tokens[place], tokens[place - 1] = tokens[place - 1], tokens[place]
             case 3:
-                tokens.insert(place, choice.choice(SPICE))
+                tokens.insert(place, choice.choice(SPICE.split("·")))
             case _:
-                tokens[place] = choice.choice(SPICE)
+                tokens[place] = choice.choice(SPICE.split("·"))
     return tokens
 
 

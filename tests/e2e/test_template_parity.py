@@ -27,7 +27,7 @@ OPERANDS = (
 CALLS = (
     "humanize humanize1024 humanizeDuration humanizePercentage humanizeTimestamp toTime toDuration parseDuration title toUpper toLower stripPort "
     "stripDomain urlQueryEscape graphLink tableLink safeHtml len not html js urlquery print println index slice_`abcdef` index_$labels args "
-    "eq_1 ne_`abc` lt_1.5 ge_`b` and_1 or_0 reReplaceAll_`(a)(b)?`_`[$2$1]` match_`^[a-z]+$` label_`job` value call"
+    "eq_1 ne_`abc` lt_1.5 ge_`b` and_1 or_0 reReplaceAll_`(a)(b)?`_`[$2$1$01$é.]` match_`^[a-z]+$` label_`job` value call"
 )
 VERBS = "v s d q x X e f g t c U o b T z 5.1f -10v| 08.2f +d 05d 10q .2f .3s #x +v #v .0f [1]d [2]d *d"
 PIECES = (

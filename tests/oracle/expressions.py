@@ -12,7 +12,8 @@ import random
 import re
 from dataclasses import dataclass
 
-from tests.oracle.data import BASE_MS, INSTANCES, JOBS, SPAN_MS, Dataset
+from tests.oracle.data import BASE_MS, SPAN_MS, Dataset
+from tests.oracle.selectors import Selectors
 from tests.oracle.vocabulary import (
     AGGREGATES,
     ARITHMETIC,
@@ -23,7 +24,6 @@ from tests.oracle.vocabulary import (
     GROUPINGS,
     JUMPING,
     NUMBERS,
-    OFFSETS,
     ORDERING,
     OVER_TIME,
     QUANTILES,
@@ -64,12 +64,8 @@ def _case(rng: random.Random, number: int, made: Expressions) -> Case:
     return Case(number, made.root(ranged=True), start, end, step)
 
 
-class Expressions:
+class Expressions(Selectors):
     """Draws expressions; every method returns text that stands on its own as an operand."""
-
-    def __init__(self, rng: random.Random, data: Dataset) -> None:
-        self.rng = rng
-        self.data = data
 
     def root(self, *, ranged: bool = False) -> str:
         """A whole query."""
@@ -89,9 +85,6 @@ class Expressions:
             return self.matrix(1)
         return self.vector(depth)
 
-    def pick(self, *choices: str) -> str:
-        return self.rng.choice(choices)
-
     def vector(self, depth: int) -> str:
         """An instant vector."""
         if depth <= 0:
@@ -103,44 +96,6 @@ class Expressions:
         )  # fmt: skip
         [kind] = self.rng.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])
         return kind(depth)
-
-    def selector(self) -> str:
-        """A selector with matchers and modifiers."""
-        return self.bare() + self.modifiers()
-
-    def bare(self, names: tuple[str, ...] | None = None) -> str:
-        """A selector without modifiers."""
-        if names is None and self.rng.random() < 0.05:
-            return f'{{__name__=~"{self.data.prefix}(temp|{self.pick("free", "errs_total", "nosuch")})"}}'
-        name = self.rng.choice(names or self.data.names)
-        return name + self.matchers(name)
-
-    def matchers(self, name: str) -> str:
-        """Matchers that mostly find something of the metric."""
-        if self.rng.random() < 0.7:
-            return ""
-        choices = [
-            f'job="{self.rng.choice(JOBS)}"', f'job!="{self.rng.choice(JOBS)}"', 'job=~".+"', 'nosuch=~".*"', 'nosuch=""',
-        ]  # fmt: skip
-        if name != self.data.info:
-            choices += [
-                f'instance="{self.rng.choice(INSTANCES)}"',
-                'instance=~"h[01]"',
-                'instance!~"h0|h2"',
-                'instance!="h1"',
-            ]
-        own = {self.data.gauges[1]: 'dev="sda"', self.data.counters[0]: 'code=~"5.."', self.data.buckets: 'le!="+Inf"'}
-        choices += [own[name]] * 4 if name in own else []
-        return "{" + ",".join(self.rng.sample(choices, self.rng.choice((1, 1, 2)))) + "}"
-
-    def modifiers(self) -> str:
-        text = ""
-        if self.rng.random() < 0.1:
-            text += f" offset {self.rng.choice(OFFSETS)}"
-        if self.rng.random() < 0.06:
-            second = (BASE_MS + self.rng.randrange(SPAN_MS)) / 1000
-            text += " @ " + self.pick("start()", "end()", f"{second:.0f}", f"{second:.3f}")
-        return text
 
     def matrix(self, depth: int, names: tuple[str, ...] | None = None) -> str:
         """A range vector: a selector's, or a subquery's."""

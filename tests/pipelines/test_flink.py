@@ -56,6 +56,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeFlink]:
     thread.start()
     yield fake
     fake.server.shutdown()
+    # Closed while it serves, it could still take the connection, and drop it.
+    fake.server.shutdown()
     fake.server.server_close()
 
 
@@ -130,6 +132,8 @@ def test_a_refusal_shows_the_request_and_the_answer(fake: FakeFlink) -> None:
 
 
 def test_a_cluster_that_is_down_is_told(fake: FakeFlink) -> None:
+    # Closed while it serves, it could still take the connection, and drop it.
+    fake.server.shutdown()
     fake.server.server_close()
     with pytest.raises(FlinkError, match=r"Connection refused.*is the cluster up\? `tidemark stack status`"):
         Flink(fake.address).jobs()

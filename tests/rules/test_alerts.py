@@ -183,6 +183,12 @@ def test_nothing_changes_before_it_is_due(policy: Policy, timeline: list[set[Lab
         state, before = stepped.state, there
 
 
+def test_keeping_ends_a_while_after_the_series_was_first_missed() -> None:
+    policy = Policy(keep_firing_for_ms=5 * MINUTE)
+    state = step(policy, AlertState(), [sample()], 0).state
+    assert due(policy, step(policy, state, [], 3 * MINUTE).state) == 8 * MINUTE
+
+
 def test_the_retention_ends_after_fifteen_minutes() -> None:
     state = step(Policy(), step(Policy(), AlertState(), [sample()], 0).state, [], 1).state
     assert due(Policy(), state) == RESOLVED_RETENTION_MS + 2

@@ -149,7 +149,32 @@ groups:
     assert looked_at == {"deep", "near", "B"}
 
 
+def test_a_query_of_all_alerts_looks_at_each() -> None:
+    rules = "groups: [{name: g, rules: [{alert: A, expr: x}, {alert: B, expr: x}]}]"
+    coverage = covered("promql_expr_test: [{eval_time: 0, expr: ALERTS}]", rules=rules)
+    assert [rule.points["is looked at by a test"] for rule in coverage.rules.values()] == [True, True]
+
+
+def test_what_was_only_pending_does_not_resolve() -> None:
+    test = """
+    input_series: [{series: x, values: "1 stale"}]
+    alert_rule_test: [{eval_time: 3m, alertname: A}]
+    """
+    points = seen(covered(test, rules="groups: [{name: g, rules: [{alert: A, expr: x, for: 5m}]}]"), "A")
+    assert (points["is pending"], points["fires"], points["resolves"]) == (True, False, False)
+
+
 def test_meeting_no_data_is_told() -> None:
+    for tests in (["_ 1"], ["1 1", "_ 1"]):
+        found = covered(
+            *(
+                f"{{input_series: [{{series: x, values: '{it}'}}], promql_expr_test: [{{expr: r, eval_time: 1m}}]}}"
+                for it in tests
+            ),
+            rules="groups: [{name: g, rules: [{record: r, expr: x}]}]",
+        )
+        (rule,) = found.rules.values()
+        assert rule.met_no_data
     without = covered("alert_rule_test: [{eval_time: 0, alertname: A}]")
     (rule,) = [each for each in without.rules.values() if each.name == "A"]
     assert rule.met_no_data

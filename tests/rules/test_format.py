@@ -146,6 +146,9 @@ def test_expressions(expr: str, lines: list[str] | None) -> None:
     assert (found and found.replace('"', "'").split("\n")) == lines
 
 
+NEAT_PAIR = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up == 0\n{}\n  - alert: B\n    expr: up == 1\n"
+
+
 @cache
 def corpus() -> list[tuple[str, str]]:
     if not CORPORA.exists():
@@ -188,6 +191,14 @@ def test_comments_anywhere_stay_and_the_layout_is_stable(chance: random.Random) 
     changed = "\n".join(lines) + "\n"
     if load_rules(changed, name).file is not None:
         check_layout(name, changed)
+
+
+def test_a_comment_deeper_than_the_dash_leads_the_rule_below_it() -> None:
+    text = NEAT_PAIR.format("   # c")
+    formatted = format_rules(text, "f").text
+    assert formatted is not None
+    assert "expr: up == 0\n\n      # c\n      - alert: B\n" in formatted
+    assert format_rules(formatted, "f").text == formatted
 
 
 def test_a_change_of_meaning_is_seen() -> None:

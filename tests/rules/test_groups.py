@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from rules.alerts import Phase
 from rules.groups import Evaluator, RuleState, aligned
 from rules.program import Program, Settings
 from rules.promql.engine import instant
@@ -98,6 +99,92 @@ def test_what_is_evaluated_instant_by_instant(expr: str, stepped: bool) -> None:
     rules = f"groups: [{{name: g, rules: [{{record: r, expr: '{expr}', labels: {{team: mine}}}}]}}]"
     (component,) = Program(groups_of(rules)).components
     assert component.stepped is stepped
+
+
+@pytest.mark.parametrize(
+    ("label", "stepped"),
+    [
+        ('{{ query "up" }}', False),
+        ('{{ query "late" }}', True),
+        # What is put together from data may be any metric.
+        ('{{ query (printf "%s" $labels.i) }}', True),
+    ],
+)
+def test_an_alert_whose_labels_ask_for_what_stands_below_takes_turns(label: str, stepped: bool) -> None:
+    rules = f"""
+groups:
+- name: g
+  rules:
+  - {{alert: A, expr: x, labels: {{asked: '{label}'}}}}
+  - {{record: late, expr: x}}
+"""
+    assert [each.stepped for each in Program(groups_of(rules)).components] == ([True] if stepped else [False, False])
+
+
+def test_a_label_from_a_template_may_have_any_value() -> None:
+    rules = """
+groups:
+- name: g
+  rules:
+  - {record: r, expr: 'ALERTS{site="a"}'}
+  - {alert: A, expr: x, labels: {site: '{{ $labels.i }}'}}
+"""
+    (component,) = Program(groups_of(rules)).components
+    assert component.stepped
+
+
+def test_what_is_dated_back_is_not_seen_before_it_is_written() -> None:
+    rules = """
+groups:
+- name: behind
+  query_offset: 1m
+  rules: [{record: r, expr: x}]
+- name: ahead
+  rules: [{record: s, expr: r}]
+"""
+    evaluator = evaluated(rules, "x 0+1x9", last=3)
+    assert samples(evaluator, "s") == ["1=0", "2=1", "3=2"]
+
+
+def test_two_rules_whose_series_vanish_together_leave_one_marker() -> None:
+    rules = "groups: [{name: g, rules: [{record: r, expr: x}, {record: r, expr: x}]}]"
+    assert samples(evaluated(rules, "x 1 1 stale"), "r") == ["0=1", "1=1", "2=stale"]
+
+
+def test_the_newest_sample_is_looked_for_among_those_that_came_in_and_those_written() -> None:
+    rules = "groups: [{name: g, rules: [{record: r, expr: x}, {record: r, expr: y}]}]"
+    evaluator = Evaluator(Program(groups_of(rules)), storage_of("r 5", "x _ 1", "y _ 2"))
+    duplicate = "duplicate sample for timestamp 60000; overrides not allowed: existing 1, new value 2"
+    assert failures(evaluator.evaluate(minutes(0, 1))) == [(MINUTE, 1, duplicate)]
+
+
+def test_a_sample_dated_before_what_came_in_is_refused() -> None:
+    rules = "groups: [{name: g, query_offset: 1m, rules: [{record: r, expr: x}]}]"
+    evaluator = Evaluator(Program(groups_of(rules)), storage_of("r _ _ 7", "x 1x4"))
+    outcome = evaluator.evaluate(minutes(1, 4))
+    assert failures(outcome) == [
+        (2 * MINUTE, 0, "out of order sample"),
+        (3 * MINUTE, 0, "duplicate sample for timestamp 120000; overrides not allowed: existing 7, new value 1"),
+    ]
+
+
+def test_an_alert_keeps_the_last_value_of_its_series() -> None:
+    program = Program(groups_of("groups: [{name: g, rules: [{alert: A, expr: x}]}]"))
+    last = Evaluator(program, storage_of("x 1 2 3 stale")).evaluate(minutes(0, 4)).events[-1].transition.alert
+    assert (last.phase, last.value, last.seen_at) == (Phase.INACTIVE, 3.0, 2 * MINUTE)
+
+
+def test_too_many_alerts_fail_at_every_instant() -> None:
+    program = Program(groups_of("groups: [{name: g, limit: 1, rules: [{alert: A, expr: x}]}]"))
+    outcome = Evaluator(program, storage_of('x{i="a"} 1x2', 'x{i="b"} 1x2')).evaluate(minutes(0, 2))
+    assert failures(outcome) == [(minute * MINUTE, 0, "exceeded limit of 1 with 2 alerts") for minute in range(3)]
+
+
+def test_the_beginning_of_an_alert_is_in_whole_seconds() -> None:
+    evaluator = Evaluator(Program(groups_of("groups: [{name: g, rules: [{alert: A, expr: x}]}]")), storage_of("x 1x9"))
+    evaluator.evaluate(minutes(1, 1) + 999)
+    values = {dict(labels)["__name__"]: found.tolist() for labels, _, _, found in evaluator.recorded.series()}
+    assert values == {"ALERTS": [1.0], "ALERTS_FOR_STATE": [60.0]}
 
 
 def test_samples_after_the_instant_are_not_there_yet() -> None:

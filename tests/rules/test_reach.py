@@ -22,7 +22,7 @@ def program(*rules: str) -> Program:
         (["{alert: A, expr: x > 1, for: 10m, keep_firing_for: 3m}"], 18),
         (["{alert: A, expr: 'rate(x[20m] offset 1h) > 1'}"], 80),
         (["{record: r, expr: 'rate(x[20m])'}", "{alert: A, expr: r > 1, for: 1m}"], 26),
-        (["{record: r, expr: 'rate(x[20m])'}", "{record: s, expr: 'r[1h:] offset 5m'}"], None),
+        (["{record: r, expr: 'rate(x[20m])'}", "{record: s, expr: 'avg_over_time(r[1h:] offset 5m)'}"], 90),
         (
             ["{record: r, expr: 'rate(x[20m])'}", "{record: s, expr: 'avg_over_time(r[1h])'}", "{alert: A, expr: s}"],
             85,
@@ -32,10 +32,7 @@ def program(*rules: str) -> Program:
         (["{alert: A, expr: x, for: 10m}", "{alert: B, expr: 'ALERTS{alertname=\"A\"}'}"], 20),
     ],
 )
-def test_how_far_back(rules: list[str], minutes: int | None) -> None:
-    if minutes is None:
-        rules[1] = "{record: s, expr: 'avg_over_time(r[1h:] offset 5m)'}"
-        minutes = 5 + 60 + 5 + 20
+def test_how_far_back(rules: list[str], minutes: int) -> None:
     found = reaches(program(*rules))[-1]
     assert found.back_ms == minutes * MINUTE
     assert found.bounded
@@ -52,6 +49,17 @@ def test_how_far_back(rules: list[str], minutes: int | None) -> None:
 def test_some_reach_has_no_bound(rule: str) -> None:
     assert not reaches(program(rule))[0].bounded
     assert not together(reaches(program("{alert: B, expr: x}", rule))).bounded
+
+
+def test_what_reads_a_record_has_no_bound_if_the_record_has_none() -> None:
+    assert [each.bounded for each in reaches(program("{record: r, expr: 'x @ 0'}", "{alert: A, expr: r}"))] == [
+        False
+    ] * 2
+
+
+def test_a_group_that_is_evaluated_behind_reads_back_further() -> None:
+    groups = groups_of("groups: [{name: g, query_offset: 2m, rules: [{alert: A, expr: x}]}]")
+    assert reaches(Program(groups))[0].back_ms == 7 * MINUTE
 
 
 def test_a_query_of_a_template_is_read_too() -> None:

@@ -1,40 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from schemas.tiers import Tier, Tiers
-from schemas.times import format_duration, parse_duration
 
 DAY = 86_400_000
-
-
-@pytest.mark.parametrize(
-    ("text", "milliseconds"),
-    [
-        ("0s", 0),
-        ("15s", 15_000),
-        ("5m", 300_000),
-        ("1h30m", 5_400_000),
-        ("250ms", 250),
-        ("30d", 30 * DAY),
-        ("1w", 7 * DAY),
-    ],
-)
-def test_parse_duration(text: str, milliseconds: int) -> None:
-    assert parse_duration(text) == milliseconds
-
-
-@pytest.mark.parametrize("text", ["", "5", "s", "-5m", "5 m", "1.5h", "5min", "5m\n"])
-def test_parse_duration_refuses(text: str) -> None:
-    with pytest.raises(ValueError, match="not a duration"):
-        parse_duration(text)
-
-
-@given(st.integers(0, 10 * 365 * DAY))
-def test_duration_reads_back(milliseconds: int) -> None:
-    assert parse_duration(format_duration(milliseconds)) == milliseconds
 
 
 def test_default_tiers() -> None:

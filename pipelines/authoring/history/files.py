@@ -123,7 +123,7 @@ def _read_csv(path: Path, collected: Collected, name: str | None) -> Iterator[Sa
     rows = [[cell.strip(' "\r\t') for cell in line.split(",")] if line.strip() else [] for line in lines]
     first = 1 if rows and rows[0] and rows[0][0].lower() in ("timestamp", "time", "date") else 0
     try:
-        times, values = _columns(rows[first:])
+        times, values = _columns([row for row in rows[first:] if row])
     except (ValueError, IndexError):
         times, values = _row_by_row(rows, first, path, collected)
     labels = LabelFrame.of([csv_labels(path, name)])

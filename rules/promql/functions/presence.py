@@ -13,7 +13,7 @@ from rules.promql import ast
 from rules.promql.context import Context
 from rules.promql.functions.arguments import Function, ranges, scalar, vector
 from rules.promql.labels import METRIC_NAME, LabelFrame
-from rules.promql.storage import predicate
+from rules.promql.matchers import predicate
 from rules.promql.values import InstantVector, Mask, Scalar, Value
 
 

@@ -12,6 +12,9 @@ from rules.promql.errors import EvaluationError
 from rules.promql.functions.arguments import Function, ranges
 from rules.promql.values import Floats, InstantVector, Mask, RangeVector, Value, Windows
 
+# All windows advance by a sample together, and a step of few windows costs as much as one of so many.
+_STEP = 500
+
 Kernel = Callable[[Windows], tuple[Floats, Mask]]
 """Values of the windows and where there is one; each ``[n, T]`` or of a shape that broadcasts to it."""
 
@@ -51,16 +54,23 @@ def over_windows(
     shape = (windows.size, instants)
     if windows.size * instants <= cells:
         part = windows.windows(whole=whole)
-        context.spend(scan * int(part.counts.sum()) if scan else 0, expr.span)
+        context.spend(_scanned(part, scan), expr.span)
         found, there = kernel(part)
         values = found if found.shape == shape else np.broadcast_to(found, shape).copy()
         present = there if there.shape == shape else np.broadcast_to(there, shape).copy()
     else:
         values, present = np.empty(shape), np.empty(shape, np.bool_)
         for rows, part in windows.chunks_by_clock(cells, whole=whole):
-            context.spend(scan * int(part.counts.sum()) if scan else 0, expr.span)
+            context.spend(_scanned(part, scan), expr.span)
             values[rows], present[rows] = kernel(part)
     return InstantVector(windows.series.labels, values, present, windows.drop_name).compact()
+
+
+def _scanned(windows: Windows, scan: int) -> int:
+    if not scan:
+        return 0
+    counts = windows.counts
+    return scan * (int(counts.sum()) + _STEP * int(counts.max(initial=0)))
 
 
 def nameless(expr: ast.Call, vector: InstantVector, context: Context) -> InstantVector:

@@ -59,6 +59,48 @@ def test_values_at_the_newest_time_by_default(data: str, capsys: pytest.CaptureF
     assert '= x{instance="h1"}  9' in capsys.readouterr().out
 
 
+def test_a_range_without_a_series_is_nothing(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--expr", "x or rate(y[5m])", f"--data={data}"]) == 0
+    assert "samples of the last 5m\n            = nothing\n" in capsys.readouterr().out
+
+
+CHAIN = """
+groups:
+  - name: g
+    rules:
+      - {record: a, expr: 'max_over_time(x[4m])'}
+      - {record: b, expr: 'max_over_time(a[4m])'}
+      - {record: c, expr: 'max_over_time(b[4m])'}
+"""
+
+
+def test_records_of_records_reach_back_through_each_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules, data = tmp_path / "chain.yml", tmp_path / "x_h1.csv"
+    rules.write_text(CHAIN)
+    data.write_text("timestamp,value\n" + "".join(f"2026-01-01 00:{m:02}:00,{30 - m}\n" for m in range(30)))
+    assert main([str(rules), "c", f"--data={data}"]) == 0
+    # 3 minutes back for each of the three: the value of 00:20.
+    assert '= {instance="h1"}  10' in capsys.readouterr().out
+
+
+def test_what_others_recorded_before_is_left_out(
+    rules: str, data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    earlier = tmp_path / "recorded.jsonl"
+    earlier.write_text('{"ts": 1767225900000, "labels": {"instance": "h1"}, "metrics": {"host:x:max": 70}}\n')
+    assert main([rules, "High", f"--data={data}", f"--data={earlier}"]) == 0
+    assert '= host:x:max{instance="h1"}  9' in capsys.readouterr().out
+
+
+def test_a_file_that_is_refused_names_what_refuses_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "bad.yml"
+    path.write_text("groups:\n  - name: g\n    rules:\n      - ~\n      - {record: r, expr: info(x)}\n")
+    assert main([str(path)]) == 1
+    err = capsys.readouterr().err
+    assert f"{path}:5:" in err
+    assert "info" in err
+
+
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--expr", "sum(x)", "--format=json", "--target-labels=host"]) == 0
     (found,) = json.loads(capsys.readouterr().out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from pathlib import Path
@@ -70,14 +71,15 @@ def test_standard_input_goes_to_standard_output(
     assert capsys.readouterr().out == NEAT
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written(file: Path) -> None:
-    file.parent.chmod(0o500)
-    try:
-        assert rules(["fmt", str(file)]) == 2
-    finally:
-        file.parent.chmod(0o700)
+def test_a_disk_that_is_full(file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", full)
+    assert rules(["fmt", str(file)]) == 2
+    assert f"{file}: {os.strerror(errno.ENOSPC)}" in capsys.readouterr().err
     assert file.read_text() == MESSY
+    assert [each.name for each in file.parent.iterdir()] == ["r.yml"]
 
 
 def test_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -259,7 +259,7 @@ def test_what_is_deep_or_long_is_refused_in_words() -> None:
         "x + " * 10_000 + "x",
         "x[" + "-" * 10_000 + "5m]",
         "x" + "[5m:]" * 10_000,
-        "(" * 1_000_000,
+        "(" * 200_000,
     ):
         with pytest.raises(PromQLSyntaxError):
             parse(text)

@@ -13,7 +13,8 @@ from rules.promql.ast import Expr, ValueType
 from rules.promql.context import Options
 from rules.promql.parser import parse
 from rules.promql.printer import to_text
-from rules.promql.script import Clear, Eval, Load, ScriptError, parse_script
+from rules.promql.script import ScriptError, parse_script
+from rules.promql.script_commands import Clear, Eval, Load
 from rules.promql.script_compare import almost_equal
 from rules.promql.script_run import Outcome, Verdict, pinned, run_script
 from rules.promql.storage import MemoryStorage

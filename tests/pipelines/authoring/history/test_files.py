@@ -65,6 +65,14 @@ def test_csv(name: str, text: str, tmp_path: Path) -> None:
     assert history.files == (tmp_path / name,)
 
 
+@pytest.mark.parametrize("zone", ["", "Z"])
+def test_times_are_rounded_to_milliseconds(zone: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "cpu_a1.csv", f"2014-03-01 00:00:00.000400{zone},1\n2014-03-01 00:00:01.000600{zone},2\n")
+    assert series_of(read(["--data", path]).storage) == {
+        "__name__=cpu,instance=a1": [(START, 1.0), (START + 1001, 2.0)]
+    }
+
+
 def test_bad_rows_are_told_with_their_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(
         tmp_path / "cpu_a1.csv",

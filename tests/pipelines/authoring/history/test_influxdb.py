@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,26 @@ def test_long_ranges_are_asked_for_week_by_week() -> None:
         words = ["--start", str(START), "--end", str(START + 20 * 86_400_000)]
         read(["--data", f"influxdb://{server.address}?bucket=raw", *words], "cpu")
         assert len(server.requests) == 3
+        asked = [_range(request.body.decode()) for request in server.requests]
+    assert asked[-1][1] == START + 20 * 86_400_000 + 1
+    assert [end for _, end in asked[:-1]] == [start for start, _ in asked[1:]]
+
+
+def test_windows_of_up_to_a_day_that_began_before_are_asked_for() -> None:
+    words = ["--start", str(START), "--end", str(START + 60_000)]
+    starts = []
+    for value in ("", "&value=avg"):
+        with serving(lambda _: (200, ANSWER.encode())) as server:
+            with suppress(HistoryError):
+                read(["--data", f"influxdb://{server.address}?bucket=raw{value}", *words], "cpu")
+            starts.append(_range(server.requests[0].body.decode())[0])
+    assert starts[0] - starts[1] == 86_400_000
+
+
+def _range(query: str) -> tuple[int, int]:
+    found = re.search(r"start: time\(v: (\d+)\), stop: time\(v: (\d+)\)", query)
+    assert found is not None
+    return int(found[1]) // 1_000_000, int(found[2]) // 1_000_000
 
 
 def test_the_query_names_what_is_needed_and_nothing_else() -> None:

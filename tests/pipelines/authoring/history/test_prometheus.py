@@ -72,6 +72,13 @@ def test_a_range_query_marks_where_a_series_is_gone() -> None:
     assert is_stale(storage.values).tolist() == [False, False, True, False, False, False]
 
 
+def test_a_series_that_is_gone_at_the_end_is_marked_there() -> None:
+    with serving(matrix) as server:
+        source = f"prometheus:http://{server.address}?mode=query_range&step=1m"
+        history = read(["--data", source, "--start", str(START), "--end", str(START + 2 * MINUTE)], "up")
+    assert is_stale(history.storage.values).tolist() == [False, False, True]
+
+
 def test_a_series_goes_on_across_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.authoring.history.prometheus.MOST_STEPS", 4)
     with serving(matrix) as server:

@@ -33,6 +33,17 @@ def test_series_that_a_selector_fits(wanted: Wanted, found: set[str]) -> None:
     assert set(collected_by(SAMPLES, wanted)) == found
 
 
+def test_first_and_last_time_are_of_all_that_was_read() -> None:
+    collected = Collected()
+    for times in ([30, 20], [10, 60], [50, 40]):
+        samples = Samples(LabelFrame.of([{"__name__": "up"}]), np.zeros(2, np.int64), np.array(times), np.zeros(2))
+        collected.take(samples, Wanted(()))
+        assert not collected.parts
+    assert (collected.first_ms, collected.last_ms) == (10, 60)
+    collected.take(SAMPLES, Wanted(start_ms=5))
+    assert (collected.first_ms, collected.last_ms) == (1, 60)
+
+
 def test_bounds_leave_the_first_out_and_the_last_in() -> None:
     assert collected_by(SAMPLES, Wanted(selectors("down"), start_ms=1, end_ms=2)) == {"__name__=down,job=a": [(2, 6.0)]}
     assert collected_by(SAMPLES, Wanted(selectors("down"), start_ms=0, end_ms=1)) == {"__name__=down,job=a": [(1, 3.0)]}

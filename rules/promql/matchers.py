@@ -1,0 +1,25 @@
+"""What a label matcher means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rules.promql.ast import Matcher, MatchOp
+from rules.promql.regex import compile_pattern
+
+
+def predicate(matcher: Matcher) -> Callable[[str], bool]:
+    """The matcher as a function of a label's value; the empty one stands for an absent label.
+
+    Raises:
+        PromQLSyntaxError: its pattern is none, or too long.
+    """
+    wanted = matcher.value
+    if matcher.op is MatchOp.EQUAL:
+        return wanted.__eq__
+    if matcher.op is MatchOp.NOT_EQUAL:
+        return wanted.__ne__
+    pattern = compile_pattern(wanted)
+    if matcher.op is MatchOp.REGEX:
+        return lambda value: pattern.fullmatch(value) is not None
+    return lambda value: pattern.fullmatch(value) is None

@@ -1,0 +1,54 @@
+"""Durations and times as people write them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.times import MAX_DURATION_MS, format_duration, parse_duration
+
+DAY = 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [
+        ("0", 0),
+        ("0s", 0),
+        ("250ms", 250),
+        ("15s", 15_000),
+        ("08s", 8_000),
+        ("5m", 300_000),
+        ("1h30m", 5_400_000),
+        ("30d", 30 * DAY),
+        ("1w", 7 * DAY),
+        ("1y", 365 * DAY),
+        ("1d1ms", DAY + 1),
+    ],
+)
+def test_durations(text: str, milliseconds: int) -> None:
+    assert parse_duration(text) == milliseconds
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        *((text, "; write it like") for text in ("", "5", "m", "s", "-1s", "-5m", " 1h", "\u0663s")),
+        *((text, ": there is no unit") for text in ("1.5h", "1x", "1 h", "5 m", "1h ", "5min", "5m\n")),
+        *((text, ": units fall") for text in ("1s1m", "1m1m")),
+        *((text, ": 292 years") for text in ("300y", "9" * 5_000 + "s")),
+    ],
+)
+def test_what_is_no_duration(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^not a duration: .{{2,65}}{message}"):
+        parse_duration(text)
+
+
+@given(st.integers(0, MAX_DURATION_MS))
+def test_a_duration_reads_back(milliseconds: int) -> None:
+    assert parse_duration(format_duration(milliseconds)) == milliseconds
+
+
+def test_days_are_the_largest_unit_that_is_written() -> None:
+    assert format_duration(400 * DAY + 1) == "400d1ms"
