@@ -162,7 +162,7 @@ def _csv_row(row: list[str]) -> tuple[int, float]:
         raise ValueError("a row is a timestamp and a value, with a comma between them")
     text = row[0]
     if text.lstrip("-").isdigit():
-        # Ten digits are seconds until the year 2286; milliseconds have had thirteen since 2001.
+        # Eleven digits are seconds until the year 5138; milliseconds have had twelve since 1973.
         number = int(text)
         when = number * 1000 if abs(number) < 100_000_000_000 else number
         if abs(when) > MAX_TIME_MS:

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.authoring.history import HistoryError
+from pipelines.authoring.history import HistoryError, read_reach
 from pipelines.authoring.history.files import csv_labels
-from tests.pipelines.authoring.history.given import read, series_of
+from rules.reach import Reach
+from tests.pipelines.authoring.history.given import options, read, selectors, series_of
 
 START = 1_393_632_000_000  # 2014-03-01T00:00:00Z
 
@@ -147,6 +148,27 @@ def test_only_what_the_rules_see_is_kept_and_as_far_back_as_they_reach(tmp_path:
     assert len(history.storage.labels.rows()) == 1
     assert (history.start_ms, history.end_ms) == (START + 300_000, START + 420_000)
     assert len(history.files) == 2
+
+
+def test_rules_whose_reach_has_no_bound_see_all_of_the_data(tmp_path: Path) -> None:
+    write(tmp_path / "cpu_a1.csv", "".join(f"{START + minute * 60_000},{minute}\n" for minute in range(10)))
+    words = options("--data", tmp_path, "--start", str(START + 300_000), "--end", str(START + 420_000))
+    history = read_reach(words, Reach(selectors("cpu"), 0, bounded=False), ())
+    assert [value for _, value in series_of(history.storage)["__name__=cpu,instance=a1"]] == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("text", "when"),
+    [
+        ("9999999999", 9_999_999_999_000),
+        ("99999999999", 99_999_999_999_000),
+        ("100000000000", 100_000_000_000),
+        ("-86400", -86_400_000),
+    ],
+)
+def test_numbers_of_up_to_eleven_digits_are_seconds(text: str, when: int, tmp_path: Path) -> None:
+    path = write(tmp_path / "cpu_a1.csv", f"{text},1\n")
+    assert series_of(read(["--data", path]).storage) == {"__name__=cpu,instance=a1": [(when, 1.0)]}
 
 
 def test_what_rules_record_is_not_taken_from_the_data(tmp_path: Path) -> None:
