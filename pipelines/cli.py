@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Mapping
 from typing import NamedTuple
 
 
@@ -29,20 +30,28 @@ COMMANDS: dict[str, Command] = {
 
 def usage() -> str:
     """The overview printed by ``tidemark --help``."""
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items()]
-    return "usage: tidemark COMMAND [OPTIONS]\n\n" + "\n".join(lines) + "\n\n`tidemark COMMAND --help` tells the rest."
+    return f"usage: tidemark COMMAND [OPTIONS]\n\n{listing(COMMANDS)}\n\n`tidemark COMMAND --help` tells the rest."
+
+
+def listing(commands: Mapping[str, Command]) -> str:
+    """A line for each command of a table."""
+    width = max(map(len, commands))
+    return "\n".join(f"  {name:<{width}}  {command.help}" for name, command in commands.items())
 
 
 def main(argv: list[str] | None = None) -> int:
     """Dispatch to a subcommand; returns the process's exit status (2 for words it does not know)."""
-    words = sys.argv[1:] if argv is None else argv
+    return dispatch("tidemark", COMMANDS, usage(), sys.argv[1:] if argv is None else argv)
+
+
+def dispatch(program: str, commands: Mapping[str, Command], overview: str, words: list[str]) -> int:
+    """Run the command of a table that the first word names; print the overview where it names none."""
     if not words or words[0] in ("-h", "--help", "help"):
-        print(usage())
+        print(overview)
         return 0 if words else 2
-    command = COMMANDS.get(words[0])
+    command = commands.get(words[0])
     if command is None:
-        print(f"tidemark: no command {words[0]!r}\n\n{usage()}", file=sys.stderr)
+        print(f"{program}: no command {words[0]!r}\n\n{overview}", file=sys.stderr)
         return 2
     module = importlib.import_module(command.module)
     return int(module.main(words[1:]) or 0)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
 
-from pipelines.cli import Command
+from pipelines.cli import Command, dispatch, listing
 
 COMMANDS: dict[str, Command] = {
     "check": Command("pipelines.authoring.check", "faults and doubts in rule files, each with its place"),
@@ -21,11 +20,9 @@ COMMANDS: dict[str, Command] = {
 
 def usage() -> str:
     """The overview printed by ``tidemark rules --help``."""
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items()]
     return (
         "usage: tidemark rules COMMAND [OPTIONS]\n\nAlert and recording rules are Prometheus rule files, unchanged.\n\n"
-        + "\n".join(lines)
+        + listing(COMMANDS)
         + "\n\nexamples:\n"
         "  tidemark rules check rules/                 every file below, errors and doubts\n"
         "  tidemark rules fmt --diff rules/            what a canonical layout would change\n"
@@ -36,16 +33,8 @@ def usage() -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Dispatch to a command; returns the process's exit status (2 for words it does not know)."""
-    words = sys.argv[1:] if argv is None else argv
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(usage())
-        return 0 if words else 2
-    command = COMMANDS.get(words[0])
-    if command is None:
-        print(f"tidemark rules: no command {words[0]!r}\n\n{usage()}", file=sys.stderr)
-        return 2
     try:
-        return int(importlib.import_module(command.module).main(words[1:]) or 0)
+        return dispatch("tidemark rules", COMMANDS, usage(), sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
