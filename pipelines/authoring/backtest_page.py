@@ -6,11 +6,10 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.resources import files
-from string import Template
 from typing import Any
 
 from pipelines.authoring.backtest_text import own_labels, score_document, summary_document
+from pipelines.report.page import Static, fill
 from rules.alerts import ALERT_NAME, Labels
 from rules.backtest import Backtest, Episode
 from rules.backtest_summary import RuleSummary
@@ -20,14 +19,14 @@ MAX_LANES = 400
 """Alerts on the page; the ones that fired longest."""
 
 _STYLES = (
-    ("pipelines.report", "uPlot.min.css"),
-    ("pipelines.report", "report.css"),
-    ("pipelines.authoring", "backtest.css"),
+    Static("pipelines.report", "uPlot.min.css"),
+    Static("pipelines.report", "report.css"),
+    Static("pipelines.authoring", "backtest.css"),
 )
 _SCRIPTS = (
-    ("pipelines.report", "uPlot.iife.min.js"),
-    ("pipelines.report", "format.js"),
-    ("pipelines.authoring", "backtest.js"),
+    Static("pipelines.report", "uPlot.iife.min.js"),
+    Static("pipelines.report", "format.js"),
+    Static("pipelines.authoring", "backtest.js"),
 )
 
 Scores = tuple[Score, Mapping[int, Score]]
@@ -47,13 +46,8 @@ def render(
         labelled: what is known of the series, shaded on the lanes of the alerts that concern them.
         scores: of all rules, and of each by position.
     """
-    # Of JSON only strings hold this character; written so, none of them can end the script element or begin a comment in it.
-    data = json.dumps(payload(found, summaries, flap_ms, labelled, scores), ensure_ascii=False).replace("<", "\\u003c")
-    return Template(_static("pipelines.authoring", "backtest.html")).substitute(
-        styles="\n".join(_static(*each) for each in _STYLES),
-        scripts="\n".join(_static(*each) for each in _SCRIPTS),
-        data=data,
-    )
+    data = json.dumps(payload(found, summaries, flap_ms, labelled, scores), ensure_ascii=False)
+    return fill(Static("pipelines.authoring", "backtest.html"), _STYLES, _SCRIPTS, data)
 
 
 def payload(
@@ -138,7 +132,3 @@ def _episode(each: Episode) -> dict[str, object]:
 
 def _windows(series: Sequence[LabelledSeries]) -> list[dict[str, object]]:
     return [{"title": each.title, "span": list(window)} for each in series for window in each.windows]
-
-
-def _static(package: str, name: str) -> str:
-    return (files(package) / "static" / name).read_text(encoding="utf-8")
