@@ -11,7 +11,7 @@ event time and position, such as a scrape; so a scrape of 100 samples costs its 
 | metric | list<dictionary<int32, utf8>> | canonical texts of the metric parts, one a sample |
 | value | list<float64> | one a sample |
 
-The batch's attributes (``watermark``, ``late``) travel as schema metadata.
+The batch's attributes (``watermark``, ``late``, ``overtaken``) travel as schema metadata.
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ class SampleBatch:
         seq: source positions, :func:`sequence`.
         watermark: the source partition's watermark in ms when the batch was cut.
         late: every sample of the batch was behind that watermark's window when it was read.
+        overtaken: no sample of the batch was ahead of its partition's watermark when its record was read, and this is the watermark, ms, at least;
+            :data:`MIN_WATERMARK` if every sample was ahead of it.
     """
 
     targets: Sequence[str]
@@ -64,6 +66,7 @@ class SampleBatch:
     seq: Int64
     watermark: int = MIN_WATERMARK
     late: bool = False
+    overtaken: int = MIN_WATERMARK
 
     def __len__(self) -> int:
         return len(self.ts)
@@ -107,7 +110,7 @@ def merge_dictionaries(parts: Sequence[tuple[Sequence[str], Int32]]) -> tuple[li
 
 
 def concat(batches: Sequence[SampleBatch]) -> SampleBatch:
-    """All samples of the batches, in their order; the latest watermark; ``late`` if all are."""
+    """All samples of the batches, in their order; the latest watermark of each kind; ``late`` if all are."""
     targets, target = merge_dictionaries([(batch.targets, batch.target) for batch in batches])
     metrics, metric = merge_dictionaries([(batch.metrics, batch.metric) for batch in batches])
     return SampleBatch(
@@ -120,6 +123,7 @@ def concat(batches: Sequence[SampleBatch]) -> SampleBatch:
         seq=np.concatenate([batch.seq for batch in batches]),
         watermark=max(batch.watermark for batch in batches),
         late=all(batch.late for batch in batches),
+        overtaken=max(batch.overtaken for batch in batches),
     )
 
 
@@ -168,7 +172,11 @@ def encode(batch: SampleBatch) -> bytes:
         pa.ListArray.from_arrays(offsets, dictionary_array(batch.metrics, batch.metric)),
         pa.ListArray.from_arrays(offsets, pa.array(batch.value)),
     ]
-    attributes = {"watermark": str(batch.watermark), "late": "1" if batch.late else "0"}
+    attributes = {
+        "watermark": str(batch.watermark),
+        "late": "1" if batch.late else "0",
+        "overtaken": str(batch.overtaken),
+    }
     return write_ipc(pa.RecordBatch.from_arrays(columns, schema=_SCHEMA.with_metadata(attributes)))
 
 
@@ -201,6 +209,7 @@ def decode(data: bytes) -> SampleBatch:
         seq=np.repeat(seq.to_numpy(), lengths),
         watermark=int(attributes[b"watermark"]),
         late=attributes[b"late"] == b"1",
+        overtaken=int(attributes.get(b"overtaken", MIN_WATERMARK)),
     )
 
 

@@ -1,0 +1,130 @@
+"""The elements of the stages, as bytes: the first one tells the kind.
+
+| kind | to | holds |
+|---|---|---|
+| ``S`` | shards | samples in wire form, as the sources give them (:func:`schemas.batch.encode`) |
+| ``X`` | shards | the newest event time of all shards, so that those without samples keep up |
+| ``R`` | shards, groups | the rule files as they are from a time on |
+| ``C`` | groups | what a shard contributes at a run of instants |
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import orjson
+
+from rules.stream import partials_wire
+from rules.stream.partials import Partials
+
+SAMPLES = b"S"
+EXTENT = b"X"
+RULES = b"R"
+CONTRIBUTION = b"C"
+
+_EXTENT = struct.Struct(">q")
+_HEAD = struct.Struct(">qqi")
+_PART = struct.Struct(">qi")
+
+
+class RuleFiles(NamedTuple):
+    """The rule files as they were found.
+
+    Attributes:
+        effective_ms: they count for instants from here on.
+        files: texts by name.
+    """
+
+    effective_ms: int
+    files: Mapping[str, str]
+
+
+class Part(NamedTuple):
+    """Partials of some instants.
+
+    Attributes:
+        known_ms: the instant from which they are known: a first word about its own instants always is (``partials.revision`` is 0); what late
+            samples change of earlier instants counts in evaluations from this one on.
+    """
+
+    known_ms: int
+    partials: Partials
+
+
+class Contribution(NamedTuple):
+    """What a shard contributes.
+
+    Attributes:
+        until_ms: the shard has spoken of all instants up to this one.
+        newest_ms: the newest event time that it knows of.
+        parts: in the order in which they became known.
+    """
+
+    until_ms: int
+    newest_ms: int
+    parts: Sequence[Part]
+
+
+def kind(element: bytes) -> bytes:
+    """The first byte."""
+    return element[:1]
+
+
+def of_samples(data: bytes) -> bytes:
+    """The element of samples in wire form."""
+    return SAMPLES + data
+
+
+def samples(element: bytes) -> bytes:
+    """The wire form of its samples."""
+    return element[1:]
+
+
+def of_extent(newest_ms: int) -> bytes:
+    """The element that tells an event time."""
+    return EXTENT + _EXTENT.pack(newest_ms)
+
+
+def extent(element: bytes) -> int:
+    """The event time, ms."""
+    newest: int = _EXTENT.unpack_from(element, 1)[0]
+    return newest
+
+
+def of_rules(found: RuleFiles) -> bytes:
+    """The element of rule files."""
+    return RULES + orjson.dumps({"effective_ms": found.effective_ms, "files": dict(found.files)})
+
+
+def rules(element: bytes) -> RuleFiles:
+    """Its rule files."""
+    plain = orjson.loads(element[1:])
+    return RuleFiles(plain["effective_ms"], plain["files"])
+
+
+def of_contribution(contribution: Contribution) -> bytes:
+    """The element of what a shard contributes."""
+    blobs = [CONTRIBUTION, _HEAD.pack(contribution.until_ms, contribution.newest_ms, len(contribution.parts))]
+    for part in contribution.parts:
+        data = partials_wire.encode(part.partials)
+        blobs += (_PART.pack(part.known_ms, len(data)), data)
+    return b"".join(blobs)
+
+
+def contribution(element: bytes) -> Contribution:
+    """What a shard contributes.
+
+    Raises:
+        ValueError: the bytes are none, or of a version unknown here.
+    """
+    until_ms, newest_ms, count = _HEAD.unpack_from(element, 1)
+    place = 1 + _HEAD.size
+    parts = []
+    for _ in range(count):
+        known_ms, size = _PART.unpack_from(element, place)
+        place += _PART.size
+        parts.append(Part(known_ms, partials_wire.decode(element[place : place + size])))
+        place += size
+    return Contribution(until_ms, newest_ms, parts)
