@@ -2,13 +2,15 @@
 
 Whether a sample is late, or too late, is decided here, against the watermark of its own partition just before its record: a function
 of the log alone. So the fates of a topic's samples are the same on every runner, at any speed and in a replay, and no runner gets to drop
-an element by its own watermark, which is the least of all partitions' and therefore never ahead of this one.
+an element by its own watermark, which is the least of all partitions' and therefore never ahead of this one. By the same watermark samples
+are told apart that it had *overtaken*: a rule must have been evaluated without them, wherever and whenever the job ran.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,7 +18,8 @@ from schemas.batch import MIN_WATERMARK, Int32, Int64, SampleBatch
 from schemas.series import shard_of
 from schemas.tiers import Tiers
 from transforms.content_algorithm import Key
-from transforms.samples_algorithm import Mask
+
+T = TypeVar("T", int, Int64)
 
 ROWS_PER_ELEMENT = 50_000
 """Rows of one element at most: some 600 kB encoded, which keeps elements under 1 MB."""
@@ -27,7 +30,7 @@ class Cut:
     """A block's samples in pieces.
 
     Attributes:
-        pieces: each of one window, one shard and one lateness, with its key.
+        pieces: each of one window, one shard, one lateness and one ``overtaken``, with its key.
         too_late: samples behind the watermark by more than the lateness; None if there are none.
         early: how many samples lay before the time since which samples are taken; they are in neither.
         watermark: of the partition after the block, ms.
@@ -70,54 +73,61 @@ class Cutter:
             return Cut([], None, 0, watermark)
         window = batch.ts - batch.ts % self._window_ms
         reached = max(watermark, int(batch.ts.max()) - self._delay_ms)
-        end = window + self._window_ms
-        late: Mask | None = None
+        before = self._before(batch.ts, record, watermark) if int(batch.ts.min()) <= reached else None
         lost = np.zeros(len(batch), np.bool_)
-        if int(end.min()) <= reached:
-            before = self._before(batch.ts, record, watermark)
-            late = end <= before
-            lost = end + self._lateness_ms <= before
+        if before is not None:
+            lost = window + (self._window_ms + self._lateness_ms) <= before
         early = batch.ts < self._since_ms
         too_late: SampleBatch | None = None
         if lost.any() or early.any():
             lost &= ~early
             if lost.any():
-                too_late = replace(batch.take(np.flatnonzero(lost)), late=True, watermark=reached).compact()
+                found = batch.take(np.flatnonzero(lost))
+                too_late = replace(found, late=True, watermark=reached, overtaken=_full_second(reached)).compact()
             kept = np.flatnonzero(~(lost | early))
-            batch, window, late = batch.take(kept), window[kept], late[kept] if late is not None else None
-        pieces = list(self._pieces(batch, window, late, reached))
+            batch, window, before = batch.take(kept), window[kept], before[kept] if before is not None else None
+        pieces = list(self._pieces(batch, window, before, reached))
         return Cut(pieces, too_late, int(np.count_nonzero(early)), reached)
 
-    def _before(self, ts: Int64, record: Int64, watermark: int) -> Int64:
-        """For each sample the partition's watermark just before its record."""
-        newest = np.maximum.accumulate(ts)
+    def _before(self, ts: Int64, record: Int64, watermark: int) -> Int64 | None:
+        """For each sample the partition's watermark just before its record; None if no sample was overtaken by it."""
         starts = np.flatnonzero(np.diff(record, prepend=record[0] - 1))
+        newest = np.maximum.accumulate(np.maximum.reduceat(ts, starts))
         before = np.full(len(starts), watermark, np.int64)
-        before[1:] = np.maximum(newest[starts[1:] - 1] - self._delay_ms, watermark)
+        np.maximum(newest[:-1] - self._delay_ms, watermark, out=before[1:])
+        if np.all(np.minimum.reduceat(ts, starts) > before):
+            return None
         return np.repeat(before, np.diff(starts, append=len(ts)))
 
     def _pieces(
-        self, batch: SampleBatch, window: Int64, late: Mask | None, watermark: int
+        self, batch: SampleBatch, window: Int64, before: Int64 | None, watermark: int
     ) -> Iterator[tuple[Key, SampleBatch]]:
         if not len(batch):
             return
         shard = self._shards_of(batch)
         first = int(window.min())
-        place = ((window - first) // self._window_ms * self._shards + shard) * 2
-        if late is not None:
-            place += late
+        place = (window - first) // self._window_ms * self._shards + shard
+        overtaken = [MIN_WATERMARK]
+        if before is not None:
+            rows = np.flatnonzero(batch.ts <= before)
+            seconds, second = np.unique(_full_second(before[rows]), return_inverse=True)
+            overtaken += seconds.tolist()
+            place *= 2 * len(overtaken)
+            place[rows] += 2 * (second + 1) + (window[rows] + self._window_ms <= before[rows])
+        else:
+            place *= 2
         order = _stable_order(place)
         place = place[order]
         starts = np.flatnonzero(np.diff(place, prepend=place[0] - 1))
         ends = np.append(starts[1:], len(place))
         for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
             number, is_late = divmod(int(place[start]), 2)
+            number, second_number = divmod(number, len(overtaken))
             index, shard_number = divmod(number, self._shards)
             key = Key(shard_number, first + index * self._window_ms)
+            whole = replace(batch, late=bool(is_late), watermark=watermark, overtaken=overtaken[second_number])
             for at in range(start, end, ROWS_PER_ELEMENT):
-                rows = order[at : min(at + ROWS_PER_ELEMENT, end)]
-                piece = replace(batch.take(rows), late=bool(is_late), watermark=watermark)
-                yield key, piece.compact()
+                yield key, whole.take(order[at : min(at + ROWS_PER_ELEMENT, end)]).compact()
 
     def _shards_of(self, batch: SampleBatch) -> Int32:
         if self._targets is not batch.targets:
@@ -127,6 +137,11 @@ class Cutter:
             new = [shard_of(target, self._shards) for target in batch.targets[known:]]
             self._shard = np.concatenate([self._shard, np.array(new, np.int32)])
         return self._shard[batch.target]
+
+
+def _full_second(ms: T) -> T:
+    """The first full second not before a time: watermarks move with every record, and each distinct one costs a piece."""
+    return -(-ms // 1000) * 1000
 
 
 def _stable_order(place: Int64) -> np.ndarray:

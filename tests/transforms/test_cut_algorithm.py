@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from itertools import chain, pairwise
@@ -21,7 +22,7 @@ SHARDS = 4
 SECOND = 1_000
 A = (HOSTS[0], METRICS[0])
 
-Placed = tuple[Key, bool, Sample]
+Placed = tuple[Key, bool, int, Sample]
 
 
 def cutter(lateness_ms: int = 5 * MINUTE, delay_ms: int = 10 * SECOND) -> Cutter:
@@ -34,13 +35,13 @@ def cut(cutting: Cutter, records: Sequence[Sequence[Sample]], watermark: int = M
 
 
 def placed(result: Cut) -> list[Placed]:
-    return [(key, piece.late, sample) for key, piece in result.pieces for sample in samples_of(piece)]
+    return [(key, piece.late, piece.overtaken, sample) for key, piece in result.pieces for sample in samples_of(piece)]
 
 
 def model(
     records: Sequence[Sequence[Sample]], lateness_ms: int, delay_ms: int
 ) -> tuple[list[Placed], list[Sample], int]:
-    """Record by record: where each sample goes, which are too late, and the watermark at the end."""
+    """Record by record: where each sample goes and what had overtaken it, which are too late, and the watermark at the end."""
     kept: list[Placed] = []
     too_late: list[Sample] = []
     watermark = MIN_WATERMARK
@@ -50,7 +51,9 @@ def model(
             if window + MINUTE + lateness_ms <= watermark:
                 too_late.append(sample)
             else:
-                kept.append((Key(shard_of(sample.series[0], SHARDS), window), window + MINUTE <= watermark, sample))
+                key = Key(shard_of(sample.series[0], SHARDS), window)
+                overtaken = math.ceil(watermark / SECOND) * SECOND if sample.ts <= watermark else MIN_WATERMARK
+                kept.append((key, window + MINUTE <= watermark, overtaken, sample))
         watermark = max([watermark, *(sample.ts - delay_ms for sample in record)])
     return kept, too_late, watermark
 
@@ -58,7 +61,8 @@ def model(
 @st.composite
 def record_lists(draw: st.DrawFn) -> list[list[Sample]]:
     values = st.integers(0, 9).map(float)
-    samples = draw(sample_lists(length_ms=20 * MINUTE, values=values, max_size=40, grain_ms=15_000))
+    grain_ms = draw(st.sampled_from([15_000, 2_400, 750]))
+    samples = draw(sample_lists(length_ms=20 * MINUTE, values=values, max_size=40, grain_ms=grain_ms))
     cuts = sorted(draw(st.sets(st.integers(0, len(samples)), max_size=20)))
     bounds = [0, *cuts, len(samples)]
     return [samples[a:b] for a, b in pairwise(bounds)]
@@ -68,7 +72,7 @@ def record_lists(draw: st.DrawFn) -> list[list[Sample]]:
 @given(
     record_lists(),
     st.sampled_from([0, MINUTE, 5 * MINUTE]),
-    st.sampled_from([0, 10 * SECOND, 90 * SECOND]),
+    st.sampled_from([0, 10 * SECOND, 90 * SECOND, 7_300]),
     st.data(),
 )
 def test_fates_are_those_of_one_record_after_the_other_however_the_log_is_cut(
@@ -116,8 +120,37 @@ def test_the_bounds_of_lateness(seconds: int, late: bool, too_late: bool) -> Non
     first = Sample(A, NOON + 6 * MINUTE + 10 * SECOND, 1, 0)
     result = cut(cutter(), [[first], [Sample(A, NOON + seconds * SECOND, 2, 1)]])
     assert result.watermark == NOON + 6 * MINUTE
-    assert [is_late for _, is_late, sample in placed(result) if sample.seq] == ([] if too_late else [late])
+    assert [is_late for _, is_late, _, sample in placed(result) if sample.seq] == ([] if too_late else [late])
     assert (result.too_late is not None) == too_late
+
+
+@pytest.mark.parametrize(
+    ("ms", "overtaken"),
+    [(4_501, MIN_WATERMARK), (4_500, 5_000), (0, 5_000)],
+    ids=["ahead of the watermark", "at it", "behind it"],
+)
+def test_a_sample_that_is_not_ahead_of_the_watermark_says_which_second_overtook_it(ms: int, overtaken: int) -> None:
+    # The first record brings the watermark to 12:00:04.5.
+    result = cut(cutter(), [[Sample(A, NOON + 14_500, 1, 0)], [Sample(A, NOON + ms, 2, 1)]])
+    found = {sample.seq: piece_overtaken for _, _, piece_overtaken, sample in placed(result)}
+    assert found == {0: MIN_WATERMARK, 1: overtaken if overtaken == MIN_WATERMARK else NOON + overtaken}
+
+
+def test_samples_of_one_record_are_overtaken_by_earlier_records_only() -> None:
+    result = cut(cutter(), [[Sample(A, NOON + MINUTE, 1, 0), Sample(A, NOON, 1, 1)]])
+    assert [piece.overtaken for _, piece in result.pieces] == [MIN_WATERMARK, MIN_WATERMARK]
+
+
+def test_what_one_second_overtook_stays_in_one_piece() -> None:
+    # Watermarks 12:00:40.1, 12:00:40.9, 12:00:41.0 and 12:00:41.1 before the samples of seq 1, 3, 5 and 7.
+    ends = [50_100, 50_900, 51_000, 51_100]
+    records = [
+        [Sample(A, NOON + ms, 1, seq)] for at, end in enumerate(ends) for seq, ms in ((2 * at, end), (2 * at + 1, at))
+    ]
+    pieces = [
+        (piece.overtaken, [sample.seq for sample in samples_of(piece)]) for _, piece in cut(cutter(), records).pieces
+    ]
+    assert pieces == [(MIN_WATERMARK, [0, 2, 4, 6]), (NOON + 41_000, [1, 3, 5]), (NOON + 42_000, [7])]
 
 
 def test_samples_of_one_record_do_not_make_each_other_late() -> None:
@@ -135,6 +168,7 @@ def test_too_late_samples_say_so_and_carry_the_watermark() -> None:
     assert result.pieces == []
     assert result.too_late is not None
     assert (result.too_late.late, result.too_late.watermark) == (True, NOON + 10 * MINUTE)
+    assert result.too_late.overtaken == NOON + 10 * MINUTE
 
 
 def test_many_windows_and_shards_at_once() -> None:
@@ -149,6 +183,6 @@ def test_samples_before_a_time_are_left_out_and_counted_but_move_the_watermark()
     since = Cutter(Tiers(), SHARDS, 0, since_ms=NOON + MINUTE)
     result = cut(since, [[sample] for sample in samples])
     assert result.early == 2
-    assert sorted(sample.ts - NOON for _, _, sample in placed(result)) == [70 * SECOND, 130 * SECOND]
+    assert sorted(sample.ts - NOON for _, _, _, sample in placed(result)) == [70 * SECOND, 130 * SECOND]
     assert result.too_late is None
     assert result.watermark == NOON + 130 * SECOND
