@@ -153,6 +153,15 @@ def test_what_one_second_overtook_stays_in_one_piece() -> None:
     assert pieces == [(MIN_WATERMARK, [0, 2, 4, 6]), (NOON + 41_000, [1, 3, 5]), (NOON + 42_000, [7])]
 
 
+def test_what_is_left_out_takes_its_watermark_along() -> None:
+    # Each second sample comes too late, behind watermarks 12:20:00 and 12:21:00; those after it are overtaken by one second or another.
+    seconds = [1_210, 60, 1_150, 1_270, 60, 1_210]
+    records = [[Sample(A, NOON + at * SECOND, 1, seq)] for seq, at in enumerate(seconds)]
+    result = cut(cutter(), records)
+    found = {sample.seq: overtaken for _, _, overtaken, sample in placed(result)}
+    assert found == {0: MIN_WATERMARK, 2: NOON + 20 * MINUTE, 3: MIN_WATERMARK, 5: NOON + 21 * MINUTE}
+
+
 def test_samples_of_one_record_do_not_make_each_other_late() -> None:
     result = cut(cutter(lateness_ms=0), [[Sample(A, NOON + 10 * MINUTE, 1, 0), Sample(A, NOON, 1, 1)]])
     assert result.too_late is None
