@@ -105,6 +105,23 @@ class _Table:
         self.writers = [self.writers[row] for row in alive.tolist()]
         self._frame, self._plain = None, None
 
+    def rewind(self, time_ms: int) -> None:
+        """Forget what its writers wrote at instants after a time, and series that have nothing left."""
+        bounds = np.array([time_ms - writer.query_offset_ms for writer in self.writers], np.int64)
+        filled = np.arange(self.times.shape[1]) < self.counts[:, None]
+        self.counts = (filled & (self.times <= bounds[:, None])).sum(axis=1, dtype=np.int64)
+        self._plain = None
+        self._one_clock = self._one_clock and len(set(bounds.tolist())) < 2
+        if not self.counts.all():
+            self._keep(np.flatnonzero(self.counts))
+
+    def _keep(self, rows: Index) -> None:
+        names = list(self.rows)
+        self.times, self.values, self.counts = self.times[rows], self.values[rows], self.counts[rows]
+        self.rows = {names[row]: number for number, row in enumerate(rows.tolist())}
+        self.writers = [self.writers[row] for row in rows.tolist()]
+        self._frame = None
+
     def _reserve(self, width: int) -> None:
         missing = width - self.times.shape[1]
         if missing > 0:
@@ -165,17 +182,27 @@ class Recorded:
             table.prune(before_ms)
         self._tables = {name: table for name, table in self._tables.items() if table.rows}
 
+    def rewind(self, time_ms: int) -> None:
+        """Forget what rules wrote at instants after a time, as if they had not been evaluated yet."""
+        for table in self._tables.values():
+            table.rewind(time_ms)
+        self._tables = {name: table for name, table in self._tables.items() if table.rows}
+
     def hand_over(self, successor: Callable[[str, Writer], Writer]) -> None:
         """Let other rules go on with the series: ``successor`` gives who writes one from now on, from its metric name and its writer until now."""
         for name, table in self._tables.items():
             table.writers = [successor(name, writer) for writer in table.writers]
 
-    def series(self) -> Iterator[tuple[Labels, Writer, Times, Floats]]:
-        """Every series with its writer, times and values."""
+    def series(self, after_ms: int | None = None) -> Iterator[tuple[Labels, Writer, Times, Floats]]:
+        """Every series with its writer, times and values; only what was written at instants after a time, if one is given."""
         for table in self._tables.values():
             for labels, row in table.rows.items():
-                count = table.counts[row]
-                yield labels, table.writers[row], table.times[row, :count].copy(), table.values[row, :count].copy()
+                count, writer = table.counts[row], table.writers[row]
+                times = table.times[row, :count]
+                bound = None if after_ms is None else after_ms - writer.query_offset_ms
+                first = 0 if bound is None else int(np.searchsorted(times, bound, side="right"))
+                if first < count:
+                    yield labels, writer, times[first:].copy(), table.values[row, first:count].copy()
 
     def select(self, matchers: Sequence[Matcher], *, stale: bool) -> Iterator[tuple[SeriesSet, list[Writer]]]:
         """The series that fit, and who writes each."""

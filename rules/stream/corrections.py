@@ -14,8 +14,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
+import orjson
+
 from rules.stream.identity import correction_id, retraction_id
-from schemas.alert_event import AlertEvent, State, encode
+from schemas.alert_event import AlertEvent, State, decode, encode
 
 _KINDS = {State.PENDING: 0, State.FIRING: 1, State.RESOLVED: 2, State.INACTIVE: 2}
 
@@ -55,6 +57,24 @@ class History:
         """Drop what was evaluated before a time; no correction may come for it any more."""
         self._standing = {place: event for place, event in self._standing.items() if event.evaluated_at >= before_ms}
         self._places = {event: place for event, place in self._places.items() if place in self._standing}
+
+    def to_bytes(self) -> bytes:
+        """Everything, for a checkpoint."""
+        standing = {place: orjson.Fragment(encode(event)) for place, event in self._standing.items()}
+        return orjson.dumps({"places": self._places, "standing": standing})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> History:
+        """The history that :meth:`to_bytes` gave.
+
+        Raises:
+            ValueError: it is none.
+        """
+        plain = orjson.loads(data)
+        history = cls()
+        history._places = dict(plain["places"])
+        history._standing = {place: decode(orjson.dumps(event)) for place, event in plain["standing"].items()}
+        return history
 
 
 def diff(before: Iterable[AlertEvent], after: Iterable[AlertEvent]) -> list[AlertEvent]:

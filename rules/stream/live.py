@@ -110,6 +110,12 @@ class LiveRules:
         self.current = self._ready(self._next(self._coming.pop(0)))
         return self.current
 
+    def instants(self, after_ms: int, until_ms: int) -> list[int]:
+        """The instants in ``(after, until]`` at which any group may be evaluated, now or after the next change, ascending."""
+        coming = self.coming()
+        found = {*self.current.instants(after_ms, until_ms).tolist()}
+        return sorted(found if coming is None else found | {*coming.instants(after_ms, until_ms).tolist()})
+
     def _next(self, found: RuleFiles) -> RuleSet:
         before = self.current.rules
 

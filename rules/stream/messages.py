@@ -113,6 +113,12 @@ def of_contribution(contribution: Contribution) -> bytes:
     return b"".join(blobs)
 
 
+def until(element: bytes) -> int:
+    """The last instant that a contribution speaks of, ms, without reading the rest."""
+    until_ms: int = _HEAD.unpack_from(element, 1)[0]
+    return until_ms
+
+
 def contribution(element: bytes) -> Contribution:
     """What a shard contributes.
 

@@ -94,7 +94,8 @@ class PartialStore:
         """The union of the shards' vectors of a fragment at ascending instants; of instants nobody spoke of, nothing.
 
         Raises:
-            EvaluationError: it failed in a shard at one of the instants, or two shards have series of the same labels at one.
+            EvaluationError: it failed in a shard at one of the instants, two shards have series of the same labels at one, or a shard that spoke of
+                one has not evaluated the fragment.
         """
         task = self._tasks[number]
         found = list(self._blocks(task.id, times))
@@ -157,12 +158,16 @@ class PartialStore:
         """What each shard said last of the fragment at the instants, as far as it has series."""
         chosen: dict[int, tuple[_Held, list[int]]] = {}
         for place, when in enumerate(times.tolist()):
-            for said in self._at.get(when, {}).values():
+            for shard, said in self._at.get(when, {}).items():
                 for held in reversed(said):
                     if fragment in held.partials.evaluated:
                         chosen.setdefault(id(held), (held, []))[1].append(place)
                         break
-        for held, places in chosen.values():
+                else:
+                    # Shards hear of changed rules one after the other: what one does not know yet is not absent.
+                    raise EvaluationError(f"shard {shard} has not evaluated a part of the expression at {when}")
+        # The order of rows decides which of equal values `topk` takes, so it must not depend on which shard was heard first.
+        for held, places in sorted(chosen.values(), key=lambda each: (each[0].partials.shard, each[1])):
             partials = held.partials
             source = np.searchsorted(partials.times, times[places])
             for failure in partials.failures.get(fragment, ()):

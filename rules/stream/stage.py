@@ -83,11 +83,12 @@ class Timers(Protocol):
 class Machine(Protocol):
     """A stage. One instance works on one bundle at a time, of many keys.
 
-    ``CELLS`` and ``BAGS`` name the state that it uses.
+    ``CELLS`` and ``BAGS`` name the state that it uses; ``counted`` is what happened, by the names of counters, for the caller to take away.
     """
 
     CELLS: tuple[str, ...]
     BAGS: tuple[str, ...]
+    counted: dict[str, int]
 
     def begin(self) -> None:
         """A bundle begins; what an earlier one left unfinished has failed, and is forgotten."""

@@ -227,7 +227,7 @@ def test_instants_are_kept_as_long_as_rules_ask_for_them() -> None:
         store.add(one(brief, [A], [[1.0]], [when]))
         store.add(one(lasting, [A], [[1.0]], [when]))
     store.prune(150)
-    assert asked(store, 50, 51, 150) == {(ROW_A, 150): 1.0}
+    assert asked(store, 50, 150) == {(ROW_A, 150): 1.0}
     assert asked(store, 50, 51, 150, number=1) == {(ROW_A, 51): 1.0, (ROW_A, 150): 1.0}
 
 
@@ -237,7 +237,9 @@ def test_other_rules_find_what_is_there_of_their_fragments() -> None:
     store.add(one(old[1], [A], [[1.0]], [10]))
     store.follow([task_of("y"), task_of("z", 1)])
     assert asked(store, 10) == {(ROW_A, 10): 1.0}
-    assert asked(store, 10, number=1) == {}
+    with pytest.raises(EvaluationError, match="shard 0 has not evaluated"):
+        asked(store, 10, number=1)
+    assert asked(store, 9, number=1) == {}
 
 
 def test_gathered_samples_are_a_store() -> None:

@@ -1,0 +1,142 @@
+"""The second stage as a machine: contributions of all shards in; events, and what rules wrote, out.
+
+State of its one key: ``meta`` (the version's token, and the last instant that was evaluated), ``base`` (see
+:class:`rules.stream.group_state.GroupState`), and the bags ``contributions`` and ``announced`` (rule files) of what came since. A base is taken
+once a minute of event time, and takes what it makes superfluous out of the bags; between two bases elements are appended and nothing is read.
+
+What bounds the state: contributions for the lateness, and as far back as subqueries and the queries of templates reach; active alerts, and those
+resolved in the last 15 minutes; what rules wrote, as far back as rules read it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Iterator
+
+from rules.stream import messages
+from rules.stream.group_state import GroupState
+from rules.stream.messages import RuleFiles
+from rules.stream.stage import TOKEN_BYTES, Cells, Memory, Out, StageSettings, Timers, new_token
+
+BASE_EVERY_MS = 60_000
+"""Event time from one base to the next, at least."""
+
+_META = struct.Struct(f">B{TOKEN_BYTES}sqq")
+_FORMAT = 1
+_NEVER = -(1 << 62)
+
+
+class _Open:
+    """A key of the bundle.
+
+    Attributes:
+        due: the last instant that is to be evaluated.
+        based: the last instant when the base was taken.
+    """
+
+    def __init__(self, state: GroupState, due: int, based: int) -> None:
+        self.state, self.due, self.based = state, due, based
+        self.token = b""
+
+
+class GroupMachine:
+    """See :class:`rules.stream.stage.Machine`; timers are set a millisecond behind those of shards, which by then have spoken of the instant."""
+
+    CELLS = ("meta", "base")
+    BAGS = ("contributions", "announced")
+
+    def __init__(self, settings: StageSettings, memory: Memory[GroupState]) -> None:
+        self._settings = settings
+        self._memory = memory
+        self._open: dict[bytes, _Open] = {}
+        self.counted: dict[str, int] = {}
+
+    def begin(self) -> None:
+        """See :class:`rules.stream.stage.Machine`."""
+        self._open = {}
+
+    def arrive(self, key: bytes, element: bytes, cells: Cells, timers: Timers) -> Iterator[Out]:
+        """Keep what a shard contributes, or how rule files are now."""
+        opened = self._opened(key, cells)
+        if messages.kind(element) == messages.RULES:
+            found = messages.rules(element)
+            # What was evaluated is not evaluated by other rules, whenever their files are heard of.
+            found = RuleFiles(max(found.effective_ms, opened.due + 1), found.files)
+            if opened.state.live.announce(found):
+                cells.append("announced", messages.of_rules(found))
+                self._touch(opened, cells)
+            return
+        contribution = messages.contribution(element)
+        opened.state.contribute(contribution)
+        cells.append("contributions", element)
+        self._touch(opened, cells)
+        first = min([contribution.until_ms, *(int(part.partials.times[0]) for part in contribution.parts)])
+        for instant in opened.state.live.instants(max(first - 1, opened.due), contribution.until_ms):
+            timers.at(instant + self._settings.grace_ms + 1)
+        yield from ()
+
+    def fire(self, key: bytes, time_ms: int, cells: Cells, timers: Timers) -> Iterator[Out]:
+        """An instant is due; it is evaluated at the end of the bundle, or now if it is time to take a base."""
+        opened = self._opened(key, cells)
+        instant = time_ms - self._settings.grace_ms - 1
+        if instant <= opened.due:
+            return
+        opened.due = instant
+        if instant - opened.based >= BASE_EVERY_MS:
+            yield from opened.state.advance(instant)
+            self._take_base(opened, cells)
+        self._touch(opened, cells)
+
+    def finish(self) -> Iterator[Out]:
+        """Evaluate what is due."""
+        for key, opened in self._open.items():
+            yield from opened.state.advance(opened.due)
+            self._count(opened.state.counted)
+            if opened.token:
+                self._memory.put(key, opened.token, opened.state)
+        self._open = {}
+
+    def _opened(self, key: bytes, cells: Cells) -> _Open:
+        found = self._open.get(key)
+        if found is None:
+            found = self._open[key] = self._restored(key, cells)
+        return found
+
+    def _restored(self, key: bytes, cells: Cells) -> _Open:
+        meta = cells.read("meta")
+        if meta is None:
+            return _Open(GroupState(self._settings), _NEVER, _NEVER)
+        version, token, due, based = _META.unpack(meta)
+        if version != _FORMAT:
+            raise ValueError(
+                f"the state of the rules is of format {version}, which is unknown here: start the job anew"
+            )
+        state = self._memory.take(key, token)
+        if state is None:
+            contributions = [messages.contribution(each) for each in cells.read_bag("contributions")]
+            announced = [messages.rules(each) for each in cells.read_bag("announced")]
+            done = None if due == _NEVER else due
+            state = GroupState.from_base(self._settings, cells.read("base"), contributions, announced, done)
+        opened = _Open(state, due, based)
+        opened.token = token
+        return opened
+
+    def _touch(self, opened: _Open, cells: Cells) -> None:
+        opened.token = new_token()
+        cells.write("meta", _META.pack(_FORMAT, opened.token, opened.due, opened.based))
+
+    def _take_base(self, opened: _Open, cells: Cells) -> None:
+        state = opened.state
+        state.prune()
+        cells.write("base", state.to_base())
+        cells.replace("announced", [])
+        oldest = state.oldest_ms
+        kept = [each for each in cells.read_bag("contributions") if messages.until(each) >= oldest]
+        cells.replace("contributions", kept)
+        opened.based = opened.due
+
+    def _count(self, counted: Counter[str]) -> None:
+        for name, number in counted.items():
+            self.counted[name] = self.counted.get(name, 0) + number
+        counted.clear()

@@ -1,0 +1,350 @@
+"""What the second stage knows, and how it goes from instant to instant: first evaluations, corrections, changes of rules.
+
+All of it follows from three things: a *base*, what shards have contributed since, and which rule files were announced since. So a restart goes
+on from these, and comes to the same state and the same events without telling them again. For a group evaluated every minute, and samples that
+may be five minutes late::
+
+    instant 12:10  evaluated; a snapshot of the rules' states is kept
+    12:10:30       a sample of 12:07:20 arrives; its shard evaluates 12:08, 12:09 and 12:10 again, and says so with its word about 12:11
+    instant 12:11  back to the snapshot of 12:07; 12:08 to 12:10 are evaluated again, what differs is told as corrections; then 12:11
+    instant 12:16  the snapshot of 12:10 becomes the base: nothing before 12:10 comes again
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from rules.alerts import RESOLVED_RETENTION_MS
+from rules.groups import Evaluator, RuleState, aligned
+from rules.outcome import Outcome
+from rules.promql import ast
+from rules.stream import written
+from rules.stream.corrections import History, diff
+from rules.stream.live import LiveRules, Ready
+from rules.stream.messages import Contribution, Part, RuleFiles
+from rules.stream.migration import changes, hand_over, migrate
+from rules.stream.partial_store import PartialStore
+from rules.stream.stage import EVENTS, SAMPLES, Out, StageSettings
+from schemas import batch as batches
+from schemas.alert_event import AlertEvent, encode
+
+STRIDE = 64
+"""Instants evaluated at once at most: what bounds memory while a job catches up."""
+
+_LONG_AGO = -(1 << 62)
+_NEVER_AGAIN = 1 << 62
+
+
+class Snapshot(NamedTuple):
+    """The states of all rules after an instant."""
+
+    time_ms: int
+    states: list[RuleState]
+
+
+class GroupState:
+    """The groups' state in memory."""
+
+    def __init__(self, settings: StageSettings, live: LiveRules | None = None) -> None:
+        self._settings = settings
+        self.live = live or LiveRules(settings)
+        self.store = PartialStore(self.live.current.tasks)
+        self.evaluator = Evaluator(self.live.current.program, self.store)
+        self.history = History()
+        self.counted: Counter[str] = Counter()
+        self.done: int | None = None
+        """The last evaluated instant; None before the first."""
+        self._snapshots: list[Snapshot] = []
+        self._initial = False
+        self._spoken: int | None = None
+        self._waiting: list[Part] = []
+        self._samples = written.SampleMaker(settings.target_labels)
+
+    # What comes in.
+
+    def contribute(self, contribution: Contribution) -> None:
+        """Take up what a shard says."""
+        if self.done is None:
+            times = [contribution.until_ms, *(int(part.partials.times[0]) for part in contribution.parts)]
+            self._spoken = min(times) if self._spoken is None else min(self._spoken, *times)
+        for part in contribution.parts:
+            if part.partials.revision:
+                self._waiting.append(part)
+            else:
+                self.store.add(part.partials)
+        self._waiting.sort(key=lambda each: (each.known_ms, each.partials.shard, each.partials.revision))
+
+    # Going on.
+
+    def advance(self, until_ms: int) -> Iterator[Out]:
+        """Evaluate all instants up to one, in their order, with what was known at each."""
+        while True:
+            first = self._first()
+            if first is None or first > until_ms:
+                return
+            if self.live.change_ms is not None and self.live.change_ms <= first:
+                yield from self._change(first)
+                continue
+            yield from self._correct(first)
+            end = min(until_ms, *(each.known_ms - 1 for each in self._waiting[:1]))
+            if self.live.change_ms is not None:
+                end = min(end, self.live.change_ms - 1)
+            yield from self._evaluate(first, end)
+
+    def _first(self) -> int | None:
+        """The first instant that is not evaluated yet; one of the coming rules too, for then they are in force."""
+        if self.done is None and self._spoken is None:
+            return None
+        after = self.done if self.done is not None else self._begin(self._spoken or 0)
+        found = [self._ready.following(after)]
+        change = self.live.change_ms
+        coming = self.live.coming() if change is not None else None
+        if change is not None and coming is not None:
+            found.append(coming.following(max(after, change - 1)))
+        return min((each for each in found if each is not None), default=None)
+
+    def _begin(self, spoken_ms: int) -> int:
+        """The time before the first instant, if this is the first that shards speak of: what is read with an offset is not absent before that."""
+        return spoken_ms - 1 + self._offset_ms
+
+    def _evaluate(self, first: int, end: int) -> Iterator[Out]:
+        """First evaluations, of a stride at most."""
+        instants = self._ready.instants(first - 1, end)[:STRIDE]
+        if not len(instants):
+            return
+        last = int(instants[-1])
+        if not self._snapshots:
+            self._snapshots = [Snapshot(first - 1, _copied(self.evaluator.states))]
+            self._initial = self.done is None
+        outcome = self._run(first - 1, last)
+        self.counted["rules.instants"] += len(instants)
+        events = self._ready.events.make(self.evaluator, outcome.events)
+        yield from self._told(events)
+        yield from self._wrote(last, written.written_after(self.evaluator.recorded, first - 1))
+        self.done = last
+        self._snapshots.append(Snapshot(last, _copied(self.evaluator.states)))
+        # Nothing is evaluated again from before the newest snapshot that is older than all late samples.
+        while len(self._snapshots) > 1 and self._snapshots[1].time_ms <= last - self.horizon_ms:
+            del self._snapshots[0]
+            self._initial = False
+
+    def _correct(self, instant: int) -> Iterator[Out]:
+        """Take up what late samples changed by now, and evaluate again what they touch."""
+        known = [part for part in self._waiting if part.known_ms <= instant]
+        if not known:
+            return
+        self._waiting = self._waiting[len(known) :]
+        for part in known:
+            self.store.add(part.partials)
+        touched = min(int(part.partials.times[0]) for part in known)
+        if self.done is None or touched > self.done or not self._snapshots:
+            return
+        if self._initial and touched <= self._snapshots[0].time_ms:
+            # There was nothing before the first instant, so it may as well have been this one.
+            earlier = min(self._begin(touched), self._snapshots[0].time_ms)
+            self._snapshots[0] = Snapshot(earlier, self._snapshots[0].states)
+        place = max(0, bisect_left(self._snapshots, touched, key=lambda each: each.time_ms) - 1)
+        back = self._snapshots[place]
+        del self._snapshots[place + 1 :]
+        before = list(written.written_after(self.evaluator.recorded, back.time_ms))
+        self.evaluator.states = _copied(back.states)
+        self.evaluator.recorded.rewind(back.time_ms)
+        outcome = self._run(back.time_ms, self.done)
+        self.counted["rules.instants_again"] += len(self._ready.instants(back.time_ms, self.done))
+        events = self._ready.events.make(self.evaluator, outcome.events)
+        standing = [event for event in self.history.standing() if event.evaluated_at > back.time_ms]
+        yield from self._told(diff(standing, events), instant)
+        after = written.written_after(self.evaluator.recorded, back.time_ms)
+        yield from self._wrote(instant, written.changed(before, after))
+        if back.time_ms < self.done:
+            self._snapshots.append(Snapshot(self.done, _copied(self.evaluator.states)))
+
+    def _change(self, instant: int) -> Iterator[Out]:
+        """From this instant on other rules count."""
+        old, new = self._ready, self.live.change()
+        change = changes(old.program, new.program)
+        migrated = migrate(self.evaluator.states, change, instant)
+        yield from self._told(old.events.make(self.evaluator, migrated.ended))
+        evaluator = Evaluator(new.program, self.store)
+        evaluator.states, evaluator.recorded = migrated.states, self.evaluator.recorded
+        hand_over(evaluator.recorded, change, migrated.stale, instant)
+        # What is stale by it is written at this very instant.
+        yield from self._wrote(instant, written.written_after(evaluator.recorded, instant - 1))
+        self.evaluator = evaluator
+        self.store.follow(new.tasks)
+        self.counted["rules.changes"] += 1
+        # What was evaluated by other rules is not evaluated again.
+        self._snapshots = [] if self.done is None else [Snapshot(self.done, _copied(evaluator.states))]
+
+    def _run(self, after_ms: int, until_ms: int) -> Outcome:
+        program = self._ready.program
+        schedule = [aligned(program.interval_ms(number), after_ms, until_ms) for number in range(len(program.groups))]
+        outcome = self.evaluator.evaluate_schedule(schedule)
+        self.counted["rules.evaluations"] += sum(
+            len(times) * len(group.rules) for times, group in zip(schedule, program.groups, strict=True)
+        )
+        self.counted["rules.failures"] += len(outcome.errors)
+        return outcome
+
+    # What goes out.
+
+    def _told(self, events: Sequence[AlertEvent], instant: int | None = None) -> Iterator[Out]:
+        for event in events:
+            if self.history.apply(event):
+                self.counted["alerts.corrections" if event.correction else f"alerts.{event.state.value}"] += 1
+                yield Out(event.evaluated_at if instant is None else instant, EVENTS, encode(event))
+
+    def _wrote(self, instant: int, columns: Any) -> Iterator[Out]:
+        for batch in self._samples.batches(columns):
+            self.counted["rules.samples_written"] += len(batch)
+            yield Out(instant, SAMPLES, batches.encode(batch))
+
+    # What is kept.
+
+    @property
+    def _ready(self) -> Ready:
+        return self.live.current
+
+    @property
+    def horizon_ms(self) -> int:
+        """How far before an instant late samples may still change another, ms."""
+        return self._settings.late_ms + self._settings.grace_ms + self._offset_ms
+
+    @property
+    def _offset_ms(self) -> int:
+        return max((rule.turn.query_offset_ms for rule in self._ready.program.rules), default=0)
+
+    @property
+    def oldest_ms(self) -> int:
+        """Contributions that end before this time will not be asked for any more."""
+        if not self._snapshots:
+            return _LONG_AGO if self._ready.program.rules else _NEVER_AGAIN
+        history = max((task.spec.history_ms for task in self._ready.tasks), default=0)
+        return self._snapshots[0].time_ms - self._offset_ms - history
+
+    def prune(self) -> None:
+        """Forget what no instant after the base asks for."""
+        if not self._snapshots:
+            return
+        base = self._snapshots[0].time_ms
+        self.store.prune(base - self._offset_ms)
+        self.evaluator.prune(base - self._offset_ms - _reach(self._ready))
+        self.history.forget(base + 1)
+
+    def to_base(self) -> bytes:
+        """The base, for a checkpoint: from it, what was contributed for instants after it, and what was announced later, all else follows."""
+        base = self._snapshots[0] if self._snapshots else Snapshot(_LONG_AGO, self.evaluator.states)
+        blobs = [
+            orjson.dumps(
+                {
+                    "done": self.done,
+                    "base": base.time_ms,
+                    "initial": self._initial,
+                    "states": [state.as_plain() for state in base.states],
+                }
+            ),
+            self.live.to_bytes(),
+            written.to_bytes(self.evaluator.recorded, base.time_ms),
+            self.history.to_bytes(),
+        ]
+        return b"".join(len(blob).to_bytes(8, "big") + blob for blob in blobs)
+
+    @classmethod
+    def from_base(
+        cls,
+        settings: StageSettings,
+        base: bytes | None,
+        contributions: Sequence[Contribution],
+        announced: Sequence[RuleFiles],
+        done: int | None,
+    ) -> GroupState:
+        """The state after ``done``, in which nothing is told that was told before.
+
+        Args:
+            settings: of the stage.
+            base: what :meth:`to_base` gave; None if it never did.
+            contributions: of the shards, all that the base does not make superfluous, in any order.
+            announced: rule files since the base was taken, in their order.
+            done: the last instant that was evaluated.
+
+        Raises:
+            ValueError: the base is none.
+        """
+        state = cls(settings) if base is None else cls._at_base(settings, base, contributions)
+        if base is None:
+            for contribution in contributions:
+                state.contribute(contribution)
+        for found in announced:
+            state.live.announce(found)
+        if done is not None:
+            for _ in state.advance(done):
+                pass
+        state.counted.clear()
+        return state
+
+    @classmethod
+    def _at_base(cls, settings: StageSettings, base: bytes, contributions: Sequence[Contribution]) -> GroupState:
+        told, rules, recorded, history = _unpacked(base)
+        plain = orjson.loads(told)
+        state = cls(settings, LiveRules(settings, rules))
+        for contribution in contributions:
+            state.contribute(contribution)
+        state.evaluator.states = [RuleState.from_plain(each) for each in plain["states"]]
+        state.evaluator.recorded = written.from_bytes(recorded)
+        state.history = History.from_bytes(history)
+        at, base_ms = plain["done"], plain["base"]
+        state.done = at
+        if at is None or base_ms == _LONG_AGO:
+            return state
+        state._initial = plain["initial"]
+        state._snapshots = [Snapshot(base_ms, _copied(state.evaluator.states))]
+        known = [part for part in state._waiting if part.known_ms <= at]
+        state._waiting = state._waiting[len(known) :]
+        for part in known:
+            state.store.add(part.partials)
+        if base_ms < at:
+            state._run(base_ms, at)
+            state._snapshots.append(Snapshot(at, _copied(state.evaluator.states)))
+        return state
+
+
+def _unpacked(base: bytes) -> list[bytes]:
+    blobs, place = [], 0
+    while place < len(base):
+        size = int.from_bytes(base[place : place + 8], "big")
+        blobs.append(base[place + 8 : place + 8 + size])
+        place += 8 + size
+    if len(blobs) != 4 or place != len(base):
+        raise ValueError("not the base of a group's state")
+    return blobs
+
+
+def _copied(states: Sequence[RuleState]) -> list[RuleState]:
+    """States that an evaluator may go on with; what they hold is never changed in place."""
+    return [RuleState(state.alerts, dict(state.written)) for state in states]
+
+
+def _reach(ready: Ready) -> int:
+    """How far back of an instant rules may read what they wrote, ms, at most."""
+    program = ready.program
+    exprs = [rule.rule.ast for rule in program.rules]
+    keeping = max((rule.policy.keep_firing_for_ms for rule in program.rules), default=0)
+    queried = [_back(expr) for expr in program.queries.values()]
+    lookback = program.settings.options.lookback_ms
+    again = keeping + RESOLVED_RETENTION_MS + 2 * max(ready.intervals_ms, default=0)
+    return lookback + max(max(map(_back, exprs), default=0), max(queried, default=0) + again if queried else 0)
+
+
+def _back(expr: ast.Expr) -> int:
+    total = 0
+    for node in ast.walk(expr):
+        if isinstance(node, ast.MatrixSelector | ast.Subquery):
+            total += node.range_ms
+        if isinstance(node, ast.VectorSelector | ast.Subquery):
+            total += max(0, node.offset_ms)
+    return total
