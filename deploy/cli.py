@@ -24,7 +24,7 @@ from deploy.install.recipes import RECIPES
 from deploy.install.tools import require
 from deploy.parts import CATALOGUE, influxdb
 from deploy.progress import for_stderr
-from deploy.settings import Settings
+from deploy.settings import TOPICS, Settings
 from deploy.stack import Stack
 
 EPILOG = f"""\
@@ -142,7 +142,8 @@ def _settings(known: Settings, options: argparse.Namespace) -> Settings:
         slots=options.slots or known.slots,
         taskmanager_memory=options.taskmanager_memory or known.taskmanager_memory,
         flink=flink,
-        topics=known.topics,
+        # An instance that was made before there was some topic gets it too.
+        topics={**TOPICS, **known.topics},
         buckets=known.buckets,
     )
 

@@ -7,7 +7,13 @@ from dataclasses import asdict, dataclass, field
 
 DAY = 24 * 3600
 
-TOPICS: dict[str, int] = {"metrics.raw": 4, "metrics.dead-letter": 1, "metrics.late": 1}
+TOPICS: dict[str, int] = {"metrics.raw": 4, "metrics.dead-letter": 1, "metrics.late": 1, "alerts.events": 4}
+TOPIC_CONFIGS: dict[str, dict[str, str]] = {
+    # The history of alerts: every event counts, so none may give way to a later one of its key.
+    "alerts.events": {"cleanup.policy": "delete", "retention.ms": str(30 * DAY * 1000)},
+}
+"""What topics do not take from the broker's defaults."""
+
 BUCKETS: dict[str, int] = {"raw": 7 * DAY, "rollup_1m": 30 * DAY, "rollup_1h": 365 * DAY}
 
 

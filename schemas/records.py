@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import orjson
+
+from schemas.alert_event import TOPIC_ALERT_EVENTS
 
 CONTENT_TYPE_HEADER = "content-type"
 LINE_PROTOCOL = "application/vnd.influx.line-protocol"
@@ -16,6 +19,11 @@ JSON_SCRAPE = "application/json"
 TOPIC_RAW = "metrics.raw"
 TOPIC_DEAD_LETTER = "metrics.dead-letter"
 TOPIC_LATE = "metrics.late"
+
+TOPIC_CONFIGS: Mapping[str, Mapping[str, str]] = {
+    TOPIC_ALERT_EVENTS: {"cleanup.policy": "delete", "retention.ms": str(30 * 86_400_000)},
+}
+"""What topics do not take from the broker's defaults: the events of an alert have one key, and none may give way to a later one."""
 
 
 class RawRecord(NamedTuple):

@@ -11,6 +11,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from schemas.records import TOPIC_CONFIGS
 from transforms.io.kafka_settings import KafkaTopic
 
 BOOTSTRAP_TIMEOUT_MS = 8_000
@@ -76,14 +77,20 @@ def topic_exists(admin: KafkaAdminClient, topic: str) -> bool:
     return topic in admin.list_topics()
 
 
-def create_topic(admin: KafkaAdminClient, topic: str, partitions: int, replication: int = 1) -> bool:
+def create_topic(
+    admin: KafkaAdminClient, topic: str, partitions: int, replication: int = 1, configs: Mapping[str, str] | None = None
+) -> bool:
     """Create a topic; False if it is there already, with however many partitions.
+
+    Args:
+        configs: settings of the topic, over those of :data:`schemas.records.TOPIC_CONFIGS`.
 
     Raises:
         kafka.errors.KafkaError: the broker refuses.
     """
     try:
-        admin.create_topics([NewTopic(topic, partitions, replication)])
+        settings = {**TOPIC_CONFIGS.get(topic, {}), **(configs or {})}
+        admin.create_topics([NewTopic(topic, partitions, replication, topic_configs=settings)])
     except TopicAlreadyExistsError:
         return False
     return True

@@ -11,6 +11,7 @@ from kafka.errors import KafkaError
 from deploy.install.recipes import KAFKA as RECIPE
 from deploy.parts.base import Command, Instance, Part
 from deploy.ports import is_open
+from deploy.settings import TOPIC_CONFIGS
 
 HEAP = "1g"
 
@@ -84,7 +85,11 @@ def make_topics(instance: Instance) -> None:
         with _admin(instance) as admin:
             present = set(admin.list_topics())
             missing = {
-                name: {"num_partitions": partitions, "replication_factor": 1}
+                name: {
+                    "num_partitions": partitions,
+                    "replication_factor": 1,
+                    "configs": TOPIC_CONFIGS.get(name, {}),
+                }
                 for name, partitions in instance.settings.topics.items()
                 if name not in present
             }

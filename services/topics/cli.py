@@ -35,6 +35,7 @@ EXAMPLES = """\
 examples:
   tidemark topics ls
   tidemark topics create metrics.raw --partitions=8
+  tidemark topics create alerts.events               deleted after 30 days, never compacted
   tidemark topics lag GROUP
   tidemark topics dead-letters                       counts by reason
   tidemark topics dead-letters show --limit=5        the letters themselves
@@ -96,6 +97,13 @@ def _parser() -> argparse.ArgumentParser:
     created.add_argument("topic")
     created.add_argument("--partitions", type=int, default=4, metavar="N", help="at least the job's parallelism (4)")
     created.add_argument("--replication", type=int, default=1, metavar="N", help="copies of each record (1)")
+    created.add_argument(
+        "--config",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a setting of the topic, such as retention.ms=604800000; repeatable",
+    )
     created.set_defaults(run=_create)
 
     lagging = commands.add_parser("lag", parents=[common], help="how far a consumer group is behind")
@@ -150,13 +158,21 @@ def _ls(words: argparse.Namespace, cluster: KafkaTopic) -> int:
 def _create(words: argparse.Namespace, cluster: KafkaTopic) -> int:
     if words.partitions < 1 or words.replication < 1:
         raise ValueError("--partitions and --replication: at least 1 is wanted")
+    configs = dict(_setting(word) for word in words.config)
     admin = connect(cluster)
     try:
-        made = create_topic(admin, words.topic, words.partitions, words.replication)
+        made = create_topic(admin, words.topic, words.partitions, words.replication, configs)
     finally:
         admin.close()
     print(f"{words.topic}: created with {words.partitions} partitions" if made else f"{words.topic}: is there already")
     return 0
+
+
+def _setting(word: str) -> tuple[str, str]:
+    name, separator, value = word.partition("=")
+    if not name or not separator:
+        raise ValueError(f"--config={word}: KEY=VALUE is wanted, such as retention.ms=604800000")
+    return name, value
 
 
 def _lag(words: argparse.Namespace, cluster: KafkaTopic) -> int:

@@ -9,7 +9,7 @@ from deploy import cli
 from deploy.install import recipes
 from deploy.parts import CATALOGUE
 from deploy.process import spawn, stop
-from deploy.settings import Settings
+from deploy.settings import TOPICS, Settings
 from deploy.stack import Stack
 from deploy.state import State, save
 
@@ -157,12 +157,15 @@ def test_install_prints_where_things_are(run, tmp_path, monkeypatch):
 def test_choices_are_added_to_those_of_the_instance(run, tmp_path, monkeypatch):
     directory = tmp_path / "stack"
     directory.mkdir()
-    known = Settings(slots=2, flink={"a": "1", "b": "1"}, buckets={"x": 0})
+    known = Settings(slots=2, flink={"a": "1", "b": "1"}, topics={"metrics.raw": 9}, buckets={"x": 0})
     save(directory / "state.json", State(settings=known.to_json()))
     chosen = []
     monkeypatch.setattr(Stack, "up", lambda stack, *_: chosen.append(stack.settings) or [])
     run("up", "--flink", "b=2=3", "--taskmanager-memory", "2g")
-    assert chosen == [Settings(slots=2, taskmanager_memory="2g", flink={"a": "1", "b": "2=3"}, buckets={"x": 0})]
+    # Topics that are new since the instance was made are made too.
+    topics = {**TOPICS, "metrics.raw": 9}
+    wanted = Settings(slots=2, taskmanager_memory="2g", flink={"a": "1", "b": "2=3"}, topics=topics, buckets={"x": 0})
+    assert chosen == [wanted]
 
 
 def test_the_token_file_is_readable_by_its_owner_only(tmp_path):

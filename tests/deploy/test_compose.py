@@ -10,7 +10,9 @@ import yaml
 
 from deploy.install.recipes import FLINK, INFLUXDB, KAFKA, PRISM
 from deploy.parts import CATALOGUE
-from deploy.settings import BUCKETS, TOPICS
+from deploy.settings import BUCKETS, TOPIC_CONFIGS, TOPICS
+from schemas import records
+from schemas.alert_event import TOPIC_ALERT_EVENTS
 
 FILE = Path(__file__).parents[2] / "deploy" / "compose.yaml"
 # Ports which only processes inside the stack use.
@@ -58,8 +60,16 @@ def test_every_server_is_in_the_shared_network_namespace(compose):
 
 def test_topics_are_those_of_the_local_stack(compose):
     [text] = compose["services"]["topics"]["command"]
-    made = {name: int(count) for name, count in re.findall(r"^create (\S+) (\d+)$", text, re.MULTILINE)}
-    assert made == TOPICS
+    made = re.findall(r"^create (\S+) (\d+)(.*)$", text, re.MULTILINE)
+    assert {name: int(count) for name, count, _ in made} == TOPICS
+    configs = {name: dict(re.findall(r"--config (\S+)=(\S+)", options)) for name, _, options in made}
+    assert configs == {name: TOPIC_CONFIGS.get(name, {}) for name in TOPICS}
+
+
+def test_a_topic_is_the_same_whoever_makes_it():
+    assert TOPIC_CONFIGS == records.TOPIC_CONFIGS
+    named = {records.TOPIC_RAW, records.TOPIC_DEAD_LETTER, records.TOPIC_LATE, TOPIC_ALERT_EVENTS}
+    assert set(TOPICS) == named
 
 
 def test_buckets_are_those_of_the_local_stack(compose):

@@ -14,7 +14,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.transforms.periodicsequence import PeriodicImpulse
 from kafka import KafkaProducer
-from kafka.admin import KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
 from kafka.errors import KafkaError
 
 from deploy import cli
@@ -111,8 +111,16 @@ def test_every_listening_socket_is_on_the_loopback_interface(stack):
 def test_kafka_has_its_topics(kafka):
     with KafkaAdminClient(bootstrap_servers=kafka) as admin:
         described = {topic["name"]: len(topic["partitions"]) for topic in admin.describe_topics()}
-    wanted = {"metrics.raw": 4, "metrics.dead-letter": 1, "metrics.late": 1}
+    wanted = {"metrics.raw": 4, "metrics.dead-letter": 1, "metrics.late": 1, "alerts.events": 4}
     assert {name: described.get(name) for name in wanted} == wanted
+
+
+def test_kafka_keeps_every_alert_event_for_a_month(kafka):
+    with KafkaAdminClient(bootstrap_servers=kafka) as admin:
+        described = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, "alerts.events")])
+    [configs] = described["topic"].values()
+    kept = {name: configs[name]["value"] for name in ("cleanup.policy", "retention.ms")}
+    assert kept == {"cleanup.policy": "delete", "retention.ms": str(30 * 86_400_000)}
 
 
 def test_kafka_does_not_make_a_topic_because_someone_asks_for_it(kafka):
