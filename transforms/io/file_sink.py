@@ -1,4 +1,4 @@
-"""Dead letters and late samples as newline-delimited JSON files, for jobs that run with no broker."""
+"""Dead letters, late samples and alert events as newline-delimited JSON files, for jobs that run with no broker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dead letters and late samples into Kafka topics: delivered before the bundle is done, or the bundle fails."""
+"""Dead letters, late samples and alert events into Kafka topics: delivered before the bundle is done, or the bundle fails."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ DELIVERY_TIMEOUT_MS = 120_000
 CHECK_TIMEOUT_S = 10.0
 
 SHORTENED_BYTES = 256_000
-"""Payload left of a dead letter that the broker finds too large: its topic's ``max.message.bytes`` should be above that of the input's."""
+"""What is left of the payload of a dead letter, or of an alert event's annotations, that the broker finds too large.
+
+The ``max.message.bytes`` of the topic of dead letters should be above that of the input's.
+"""
 
 _PRODUCER = {
     "acks": "all",
@@ -63,6 +66,8 @@ class WriteToKafka(beam.DoFn):
         for record in self._cut_too_large():
             self._produce(record)
         self._flush()
+        for record in self._too_large:
+            raise self._refused(record)
         self._written.inc(self._delivered)
 
     def teardown(self) -> None:
@@ -107,17 +112,20 @@ class WriteToKafka(beam.DoFn):
         for record in self._too_large:
             short = shortened(record, SHORTENED_BYTES)
             if short is None:
-                raise RuntimeError(
-                    f"{self._where()}: a record of {len(record.value)} bytes is too large for the topic: raise its max.message.bytes"
-                )
+                raise self._refused(record)
             cut.append(short)
         if cut:
             _log.warning(
-                "%s: %d dead letters were too large and were cut: raise its max.message.bytes", self._where(), len(cut)
+                "%s: %d records were too large and were cut: raise its max.message.bytes", self._where(), len(cut)
             )
             self._cut.inc(len(cut))
             self._too_large = []
         return cut
+
+    def _refused(self, record: OutRecord) -> RuntimeError:
+        return RuntimeError(
+            f"{self._where()}: a record of {len(record.value)} bytes is too large for the topic: raise its max.message.bytes"
+        )
 
     def _raise_failures(self) -> None:
         if self._failed:

@@ -10,7 +10,7 @@ from apache_beam.metrics import Metrics
 
 from schemas import batch, rollup
 from schemas.tiers import Tier, Tiers
-from transforms.io.sink_records import RecordsOf, dead_letter_records, late_records
+from transforms.io.sink_records import RecordsOf, alert_event_records, dead_letter_records, late_records
 
 FORMS = (
     "influxdb://HOST:PORT?org=NAME",
@@ -21,7 +21,7 @@ FORMS = (
 """Outputs of rollups and raw samples."""
 
 RECORD_FORMS = ("kafka://HOST:PORT/TOPIC", "file:DIR", "blackhole:")
-"""Outputs of dead letters and late samples."""
+"""Outputs of dead letters, late samples and alert events."""
 
 
 class Output(Protocol):
@@ -70,7 +70,7 @@ def parse(uri: str, tiers: Tiers) -> Output:
 
 
 class RecordOutput(Protocol):
-    """Where dead letters or late samples go."""
+    """Where dead letters, late samples or alert events go."""
 
     def validate(self) -> None:
         """Check, before anything starts, that the output can be written.
@@ -110,6 +110,18 @@ def late_samples(uri: str, kafka_config: Mapping[str, str] | None = None) -> Rec
         ValueError: the URI is none of the forms.
     """
     return _record_output(uri, "late", late_records, kafka_config)
+
+
+def alert_events(uri: str, kafka_config: Mapping[str, str] | None = None) -> RecordOutput:
+    """The output of a URI, one of :data:`RECORD_FORMS`, for alert events: elements are :func:`schemas.alert_event.encode`'s bytes.
+
+    Args:
+        kafka_config: settings of librdkafka, as :class:`transforms.io.kafka_settings.KafkaTopic` takes them.
+
+    Raises:
+        ValueError: the URI is none of the forms.
+    """
+    return _record_output(uri, "alerts", alert_event_records, kafka_config)
 
 
 def _record_output(uri: str, name: str, records_of: RecordsOf, kafka_config: Mapping[str, str] | None) -> RecordOutput:

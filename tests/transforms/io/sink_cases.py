@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from schemas.alert_event import AlertEvent, State, Trace, TracedSeries
 from schemas.batch import SampleBatch, merge_dictionaries
 from schemas.rollup import COLUMNS, RollupBatch
 from schemas.series import labels_text, metric_text
@@ -22,6 +23,29 @@ INTEGERS = ("count", "first_ts", "last_ts")
 def series(host: str, metric: str, **labels: str) -> tuple[str, str]:
     """Target and metric part of a series."""
     return labels_text([("host", host), ("job", "node")]), metric_text(metric, labels.items())
+
+
+def alert_event(**changes: Any) -> AlertEvent:
+    """A firing alert, with a trace."""
+    traced = TracedSeries({"__name__": "load", "host": "a"}, WINDOW, 9.5)
+    fields: dict[str, Any] = {
+        "id": "0123456789abcdef" * 2,
+        "alert": "fedcba9876543210" * 2,
+        "file": "hosts.yml",
+        "group": "hosts",
+        "rule": "Overloaded",
+        "labels": {"alertname": "Overloaded", "host": "a"},
+        "annotations": {"summary": "a is overloaded"},
+        "value": 9.5,
+        "state": State.FIRING,
+        "reason": "held",
+        "active_since": WINDOW - MINUTE,
+        "starts_at": WINDOW,
+        "ends_at": None,
+        "evaluated_at": WINDOW,
+        "trace": (Trace("load", (traced,)),),
+    }
+    return AlertEvent(**{**fields, **changes})
 
 
 def rollups(

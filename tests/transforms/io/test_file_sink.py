@@ -7,8 +7,9 @@ import apache_beam as beam
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from schemas import batch as batches
+from schemas.alert_event import decode, encode
 from schemas.records import DeadLetter
-from tests.transforms.io.sink_cases import WINDOW, samples, series
+from tests.transforms.io.sink_cases import WINDOW, alert_event, samples, series
 from transforms.io import outputs
 from transforms.io.file_sink import WriteLines
 from transforms.io.sink_records import dead_letter_records
@@ -34,6 +35,19 @@ def test_dead_letters_and_late_samples_become_lines(tmp_path: Path) -> None:
     assert (found["dead_letters.written"], found["late.written"]) == (20, 5)
     assert sorted(DeadLetter.decode(line).offset for line in written(tmp_path, "dead_letters")) == list(range(20))
     assert [json.loads(line)["timestamp"] for line in written(tmp_path, "late")] == [WINDOW + i for i in range(5)]
+
+
+def test_alert_events_become_lines(tmp_path: Path) -> None:
+    events = [alert_event(value=float(number)) for number in range(5)]
+    pipeline = beam.Pipeline(runner=FnApiRunner())
+    told = pipeline | "Events" >> beam.Create([encode(event) for event in events])
+    _ = told | "Write" >> outputs.alert_events(f"file:{tmp_path}").write()
+    _ = told | "Forget" >> outputs.alert_events("blackhole:").write()
+    result = pipeline.run()
+    result.wait_until_finish()
+    assert sorted((decode(line) for line in written(tmp_path, "alerts")), key=lambda event: event.value) == events
+    found = {c.key.metric.name: c.result for c in result.metrics().query()["counters"]}
+    assert (found["alerts.written"], found["alerts.forgotten"]) == (5, 5)
 
 
 def test_a_bundle_tried_again_replaces_its_file(tmp_path: Path) -> None:

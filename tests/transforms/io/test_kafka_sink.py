@@ -7,12 +7,14 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
+from schemas.alert_event import decode, encode
 from schemas.records import DeadLetter
+from tests.transforms.io.sink_cases import alert_event
 from transforms.io import kafka_sink, outputs
 from transforms.io.kafka_settings import KafkaTopic
 from transforms.io.kafka_sink import KafkaRecords, WriteToKafka
 from transforms.io.sink_errors import SinkError
-from transforms.io.sink_records import dead_letter_records
+from transforms.io.sink_records import RecordsOf, alert_event_records, dead_letter_records
 
 TOPIC = "metrics.dead-letter"
 
@@ -26,8 +28,8 @@ def cluster() -> Iterator[str]:
     owner.flush(0)
 
 
-def do_fn(cluster: str, **config: str) -> WriteToKafka:
-    made = WriteToKafka(KafkaTopic(cluster, TOPIC, config), "dead_letters", dead_letter_records)
+def do_fn(cluster: str, records_of: RecordsOf = dead_letter_records, **config: str) -> WriteToKafka:
+    made = WriteToKafka(KafkaTopic(cluster, TOPIC, config), "dead_letters", records_of)
     made.setup()
     made.start_bundle()
     return made
@@ -80,6 +82,30 @@ def test_a_letter_that_is_too_large_is_cut_and_the_others_are_whole(
     found = {letter.offset: letter for letter in (DeadLetter.decode(m.value()) for m in consume(cluster, 3))}
     assert [found[offset].payload for offset in range(3)] == [b"?", b"?", b"x" * 100]
     assert found[2].reason == "huge (payload cut: the first 100 of 5000 bytes)"
+    sink.teardown()
+
+
+def test_an_alert_event_that_is_too_large_goes_without_its_trace(cluster: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_sink, "SHORTENED_BYTES", 100)
+    sink = do_fn(cluster, alert_event_records, **{"message.max.bytes": "2000"})
+    huge = alert_event(annotations={"summary": "x" * 5_000})
+    list(sink.process(encode(huge)))
+    sink.finish_bundle()
+    (message,) = consume(cluster, 1)
+    found = decode(message.value())
+    assert (message.key(), found.id, found.trace) == (huge.alert.encode(), huge.id, ())
+    assert found.annotations == {"summary": f"{'x' * 100} (cut: the first 100 of 5000 bytes)"}
+    sink.teardown()
+
+
+def test_a_record_that_is_too_large_even_when_cut_fails_the_bundle(
+    cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_sink, "SHORTENED_BYTES", 3_000)
+    sink = do_fn(cluster, **{"message.max.bytes": "2000"})
+    list(sink.process(letters(1, b"x" * 5_000)[0].encode()))
+    with pytest.raises(RuntimeError, match=r"bytes is too large for the topic: raise its max.message.bytes"):
+        sink.finish_bundle()
     sink.teardown()
 
 

@@ -124,10 +124,12 @@ def test_describe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert outputs.parse("blackhole:", TIERS).describe() == "nowhere: rows are counted and forgotten"
     assert outputs.dead_letters("file:bad").describe() == f"files {here}/bad/dead_letters-*.ndjson"
     assert outputs.late_samples("kafka://a:1,b:2/late").describe() == "Kafka a:1,b:2, topic late"
+    assert outputs.alert_events("file:told").describe() == f"files {here}/told/alerts-*.ndjson"
 
 
 @pytest.mark.parametrize("uri", ["", "late", "file:", "kafka:late", "parquet:x"])
 def test_a_wrong_uri_of_records_is_named(uri: str) -> None:
-    for parse, what in ((outputs.dead_letters, "dead letters"), (outputs.late_samples, "late")):
+    parsers = ((outputs.dead_letters, "dead letters"), (outputs.late_samples, "late"), (outputs.alert_events, "alerts"))
+    for parse, what in parsers:
         with pytest.raises(ValueError, match=f"no output for {what} '{uri}'; write one of: kafka://HOST:PORT/TOPIC"):
             parse(uri)

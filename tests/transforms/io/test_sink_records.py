@@ -2,17 +2,20 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from schemas import batch as batches
+from schemas.alert_event import decode, encode
 from schemas.builder import BatchBuilder
 from schemas.codecs.json_scrape import JsonScrapeCodec
 from schemas.records import DeadLetter
-from tests.transforms.io.sink_cases import WINDOW, samples, series
-from transforms.io.sink_records import dead_letter_records, late_records, shortened
+from schemas.strict_json import DocumentError
+from tests.transforms.io.sink_cases import WINDOW, alert_event, samples, series
+from transforms.io.sink_records import alert_event_records, dead_letter_records, late_records, shortened
 
 
 @pytest.mark.parametrize(("line", "key"), [(None, b"metrics.raw:3:17"), (5, b"metrics.raw:3:17:5")])
@@ -64,6 +67,35 @@ def test_a_long_payload_is_cut_and_says_so() -> None:
 def test_late_samples_are_never_cut() -> None:
     (record,) = late_records(batches.encode(samples([(series("a", "up"), WINDOW, 1.5, 4)])))
     assert shortened(record, 1) is None
+
+
+def test_an_alert_event_is_keyed_by_its_alert() -> None:
+    event = alert_event()
+    (record,) = alert_event_records(encode(event))
+    assert record.key == event.alert.encode()
+    assert record.value == encode(event)
+    assert record.headers == (("content-type", b"application/vnd.tidemark.alert-event+json"),)
+    assert b"\n" not in record.value
+
+
+def test_an_alert_event_is_shortened_by_its_trace_and_its_annotations() -> None:
+    event = alert_event(annotations={"summary": "ü" * 50, "runbook": "short"})
+    (record,) = alert_event_records(encode(event))
+    short = shortened(record, 30)
+    assert short is not None
+    assert (short.key, short.headers) == (record.key, record.headers)
+    annotations = {"summary": f"{'ü' * 7} (cut: the first 15 of 100 bytes)", "runbook": "short"}
+    assert decode(short.value) == replace(event, trace=(), annotations=annotations)
+
+
+def test_an_alert_event_that_is_short_already_stays() -> None:
+    (record,) = alert_event_records(encode(alert_event(trace=())))
+    assert shortened(record, 100) is None
+
+
+def test_what_is_no_alert_event_is_refused() -> None:
+    with pytest.raises(DocumentError, match="id"):
+        list(alert_event_records(b"{}"))
 
 
 def test_what_is_no_dead_letter_is_refused() -> None:
