@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipelines.authoring.backtest_text import own_labels, score_document, summary_document
+from pipelines.report.lanes import lane_name, shared_labels
 from pipelines.report.page import Static, fill
-from rules.alerts import ALERT_NAME, Labels
+from rules.alerts import Labels
 from rules.backtest import Backtest, Episode
 from rules.backtest_summary import RuleSummary
 from rules.scoring import LabelledSeries, Score
@@ -21,11 +21,13 @@ MAX_LANES = 400
 _STYLES = (
     Static("pipelines.report", "uPlot.min.css"),
     Static("pipelines.report", "report.css"),
+    Static("pipelines.report", "timeline.css"),
     Static("pipelines.authoring", "backtest.css"),
 )
 _SCRIPTS = (
     Static("pipelines.report", "uPlot.iife.min.js"),
     Static("pipelines.report", "format.js"),
+    Static("pipelines.report", "timeline.js"),
     Static("pipelines.authoring", "backtest.js"),
 )
 
@@ -65,7 +67,7 @@ def payload(
     by_firing = sorted(alerts.items(), key=lambda item: -sum(each.firing_ms for each in item[1]))
     kept = dict(by_firing[:MAX_LANES])
     inside = [each.within(found.start_ms, found.end_ms) for each in labelled]
-    common = _common(alerts)
+    shared = shared_labels(alerts)
     lanes = []
     alerted: set[str] = set()
     for (position, labels), episodes in alerts.items():
@@ -76,9 +78,7 @@ def payload(
             lanes.append(
                 {
                     "rule": numbers[position],
-                    "name": ", ".join(
-                        f"{name}={value}" for name, value in labels if (name, value) not in common[position]
-                    ),
+                    "name": lane_name(labels, shared[position]),
                     "labels": own_labels(labels),
                     "episodes": [_episode(each) for each in episodes],
                     "windows": _windows(about),
@@ -102,19 +102,6 @@ def payload(
         "left_out": len(alerts) - len(kept),
         "missed": missed,
         "score": None if scores is None else score_document(scores[0]),
-    }
-
-
-def _common(alerts: Iterable[tuple[int, Labels]]) -> dict[int, set[tuple[str, str]]]:
-    """The labels that all alerts of a rule have, by the rule's position: where there are several, they tell none apart."""
-    shared: dict[int, set[tuple[str, str]]] = {}
-    counts: Counter[int] = Counter()
-    for position, labels in alerts:
-        counts[position] += 1
-        shared[position] = shared.get(position, set(labels)) & set(labels)
-    return {
-        position: labels if counts[position] > 1 else {each for each in labels if each[0] == ALERT_NAME}
-        for position, labels in shared.items()
     }
 
 
