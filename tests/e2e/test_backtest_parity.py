@@ -10,12 +10,10 @@ import csv
 import json
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pytest
 
 from deploy.install.recipes import prometheus3_binary
@@ -24,14 +22,13 @@ from rules.load import load_rules
 from rules.model import AlertingRule
 from rules.program import Prepared, Program
 from rules.promql.storage import MemoryStorage
-from rules.promql.values import STALE
 from tests.oracle.prometheus import Client, prometheus
+from tests.oracle.rule_lives import Labels, Samples, asked, columns, lives, recorded
 
 ROOT = Path(__file__).parents[2]
 CORPUS = ROOT.parent / "shared" / "corpora" / "nab" / "data"
 RULES = ROOT / "rules" / "library" / "hosts-cloudwatch.yml"
 FOLDERS = ("realAWSCloudwatch", "realKnownCause")
-STEPS = 10_000
 STEP = 300_000
 DAY = 86_400_000
 
@@ -41,16 +38,14 @@ pytestmark = [
     pytest.mark.skipif(not CORPUS.is_dir(), reason=f"the corpus {CORPUS} is absent"),
 ]
 
-Labels = tuple[tuple[str, str], ...]
-Samples = dict[Labels, dict[int, float]]
 
-
-class State(NamedTuple):
-    """An alert at an instant."""
+class Active(NamedTuple):
+    """An alert at an instant, and since when it is active."""
 
     time: int
     labels: Labels
     phase: str
+    since: int
 
 
 def read(path: Path) -> tuple[Labels, dict[int, float]]:
@@ -76,77 +71,25 @@ def ours(samples: Samples) -> Backtest:
     return backtest(program(), MemoryStorage.from_series(series), min(times), max(times))
 
 
-def states(found: Backtest) -> set[State]:
+def states(found: Backtest) -> set[Active]:
     """Every alert at every instant at which it is pending or firing."""
     result = set()
     for each in found.episodes:
         last = each.until + 1 if each.ended_at is None else each.until
         for when in range(each.pending_since, last, STEP):
             firing = each.firing_since is not None and when >= each.firing_since
-            result.add(State(when, each.labels, "firing" if firing else "pending"))
+            result.add(Active(when, each.labels, "firing" if firing else "pending", each.pending_since))
     return result
 
 
 def load(client: Client, samples: Samples) -> None:
     """Days in their order, because a server takes no samples that are much older than its newest."""
-    days: dict[int, list[tuple[Labels, int, float]]] = defaultdict(list)
+    days: dict[int, Samples] = defaultdict(lambda: defaultdict(dict))
     for labels, points in samples.items():
         for when, value in points.items():
-            days[when // DAY].append((labels, when, value))
+            days[when // DAY][labels][when] = value
     for day in sorted(days):
-        series: dict[Labels, list[tuple[int, float]]] = defaultdict(list)
-        for labels, when, value in days[day]:
-            series[labels].append((when, value))
-        columns = [(dict(labels), *map(np.array, zip(*sorted(each), strict=True))) for labels, each in series.items()]
-        client.load((labels, times, np.asarray(values, np.float64)) for labels, times, values in columns)
-
-
-def asked(client: Client, rule: Prepared, start: int, end: int) -> Samples:
-    """What a rule's expression yields at all instants."""
-    found: Samples = defaultdict(dict)
-    for first in range(start, end + 1, STEP * STEPS):
-        answer = client.query_range(rule.rule.expr, first, min(first + STEP * (STEPS - 1), end), STEP)
-        assert not answer.error
-        for row in answer.rows:
-            found[tuple(sorted(row.labels.items()))].update(zip(row.times.tolist(), row.values.tolist(), strict=True))
-    return found
-
-
-def recorded(rule: Prepared, found: Samples, end: int) -> Samples:
-    """What a recording rule writes: its series under the new name, and a staleness marker where one is gone."""
-    written: Samples = {}
-    for labels, points in found.items():
-        named = {**dict(labels), **rule.turn.labels, "__name__": rule.rule.name}
-        gone = {when + STEP: STALE for when in points if when + STEP not in points and when + STEP <= end}
-        written[tuple(sorted(named.items()))] = {**points, **gone}
-    return written
-
-
-def lives(rule: Prepared, found: Samples, instants: Sequence[int]) -> Iterator[State]:
-    """The naive life of each alert of a rule (rules/alerting.go, "Eval")."""
-    assert isinstance(rule.rule, AlertingRule)
-    for labels, points in found.items():
-        own = {**dict(labels), **rule.turn.labels, "alertname": rule.rule.alert}
-        own.pop("__name__", None)
-        identity = tuple(sorted(own.items()))
-        since: int | None = None
-        lost: int | None = None
-        firing = False
-        last = max(points) + rule.rule.keep_firing_for_ms
-        for when in range(min(points), min(last, instants[-1]) + 1, STEP):
-            if when in points:
-                since = when if since is None else since
-                lost = None
-                firing = when - since >= rule.rule.for_ms
-            elif firing and rule.rule.keep_firing_for_ms:
-                lost = when if lost is None else lost
-                firing = when - lost < rule.rule.keep_firing_for_ms
-            else:
-                firing = False
-            if when not in points and not firing:
-                since = lost = None
-                continue
-            yield State(when, identity, "firing" if firing else "pending")
+        client.load(columns(days[day]))
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +106,7 @@ def test_every_instant_is_as_a_server_has_it(series: Samples, tmp_path: Path) ->
     found = ours(samples)
     start = -(-found.start_ms // STEP) * STEP
     instants = range(start, found.end_ms + 1, STEP)
-    wanted: set[State] = set()
+    wanted: set[Active] = set()
     rules = list(found.program.rules)
     stage = 0
     while rules:
@@ -175,11 +118,12 @@ def test_every_instant_is_as_a_server_has_it(series: Samples, tmp_path: Path) ->
             assert ready
             for rule in ready:
                 rules.remove(rule)
-                yielded = asked(client, rule, start, found.end_ms)
+                yielded = asked(client, rule, instants)
+                assert not yielded.failed
                 if isinstance(rule.rule, AlertingRule):
-                    wanted |= set(lives(rule, yielded, instants))
+                    wanted |= {Active(*state[:4]) for state in lives(rule, yielded, instants)}
                 else:
-                    new |= recorded(rule, yielded, found.end_ms)
+                    new |= recorded(rule, yielded, instants)
         samples |= new
         stage += 1
     mine = states(found)
