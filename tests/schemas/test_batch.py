@@ -18,6 +18,7 @@ from schemas.batch import (
     decode,
     encode,
     merge_dictionaries,
+    read_newest,
     sequence,
 )
 from tests.schemas.rows import STALE, rows, text, times, values
@@ -51,6 +52,11 @@ def test_wire_form_reads_back(found: list[tuple[str, str, int, float]], watermar
     assert rows(after) == rows(before)
     assert after.seq.tolist() == before.seq.tolist()
     assert (after.watermark, after.late) == (watermark, late)
+
+
+@given(st.lists(st.tuples(text, text, times, values), min_size=1, max_size=12))
+def test_the_newest_event_time_is_read_from_the_wire_form(found: list[tuple[str, str, int, float]]) -> None:
+    assert read_newest(encode(batch(found))) == max(ts for _, _, ts, _ in found)
 
 
 def test_wire_form_keeps_the_staleness_marker() -> None:
@@ -110,3 +116,5 @@ def test_sequence_orders_by_offset_and_fits_64_bits(offset: int, partition: int,
 def test_decode_refuses_what_is_no_stream(data: bytes) -> None:
     with pytest.raises((pa.ArrowInvalid, OSError)):
         decode(data)
+    with pytest.raises((pa.ArrowInvalid, OSError)):
+        read_newest(data)
