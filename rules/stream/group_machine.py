@@ -43,8 +43,8 @@ class _Open:
 class GroupMachine:
     """See :class:`rules.stream.stage.Machine`; timers are set a millisecond behind those of shards, which by then have spoken of the instant."""
 
-    CELLS = ("meta", "base")
-    BAGS = ("contributions", "announced")
+    CELLS: tuple[str, ...] = ("meta", "base")
+    BAGS: tuple[str, ...] = ("contributions", "announced")
 
     def __init__(self, settings: StageSettings, memory: Memory[GroupState]) -> None:
         self._settings = settings

@@ -21,10 +21,14 @@ class SeriesIndex:
     Attributes:
         keep_ms: ``[rows]``, how long before an instant the samples of each are needed.
         parts: ``[rows]``, what :meth:`split` makes target and metric of.
+        refused: how many series were not given a row for want of room.
     """
 
-    def __init__(self, selection: Selection) -> None:
+    def __init__(self, selection: Selection, room: int) -> None:
+        """An index of no series, with room for so many."""
         self.selection = selection
+        self.refused = 0
+        self._room = room
         self.keep_ms = np.empty(0, np.int64)
         self.parts = np.empty(0, np.int64)
         self._targets: dict[str, int] = {}
@@ -116,6 +120,9 @@ class SeriesIndex:
         match = self.selection.match(labels)
         first = len(self.keep_ms)
         wanted = np.flatnonzero(match.keep_ms != UNWANTED)
+        if first + len(wanted) > self._room:
+            self.refused += first + len(wanted) - self._room
+            wanted = wanted[: self._room - first]
         rows = np.full(len(pairs), UNWANTED, np.int64)
         rows[wanted] = np.arange(first, first + len(wanted))
         at = np.searchsorted(self._pairs, pairs)
@@ -125,7 +132,8 @@ class SeriesIndex:
         added = labels.take(wanted)
         self._labels = LabelFrame.concat([self._labels, added]) if first else added
         for number, members in match.members.items():
-            self._members[number] = np.concatenate((self.members(number), rows[members]))
+            found = rows[members]
+            self._members[number] = np.concatenate((self.members(number), found[found != UNWANTED]))
             self._frames.pop(number, None)
 
 

@@ -40,6 +40,7 @@ from schemas.batch import SampleBatch
 CHUNK_FORMAT = b"\x01"
 """The first byte of a chunk; after it comes the wire form of a batch."""
 
+MAX_SERIES = 1_000_000
 _FORGOTTEN = 100_000
 _NO_TIMES = np.empty(0, np.int64)
 
@@ -72,21 +73,27 @@ _NOTHING = Arrival(None, _NO_TIMES, _NO_TIMES)
 class ShardState:
     """The samples of one shard; a :class:`rules.promql.storage.Storage` of the selectors that it was made with."""
 
-    def __init__(self, shard: int, states: Sequence[State], options: Options | None = None) -> None:
+    def __init__(
+        self, shard: int, states: Sequence[State], options: Options | None = None, max_series: int = MAX_SERIES
+    ) -> None:
         """A shard without samples.
 
         Args:
             shard: its number.
             states: the selectors of the fragments that will be evaluated, and how long their samples are needed (``Cut.state``).
             options: of the engine.
+            max_series: how many series it keeps; samples of further ones are refused.
         """
         self.shard = shard
+        self.refused = 0
+        """How many series were refused."""
+        self._max_series = max_series
         self._selection = Selection(states)
         self._options = options or Options()
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self._index = SeriesIndex(self._selection)
+        self._index = SeriesIndex(self._selection, self._max_series)
         self._columns = SampleColumns()
         self._selected: dict[tuple[int, bool], SeriesSet] = {}
         self._known = 0
@@ -127,18 +134,23 @@ class ShardState:
         Raises:
             ValueError: a text of the batch is no series'.
         """
-        rows = self._index.rows_of(batch)
-        wanted = np.flatnonzero(rows != UNWANTED)
-        if not len(wanted):
+        batch, rows = self._wanted(batch)
+        if not len(batch):
             return _NOTHING
-        if len(wanted) < len(batch):
-            batch, rows = batch.take(wanted).compact(), rows[wanted]
         new = len(self._index.keep_ms) - len(self._columns.counts)
         if new:
             self._columns.add_rows(new)
         changed, times = self._columns.put(rows, batch.ts, batch.value, batch.seq)
         self._selected.clear()
         return Arrival(batch, times, times + self._index.keep_ms[changed])
+
+    def wanted(self, batch: SampleBatch) -> SampleBatch:
+        """The samples of a batch that some rule selects, without keeping them.
+
+        Raises:
+            ValueError: a text of the batch is no series'.
+        """
+        return self._wanted(batch)[0]
 
     def evaluate(
         self, tasks: Iterable[Task], times: Times, *, since_ms: int | None = None, revision: int = 0
@@ -184,17 +196,18 @@ class ShardState:
         self._columns.trim(before_ms - self._index.keep_ms)
         self._selected.clear()
         if self.series * 2 < len(self._index.keep_ms) or self._index.known > 2 * self._known + _FORGOTTEN:
-            whole = self._whole()
+            whole = self.whole()
             self._begin_anew()
             self.add(whole)
             self._known = self._index.known
 
     def to_chunks(self) -> list[bytes]:
         """Everything as one chunk, scrape by scrape, which is how the form is small; none if there is nothing."""
-        whole = self._whole()
+        whole = self.whole()
         return [to_chunk(whole)] if len(whole) else []
 
-    def _whole(self) -> SampleBatch:
+    def whole(self) -> SampleBatch:
+        """All samples, scrape by scrape."""
         rows, times, values, seqs = self._columns.samples(np.flatnonzero(self._columns.counts))
         target, metric = self._index.split(rows)
         order = np.lexsort((metric, seqs, times, target))
@@ -208,6 +221,16 @@ class ShardState:
             value=values[order],
             seq=seqs[order],
         ).compact()
+
+    def _wanted(self, batch: SampleBatch) -> tuple[SampleBatch, Index]:
+        """The samples that some rule selects, and their rows."""
+        refused = self._index.refused
+        rows = self._index.rows_of(batch)
+        self.refused += self._index.refused - refused
+        wanted = np.flatnonzero(rows != UNWANTED)
+        if len(wanted) == len(batch):
+            return batch, rows
+        return batch.take(wanted).compact(), rows[wanted]
 
     def _is_empty(self, selector: ast.VectorSelector) -> bool:
         return not self.select(selector.matchers, 0, 0, stale=True).size

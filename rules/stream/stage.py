@@ -52,6 +52,7 @@ class StageSettings:
         grace_ms: how long after the watermark has passed it an instant is evaluated.
         late_ms: how far before the watermark that overtook it a sample may lie (:attr:`schemas.batch.SampleBatch.overtaken`), at most.
         bounded: the input ends: no instant is evaluated after its newest sample.
+        max_series: how many series a shard keeps; those that are new beyond it are refused, and counted.
     """
 
     files: Mapping[str, str]
@@ -61,6 +62,7 @@ class StageSettings:
     grace_ms: int = 0
     late_ms: int = 361_000
     bounded: bool = False
+    max_series: int = 1_000_000
 
 
 class Cells(Protocol):

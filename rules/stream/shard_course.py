@@ -1,0 +1,266 @@
+"""A shard on its way from instant to instant: what it knows at each, and what it contributes.
+
+Samples that were in order when they were read are kept at once: the instants that see them have not come yet. Those that their partition's
+watermark had overtaken wait, until the first instant that is evaluated after that watermark: so which evaluation is the first to know of a
+late sample follows from the log. With a grace of 10 s, and rules evaluated every minute::
+
+    instant 12:02  evaluated when the watermark passes 12:02:10
+                   a sample of 12:01:40 arrives, overtaken by 12:02:15; it waits, since 12:02 was, or might as well have been, evaluated
+    instant 12:03  the sample is added; 12:02, which it touches, is evaluated again, as revision and known from 12:03 on; then 12:03
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from rules.promql.values import Times
+from rules.stream.messages import Contribution, Part, RuleFiles, of_contribution
+from rules.stream.partials import Partials
+from rules.stream.rewriting import Schedule
+from rules.stream.shard import ShardState
+from rules.stream.shard_rules import ShardRules
+from rules.stream.stage import CONTRIBUTIONS, Out, StageSettings
+from rules.stream.tasks import Run, Task, due
+from schemas import batch as batches
+from schemas.batch import MIN_WATERMARK, SampleBatch
+
+STRIDE = 64
+"""Instants evaluated at once at most: what bounds memory while a job catches up."""
+
+PRUNE_EVERY_MS = 60_000
+"""Event time between two times at which samples are forgotten, at least."""
+
+
+class ShardCourse:
+    """What a shard holds in memory.
+
+    Attributes:
+        rules: it goes by these.
+        state: the samples that count.
+        waiting: batches that do not count yet, of the samples that some rule selects.
+        done: the last instant that was evaluated; None before the first.
+        counted: what happened, by the names of counters.
+    """
+
+    def __init__(
+        self,
+        shard: int,
+        settings: StageSettings,
+        rules: ShardRules,
+        stored: Iterable[SampleBatch] = (),
+        begin: int | None = None,
+        done: int | None = None,
+    ) -> None:
+        """Begin, or go on.
+
+        Args:
+            shard: its number.
+            settings: of the stage.
+            rules: in force after ``done``.
+            stored: all samples that there were.
+            begin: the first instant that was evaluated; None if none was, and so with ``done``.
+            done: the last instant that was evaluated.
+        """
+        self.shard = shard
+        self.rules = rules
+        self.waiting: list[SampleBatch] = []
+        self.done = done
+        self.counted: Counter[str] = Counter()
+        self._settings = settings
+        self._pruned = done
+        self._begin = begin
+        self.state = self._empty()
+        known: list[SampleBatch] = []
+        for batch in stored:
+            (self.waiting if self.waits(batch) else known).append(batch)
+        if known:
+            self.state.add(batches.concat(known))
+
+    def waits(self, batch: SampleBatch) -> bool:
+        """Whether a batch was overtaken, and no instant was evaluated that knows of it."""
+        if batch.overtaken == MIN_WATERMARK:
+            return False
+        return self.done is None or batch.overtaken >= self.done + self._settings.grace_ms
+
+    @property
+    def samples(self) -> int:
+        """How many samples are held."""
+        return self.state.samples + sum(map(len, self.waiting))
+
+    def keep(self, batch: SampleBatch) -> SampleBatch | None:
+        """Take up the samples of a batch that some rule selects; gives these, None if there are none.
+
+        Raises:
+            ValueError: a text of the batch is no series'.
+        """
+        refused = self.state.refused
+        kept: SampleBatch | None
+        if self.waits(batch):
+            kept = self.state.wanted(batch)
+            if len(kept):
+                self.waiting.append(kept)
+                self.counted["rules.late_samples"] += len(kept)
+            else:
+                kept = None
+        else:
+            kept = self.state.add(batch).samples
+        if kept is not None:
+            self.counted["rules.samples_kept"] += len(kept)
+        self.counted["rules.series_refused"] += self.state.refused - refused
+        return kept
+
+    # Going on.
+
+    def start(self, begin_ms: int) -> None:
+        """Evaluation begins with an instant."""
+        self._begin, self.done = begin_ms, begin_ms - 1
+
+    def advance(self, until_ms: int, newest_ms: int) -> Iterator[Out]:
+        """Evaluate all instants up to one, in their order, with what was known at each.
+
+        Args:
+            until_ms: an instant; nothing happens if it was evaluated.
+            newest_ms: the newest event time, to be told.
+        """
+        grace = self._settings.grace_ms
+        while self.done is not None and (first := self.rules.following(self.done)) is not None and first <= until_ms:
+            parts = self._late(first)
+            reach = first + (STRIDE - 1) * (self.rules.shortest_ms or 1)
+            end = min(until_ms, reach, *(each.overtaken - grace for each in self.waiting))
+            instants = self.rules.instants(self.done, end)[:STRIDE]
+            last = int(instants[-1])
+            parts += [Part(first, each) for each in self._first_words(self.done, last)]
+            self.counted["rules.shard_instants"] += len(instants)
+            self.done = last
+            yield self._said(parts, newest_ms)
+        if self.done is not None and (self._pruned is None or self.done - self._pruned >= PRUNE_EVERY_MS):
+            self.prune()
+
+    def prune(self) -> None:
+        """Forget what no evaluation will see any more."""
+        if self.done is not None:
+            self.state.prune(self.done - self._horizon_ms)
+            self._pruned = self.done
+
+    def announce(self, found: RuleFiles) -> bool:
+        """Take up how the rule files are from a time on; gives whether that is a change."""
+        if not self.rules.announce(found):
+            return False
+        self._reselect()
+        return True
+
+    def expire(self, evaluated_ms: int) -> None:
+        """Let go of rules of before a change whose time is over."""
+        self.rules.expire(evaluated_ms)
+        self._reselect()
+
+    def change(self, newest_ms: int) -> Iterator[Out]:
+        """Go on with the rules after the next change, and evaluate what they ask for of instants that were."""
+        change_ms = self.rules.change_ms or 0
+        done = self.done
+        fresh = self.rules.change(change_ms if done is None else done)
+        self._reselect()
+        if done is None:
+            return
+        known = self.rules.following(done)
+        known = done + 1 if known is None else known
+        parts: list[Part] = []
+        for task in fresh:
+            behind = max((each.behind_ms for each in task.spec.schedules), default=0)
+            # Instants of the new rules ask for nothing after their offset; what they ask for from there on may have been missed.
+            before = change_ms - 1 - behind
+            spans = [(before - task.spec.history_ms, min(before, done), 0)]
+            spans.append((before, done, _revision(known) if done >= change_ms else 0))
+            for after_ms, until_ms, revision in spans:
+                for run in due([task], after_ms, until_ms):
+                    parts += [Part(known, each) for each in self._again(run, after_ms, revision)]
+        if parts:
+            yield self._said(parts, newest_ms)
+
+    # What is evaluated.
+
+    def _first_words(self, after_ms: int, until_ms: int) -> Iterator[Partials]:
+        for schedules, tasks in self._kinds():
+            for run in due(tasks, after_ms, until_ms):
+                since = None
+                if schedules is not None:
+                    since = _last(schedules, after_ms)
+                    if self._begin is not None and since < self._begin:
+                        since = int(run.times[0]) - max(task.spec.history_ms for task in run.tasks) - 1
+                yield self._evaluate(run.tasks, run.times, since)
+
+    def _late(self, first: int) -> list[Part]:
+        """Add what was waiting for an instant, and evaluate again what it touches."""
+        grace, done = self._settings.grace_ms, self.done
+        known = [each for each in self.waiting if each.overtaken - grace < first]
+        if not known or done is None:
+            return []
+        self.waiting = [each for each in self.waiting if each.overtaken - grace >= first]
+        arrival = self.state.add(batches.concat(known))
+        if not len(arrival.times):
+            return []
+        since = int(arrival.times.min()) - 1
+        parts = []
+        for _, tasks in self._kinds():
+            for run in due(tasks, done - self._horizon_ms, done):
+                times = arrival.touched(run.times)
+                if len(times):
+                    parts.append(Part(first, self._evaluate(run.tasks, times, since, _revision(first))))
+        return parts
+
+    def _again(self, run: Run, since_ms: int, revision: int) -> Iterator[Partials]:
+        """What a change of rules asks for of the past."""
+        for place in range(0, len(run.times), STRIDE):
+            times = run.times[place : place + STRIDE]
+            yield self._evaluate(run.tasks, times, since_ms, revision)
+            since_ms = int(times[-1])
+
+    def _evaluate(
+        self, tasks: Sequence[Task], times: Times, since_ms: int | None = None, revision: int = 0
+    ) -> Partials:
+        partials = self.state.evaluate(tasks, times, since_ms=since_ms, revision=revision)
+        self.counted["rules.fragment_failures"] += sum(map(len, partials.failures.values()))
+        return partials
+
+    def _kinds(self) -> Iterator[tuple[tuple[Schedule, ...] | None, list[Task]]]:
+        """The tasks that yield vectors; and those that gather samples, by their schedules, since each sample goes with one instant of theirs."""
+        vectors: list[Task] = []
+        gathering: dict[tuple[Schedule, ...], list[Task]] = {}
+        for task in self.rules.tasks:
+            (vectors if task.spec.kind == "vector" else gathering.setdefault(task.spec.schedules, [])).append(task)
+        yield None, vectors
+        yield from gathering.items()
+
+    def _said(self, parts: Sequence[Part], newest_ms: int) -> Out:
+        until_ms = self.done or 0
+        return Out(until_ms, CONTRIBUTIONS, of_contribution(Contribution(until_ms, newest_ms, parts)))
+
+    @property
+    def _horizon_ms(self) -> int:
+        """How far before an instant late samples may still touch another."""
+        return self._settings.late_ms + self._settings.grace_ms + self.rules.behind_ms
+
+    def _empty(self) -> ShardState:
+        settings = self._settings
+        return ShardState(self.shard, self.rules.states, settings.program.options, settings.max_series)
+
+    def _reselect(self) -> None:
+        """Go on with the selectors that the rules have now."""
+        before, self.state = self.state, self._empty()
+        whole = before.whole()
+        if len(whole):
+            self.state.add(whole)
+        self.waiting = [kept for each in self.waiting if len(kept := self.state.wanted(each))]
+
+
+def _last(schedules: Iterable[Schedule], until_ms: int) -> int:
+    """The last instant up to a time."""
+    return max(
+        (until_ms + each.behind_ms) // each.interval_ms * each.interval_ms - each.behind_ms for each in schedules
+    )
+
+
+def _revision(known_ms: int) -> int:
+    """Of what is evaluated again: what is known later counts more."""
+    return max(known_ms, 1)

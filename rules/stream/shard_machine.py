@@ -1,0 +1,275 @@
+"""The first stage as a machine: samples in; what shards contribute at each instant out.
+
+State of a key, which is a shard's number: ``meta`` (the version's token, the last instant that was evaluated, and how far timers are set), ``rules``
+(:class:`rules.stream.shard_rules.ShardRules`), and the bag ``chunks`` of the samples that rules select. An arrival appends a chunk and is not
+evaluated; a timer says that instants are due, and the end of the bundle evaluates them, many at once where a job catches up. When the bag has
+grown to twice of what is still needed, it is made one chunk.
+
+What bounds the state: see :mod:`rules.stream.shard`; the chunks hold at most about twice as many samples as there are.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, replace
+
+from rules.stream import messages
+from rules.stream.shard import from_chunk, to_chunk
+from rules.stream.shard_course import ShardCourse
+from rules.stream.shard_rules import ShardRules
+from rules.stream.stage import TOKEN_BYTES, Cells, Memory, Out, StageSettings, Timers, new_token
+from schemas import batch as batches
+from schemas.batch import MIN_WATERMARK, SampleBatch
+
+COMPACT_EVERY_MS = 60_000
+"""Event time between two times at which the bag is made one chunk, at least."""
+
+_AHEAD = 4_096
+"""Instants for which timers are set ahead, at most: one sample of long ago must not set millions."""
+
+_SLACK = 1_000
+_FORMAT = 1
+_NEVER = -(1 << 62)
+_META = struct.Struct(f">B{TOKEN_BYTES}sqqqqqq")
+_KEY = struct.Struct(">i")
+
+
+def key_of(shard: int) -> bytes:
+    """The key of a shard."""
+    return _KEY.pack(shard)
+
+
+@dataclass(slots=True)
+class _Meta:
+    """What is stored of a shard besides samples and rules.
+
+    Attributes:
+        token: of this version of the state; empty if there is none yet.
+        evaluated: the last instant that was evaluated, or is to be at the end of the bundle.
+        begin: the first instant that is evaluated, as far as is known before it is.
+        armed: the last instant for which a timer is set; there are timers for all before it.
+        newest: event time, as far as it matters for instants.
+        stored: how many samples the chunks hold.
+        compacted: the last instant when they were made one.
+    """
+
+    token: bytes = b""
+    evaluated: int = _NEVER
+    begin: int = _NEVER
+    armed: int = _NEVER
+    newest: int = _NEVER
+    stored: int = 0
+    compacted: int = _NEVER
+
+    @property
+    def after(self) -> int:
+        """Instants after this time are still to come."""
+        return self.evaluated if self.evaluated != _NEVER else self.begin - 1
+
+    def encode(self) -> bytes:
+        return _META.pack(_FORMAT, *astuple(self))
+
+    @classmethod
+    def decode(cls, data: bytes) -> _Meta:
+        version, *fields = _META.unpack(data)
+        if version != _FORMAT:
+            raise ValueError(f"the state of a shard is of format {version}, which is unknown here: start the job anew")
+        return cls(*fields)
+
+
+@dataclass(slots=True)
+class _Shard:
+    """A key of the bundle."""
+
+    meta: _Meta
+    course: ShardCourse
+
+
+class ShardMachine:
+    """See :class:`rules.stream.stage.Machine`; the timer of an instant is set for ``grace_ms`` after it."""
+
+    CELLS: tuple[str, ...] = ("meta", "rules")
+    BAGS: tuple[str, ...] = ("chunks",)
+
+    def __init__(self, settings: StageSettings, memory: Memory[ShardCourse]) -> None:
+        self._settings = settings
+        self._memory = memory
+        self._open: dict[bytes, _Shard] = {}
+        self.counted: dict[str, int] = {}
+
+    def begin(self) -> None:
+        """See :class:`rules.stream.stage.Machine`."""
+        self._open = {}
+
+    def arrive(self, key: bytes, element: bytes, cells: Cells, timers: Timers) -> Iterator[Out]:
+        """Keep samples, or rule files, or how far time has come elsewhere.
+
+        Raises:
+            ValueError: the element is none of a shard's.
+        """
+        shard = self._opened(key, cells)
+        kind = messages.kind(element)
+        if kind == messages.SAMPLES:
+            self._keep(shard, batches.decode(messages.samples(element)), cells, timers)
+        elif kind == messages.EXTENT:
+            extent = messages.extent(element)
+            if self._note(shard.meta, shard.course.rules, extent, extent):
+                self._go_on(shard, cells, timers)
+        elif kind == messages.RULES:
+            yield from self._announce(shard, messages.rules(element), cells, timers)
+        else:
+            raise ValueError(f"shards take no elements of the kind {kind!r}")
+
+    def fire(self, key: bytes, time_ms: int, cells: Cells, timers: Timers) -> Iterator[Out]:
+        """An instant is due; it is evaluated at the end of the bundle, or now if rules change or chunks are made one."""
+        shard = self._opened(key, cells)
+        meta, course = shard.meta, shard.course
+        due = time_ms - self._settings.grace_ms
+        if self._settings.bounded:
+            due = min(due, meta.newest)
+        changed = False
+        while course.rules.change_ms is not None and course.rules.change_ms <= due:
+            self._reach(shard, course.rules.change_ms - 1)
+            yield from self._change(shard)
+            changed = True
+        self._reach(shard, due)
+        if course.rules.is_past(meta.evaluated):
+            yield from course.advance(meta.evaluated, meta.newest)
+            course.expire(meta.evaluated)
+            changed = True
+        if self._is_grown(shard):
+            yield from course.advance(meta.evaluated, meta.newest)
+            self._compact(shard, cells)
+        if changed:
+            cells.write("rules", course.rules.to_bytes())
+            meta.armed = _NEVER
+        self._go_on(shard, cells, timers)
+
+    def finish(self) -> Iterator[Out]:
+        """Evaluate what is due."""
+        for key, shard in self._open.items():
+            meta, course = shard.meta, shard.course
+            yield from course.advance(meta.evaluated, meta.newest)
+            for name, number in course.counted.items():
+                self.counted[name] = self.counted.get(name, 0) + number
+            course.counted.clear()
+            if meta.token:
+                self._memory.put(key, meta.token, course)
+        self._open = {}
+
+    # What comes in.
+
+    def _keep(self, shard: _Shard, batch: SampleBatch, cells: Cells, timers: Timers) -> None:
+        meta, course = shard.meta, shard.course
+        if not len(batch):
+            return
+        oldest, grace = int(batch.ts.min()), self._settings.grace_ms
+        if meta.evaluated != _NEVER and (batch.overtaken != MIN_WATERMARK or oldest <= meta.evaluated):
+            # Whatever a source says, nothing is slipped under an instant that was evaluated.
+            batch = replace(batch, overtaken=max(batch.overtaken, meta.evaluated + grace))
+        kept = course.keep(batch)
+        begin = oldest if batch.overtaken == MIN_WATERMARK else batch.overtaken - grace + 1
+        noted = self._note(meta, course.rules, int(batch.ts.max()), begin, kept is not None)
+        if kept is not None:
+            cells.append("chunks", to_chunk(kept))
+            meta.stored += len(kept)
+        if noted:
+            self._go_on(shard, cells, timers)
+
+    def _note(self, meta: _Meta, rules: ShardRules, newest: int, oldest: int, always: bool = False) -> bool:
+        """Take up how far event time reaches; gives whether that is worth being written down, which it always may be."""
+        worth = always
+        if meta.evaluated == _NEVER:
+            begin = rules.following(oldest - 1)
+            if begin is not None and (meta.begin == _NEVER or begin < meta.begin):
+                meta.begin, meta.armed, worth = begin, _NEVER, True
+        if newest > meta.newest:
+            crossed = rules.following(meta.newest)
+            worth = worth or (crossed is not None and crossed <= newest)
+            meta.newest = newest if worth else meta.newest
+        return worth
+
+    def _announce(self, shard: _Shard, found: messages.RuleFiles, cells: Cells, timers: Timers) -> Iterator[Out]:
+        meta, course = shard.meta, shard.course
+        yield from course.advance(meta.evaluated, meta.newest)
+        if not course.announce(found):
+            return
+        while course.rules.change_ms is not None and course.rules.change_ms <= meta.evaluated:
+            yield from self._change(shard)
+        if course.rules.change_ms is not None:
+            timers.at(course.rules.change_ms + self._settings.grace_ms)
+        cells.write("rules", course.rules.to_bytes())
+        meta.armed = _NEVER
+        self._go_on(shard, cells, timers)
+
+    # What is due.
+
+    def _reach(self, shard: _Shard, due: int) -> None:
+        """All instants up to a time are due."""
+        meta = shard.meta
+        last = shard.course.rules.latest(due)
+        if last is None or meta.begin == _NEVER or last <= meta.after:
+            return
+        if meta.evaluated == _NEVER:
+            shard.course.start(meta.begin)
+        meta.evaluated = last
+
+    def _change(self, shard: _Shard) -> Iterator[Out]:
+        yield from shard.course.advance(shard.meta.evaluated, shard.meta.newest)
+        yield from shard.course.change(shard.meta.newest)
+
+    def _is_grown(self, shard: _Shard) -> bool:
+        meta = shard.meta
+        aged = meta.evaluated - meta.compacted >= COMPACT_EVERY_MS
+        return aged and meta.stored > 2 * shard.course.samples + _SLACK
+
+    def _compact(self, shard: _Shard, cells: Cells) -> None:
+        meta, course = shard.meta, shard.course
+        course.prune()
+        whole = course.state.whole()
+        chunks = [whole] if len(whole) else []
+        chunks += course.waiting
+        cells.replace("chunks", map(to_chunk, chunks))
+        meta.stored, meta.compacted = sum(map(len, chunks)), meta.evaluated
+
+    def _go_on(self, shard: _Shard, cells: Cells, timers: Timers) -> None:
+        """Set timers for what comes, and write down how far things are."""
+        meta, rules, grace = shard.meta, shard.course.rules, self._settings.grace_ms
+        shortest = rules.shortest_ms
+        if meta.begin != _NEVER and shortest is not None:
+            after = meta.after
+            ahead = rules.instants(max(after, meta.armed), min(meta.newest, after + _AHEAD * shortest)).tolist()
+            following = rules.following(after)
+            if not ahead and meta.armed <= after and following is not None:
+                # Time goes on, whether or not anything comes.
+                ahead = [following] if not self._settings.bounded or following <= meta.newest else []
+            for instant in ahead:
+                timers.at(instant + grace)
+                meta.armed = instant
+        if not meta.token:
+            # Files that are other ones at a restart count from when they are announced.
+            cells.write("rules", rules.to_bytes())
+        meta.token = new_token()
+        cells.write("meta", meta.encode())
+
+    # What is stored.
+
+    def _opened(self, key: bytes, cells: Cells) -> _Shard:
+        found = self._open.get(key)
+        if found is None:
+            stored = cells.read("meta")
+            meta = _Meta() if stored is None else _Meta.decode(stored)
+            course = self._memory.take(key, meta.token) if stored is not None else None
+            found = self._open[key] = _Shard(meta, course or self._restored(key, meta, cells))
+        return found
+
+    def _restored(self, key: bytes, meta: _Meta, cells: Cells) -> ShardCourse:
+        stored = bool(meta.token)
+        return ShardCourse(
+            _KEY.unpack(key)[0],
+            self._settings,
+            ShardRules(self._settings, cells.read("rules") if stored else None),
+            map(from_chunk, cells.read_bag("chunks")) if stored else (),
+            *((None, None) if meta.evaluated == _NEVER else (meta.begin, meta.evaluated)),
+        )
