@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines.report.payload import Refusal, Source
 from pipelines.report.series import late_samples, raw_lines, rollup_lines
@@ -26,7 +29,7 @@ def read_source(
     delay_ms: int,
     draw_samples: bool = False,
 ) -> Source:
-    """A source of the report, its rows read from the store.
+    """A source of the report, its rows read from the store. Samples that no tier rolls up, those that rules wrote, are left out.
 
     Args:
         span: event times in ms, the end not included; rows of windows that overlap it are read.
@@ -37,14 +40,21 @@ def read_source(
         OSError, pyarrow.ArrowInvalid: a file cannot be read.
     """
     begin, end = span
+    rolled = {tier: read_rollups(store, tier.name, tier.window_of(begin), end) for tier in tiers.rollups}
     raw = read_raw(store, begin, end)
+    raw = raw.filter(pc.is_in(raw.column("metric").cast(pa.utf8()), _metrics(rolled.values())))
     lines = {}
-    for tier in tiers.rollups:
-        rows = read_rollups(store, tier.name, tier.window_of(begin), end)
+    for tier, rows in rolled.items():
         came_late = late_samples(raw, tier.window_ms, delay_ms)
         lines[tier.name] = rollup_lines(rows, tier.window_ms, counters, came_late)
     samples = raw_lines(raw, counters) if draw_samples else ()
     return Source(identity, title, note, lines, counters, balance, samples)
+
+
+def _metrics(tables: Iterable[pa.Table]) -> pa.Array:
+    """The metrics that any of the tables has rows of."""
+    columns = [table.column("metric").cast(pa.utf8()) for table in tables]
+    return pc.unique(pa.chunked_array([chunk for column in columns for chunk in column.chunks], pa.utf8()))
 
 
 def read_refusals(directory: Path) -> list[Refusal]:

@@ -7,8 +7,18 @@ import json
 from pipelines.report.page import Static, fill
 from pipelines.report.payload import Report, payload
 
-STYLES = ("uPlot.min.css", "report.css")
-SCRIPTS = ("uPlot.iife.min.js", "format.js", "cards.js", "explorer.js", "tables.js", "page.js")
+STYLES = ("uPlot.min.css", "report.css", "timeline.css", "alerts.css")
+SCRIPTS = (
+    "uPlot.iife.min.js",
+    "format.js",
+    "timeline.js",
+    "bands.js",
+    "alerts.js",
+    "cards.js",
+    "explorer.js",
+    "tables.js",
+    "page.js",
+)
 
 
 def _static(name: str) -> Static:

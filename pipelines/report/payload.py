@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.report.alert_payload import describe
+from pipelines.report.alerts import Alerts
 from pipelines.report.series import Line, Lines, RawLine, labels_of, metric_name
 from schemas.batch import Float64
 
@@ -45,6 +47,7 @@ class Source:
         counters: names of its counters.
         raw: samples, where they are drawn.
         balance: counts by fate (see :mod:`transforms.accounting`).
+        alerts: of rules that were evaluated over it, if any were.
     """
 
     id: str
@@ -54,6 +57,7 @@ class Source:
     counters: Collection[str]
     balance: Mapping[str, int]
     raw: Sequence[RawLine] = ()
+    alerts: Alerts | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,9 @@ def _source(source: Source, block: Block) -> dict[str, Any]:
             for name, lines in source.tiers.items()
         ],
         "series": list(series.values()),
+        "alerts": None
+        if source.alerts is None
+        else describe(source.alerts, {each["name"] for each in series.values()}),
     }
 
 

@@ -30,7 +30,7 @@ const Cards = (() => {
     ctx.restore();
   };
 
-  const options = (series, width, found, readout) => ({
+  const options = (series, width, found, bands, readout) => ({
     width, height: HEIGHT, legend: { show: false }, tzDate: Format.utc, padding: [8, 6, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6, fill: Format.color("accent") } },
     scales: {
@@ -53,7 +53,7 @@ const Cards = (() => {
       { stroke: Format.color("muted"), width: 1, spanGaps: true, points: { show: true, size: 3.5, fill: Format.color("muted") } },
     ],
     hooks: {
-      drawAxes: [drawWindows(found)],
+      drawAxes: [drawWindows(found), Bands.drawn(bands, (span) => span.name)],
       setCursor: [(u) => readout(u.cursor.idx)],
     },
   });
@@ -68,6 +68,7 @@ const Cards = (() => {
     const found = windows(source, series, column);
     const now = Format.element("span", { class: "now" });
     const place = Format.element("div", { class: "chart" });
+    const bands = Bands.concerning(source, [series]);
     const last = samples.length - 1;
     const readout = (i) => {
       now.textContent = Format.value(samples[i ?? last], series.unit);
@@ -79,7 +80,7 @@ const Cards = (() => {
       node: Format.element("article", { class: "card" }, Format.element("header", {}, name, now), place),
       draw: () => {
         place.replaceChildren();
-        new uPlot(options(series, place.clientWidth, found, readout), [times, samples], place);
+        new uPlot(options(series, place.clientWidth, found, bands, readout), [times, samples], place);
       },
     };
   };

@@ -23,6 +23,8 @@ const Explorer = (() => {
 
   const visible = () => seriesOf(state.metric).filter((series) => !state.solo || series.labels.host === state.solo);
 
+  const named = (span) => (state.solo || !span.about ? span.name : `${span.name} ${span.about}`);
+
   const marks = (tier, shown) => (u) => {
     const { ctx } = u;
     const floor = u.bbox.top + u.bbox.height;
@@ -41,12 +43,12 @@ const Explorer = (() => {
     }
   };
 
-  const readout = (tier, shown, i) => {
+  const readout = (tier, shown, spans, i) => {
     const place = byId("readout");
     if (i == null) {
       const changed = shown.reduce((sum, { line }) => sum + line.late.length, 0);
       const hint = `Triangles on the time axis: ${Format.whole(changed)} windows that late samples corrected. `
-        + "Drag across the chart to zoom, double-click to see the whole day.";
+        + (spans.length ? "Shaded: when alerts on this metric fire. " : "") + "Drag across the chart to zoom, double-click to see the whole day.";
       place.replaceChildren(Format.element("i", {}, hint));
       return;
     }
@@ -59,8 +61,10 @@ const Explorer = (() => {
       if (late) part.append(Format.element("em", {}, `${late[1]} late`));
       return part;
     });
-    const time = Format.instant(tier.start + i * tier.step, tier.step < 60000);
-    place.replaceChildren(Format.element("span", {}, Format.element("i", {}, `${time}, ${tier.name}`)), ...parts);
+    const begin = tier.start + i * tier.step;
+    const firing = spans.filter((span) => span.from < begin + tier.step && span.to > begin).map((span) => Format.element("em", {}, named(span), " fires"));
+    const time = Format.instant(begin, tier.step < 60000);
+    place.replaceChildren(Format.element("span", {}, Format.element("i", {}, `${time}, ${tier.name}`)), ...parts, ...firing);
   };
 
   const rows = (tier) => visible().map((series) => {
@@ -76,6 +80,7 @@ const Explorer = (() => {
     const width = place.clientWidth;
     const tier = fitting(width);
     const shown = rows(tier);
+    const spans = Bands.concerning(source, visible());
     const unit = visible()[0].unit;
     const times = Array.from({ length: tier.windows }, (_, i) => (tier.start + i * tier.step) / 1000);
     const data = [times], series = [{}], bands = [];
@@ -102,8 +107,9 @@ const Explorer = (() => {
       series, bands,
       cursor: { y: false, points: { size: 6 }, drag: { x: true, y: false, setScale: false } },
       hooks: {
+        drawAxes: [Bands.drawn(spans, named)],
         draw: [marks(tier, shown)],
-        setCursor: [(u) => readout(tier, shown, u.cursor.idx)],
+        setCursor: [(u) => readout(tier, shown, spans, u.cursor.idx)],
         setSelect: [(u) => {
           if (u.select.width < 6) return;
           state.from = u.posToVal(u.select.left, "x") * 1000;
@@ -113,7 +119,7 @@ const Explorer = (() => {
       },
     }, data, place);
     chart.over.addEventListener("dblclick", whole);
-    readout(tier, shown, null);
+    readout(tier, shown, spans, null);
     byId("showing").textContent = `${tier.name} windows: ${shown.length === 1 ? "average, least to greatest" : "averages"}`;
     byId("reset").hidden = state.from === null;
   };
@@ -159,6 +165,20 @@ const Explorer = (() => {
     return { node, paint };
   };
 
+  /* Show the first of some metrics that there is, of one host or all, around a span of time. */
+  const look = (names, host, from, to) => {
+    const found = source.series.find((series) => names.includes(series.name));
+    if (!found) return;
+    const room = Math.max(to - from, 20 * 60000);
+    const { start: first, windows, step } = source.tiers[0];
+    state.metric = found.metric;
+    state.solo = hosts().includes(host) ? host : null;
+    state.tier = null;
+    state.from = Math.max(from - room, first);
+    state.to = Math.min(to + room, first + windows * step);
+    show();
+  };
+
   const start = (given, columns) => {
     source = given;
     column = columns;
@@ -174,5 +194,5 @@ const Explorer = (() => {
     redrawMinis = () => minis.forEach((each) => each.paint());
     return show;
   };
-  return { start };
+  return { start, look };
 })();

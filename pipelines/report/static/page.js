@@ -19,7 +19,12 @@
   setTheme(dark.matches ? "dark" : "light");
 
   Tables.show(data);
-  const draws = data.sources.map((source) => (source.id === "computer" ? Cards.show(source, column) : Explorer.start(source, column)));
+  const look = (source, rule, lane, episode) => {
+    if (source.id !== "computer") Explorer.look(rule.metrics, lane.about.host, episode.pending, episode.until);
+    document.getElementById(source.id).scrollIntoView();
+  };
+  const draws = [Alerts.show(data, look)];
+  draws.push(...data.sources.map((source) => (source.id === "computer" ? Cards.show(source, column) : Explorer.start(source, column))));
   const redraw = () => draws.forEach((draw) => draw());
   redraw();
 

@@ -14,11 +14,13 @@ const Tables = (() => {
     const corrected = sources.flatMap((s) => s.series.flatMap((one) => Object.values(one.tiers).map((line) => line.late.length)));
     const unaccounted = sources.reduce((total, source) => total + Math.abs(missing(source.balance, fates)), 0);
     const add = (list) => list.reduce((a, b) => a + b, 0);
+    const watched = sources.filter((s) => s.alerts);
     const entries = [
       [sum(sources, READ), "samples read"],
       [add(sources.map((s) => s.series.length)), "series"],
       [add(rows), "rollup rows"],
       [add(corrected), "corrected by late data"],
+      ...(watched.length ? [[add(watched.map((s) => s.alerts.fired)), "alert episodes fired"]] : []),
       [data.refusals.length, "records refused"],
       [unaccounted, "unaccounted for", unaccounted ? "bad" : "good"],
     ];

@@ -12,14 +12,29 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from pipelines.report.alerts import AlertRule, Alerts, Episode, read_rules
 from pipelines.report.html import render
 from pipelines.report.payload import Block, Refusal, Report, Source, unit
 from pipelines.report.series import Line, Lines, RawLine
+from schemas.alert_event import Trace, TracedSeries
 
 NASTY = '</script><script>alert("x")</script><!-- <script> ${data} $data &amp; \u2028 é'
 
 
-def report(text="plain"):
+def alerts(text):
+    """An episode that fired, one that late data corrected and that goes on, and one that was only pending."""
+    trace = [Trace(text, (TracedSeries({"__name__": "load1", "host": text}, 60_000, 2.0, 3),), 4)]
+    labels = (("host", "a"), ("text", text))
+    episodes = [
+        Episode(("g", "High"), labels, 0, 120_000, 600_000, 2.5, 2.0, text, {"summary": text, "runbook": text}, trace),
+        Episode(("g", "High"), labels, 900_000, 960_000, None, 3.0, 3.0, "", {}, (), True),
+        Episode(("g", text), (("zone", text),), 300_000, None, 360_000, 1.0, 1.0, text),
+    ]
+    (reads,) = read_rules("groups: [{name: g, rules: [{alert: High, expr: load1 > 1, for: 1m}]}]", "f.yml")
+    return Alerts(0, 1_860_000, [reads, AlertRule("g", text, text)], episodes, 9, 1)
+
+
+def report(text="plain", watched=True):
     """A small report, with one text that may be anything."""
     times = np.arange(0, 30_000, 1000, dtype=np.int64)
     values = np.linspace(0.1, 3, 30)
@@ -42,6 +57,7 @@ def report(text="plain"):
         {"1m": Lines(0, 60_000, 31, [minutes]), "1h": Lines(0, 3_600_000, 1, [hours])},
         frozenset(),
         {"samples.read": 31, "samples.written": 29, "samples.merged_late": 2},
+        alerts=alerts(text) if watched else None,
     )
     meanings = {"samples.read": "decoded", "samples.written": "in a pane", "samples.merged_late": "late"}
     refusals = [Refusal("fleet.lp", "fleet.lp, line 2", "not a line", text)]
@@ -137,13 +153,106 @@ def test_units(name, counter, wanted):
     assert unit(name, counter) == wanted
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs the program chromium")
-def test_a_browser_draws_it(tmp_path):
+def shown(tmp_path, page, script=""):
+    """The page's document once a browser has run it, and then a script more."""
     path = tmp_path / "report.html"
-    path.write_text(render(report(NASTY)), encoding="utf-8")
+    path.write_text(
+        f"{page}<script>addEventListener('load', () => setTimeout(() => {{{script}}}, 1000))</script>", encoding="utf-8"
+    )
     words = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
     words += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=5000", "--dump-dom", path.as_uri()]
-    shown = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True).stdout
-    assert 'data-ready="true"' in shown
-    assert shown.count("<canvas") == 3
-    assert "unaccounted for" in shown
+    found = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True).stdout
+    assert 'data-ready="true"' in found
+    return Document(found)
+
+
+class Document(HTMLParser):
+    """A browser's document: its elements with their attributes, and the texts below each id and class."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.texts, self._open = [], {}, []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.elements.append((tag, given))
+        if tag not in ("meta", "input", "br"):
+            self._open.append((tag, [given.get("id"), *given.get("class", "").split()]))
+
+    def handle_endtag(self, tag):
+        while self._open and self._open.pop()[0] != tag:
+            pass
+
+    def handle_data(self, data):
+        for name in {name for _, names in self._open for name in names if name}:
+            self.texts[name] = self.texts.get(name, "") + data
+
+    def of(self, tag, kind=None):
+        return [
+            given
+            for name, given in self.elements
+            if name == tag and (kind is None or kind in given.get("class", "").split())
+        ]
+
+
+with_chromium = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs the program chromium")
+
+
+@with_chromium
+def test_a_browser_draws_it(tmp_path):
+    found = shown(tmp_path, render(report(NASTY)))
+    assert len(found.of("canvas")) == 4
+    assert "unaccounted for" in found.texts["figures"]
+    assert "2alert episodes fired" in found.texts["figures"]
+    labels = [given["aria-label"] for given in found.of("button", "bar")]
+    assert len(labels) == 2
+    assert labels[0].startswith("High {")
+    assert labels[0].endswith("pending 1970-01-01 00:00 UTC, fired 1970-01-01 00:02 UTC for 8m")
+    assert [given["class"] for given in found.of("button", "bar")] == ["bar", "bar open"]
+    assert "2 episodes fired, 1 was pending and never did. Late data corrected 1 event of 9." in found.texts["alerts"]
+    assert NASTY in found.texts["episodes"]
+    assert "Shaded: when alerts on this metric fire." in found.texts["readout"]
+
+
+@with_chromium
+def test_a_bar_that_has_the_focus_tells_why(tmp_path):
+    script = """
+        document.querySelector('.alerts input').click();
+        document.querySelector('button.bar').focus();
+    """
+    found = shown(tmp_path, render(report(NASTY)), script)
+    assert len(found.of("button", "bar")) == 3, "those that were only pending too"
+    (details,) = [given for _, given in found.elements if given.get("id") == "details"]
+    assert details["role"] == "status"
+    assert "hidden" not in details
+    told = found.texts["details"]
+    for part in (
+        f"summary{NASTY}",
+        "firing1970-01-01 00:02 UTC",
+        "value2.5, at last 2",
+        "load1 > 1",
+        "for 1m",
+        "3 samples",
+    ):
+        assert part in told
+    assert told.count(NASTY) == 4, "summary, runbook, selector and reason"
+
+
+@with_chromium
+def test_an_episode_is_shown_on_the_chart_of_its_metric(tmp_path):
+    found = shown(tmp_path, render(report()), "document.querySelector('.episodes button').click();")
+    pressed = [given["aria-pressed"] for given in found.of("button") if "aria-pressed" in given]
+    assert pressed == ["true", "false", "false", "false", "true", "true"], (
+        "auto of the tiers, host a of all, the metric"
+    )
+    (reset,) = [given for given in found.of("button") if given.get("id") == "reset"]
+    assert "hidden" not in reset, "the chart is zoomed"
+
+
+@with_chromium
+def test_without_rules_there_is_no_word_of_alerts(tmp_path):
+    found = shown(tmp_path, render(report(watched=False)))
+    (section,) = [given for _, given in found.elements if given.get("id") == "alerts"]
+    assert "hidden" in section
+    assert "alert" not in found.texts["figures"]
