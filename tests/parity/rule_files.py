@@ -1,0 +1,44 @@
+"""The rule files under test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rules.load import load_rules
+from rules.program import Program, Settings
+from rules.reach import reaches, together
+from rules.stream.rule_set import RuleSet
+from tests.oracle.prometheus import Series
+from tests.parity.fleet import fleet
+
+ROOT = Path(__file__).parents[2]
+LIBRARY = ROOT / "rules" / "library"
+AWESOME = ROOT.parent / "shared" / "corpora" / "awesome-prometheus-alerts" / "dist" / "rules"
+FOLDERS = ("host-and-hardware", "docker-containers", "kafka", "mysql", "postgresql")
+
+SETTINGS = Settings(interval_ms=15_000)
+"""Groups are evaluated as often as targets are scraped."""
+
+
+def library() -> dict[str, str]:
+    """The shipped rules: texts by name."""
+    return {path.name: path.read_text() for path in sorted(LIBRARY.glob("*.yml"))}
+
+
+def awesome() -> dict[str, str]:
+    """Rules for hosts, containers, Kafka and databases from a public collection; empty if it is not there."""
+    paths = [path for folder in FOLDERS for path in sorted((AWESOME / folder).glob("*.yml"))]
+    return {f"{path.parent.name}-{path.name}": path.read_text() for path in paths}
+
+
+def program_of(files: Mapping[str, str], settings: Settings = SETTINGS) -> Program:
+    """The rules of files that are in order, as the stage evaluates them: file by file in the order of their names."""
+    for name, text in files.items():
+        assert load_rules(text, name).file is not None, name
+    return RuleSet.load(files).program(settings)
+
+
+def seen_fleet(program: Program, seed: int, share: float = 1.0) -> list[Series]:
+    """The fleet, as far as the rules see it."""
+    return fleet(seed, share, together(reaches(program)).sees)
