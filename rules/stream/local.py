@@ -117,6 +117,10 @@ class LocalMachine:
         """Go back to the copy; what is in memory stays, as in a process that outlives a failure elsewhere."""
         self._keys = deepcopy(self._saved)
 
+    def key(self, name: bytes) -> _Key:
+        """The state of a key, to look into."""
+        return self._keys.setdefault(name, _Key())
+
     @property
     def stored_bytes(self) -> int:
         """The size of the state."""

@@ -130,7 +130,9 @@ class ShardCourse:
             end = min(until_ms, reach, *(each.overtaken - grace for each in self.waiting))
             instants = self.rules.instants(self.done, end)[:STRIDE]
             last = int(instants[-1])
-            parts += [Part(first, each) for each in self._first_words(self.done, last)]
+            # There may have been no rules for a year.
+            after = max(self.done, first - 1 - self.rules.reach_ms)
+            parts += [Part(first, each) for each in self._first_words(after, last)]
             self.counted["rules.shard_instants"] += len(instants)
             self.done = last
             yield self._said(parts, newest_ms)
@@ -181,14 +183,17 @@ class ShardCourse:
     # What is evaluated.
 
     def _first_words(self, after_ms: int, until_ms: int) -> Iterator[Partials]:
-        for schedules, tasks in self._kinds():
+        vectors = {run.times.tobytes(): run for run in due(self.rules.vectors, after_ms, until_ms)}
+        for schedules, tasks in self.rules.gathering.items():
             for run in due(tasks, after_ms, until_ms):
-                since = None
-                if schedules is not None:
-                    since = _last(schedules, after_ms)
-                    if self._begin is not None and since < self._begin:
-                        since = int(run.times[0]) - max(task.spec.history_ms for task in run.tasks) - 1
-                yield self._evaluate(run.tasks, run.times, since)
+                since = _last(schedules, after_ms)
+                if self._begin is not None and since < self._begin:
+                    since = int(run.times[0]) - max(task.spec.history_ms for task in run.tasks) - 1
+                # What is said of the same instants goes together.
+                beside = vectors.pop(run.times.tobytes(), None)
+                yield self._evaluate((*(beside.tasks if beside is not None else ()), *run.tasks), run.times, since)
+        for run in vectors.values():
+            yield self._evaluate(run.tasks, run.times)
 
     def _late(self, first: int) -> list[Part]:
         """Add what was waiting for an instant, and evaluate again what it touches."""
@@ -202,11 +207,10 @@ class ShardCourse:
             return []
         since = int(arrival.times.min()) - 1
         parts = []
-        for _, tasks in self._kinds():
-            for run in due(tasks, done - self._horizon_ms, done):
-                times = arrival.touched(run.times)
-                if len(times):
-                    parts.append(Part(first, self._evaluate(run.tasks, times, since, _revision(first))))
+        for run in due(self.rules.tasks, done - self._horizon_ms, done):
+            times = arrival.touched(run.times)
+            if len(times):
+                parts.append(Part(first, self._evaluate(run.tasks, times, since, _revision(first))))
         return parts
 
     def _again(self, run: Run, since_ms: int, revision: int) -> Iterator[Partials]:
@@ -222,15 +226,6 @@ class ShardCourse:
         partials = self.state.evaluate(tasks, times, since_ms=since_ms, revision=revision)
         self.counted["rules.fragment_failures"] += sum(map(len, partials.failures.values()))
         return partials
-
-    def _kinds(self) -> Iterator[tuple[tuple[Schedule, ...] | None, list[Task]]]:
-        """The tasks that yield vectors; and those that gather samples, by their schedules, since each sample goes with one instant of theirs."""
-        vectors: list[Task] = []
-        gathering: dict[tuple[Schedule, ...], list[Task]] = {}
-        for task in self.rules.tasks:
-            (vectors if task.spec.kind == "vector" else gathering.setdefault(task.spec.schedules, [])).append(task)
-        yield None, vectors
-        yield from gathering.items()
 
     def _said(self, parts: Sequence[Part], newest_ms: int) -> Out:
         until_ms = self.done or 0

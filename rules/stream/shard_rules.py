@@ -15,6 +15,7 @@ from rules.promql import ast
 from rules.promql.values import Times
 from rules.stream.live import LiveRules, Ready
 from rules.stream.messages import RuleFiles
+from rules.stream.rewriting import Schedule
 from rules.stream.stage import StageSettings
 from rules.stream.tasks import Task
 
@@ -46,8 +47,11 @@ class ShardRules:
 
     Attributes:
         tasks: of the rules in force and of those before, each once.
+        vectors: those of them that yield vectors.
+        gathering: those that gather samples, by their schedules, since each sample goes with one instant of theirs.
         states: what their selectors need, and those of the rules to come, so that a rule is warm when it begins.
         behind_ms: the largest offset of a schedule.
+        reach_ms: how long before an instant what is asked for at it may lie.
     """
 
     def __init__(self, settings: StageSettings, stored: bytes | None = None) -> None:
@@ -156,7 +160,13 @@ class ShardRules:
         spans.append(_Span(self._live.current, self._since_ms, _NEVER))
         # With rules of before still about, one list of tasks says what is evaluated at all instants.
         self.tasks = _united(span.ready.tasks for span in spans)
+        self.vectors = tuple(task for task in self.tasks if task.spec.kind == "vector")
+        self.gathering: dict[tuple[Schedule, ...], list[Task]] = {}
+        for task in self.tasks:
+            if task.spec.kind == "samples":
+                self.gathering.setdefault(task.spec.schedules, []).append(task)
         self.behind_ms = max((each.behind_ms for task in self.tasks for each in task.spec.schedules), default=0)
+        self.reach_ms = self.behind_ms + max((task.spec.history_ms for task in self.tasks), default=0)
         coming = self._live.coming()
         if coming is not None and self.change_ms is not None:
             spans.append(_Span(coming, self.change_ms, _NEVER))

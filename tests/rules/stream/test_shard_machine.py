@@ -7,22 +7,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.stream import messages
 from rules.stream.live import Ready
 from rules.stream.local import LocalMachine
-from rules.stream.messages import Contribution
+from rules.stream.messages import Contribution, RuleFiles
 from rules.stream.rule_set import RuleSet
-from rules.stream.shard import ShardState
+from rules.stream.shard import ShardState, from_chunk
+from rules.stream.shard_course import STRIDE
 from rules.stream.shard_machine import ShardMachine, key_of
 from rules.stream.stage import Memory, Out, StageSettings
 from rules.stream.tasks import Task, due
 from schemas import batch as batches
 from schemas.batch import SampleBatch
 from tests.rules.stream.logs import LATE, log_of
-from tests.rules.stream.streams import Answer, Row, batch_of, bits, said
+from tests.rules.stream.streams import Answer, Row, Sent, batch_of, bits, said
 
 KEY = key_of(3)
 MINUTE = 60_000
@@ -157,7 +159,7 @@ def play(stage: StageSettings, log_seed: int, seed: int, *, length: int = 8 * MI
     return driver
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.integers(0, 1 << 32), st.integers(0, 1 << 32), st.integers(0, 1 << 32), st.sampled_from([0, 5_000, 70_000]))
 def test_what_is_said_is_a_function_of_the_log(log_seed: int, one: int, other: int, grace: int) -> None:
     stage = settings_of(grace_ms=grace)
@@ -167,7 +169,7 @@ def test_what_is_said_is_a_function_of_the_log(log_seed: int, one: int, other: i
     assert left.gathered() == right.gathered()
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(st.integers(0, 1 << 32), st.integers(0, 1 << 32))
 def test_in_the_end_all_is_as_if_all_samples_had_been_there(log_seed: int, seed: int) -> None:
     stage = settings_of()
@@ -191,3 +193,240 @@ def test_in_the_end_all_is_as_if_all_samples_had_been_there(log_seed: int, seed:
     wanted = {name for task in ready.tasks if task.spec.kind == "samples" for name in [task.spec.expr.name]}
     stamps = [int(ts) for ts, at in zip(whole.ts, whole.metric, strict=True) if whole.metrics[at] in wanted]
     assert sorted(when for _, _, when in driver.gathered()) == sorted(stamps)
+
+
+def x(when: int, value: float = 1.0, instance: str = "h0", seq: int = 0, name: str = "x") -> Sent:
+    return Sent(labels_of(name, instance), when, value, seq)
+
+
+def overtaken(by: int, *samples: Sent) -> SampleBatch:
+    return replace(batch_of(samples), overtaken=by)
+
+
+def told(found: Sequence[Contribution]) -> list[tuple[int, list[tuple[int, list[int], list[float]]]]]:
+    """Contributions of one fragment: up to when; the instant from which each part is known, its instants and values."""
+    shown = []
+    for contribution in found:
+        parts = []
+        for known_ms, partials in contribution.parts:
+            values = [value for part in partials.vectors.values() for value in part.values[part.present].tolist()]
+            parts.append((known_ms, partials.times.tolist(), values))
+        shown.append((contribution.until_ms, parts))
+    return shown
+
+
+def test_a_late_sample_counts_from_the_first_instant_after_the_watermark_that_overtook_it() -> None:
+    driver = Driver(settings_of(PLAIN))
+    driver.run([batch_of([x(30_000, 2.0)])], 65_000)
+    driver.run([batch_of([x(90_000, 3.0)])], 120_000)
+    assert told(driver.told) == [(60_000, [(60_000, [60_000], [2.0])])]
+    # 2:00 is evaluated at 2:05, before 2:09; 2:04 would not have been soon enough for it.
+    driver.run([overtaken(129_000, x(50_000, 5.0)), overtaken(124_000, x(110_000, 7.0))], 125_000)
+    assert told(driver.told[1:]) == [(120_000, [(120_000, [120_000], [7.0])])]
+    driver.run([batch_of([x(185_000)])], 185_000)
+    revised, first = driver.told[2].parts
+    assert told(driver.told[2:]) == [(180_000, [(180_000, [60_000, 120_000], [5.0, 7.0]), (180_000, [180_000], [7.0])])]
+    assert (revised.partials.revision, first.partials.revision) == (180_000, 0)
+
+
+def test_what_slips_under_an_evaluated_instant_is_late_whatever_its_source_says() -> None:
+    driver = Driver(settings_of(PLAIN))
+    driver.run([batch_of([x(50_000, 2.0)])], 65_000)
+    driver.run([batch_of([x(55_000, 4.0)])], 65_000)
+    driver.local.restart()
+    driver.run([], 125_000)
+    assert told(driver.told[1:]) == [(120_000, [(120_000, [60_000], [4.0]), (120_000, [120_000], [4.0])])]
+    assert driver.told[1].parts[0].partials.revision
+
+
+def test_time_goes_on_though_nothing_comes() -> None:
+    driver = Driver(settings_of(PLAIN))
+    driver.run([batch_of([x(50_000, 2.0)])], 0)
+    driver.run([], 605_000)
+    driver.local.restart()
+    driver.run([], 665_000)
+    assert [each.until_ms for each in driver.told] == [600_000, 660_000]
+    assert told(driver.told)[1] == (660_000, [(660_000, [660_000], [])])
+
+
+def test_a_bounded_input_ends_with_its_newest_event_time_wherever_that_was_seen() -> None:
+    driver = Driver(settings_of(PLAIN, bounded=True))
+    driver.run([batch_of([x(50_000, 2.0)])], 0)
+    driver.run([messages.of_extent(125_000)], 1 << 62)
+    assert [each.until_ms for each in driver.told] == [120_000]
+
+
+def test_a_job_that_catches_up_evaluates_instants_in_strides() -> None:
+    driver = Driver(settings_of(PLAIN, bounded=True))
+    found = driver.run([batch_of([x(when) for when in range(30_000, 100 * MINUTE, 30_000)])], 1 << 62)
+    assert [each.until_ms for each in found] == [STRIDE * MINUTE, 99 * MINUTE]
+    assert [len(part.partials.times) for each in found for part in each.parts] == [STRIDE, 99 - STRIDE]
+
+
+def test_a_sample_of_long_ago_does_not_set_timers_for_all_time_since() -> None:
+    driver = Driver(settings_of(PLAIN, bounded=True))
+    driver.run([batch_of([x(0)]), messages.of_extent(10_000_000 * MINUTE)], 0)
+    assert len(driver.local.key(KEY).due) < 5_000
+    driver.run([], 10_000 * MINUTE + 5_000)
+    assert driver.told[-1].until_ms == 10_000 * MINUTE
+
+
+def test_rules_of_constants_have_instants_and_no_rules_have_none() -> None:
+    driver = Driver(settings_of(CONSTANT))
+    driver.run([batch_of([x(50_000)])], 125_000)
+    assert told(driver.told) == [(120_000, [(60_000, [60_000, 120_000], [])])]
+    assert driver.local.key(KEY).read_bag("chunks") == []
+    idle = Driver(settings_of("groups: []"))
+    idle.run([batch_of([x(50_000)]), messages.of_extent(90_000)], 1 << 62)
+    assert (idle.told, idle.local.key(KEY).due, idle.local.stored_bytes) == ([], [], 0)
+
+
+def test_only_what_rules_select_is_stored_and_only_what_matters_is_written() -> None:
+    driver = Driver(settings_of(PLAIN))
+    driver.run([batch_of([x(50_000), x(50_000, name="z")])], 0)
+    (chunk,) = driver.local.key(KEY).read_bag("chunks")
+    assert from_chunk(chunk).metrics == ["x"]
+    before = driver.local.key(KEY).read("meta")
+    driver.run([batch_of([x(55_000, name="z")]), messages.of_extent(58_000)], 0)
+    assert driver.local.key(KEY).read("meta") == before
+    driver.run([messages.of_extent(61_000)], 0)
+    assert driver.local.key(KEY).read("meta") != before
+
+
+def test_chunks_are_made_one_when_they_hold_twice_of_what_is_needed() -> None:
+    rules = "groups: [{name: g, interval: 15s, rules: [{alert: A, expr: 'rate(x[1m]) > 1'}]}]"
+    stage = settings_of(rules, late_ms=10_000)
+    driver, plain = Driver(stage), Driver(stage)
+    most = 0
+    for when in range(15_000, 60 * MINUTE, 15_000):
+        batch = batch_of([x(when - 1, float(when % 7), f"h{n}") for n in range(100)])
+        late = overtaken(when + 60_000, x(when - 30_000, 9.0, "h1", when))
+        for each in (driver, plain):
+            each.run([batch, late], when)
+        if when % (20 * MINUTE) == 0:
+            driver.local.restart()
+        most = max(most, sum(len(from_chunk(chunk)) for chunk in driver.local.key(KEY).read_bag("chunks")))
+    # Of the 24,000 samples that there were, some 900 are held at a time.
+    assert most < 3_500
+    tasks = ready_of(stage).tasks
+    assert driver.words(tasks) == plain.words(tasks)
+    assert len(plain.told) > 200
+
+
+def test_series_beyond_what_a_shard_may_keep_are_refused_and_counted() -> None:
+    driver = Driver(settings_of(PLAIN, max_series=3))
+    driver.run([batch_of([x(50_000, 2.0, f"h{n}") for n in range(5)])], 0)
+    driver.run([batch_of([x(55_000, 2.0, f"h{n}") for n in range(7)])], 65_000)
+    assert told(driver.told) == [(60_000, [(60_000, [60_000], [2.0, 2.0, 2.0])])]
+    counted = driver.local.machine.counted
+    assert (counted["rules.series_refused"], counted["rules.samples_kept"]) == (4, 6)
+
+
+def test_what_a_shard_does_not_know_is_an_error() -> None:
+    driver = Driver(settings_of(PLAIN))
+    with pytest.raises(ValueError, match="no elements of the kind b'Q'"):
+        driver.run([b"Q"], 0)
+    driver.run([batch_of([x(50_000)])], 0)
+    driver.local.restart()
+    cells = driver.local.key(KEY)
+    cells.write("meta", b"\x09" + (cells.read("meta") or b"")[1:])
+    with pytest.raises(ValueError, match="of format 9, which is unknown here"):
+        driver.run([messages.of_extent(0)], 0)
+
+
+def rule_file(*exprs: str, interval: str = "1m") -> str:
+    rules = ", ".join(f"{{alert: A{n}, expr: '{expr}'}}" for n, expr in enumerate(exprs))
+    return f"groups: [{{name: g, interval: {interval}, rules: [{rules}]}}]"
+
+
+def fragment(stage: StageSettings, text: str) -> Task:
+    """The one fragment of a rule file with one rule."""
+    tasks = Ready(RuleSet.load({"r.yml": text}), stage).tasks
+    return next(task for task in tasks if task.spec.kind == "vector")
+
+
+def change(at: int, text: str) -> bytes:
+    return messages.of_rules(RuleFiles(at, {"r.yml": text}))
+
+
+def spoken(driver: Driver, task: Task) -> list[int]:
+    return sorted(when for number, when in driver.answers([task]) if number == task.id)
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_change_that_is_announced_finds_its_rules_warm_and_leaves_the_old_ones_for_a_while(restart: bool) -> None:
+    old, new = rule_file("x > 1"), rule_file("sum by (job) (rate(z[2m]))", interval="30s")
+    stage = settings_of(old)
+    driver = Driver(stage)
+
+    def run(given_: Sequence[SampleBatch | bytes], watermark: int) -> None:
+        if restart:
+            driver.local.restart()
+        driver.run(given_, watermark)
+
+    run([batch_of([x(50_000, 2.0), x(50_000, 1.0, name="z")])], 65_000)
+    run([change(210_000, new)], 65_000)
+    assert not driver.told[1:]
+    for when in range(70_000, 900_000, 10_000):
+        run([batch_of([x(when, 2.0), x(when, when / 1000, name="z")])], when - 10_000)
+    first, second = fragment(stage, old), fragment(stage, new)
+    assert [when for when in spoken(driver, second) if when < 300_000] == [210_000, 240_000, 270_000]
+    ((_, value),) = driver.answers([second])[second.id, 210_000].items()
+    assert value == bits(1.0)
+    until = 210_000 + LATE + 120_000
+    assert spoken(driver, first) == list(range(60_000, until + 1, 60_000))
+    assert driver.told[-1].until_ms == 870_000
+
+
+def test_a_change_that_is_heard_of_too_late_is_made_up_for() -> None:
+    old, new = rule_file("x > 1"), rule_file("x > 1", "max_over_time(sum(x)[2m:30s]) > 0", "x > 3")
+    stage = settings_of(old)
+    driver = Driver(stage)
+    driver.run([batch_of([x(when, when / 60_000) for when in range(10_000, 480_000, 10_000)])], 425_000)
+    known = len(driver.told)
+    driver.run([change(300_000, new)], 425_000)
+    (said_,) = driver.told[known:]
+    assert said_.until_ms == 420_000
+    steps, above = (fragment(stage, rule_file(expr)) for expr in ("max_over_time(sum(x)[2m:30s])", "x > 3"))
+    found = {
+        task.id: [
+            (bool(part.partials.revision), part.partials.times.tolist())
+            for part in said_.parts
+            if task.id in part.partials.evaluated
+        ]
+        for task in (steps, above)
+    }
+    assert found[above.id] == [(True, [300_000, 360_000, 420_000])]
+    assert found[steps.id] == [
+        (False, [180_000 + 30_000 * n for n in range(4)]),
+        (True, [300_000 + 30_000 * n for n in range(5)]),
+    ]
+    assert {part.known_ms for part in said_.parts} == {480_000}
+    same = fragment(stage, old)
+    assert not any(same.id in part.partials.evaluated for part in said_.parts)
+    driver.local.restart()
+    driver.run([], 485_000)
+    assert spoken(driver, above)[-1] == 480_000
+
+
+def test_files_that_are_as_they_were_change_nothing() -> None:
+    driver = Driver(settings_of(PLAIN))
+    driver.run([batch_of([x(50_000)])], 65_000)
+    before = driver.local.key(KEY).read("meta")
+    driver.run([change(70_000, PLAIN)], 65_000)
+    assert driver.local.key(KEY).read("meta") == before
+
+
+def test_rules_may_come_after_there_were_none_and_go_again() -> None:
+    driver = Driver(settings_of("groups: []"))
+    driver.run([batch_of([x(50_000)]), change(150_000, PLAIN), batch_of([x(100_000, 2.0)])], 100_000)
+    driver.run([batch_of([x(200_000, 3.0)])], 305_000)
+    assert told(driver.told) == [(300_000, [(180_000, [180_000, 240_000, 300_000], [2.0, 3.0, 3.0])])]
+    driver.run([change(330_000, "groups: []")], 305_000)
+    driver.run([messages.of_extent(4_000_000)], 4_000_000)
+    # The old rules are there for the lateness and two minutes more.
+    assert driver.told[-1].until_ms == 600_000
+    assert driver.local.key(KEY).due == []
+    driver.run([change(7_000_000, PLAIN), messages.of_extent(7_030_000)], 7_030_000)
+    driver.run([batch_of([x(7_050_000, 4.0)])], 7_080_000)
+    assert told(driver.told)[-1] == (7_020_000, [(7_020_000, [7_020_000], [])])
