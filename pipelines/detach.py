@@ -47,11 +47,11 @@ def detach(result: PipelineResult, settings: PipelineOptions) -> str:
     return str(settings.get_all_options()["job_name"])
 
 
-def advice(name: str) -> str:
-    """What a person can do with a job of that name which now runs on its own."""
+def advice(program: str, name: str) -> str:
+    """What a person can do with a job of that name, made by ``tidemark run PROGRAM``, which now runs on its own."""
     return (
-        f"metrics: job {name} runs\n"
+        f"{program}: job {name} runs\n"
         "  look at it:  GET http://FLINK:8081/jobs/overview, or Flink's web page, under that name\n"
         '  stop it:     POST http://FLINK:8081/jobs/ID/stop with {"drain": false}: it leaves a savepoint, from which the same command\n'
-        "               with --savepoint_path=PATH goes on; on the local stack: tidemark submit --stop"
+        f"               with --savepoint_path=PATH goes on; on the local stack: tidemark submit --stop --name={name}"
     )

@@ -1,18 +1,31 @@
-"""What a job would do, in words: steps, topics, windows, tiers, state."""
+"""What a job would do, in words: steps, topics, windows, tiers, rules, state."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.options import FileInput, MetricsOptions
+from pipelines.options import FileInput, JobOptions, RuleOptions
+from pipelines.rule_plan import rule_lines
+from schemas.tiers import Tiers
 from schemas.times import format_duration
 from transforms.io import outputs
 
 
-def plan(options: MetricsOptions, beam_args: Sequence[str]) -> str:
+def plan(name: str, options: JobOptions, beam_args: Sequence[str]) -> str:
     """The plan of ``--plan``; nothing is contacted."""
-    tiers, intake = options.tiers, options.intake
-    lines = [f"metrics, {'bounded' if options.bounded else 'unbounded'}", "", "reads"]
+    sections = [
+        [f"{name}, {'bounded' if options.bounded else 'unbounded'}"],
+        ["reads", *_reads(options)],
+        ["rolls up", *_rolls_up(options.tiers)] if options.rollups else [],
+        ["evaluates", *rule_lines(options.rules)] if options.rules else [],
+        ["writes", *_writes(options)],
+        [f"runner options: {' '.join(beam_args) or '(the local runner)'}"],
+    ]
+    return "\n\n".join("\n".join(lines) for lines in sections if lines)
+
+
+def _reads(options: JobOptions) -> list[str]:
+    intake, lines = options.intake, []
     for entry in options.inputs:
         if isinstance(entry, FileInput):
             lines.append(
@@ -23,13 +36,16 @@ def plan(options: MetricsOptions, beam_args: Sequence[str]) -> str:
                 f"  topic {entry.topic.topic} at {entry.topic.bootstrap}, from {entry.start}, "
                 f"idle after {format_duration(entry.idle_ms)}, new partitions every {format_duration(entry.discovery_ms)}"
             )
-    lines += [
+    return [
+        *lines,
         f"  records without a content-type header are {intake.default_content_type}",
         f"  watermark of a partition: its newest event time less {format_duration(intake.delay_ms)}",
         f"  target labels: {', '.join(sorted(intake.target_labels))}; {intake.shards} shards",
-        "",
-        "rolls up",
     ]
+
+
+def _rolls_up(tiers: Tiers) -> list[str]:
+    lines = []
     for level, tier in enumerate(tiers.rollups):
         source = "samples" if not level else f"panes of {tiers.rollups[level - 1].name}"
         held = (
@@ -41,21 +57,31 @@ def plan(options: MetricsOptions, beam_args: Sequence[str]) -> str:
             f"  {tier.name}: windows of {format_duration(tier.window_ms)} from {source}, kept {_kept(tier.retention_ms)}",
             f"      state a shard and window: {held}",
         ]
-    lines += [
+    return [
+        *lines,
         f"  late data corrects its windows for {format_duration(tiers.lateness_ms)}, "
         f"gathered for {format_duration(tiers.late_pane_delay_ms)} of event time a pane",
-        "",
-        "writes",
     ]
-    lines += [f"  {outputs.parse(uri, tiers).describe(options.raw)}" for uri in options.outputs]
-    lines += [
-        f"  raw samples: {'to the same, kept ' + _kept(tiers.raw_retention_ms) if options.raw else 'not written'}",
+
+
+def _writes(options: JobOptions) -> list[str]:
+    tiers = options.tiers
+    lines = [f"  {outputs.parse(uri, tiers).describe(options.raw, options.rollups)}" for uri in options.outputs]
+    kept = f"to the same, kept {_kept(tiers.raw_retention_ms)}" if options.raw and lines else "not written"
+    if options.rollups:
+        lines.append(f"  raw samples: {kept}")
+    if options.rules:
+        lines += _writes_of(options.rules, kept)
+    return [
+        *lines,
         f"  what cannot be read: {options.dead_letter}",
         f"  what comes too late: {options.late}",
-        "",
-        f"runner options: {' '.join(beam_args) or '(the local runner)'}",
     ]
-    return "\n".join(lines)
+
+
+def _writes_of(rules: RuleOptions, series: str) -> list[str]:
+    events = outputs.alert_events(rules.alerts).describe()
+    return [f"  series that rules write: {series}", f"  events of alerts: {events}"]
 
 
 def _kept(retention_ms: int) -> str:

@@ -21,8 +21,13 @@ class RunnerError(ValueError):
     """The runner cannot run this job; the message says which can."""
 
 
-def beam_options(args: Sequence[str], bounded: bool) -> PipelineOptions:
+def beam_options(args: Sequence[str], bounded: bool, name: str = "metrics") -> PipelineOptions:
     """Options for Beam from the words that the job did not know.
+
+    Args:
+        args: the words.
+        bounded: whether the job comes to an end.
+        name: of the job where it runs, unless the words say so.
 
     Raises:
         RunnerError: a word that is none of the runner's options, or a runner that cannot run the job.
@@ -45,7 +50,7 @@ def beam_options(args: Sequence[str], bounded: bool) -> PipelineOptions:
         if found:
             own["prism_location"] = found
     elif runner in ("flinkrunner", "portablerunner"):
-        own |= _flink(args, bounded)
+        own |= _flink(args, bounded, name)
         endpoint = option_value(args, "job_endpoint")
         if endpoint:
             runner_options = _describe(endpoint)
@@ -84,9 +89,9 @@ def option_value(args: Sequence[str], name: str) -> str | None:
     return None
 
 
-def _flink(args: Sequence[str], bounded: bool) -> dict[str, str]:
+def _flink(args: Sequence[str], bounded: bool, name: str) -> dict[str, str]:
     # The SDK sizes whatever it caches by walking all loaded modules: with few, large state cells that costs more than the reads it saves.
-    own = {"max_cache_memory_usage_mb": "0", "job_name": "metrics"}
+    own = {"max_cache_memory_usage_mb": "0", "job_name": name}
     if option_value(args, "checkpointing_interval") is not None:
         # Without it, outputs of the bundle that a checkpoint closes are parked until the next element, and the watermark runs past them.
         own["finish_bundle_before_checkpointing"] = ""

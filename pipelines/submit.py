@@ -12,21 +12,26 @@ from pathlib import Path
 from deploy.errors import StackError
 from deploy.parts import CATALOGUE, influxdb
 from deploy.stack import Stack
-from pipelines import metrics
+from pipelines import alerts, metrics
 from pipelines.flink import Flink, FlinkError, Job
 from pipelines.runners import option_value
+from schemas.alert_event import TOPIC_ALERT_EVENTS
 from schemas.records import TOPIC_RAW
 
-DEFAULT_NAME = "metrics"
+DEFAULT_NAME = metrics.JOB.name
+JOBS = {metrics.JOB.name: metrics.run, alerts.JOB.name: alerts.run}
 START_SECONDS = 120.0
 
 EPILOG = """\
-Every other option is the job's own, or Beam's: `tidemark run metrics --help`. What is not given is taken from the stack:
---input (topic metrics.raw), --output (its InfluxDB), the runner's addresses, --checkpointing_interval=10000, --parallelism=2.
+Every other option is the job's own, or Beam's: `tidemark run JOB --help`. What is not given is taken from the stack:
+--input (topic metrics.raw), --output (its InfluxDB; the alerts job has none), the runner's addresses, --checkpointing_interval=10000,
+--parallelism=2.
 
 examples:
   tidemark stack up && tidemark submit metrics       the job runs when the command returns
   tidemark submit metrics --start=latest --plan      what would run
+  tidemark submit metrics --rules=rules/             with alert rules; their events go to the topic alerts.events
+  tidemark submit alerts --rules=rules/              the rules alone, as a job of its own
   tidemark submit --stop                             stop it; the savepoint's path is printed
   tidemark submit metrics --savepoint_path=PATH      go on from there: nothing lost, nothing doubled
 """
@@ -69,11 +74,12 @@ class Addresses:
         )
 
 
-def job_words(given: Sequence[str], at: Addresses) -> list[str]:
+def job_words(given: Sequence[str], at: Addresses, job: str = DEFAULT_NAME) -> list[str]:
     """The job's command line: the words given, and a default for every option that is not among them."""
+    output = {"output": f"influxdb://{at.influxdb}?token_file={at.influx_token_file}"}
     defaults = {
         "input": f"kafka://{at.kafka}/{TOPIC_RAW}",
-        "output": f"influxdb://{at.influxdb}?token_file={at.influx_token_file}",
+        **(output if job == metrics.JOB.name else {}),
         "runner": "PortableRunner",
         "job_endpoint": at.jobserver,
         "artifact_endpoint": at.artifacts,
@@ -81,41 +87,54 @@ def job_words(given: Sequence[str], at: Addresses) -> list[str]:
         "environment_config": at.workers,
         "checkpointing_interval": "10000",
         "parallelism": "2",
-        "job_name": DEFAULT_NAME,
+        "job_name": job,
     }
     missing = [f"--{name}={value}" for name, value in defaults.items() if option_value(given, name) is None]
     ends = any(option_value(given, name) is not None for name in ("bounded", "detach", "plan"))
     return [*given, *missing, *([] if ends else ["--detach"])]
 
 
-def submit(given: Sequence[str], at: Addresses) -> None:
-    """Run the job, and say what to do with it.
+def submit(job: str, given: Sequence[str], at: Addresses) -> None:
+    """Run a job, and say what to do with it.
 
     Raises:
         SubmitError: one of that name runs already: two would read the same and write the same.
         FlinkError: Flink does not run it.
-        OptionError, RunnerError, SinkError, LookupError: as :func:`pipelines.metrics.run`.
+        OptionError, RunnerError, SinkError, LookupError: as :func:`pipelines.job.run`.
     """
-    words = job_words(given, at)
-    name = option_value(words, "job_name") or DEFAULT_NAME
+    words = job_words(given, at, job)
+    name = option_value(words, "job_name") or job
     flink = Flink(at.flink)
     if "--plan" not in words and (running := flink.jobs(name)):
         raise SubmitError(
-            f"job {name} runs already ({running[0].id}): stop it with `tidemark submit --stop`, or give this one another --job_name"
+            f"job {name} runs already ({running[0].id}): stop it with `{_stop_words(name)}`, or give this one another --job_name"
         )
-    result = metrics.run(words)
+    result = JOBS[job](words)
     if result.balance is not None:
         print("\n".join(result.balance.lines()))
     if result.detached is None:
         return
-    job = flink.wait_running(result.detached, START_SECONDS)
-    print(
-        f"job {name} runs: {flink.url}/jobs/{job.id}\n"
-        f"  feed it:    tidemark generate metrics --realtime --output=kafka://{at.kafka}/{TOPIC_RAW}\n"
-        f"  its rows:   http://{at.influxdb}, buckets raw, rollup_1m, rollup_1h; the token is in {at.influx_token_file}\n"
-        f"  its log:    tidemark stack logs workers flink-taskmanager\n"
-        f"  stop it:    tidemark submit --stop"
-    )
+    running_job = flink.wait_running(result.detached, START_SECONDS)
+    print("\n".join([f"job {name} runs: {flink.url}/jobs/{running_job.id}", *_advice(job, name, words, at)]))
+
+
+def _advice(job: str, name: str, words: Sequence[str], at: Addresses) -> list[str]:
+    lines = [f"  feed it:    tidemark generate metrics --realtime --output=kafka://{at.kafka}/{TOPIC_RAW}"]
+    if job == metrics.JOB.name:
+        lines.append(
+            f"  its rows:   http://{at.influxdb}, buckets raw, rollup_1m, rollup_1h; the token is in {at.influx_token_file}"
+        )
+    if option_value(words, "rules") is not None:
+        lines.append(f"  its alerts: {option_value(words, 'alerts') or f'topic {TOPIC_ALERT_EVENTS} at {at.kafka}'}")
+    return [
+        *lines,
+        "  its log:    tidemark stack logs workers flink-taskmanager",
+        f"  stop it:    {_stop_words(name)}",
+    ]
+
+
+def _stop_words(name: str) -> str:
+    return "tidemark submit --stop" + (f" --name={name}" if name != DEFAULT_NAME else "")
 
 
 def stop(name: str, directory: str | None, at: Addresses) -> None:
@@ -132,7 +151,8 @@ def stop(name: str, directory: str | None, at: Addresses) -> None:
         raise SubmitError(f"no job {name} runs at {flink.url}; running: {others}")
     path = flink.stop(jobs[0].id, directory)
     print(
-        f"job {name} is stopped, its savepoint is\n{path}\ngo on from it: tidemark submit metrics --savepoint_path={path}"
+        f"job {name} is stopped, its savepoint is\n{path}\n"
+        f"go on from it: the command that started it, with --savepoint_path={path}"
     )
 
 
@@ -140,14 +160,14 @@ def parser() -> argparse.ArgumentParser:
     """The command line; what it does not know is the job's."""
     words = argparse.ArgumentParser(
         prog="tidemark submit",
-        usage="tidemark submit metrics [OPTIONS of the job]\n       tidemark submit --stop [--savepoint DIR] [--name NAME]",
-        description="Run the metrics job on the local stack's Flink, or stop it with a savepoint (never a drain).",
+        usage="tidemark submit metrics|alerts [OPTIONS of the job]\n       tidemark submit --stop [--savepoint DIR] [--name NAME]",
+        description="Run a job on the local stack's Flink, or stop it with a savepoint (never a drain).",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     add = words.add_argument
-    add("job", nargs="?", choices=["metrics"], help="the job to run")
+    add("job", nargs="?", choices=sorted(JOBS), help="the job to run")
     add("--stop", action="store_true", help="stop the running job with a savepoint")
     add("--savepoint", metavar="DIR", help="with --stop: where to (default: the stack's own directory of savepoints)")
     add("--name", default=DEFAULT_NAME, help="with --stop: the name of the job, its --job_name (default: metrics)")
@@ -173,7 +193,7 @@ def main(argv: Sequence[str]) -> int:
         if given.stop:
             stop(given.name, given.savepoint, at)
         else:
-            submit(rest, at)
+            submit(given.job, rest, at)
     except (SubmitError, FlinkError, StackError) as error:
         print(f"tidemark submit: {error}", file=sys.stderr)
         return 1

@@ -51,3 +51,9 @@ def test_a_bounded_job_and_one_without_a_job_server_are_refused() -> None:
         detach.check_detachable(SETTINGS, bounded=True)
     with pytest.raises(RunnerError, match="--detach needs --job_endpoint=HOST:PORT"):
         detach.check_detachable(PipelineOptions(["--runner=PrismRunner"]), bounded=False)
+
+
+def test_what_can_be_done_with_the_job_names_it() -> None:
+    said = detach.advice("alerts", "night")
+    assert said.startswith("alerts: job night runs\n")
+    assert said.endswith("tidemark submit --stop --name=night")

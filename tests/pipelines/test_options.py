@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pipelines.options import FileInput, OptionError, metrics_options, parse, parser
+from pipelines.options import FileInput, OptionError, alerts_parser, metrics_options, parse, parse_alerts, parser
 from schemas.records import JSON_SCRAPE, LINE_PROTOCOL
 from schemas.series import DEFAULT_TARGET_LABELS
 from schemas.tiers import Tiers
@@ -150,7 +152,7 @@ def test_a_wrong_word_is_named_with_what_would_do(words: list[str], message: str
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("shard: 3", "no such key: shard; known: shards, target_labels"),
+        ("shard: 3", "no such key: shard; known: rules, shards, target_labels"),
         ("shards: 0", "shards: a number from 1 to 65536 is wanted, not 0"),
         ("shards: many", "not 'many'"),
         ("shards: true", "not True"),
@@ -171,17 +173,43 @@ def test_a_mistake_in_the_configuration_is_named_with_its_file(tmp_path: Path, t
     assert str(config) in str(refused.value)
 
 
-def test_help_shows_whole_commands(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (parser, ("python -m pipelines.metrics --input=kafka://", "--output=influxdb://")),
+        (alerts_parser, ("python -m pipelines.alerts --rules=rules/", "--alerts=file:")),
+    ],
+)
+def test_help_shows_whole_commands(
+    made: Callable[[], argparse.ArgumentParser], words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as left:
-        parser().parse_args(["--help"])
+        made().parse_args(["--help"])
     assert left.value.code == 0
     said = capsys.readouterr().out
-    for word in ("--input=kafka://", "--output=influxdb://", "--runner=", "docs/operations.md", "default"):
+    for word in (*words, "--input=kafka://", "--runner=", "docs/operations.md", "default"):
         assert word in said
 
 
-def test_every_option_has_help() -> None:
-    assert [action.dest for action in parser()._actions if not action.help] == []
+@pytest.mark.parametrize("made", [parser, alerts_parser])
+def test_every_option_has_help(made: Callable[[], argparse.ArgumentParser]) -> None:
+    assert [action.dest for action in made()._actions if not action.help] == []
+
+
+def test_the_alerts_job_has_the_options_of_the_metrics_job_but_for_raw_samples() -> None:
+    metrics, alerts = ({action.dest for action in made()._actions} for made in (parser, alerts_parser))
+    assert metrics - alerts == {"raw"}
+    assert alerts <= metrics
+
+
+def test_the_alerts_job_needs_rules_and_no_output(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="--rules is missing: a rule file"):
+        parse_alerts([KAFKA])
+    rules = tmp_path / "rules.yml"
+    rules.write_text("groups: []\n")
+    _, options, _ = parse_alerts([KAFKA, f"--rules={rules}"])
+    assert (options.rollups, options.outputs) == (False, ())
+    assert options.rules is not None
 
 
 def test_options_come_from_a_namespace_too(records: Path) -> None:

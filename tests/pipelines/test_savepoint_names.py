@@ -2,31 +2,75 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_runner_api_pb2
 
-from pipelines import options as job_options
-from pipelines.metrics import build
+from pipelines import alerts, metrics
+from pipelines.job import Job
 
 OUTPUTS = ["--output=influxdb://127.0.0.1:8086", "--output=parquet:store"]
 
 
-@pytest.mark.parametrize("raw", ["--raw", "--no-raw"])
-@pytest.mark.parametrize("outputs", [OUTPUTS[:1], OUTPUTS], ids=["one output", "two outputs"])
-def test_the_collection_of_a_stateful_step_is_read_by_nothing_else(outputs: list[str], raw: str) -> None:
-    _, options, _ = job_options.parse(["--input=kafka://127.0.0.1:1/t", *outputs, raw])
+INPUT = "--input=kafka://127.0.0.1:1/t"
+Graph = list[beam_runner_api_pb2.PTransform]
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> str:
+    path = tmp_path / "rules.yml"
+    path.write_text("groups: [{name: g, rules: [{alert: High, expr: load > 1}]}]\n")
+    return f"--rules={path}"
+
+
+def graph(job: Job, *words: str) -> Graph:
+    """The steps of a job, single ones."""
     pipeline = beam.Pipeline(options=PipelineOptions(["--streaming"]))
-    build(pipeline, options)
-    transforms = [step for step in pipeline.to_runner_api().components.transforms.values() if not step.subtransforms]
-    stateful = 0
+    job.build(pipeline, job.parse([INPUT, *words])[1])
+    return [step for step in pipeline.to_runner_api().components.transforms.values() if not step.subtransforms]
+
+
+def check_stateful(transforms: Graph, wanted: set[str]) -> None:
+    """Nothing else reads what a stateful step reads; and the stateful steps are these."""
+    stateful = set()
     for step in transforms:
         payload = beam_runner_api_pb2.ParDoPayload.FromString(step.spec.payload) if "pardo" in step.spec.urn else None
         if payload is None or not payload.timer_family_specs:
             continue
-        stateful += 1
+        stateful.add(step.unique_name)
         for collection in step.inputs.values():
             readers = [other.unique_name for other in transforms if collection in other.inputs.values()]
             assert readers == [step.unique_name]
-    assert stateful == len(options.tiers.rollups)
+    assert stateful == wanted
+
+
+ROLLUPS = {"Rollups/Roll up 1m", "Rollups/Roll up 1h"}
+STAGE = {"Rules/Shards", "Rules/Groups/ParDo(StageDoFn)"}
+
+
+@pytest.mark.parametrize("raw", ["--raw", "--no-raw"])
+@pytest.mark.parametrize("outputs", [OUTPUTS[:1], OUTPUTS], ids=["one output", "two outputs"])
+def test_the_collection_of_a_stateful_step_is_read_by_nothing_else(outputs: list[str], raw: str, rules: str) -> None:
+    check_stateful(graph(metrics.JOB, *outputs, raw), ROLLUPS)
+    check_stateful(graph(metrics.JOB, *outputs, raw, rules), ROLLUPS | STAGE)
+
+
+@pytest.mark.parametrize("outputs", [[], OUTPUTS], ids=["no output", "two outputs"])
+@pytest.mark.parametrize("poll", ["--rules_poll=0s", "--rules_poll=10s"])
+def test_the_alerts_job_has_the_state_of_the_stage_alone(outputs: list[str], poll: str, rules: str) -> None:
+    check_stateful(graph(alerts.JOB, *outputs, poll, rules), STAGE)
+
+
+def test_rules_leave_the_other_steps_as_they_were(rules: str) -> None:
+    """So a job may be given rules when it goes on from a savepoint that was taken without."""
+
+    def steps(graph: Graph) -> dict[str, tuple[list[str], list[str]]]:
+        return {step.unique_name: (sorted(step.inputs), sorted(step.outputs)) for step in graph}
+
+    before, after = steps(graph(metrics.JOB, *OUTPUTS)), steps(graph(metrics.JOB, *OUTPUTS, rules))
+    dead_letters = before.pop("All dead letters"), after.pop("All dead letters")
+    assert {name: after.get(name) for name in before} == before
+    assert len(dead_letters[1][0]) == len(dead_letters[0][0]) + len(OUTPUTS)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipelines import submit
-from pipelines.submit import Addresses, job_words
+from pipelines.flink import Job
+from pipelines.job import Result
+from pipelines.submit import Addresses, SubmitError, job_words
 
 AT = Addresses("k:9092", "i:8086", Path("/secrets/token"), "f:8081", "j:8099", "j:8098", "w:50000")
 DEFAULTS = {
@@ -42,6 +44,69 @@ def test_every_option_that_is_not_given_has_a_default(given: list[str], left_out
     words = job_words(given, AT)
     assert words[: len(given)] == given
     assert set(words[len(given) :]) == DEFAULTS - left_out
+
+
+def test_the_alerts_job_has_its_own_name_and_no_output() -> None:
+    words = job_words(["--rules=r.yml"], AT, "alerts")
+    left_out = {"--job_name=metrics", "--output=influxdb://i:8086?token_file=/secrets/token"}
+    assert set(words) == {"--rules=r.yml", "--job_name=alerts", *(DEFAULTS - left_out)}
+
+
+class RunningFlink:
+    """A cluster on which whatever is submitted runs."""
+
+    url = "http://f:8081"
+
+    def __init__(self, address: str) -> None:
+        self.running: list[Job] = []
+
+    def jobs(self, name: str | None = None) -> list[Job]:
+        return self.running
+
+    def wait_running(self, name: str, seconds: float) -> Job:
+        return Job("1d", name, "RUNNING", 0)
+
+
+@pytest.mark.parametrize(
+    ("job", "given", "told", "not_told"),
+    [
+        ("metrics", [], ["buckets raw, rollup_1m", "tidemark submit --stop\n"], ["its alerts"]),
+        ("metrics", ["--rules=r.yml"], ["its alerts: topic alerts.events at k:9092", "buckets raw"], []),
+        ("metrics", ["--rules=r.yml", "--alerts=file:a"], ["its alerts: file:a"], ["alerts.events"]),
+        (
+            "alerts",
+            ["--rules=r.yml"],
+            ["its alerts: topic alerts", "tidemark submit --stop --name=alerts"],
+            ["buckets"],
+        ),
+    ],
+)
+def test_what_can_be_done_with_a_job_is_told(
+    job: str,
+    given: list[str],
+    told: list[str],
+    not_told: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(submit, "Flink", RunningFlink)
+    ran: list[list[str]] = []
+    monkeypatch.setitem(submit.JOBS, job, lambda words: ran.append(words) or Result(detached=job))
+    submit.submit(job, given, AT)
+    assert f"--job_name={job}" in ran[0]
+    said = capsys.readouterr().out
+    assert [word for word in told if word not in said] == []
+    assert [word for word in not_told if word in said] == []
+
+
+def test_a_job_that_runs_already_is_not_run_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    flink = RunningFlink("f")
+    flink.running = [Job("1d", "alerts", "RUNNING", 0)]
+    monkeypatch.setattr(submit, "Flink", lambda address: flink)
+    with pytest.raises(
+        SubmitError, match=r"job alerts runs already .*: stop it with `tidemark submit --stop --name=alerts`"
+    ):
+        submit.submit("alerts", ["--rules=r.yml"], AT)
 
 
 @pytest.mark.parametrize(

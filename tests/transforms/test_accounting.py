@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from transforms import accounting
-from transforms.accounting import MEANINGS, Balance
+from transforms.accounting import COUNTED_AT_INTAKE, MEANINGS, RULE_MEANINGS, Balance
 
 WHOLE = {
     "records.read": 10,
@@ -52,3 +52,30 @@ def test_the_lines_say_what_does_not_add_up() -> None:
 
 def test_every_counter_of_the_intake_has_a_meaning() -> None:
     assert set(accounting.COUNTED_AT_INTAKE) <= set(MEANINGS)
+
+
+def test_without_rollups_the_fates_of_records_are_told_and_those_of_samples_are_not() -> None:
+    balance = Balance({**WHOLE, "samples.written": 0}, rollups=False)
+    assert (balance.records_missing, balance.samples_missing) == (0, 0)
+    lines = balance.lines()
+    assert [line.split()[0] for line in lines[:-1]] == list(COUNTED_AT_INTAKE)
+    assert lines[-1] == "  records: difference 0"
+
+
+def test_what_rules_came_to_is_told_where_there_are_rules() -> None:
+    counts = {**WHOLE, "alerts.firing": 1_234, "rules.samples_written": 5}
+    lines = Balance(counts, rules=True).lines()
+    assert lines[: len(MEANINGS) + 2] == Balance(counts).lines()
+    assert lines[len(MEANINGS) + 2] == "rules:"
+    told = [line.split(maxsplit=2) for line in lines[len(MEANINGS) + 3 :]]
+    assert {name: meaning for name, _, meaning in told} == RULE_MEANINGS
+    assert {name: number for name, number, _ in told if number != "0"} == {
+        "alerts.firing": "1,234",
+        "rules.samples_written": "5",
+    }
+
+
+def test_what_rules_write_does_not_disturb_the_balance() -> None:
+    assert not set(RULE_MEANINGS) & set(MEANINGS)
+    balance = Balance({**WHOLE, **dict.fromkeys(RULE_MEANINGS, 7)}, rules=True)
+    assert (balance.records_missing, balance.samples_missing) == (0, 0)

@@ -158,7 +158,7 @@ class InfluxOutput:
         self._settings = settings
         self._tiers = tiers
 
-    def validate(self, raw: bool = True) -> None:
+    def validate(self, raw: bool = True, rollups: bool = True) -> None:
         """Ask the server, for each bucket, whether the token may write there.
 
         Raises:
@@ -166,7 +166,7 @@ class InfluxOutput:
         """
         writer = _connect(self._settings)
         try:
-            for bucket, _ in self._buckets(raw):
+            for bucket, _ in self._buckets(raw, rollups):
                 writer.check(bucket)
         finally:
             writer.close()
@@ -177,13 +177,13 @@ class InfluxOutput:
     def raw(self) -> beam.PTransform:
         return _Write(self._settings, self._tiers.raw_bucket, sample_element)
 
-    def describe(self, raw: bool = True) -> str:
+    def describe(self, raw: bool = True, rollups: bool = True) -> str:
         buckets = ", ".join(
             f"{name} ({format_duration(retention) if retention else 'for ever'})"
-            for name, retention in self._buckets(raw)
+            for name, retention in self._buckets(raw, rollups)
         )
         return f"InfluxDB {self._settings.url}, organization {self._settings.org}: {buckets}"
 
-    def _buckets(self, raw: bool) -> list[tuple[str, int]]:
-        buckets = [(tier.bucket, tier.retention_ms) for tier in self._tiers.rollups]
+    def _buckets(self, raw: bool, rollups: bool) -> list[tuple[str, int]]:
+        buckets = [(tier.bucket, tier.retention_ms) for tier in self._tiers.rollups if rollups]
         return [(self._tiers.raw_bucket, self._tiers.raw_retention_ms), *buckets] if raw else buckets

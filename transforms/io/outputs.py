@@ -31,8 +31,8 @@ class Output(Protocol):
     cannot take: every row is written, counted as unwritable, or dead-lettered.
     """
 
-    def validate(self, raw: bool = True) -> None:
-        """Check, before anything starts, that the output can be written; ``raw``: raw samples too.
+    def validate(self, raw: bool = True, rollups: bool = True) -> None:
+        """Check, before anything starts, that the output can be written: with ``raw``, raw samples; with ``rollups``, every tier.
 
         Raises:
             transforms.io.sink_errors.SinkError: it cannot; the message says what to do.
@@ -44,8 +44,8 @@ class Output(Protocol):
     def raw(self) -> beam.PTransform:
         """Writes raw samples: elements are :func:`schemas.batch.encode`'s bytes."""
 
-    def describe(self, raw: bool = True) -> str:
-        """One line for a plan."""
+    def describe(self, raw: bool = True, rollups: bool = True) -> str:
+        """One line for a plan: where ``raw`` samples, and every tier with ``rollups``, go."""
 
 
 def parse(uri: str, tiers: Tiers) -> Output:
@@ -143,7 +143,7 @@ def _record_output(uri: str, name: str, records_of: RecordsOf, kafka_config: Map
 class Blackhole:
     """Counts rows (``blackhole.rows``) and forgets them: for benchmarks."""
 
-    def validate(self, raw: bool = True) -> None:
+    def validate(self, raw: bool = True, rollups: bool = True) -> None:
         """Nothing can be wrong."""
 
     def rollups(self, tier: Tier) -> beam.PTransform:
@@ -152,7 +152,7 @@ class Blackhole:
     def raw(self) -> beam.PTransform:
         return beam.ParDo(CountRows(batch.decode)).with_output_types(bytes)
 
-    def describe(self, raw: bool = True) -> str:
+    def describe(self, raw: bool = True, rollups: bool = True) -> str:
         return "nowhere: rows are counted and forgotten"
 
 

@@ -94,7 +94,7 @@ class ParquetOutput:
         self._settings = settings
         self._tiers = tiers
 
-    def validate(self, raw: bool = True) -> None:
+    def validate(self, raw: bool = True, rollups: bool = True) -> None:
         """Make the directory if need be, and a file in it.
 
         Raises:
@@ -108,8 +108,8 @@ class ParquetOutput:
     def raw(self) -> beam.PTransform:
         return beam.ParDo(WriteToParquet(self._settings, RAW, sample_table)).with_output_types(bytes)
 
-    def describe(self, raw: bool = True) -> str:
-        kept = [(tier.name, tier.retention_ms) for tier in self._tiers.rollups]
+    def describe(self, raw: bool = True, rollups: bool = True) -> str:
+        kept = [(tier.name, tier.retention_ms) for tier in self._tiers.rollups if rollups]
         kept = [(RAW, self._tiers.raw_retention_ms), *kept] if raw else kept
         tiers = ", ".join(
             f"{name} ({format_duration(retention) if retention else 'for ever'})" for name, retention in kept

@@ -1,0 +1,47 @@
+"""The alerts job: rules evaluated on samples from Kafka or files, and nothing else: the metrics job without its rollups.
+
+Run it as ``python -m pipelines.alerts --rules=... --input=... --runner=...`` or ``tidemark run alerts ...``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import apache_beam as beam
+
+from pipelines import job
+from pipelines import options as job_options
+from pipelines.job import Result
+from pipelines.options import JobOptions
+from transforms.intake import DEAD_LETTERS, SAMPLES, TOO_LATE
+
+
+def build(pipeline: beam.Pipeline, options: JobOptions) -> None:
+    """The whole job on a pipeline.
+
+    Raises:
+        ValueError: the options name no rules.
+    """
+    if options.rules is None:
+        raise ValueError("there are no rules to evaluate")
+    taken = job.read(pipeline, options)
+    refused = job.evaluate(taken[SAMPLES], options.rules, options)
+    job.write_rest([taken[DEAD_LETTERS], *refused], taken[TOO_LATE], options)
+
+
+JOB = job.Job("alerts", job_options.parse_alerts, build)
+
+
+def run(argv: Sequence[str]) -> Result:
+    """See :func:`pipelines.job.run`."""
+    return job.run(JOB, argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """See :func:`pipelines.job.main`."""
+    return job.main(JOB.name, run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

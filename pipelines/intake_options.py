@@ -1,0 +1,142 @@
+"""Options of what every job reads: topics and files, and how their records become samples."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from pipelines.option_values import OptionError, duration, number, refuse_unknown
+from schemas.batch import MIN_WATERMARK
+from schemas.codecs.block import CODECS, media_type
+from schemas.codecs.line_syntax import Precision
+from schemas.records import JSON_SCRAPE
+from schemas.series import DEFAULT_TARGET_LABELS
+from schemas.tiers import Tiers
+from schemas.times import parse_duration, parse_time
+from transforms.intake import IntakeSettings
+from transforms.io.files import matching
+from transforms.io.kafka import KafkaSource
+from transforms.io.kafka_settings import KafkaTopic, Start
+
+DEFAULT_SHARDS = 32
+MAX_SHARDS = 1 << 16
+
+
+@dataclass(frozen=True)
+class FileInput:
+    """Files to read."""
+
+    paths: tuple[str, ...]
+
+
+def add_inputs(words: argparse.ArgumentParser) -> None:
+    """``--input`` and what says where its reading begins and ends."""
+    add = words.add_argument
+    add(
+        "--input",
+        action="append",
+        default=[],
+        metavar="URI",
+        help="kafka://HOST:PORT/TOPIC or file:PATH (a glob is fine); repeatable",
+    )
+    add(
+        "--start",
+        default="earliest",
+        help="where Kafka is read from: earliest, latest, offset:N or time:2024-05-01T12:00:00Z",
+    )
+    add(
+        "--since",
+        metavar="TIME",
+        help="leave out samples before this event time: on the hour, no window is written in part",
+    )
+    add("--bounded", action="store_true", help="read Kafka to its end as of now, then stop")
+    add(
+        "--kafka_config",
+        metavar="FILE",
+        help="YAML of librdkafka settings (security.protocol, sasl.*, ssl.*); ${NAME} takes a variable",
+    )
+    add(
+        "--idle_timeout",
+        default="30s",
+        metavar="TIME",
+        help="a partition with nothing to read this long stops holding back the others",
+    )
+    add("--discovery_interval", default="1m", metavar="TIME", help="how often to look for new partitions; 0s for never")
+    add("--default_content_type", default=JSON_SCRAPE, metavar="TYPE", help="of records without a content-type header")
+    add("--precision", default="ns", choices=get_args(Precision), help="of the timestamps of line protocol (ns)")
+    add(
+        "--max_future",
+        default="10m",
+        metavar="TIME",
+        help="how far an event time may lie after its record's own time; 'none' for any",
+    )
+
+
+def inputs(given: argparse.Namespace, kafka_config: dict[str, str]) -> tuple[KafkaSource | FileInput, ...]:
+    """What ``--input`` names.
+
+    Raises:
+        OptionError: nothing, or what cannot be read.
+    """
+    if not given.input:
+        raise OptionError("--input is missing: kafka://HOST:PORT/TOPIC or file:PATH")
+    return tuple(_input(uri, given, kafka_config) for uri in given.input)
+
+
+def _input(uri: str, given: argparse.Namespace, kafka_config: dict[str, str]) -> KafkaSource | FileInput:
+    scheme, _, rest = uri.partition(":")
+    try:
+        if scheme == "kafka":
+            return KafkaSource(
+                topic=KafkaTopic.from_url(uri, kafka_config),
+                start=Start.parse(given.start),
+                bounded=given.bounded,
+                idle_ms=duration("--idle_timeout", given.idle_timeout),
+                discovery_ms=duration("--discovery_interval", given.discovery_interval),
+            )
+        if scheme == "file" and rest:
+            return FileInput(tuple(matching(rest)))
+    except OptionError:
+        raise
+    except (ValueError, FileNotFoundError) as error:
+        raise OptionError(f"--input={uri}: {error}") from None
+    raise OptionError(f"--input={uri}: write kafka://HOST:PORT/TOPIC or file:PATH")
+
+
+def intake(given: argparse.Namespace, config: dict[str, Any]) -> IntakeSettings:
+    """How records become samples, by the command line and the configuration file's mapping.
+
+    Raises:
+        OptionError: an option or a key that cannot be taken.
+    """
+    where = f"--config={given.config}"
+    refuse_unknown(where, config, {"tiers", "target_labels", "shards", "watermark_delay", "rules"})
+    try:
+        tiers = Tiers.from_config(config["tiers"]) if "tiers" in config else Tiers()
+        delay_ms = parse_duration(str(config.get("watermark_delay", "10s")))
+    except ValueError as error:
+        raise OptionError(f"{where}: {error}") from None
+    labels = config.get("target_labels", sorted(DEFAULT_TARGET_LABELS))
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise OptionError(f"{where}: target_labels: a list of label names is wanted, not {labels!r}")
+    future = None if given.max_future == "none" else duration("--max_future", given.max_future)
+    if media_type(given.default_content_type) not in CODECS:
+        raise OptionError(f"--default_content_type={given.default_content_type}: known: {', '.join(sorted(CODECS))}")
+    return IntakeSettings(
+        tiers=tiers,
+        shards=number(f"{where}: shards", config.get("shards", DEFAULT_SHARDS), MAX_SHARDS),
+        delay_ms=delay_ms,
+        target_labels=frozenset(labels),
+        default_content_type=given.default_content_type,
+        precision=given.precision,
+        max_future_ms=future,
+        since_ms=_since(given.since),
+    )
+
+
+def _since(text: str | None) -> int:
+    try:
+        return MIN_WATERMARK if text is None else parse_time(text)
+    except ValueError as error:
+        raise OptionError(f"--since: {error}") from None

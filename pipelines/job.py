@@ -1,0 +1,153 @@
+"""What all jobs have in common: reading, evaluating rules, writing what is left over, and being run from a command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+
+from pipelines.detach import advice, check_detachable, detach
+from pipelines.options import FileInput, JobOptions, OptionError, Parsed, RuleOptions
+from pipelines.plan import plan
+from pipelines.runners import RunnerError, beam_options
+from transforms.accounting import NAMESPACE, Balance
+from transforms.evaluate import EvaluateRules
+from transforms.intake import DEAD_LETTERS, SAMPLES, TOO_LATE
+from transforms.io import files, kafka, outputs
+from transforms.io.sink_errors import SinkError
+from transforms.rule_source import RuleSource
+
+REFUSALS = (OptionError, RunnerError, SinkError, LookupError, ConnectionError)
+"""What :func:`run` raises where a person can mend it; the message says how."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to: the ``balance`` of a bounded one that has ended, the name of a ``detached`` one; neither if it was only planned."""
+
+    balance: Balance | None = None
+    detached: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job.
+
+    Attributes:
+        name: as ``tidemark run`` knows it.
+        parse: reads its command line.
+        build: puts it on a pipeline.
+    """
+
+    name: str
+    parse: Callable[[Sequence[str]], Parsed]
+    build: Callable[[beam.Pipeline, JobOptions], Any]
+
+
+def read(pipeline: beam.Pipeline, options: JobOptions) -> dict[str, beam.PCollection]:
+    """The samples, dead letters and too late samples of all inputs, see :func:`transforms.intake.take_in`."""
+    reads = [pipeline | _read(index, entry, options) for index, entry in enumerate(options.inputs)]
+    return {name: _one([each[name] for each in reads], f"All {name}") for name in (SAMPLES, DEAD_LETTERS, TOO_LATE)}
+
+
+def evaluate(samples: beam.PCollection, rules: RuleOptions, options: JobOptions) -> list[beam.PCollection]:
+    """Evaluate the rules on samples, and write their alerts' events and, where raw samples are written, their series.
+
+    Returns:
+        The dead letters of what outputs could not take.
+    """
+    watch = RuleSource(rules.paths, rules.poll_ms) if rules.poll_ms else None
+    evaluated = samples | "Rules" >> EvaluateRules(rules.settings, watch)
+    evaluated["events"] | "Write alerts" >> outputs.alert_events(rules.alerts, options.kafka_config).write()
+    if not options.raw:
+        return []
+    return [
+        evaluated["samples"] | f"Write rule series to {label}" >> output.raw() for label, output in writers(options)
+    ]
+
+
+def writers(options: JobOptions) -> list[tuple[str, outputs.Output]]:
+    """The outputs of rows, each with what labels of steps call it."""
+    return [
+        (f"{index}: {uri.partition(':')[0]}", outputs.parse(uri, options.tiers))
+        for index, uri in enumerate(options.outputs)
+    ]
+
+
+def write_rest(refused: Sequence[beam.PCollection], too_late: beam.PCollection, options: JobOptions) -> None:
+    """Write the dead letters, the sources' and the sinks', to one place, and samples that came too late to another."""
+    dead_letters = _one(refused, "All dead letters")
+    dead_letters | "Write dead letters" >> outputs.dead_letters(options.dead_letter, options.kafka_config).write()
+    too_late | "Write late samples" >> outputs.late_samples(options.late, options.kafka_config).write()
+
+
+def _read(index: int, entry: kafka.KafkaSource | FileInput, options: JobOptions) -> beam.PTransform:
+    if isinstance(entry, FileInput):
+        before = sum(len(other.paths) for other in options.inputs[:index] if isinstance(other, FileInput))
+        return f"Read {index}: files" >> files.ReadSamples(entry.paths, options.intake, before)
+    return f"Read {index}: {entry.topic.topic}" >> kafka.ReadSamples(entry, options.intake)
+
+
+def _one(collections: Sequence[beam.PCollection], label: str) -> beam.PCollection:
+    return collections[0] if len(collections) == 1 else tuple(collections) | label >> beam.Flatten()
+
+
+def run(job: Job, argv: Sequence[str]) -> Result:
+    """Run the job that a command line describes; returns when it has ended, with ``--detach`` when it runs.
+
+    Raises:
+        OptionError: an option is missing or cannot be taken.
+        RunnerError: the runner cannot run this job.
+        SinkError: an output cannot be written; the message says what to do.
+    """
+    given, options, beam_args = job.parse(argv)
+    if given.plan:
+        print(plan(job.name, options, beam_args))
+        return Result()
+    settings = beam_options(beam_args, options.bounded, job.name)
+    if given.detach:
+        check_detachable(settings, options.bounded)
+    options.validate()
+    pipeline = beam.Pipeline(options=settings)
+    job.build(pipeline, options)
+    result = pipeline.run()
+    if given.detach:
+        return Result(detached=detach(result, settings))
+    result.wait_until_finish()
+    if not options.bounded:
+        return Result()
+    balance = Balance(counters(result), rollups=options.rollups, rules=options.rules is not None)
+    if given.summary_json:
+        Path(given.summary_json).write_text(json.dumps(dict(balance.counts), indent=1, sort_keys=True) + "\n")
+    return Result(balance)
+
+
+def counters(result: beam.runners.runner.PipelineResult) -> dict[str, int]:
+    """The counters of the job, by name."""
+    found = result.metrics().query(beam.metrics.MetricsFilter().with_namespace(NAMESPACE))["counters"]
+    totals: dict[str, int] = {}
+    for counter in found:
+        # A counter of several steps is one number; `committed` is absent on runners that report attempts only.
+        value = counter.committed if counter.committed is not None else counter.attempted
+        totals[counter.key.metric.name] = totals.get(counter.key.metric.name, 0) + (value or 0)
+    return totals
+
+
+def main(name: str, running: Callable[[Sequence[str]], Result], argv: Sequence[str] | None) -> int:
+    """A job's command line; prints the balance of a bounded run. 0 when all is well, 2 for a mistake in the options, 1 if it does not balance."""
+    try:
+        result = running(sys.argv[1:] if argv is None else argv)
+    except REFUSALS as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 2
+    if result.detached is not None:
+        print(advice(name, result.detached))
+    if result.balance is None:
+        return 0
+    print("\n".join([f"{name}: every record accounted for:", *result.balance.lines()]))
+    return 0 if not (result.balance.records_missing or result.balance.samples_missing) else 1

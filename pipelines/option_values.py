@@ -1,0 +1,69 @@
+"""Values of options: durations, times, YAML files, each refused with the option's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from schemas.times import parse_duration
+
+
+class OptionError(ValueError):
+    """An option that cannot be taken; the message names it and says what would be."""
+
+
+def duration(option: str, text: str) -> int:
+    """Milliseconds.
+
+    Raises:
+        OptionError: the text is no duration.
+    """
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise OptionError(f"{option}: {error}") from None
+
+
+def number(option: str, value: Any, most: int) -> int:
+    """A whole number from 1 to ``most``.
+
+    Raises:
+        OptionError: it is none.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise OptionError(f"{option}: a number from 1 to {most} is wanted, not {value!r}")
+    return value
+
+
+def refuse_unknown(where: str, mapping: dict[str, Any], known: set[str]) -> None:
+    """Check the keys of a mapping.
+
+    Raises:
+        OptionError: one is none of those known.
+    """
+    unknown = sorted(str(key) for key in set(mapping) - known)
+    if unknown:
+        raise OptionError(f"{where}: no such key: {', '.join(unknown)}; known: {', '.join(sorted(known))}")
+
+
+def read_yaml(option: str, path: str | None) -> dict[str, Any]:
+    """The mapping of a YAML file; empty without a file, or of an empty one.
+
+    Raises:
+        OptionError: the file cannot be read, or holds something else.
+    """
+    if path is None:
+        return {}
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except OSError as error:
+        raise OptionError(f"{option}={path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise OptionError(f"{option}={path}: {error}") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise OptionError(f"{option}={path}: a mapping is wanted at the top")
+    return content

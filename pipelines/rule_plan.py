@@ -1,0 +1,79 @@
+"""What a job would do with rules, in words: files, groups, what shards evaluate and keep, when, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipelines.rule_options import RuleOptions
+from rules.explain import retention
+from rules.model import AlertingRule
+from rules.promql.printer import to_text
+from rules.stream.fragments import Cut, FragmentSpec
+from rules.stream.live import LiveRules
+from schemas.times import format_duration
+
+MAX_SHOWN = 10
+_SHOWN_TEXT = 100
+
+
+def rule_lines(rules: RuleOptions) -> list[str]:
+    """The part of a plan that is about rules."""
+    settings = rules.settings
+    ready = LiveRules(settings).current
+    program = ready.program
+    alerting = sum(isinstance(rule.rule, AlertingRule) for rule in program.rules)
+    intervals = " or ".join(format_duration(each) for each in ready.intervals_ms)
+    offset_ms = max((rule.turn.query_offset_ms for rule in program.rules), default=0)
+    lines = [
+        f"  {_count(len(settings.files), 'rule file')}: {_few(sorted(settings.files), 3)}",
+        f"  {_count(len(program.groups), 'group')}{f', evaluated every {intervals}' if intervals else ''}; "
+        f"{_count(len(program.rules), 'rule')}: {alerting} alerting, {len(program.rules) - alerting} recording",
+        f"  in {_count(settings.shards, 'shard')}: {_fragments(ready.cut.fragments)}; in one place: the rest",
+        *_kept(ready.cut, settings.late_ms + settings.grace_ms + offset_ms),
+        f"  an instant is evaluated {_after(settings.grace_ms)} the watermark has passed it; "
+        f"samples up to {format_duration(settings.late_ms)} behind the watermark correct it",
+    ]
+    if rules.poll_ms:
+        lines.append(f"  the files are looked at every {format_duration(rules.poll_ms)}; changes count from then on")
+    else:
+        lines.append("  the files are as they are now until the job ends")
+    return lines
+
+
+def _fragments(fragments: Iterable[FragmentSpec]) -> str:
+    found = list(fragments)
+    gathered = sum(spec.kind == "samples" for spec in found)
+    partial = sum(spec.shard_label for spec in found)
+    stepped = sum(spec.step_ms is not None for spec in found)
+    kinds = [f"{number} {kind}" for number, kind in ((partial, "partial aggregates"), (stepped, "at steps")) if number]
+    told = f" ({', '.join(kinds)})" if kinds else ""
+    return (
+        f"{_count(len(found) - gathered, 'part')} of expressions{told}, "
+        f"{_count(gathered, 'selection')} of raw samples gathered"
+    )
+
+
+def _kept(cut: Cut, late_ms: int) -> list[str]:
+    states = [(state.retention_ms, to_text(state.selector), state) for state in cut.state()]
+    states.sort(key=lambda each: (-each[0], each[1]))
+    shown = [
+        f"      {text if len(text) <= _SHOWN_TEXT else text[: _SHOWN_TEXT - 4] + ' ...'}: {retention(state)}"
+        for _, text, state in states[:MAX_SHOWN]
+    ]
+    more = len(states) - len(shown)
+    shown += [f"      ... and {more} more"] * (more > 0)
+    if not shown:
+        return ["      state of a shard: none"]
+    return [f"      state of a shard, {format_duration(late_ms)} more of each for late data:", *shown]
+
+
+def _after(grace_ms: int) -> str:
+    return f"{format_duration(grace_ms)} after" if grace_ms else "when"
+
+
+def _few(names: list[str], most: int) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
