@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 from kafka import KafkaAdminClient
-from kafka.admin import NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from schemas.records import TOPIC_CONFIGS
@@ -90,7 +89,9 @@ def create_topic(
     """
     try:
         settings = {**TOPIC_CONFIGS.get(topic, {}), **(configs or {})}
-        admin.create_topics([NewTopic(topic, partitions, replication, topic_configs=settings)])
+        made = {"num_partitions": partitions, "replication_factor": replication, "configs": settings}
+        # Brokers hear of a topic one after the other: who asks next is to find it.
+        admin.create_topics({topic: made}, wait_for_metadata=True)
     except TopicAlreadyExistsError:
         return False
     return True
