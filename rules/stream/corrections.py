@@ -77,7 +77,7 @@ class History:
         return history
 
 
-def diff(before: Iterable[AlertEvent], after: Iterable[AlertEvent]) -> list[AlertEvent]:
+def diff(before: Iterable[AlertEvent], after: Iterable[AlertEvent], told_ms: int = 0) -> list[AlertEvent]:
     """The corrections that lead from what stands to what should: nothing where both say the same.
 
     A transition is corrected if anything in it is another: its instant, its reason, since when it holds, its value, its annotations.
@@ -87,6 +87,7 @@ def diff(before: Iterable[AlertEvent], after: Iterable[AlertEvent]) -> list[Aler
         before: the events that stand (:meth:`History.standing`) of the instants that were evaluated again, which are all from the first
             one touched to the newest: what an alert became depends on what it was.
         after: the events of the second evaluation of the same instants, as :class:`rules.stream.events.EventMaker` makes them.
+        told_ms: the instant from which the difference is known; another one each time, since an event may be missing, come and be missing again.
 
     Returns:
         by instant; the same input gives the same ids.
@@ -96,11 +97,11 @@ def diff(before: Iterable[AlertEvent], after: Iterable[AlertEvent]) -> list[Aler
         told[event.alert].append(event)
     for event in sorted(after, key=_order):
         due[event.alert].append(event)
-    found = [each for alert in sorted({*told, *due}) for each in _corrections(told[alert], due[alert])]
+    found = [each for alert in sorted({*told, *due}) for each in _corrections(told[alert], due[alert], told_ms)]
     return sorted(found, key=_order)
 
 
-def _corrections(told: list[AlertEvent], due: list[AlertEvent]) -> list[AlertEvent]:
+def _corrections(told: list[AlertEvent], due: list[AlertEvent], told_ms: int) -> list[AlertEvent]:
     """Those of one alert, both sides by time."""
     retracted = [event for event in told if event.state is State.RETRACTED]
     standing: dict[bytes, list[AlertEvent]] = defaultdict(list)
@@ -121,13 +122,13 @@ def _corrections(told: list[AlertEvent], due: list[AlertEvent]) -> list[AlertEve
     for event in missing:
         # A place that was vacated is taken again, so that each id leads to a new one.
         places = free[_KINDS[event.state]] or retracted
-        found.append(_correction(event, places.pop(0).id if places else None))
+        found.append(_correction(event, places.pop(0).id if places else None, told_ms))
     found.extend(_retraction(event) for rest in free.values() for event in rest)
     return found
 
 
-def _correction(event: AlertEvent, replaces: str | None) -> AlertEvent:
-    return replace(event, id=correction_id(event.id, replaces), correction=True, replaces=replaces)
+def _correction(event: AlertEvent, replaces: str | None, told_ms: int) -> AlertEvent:
+    return replace(event, id=correction_id(event.id, replaces, told_ms), correction=True, replaces=replaces)
 
 
 def _retraction(event: AlertEvent) -> AlertEvent:

@@ -91,7 +91,9 @@ class GroupState:
                 yield from self._change(first)
                 continue
             yield from self._correct(first)
-            end = min(until_ms, *(each.known_ms - 1 for each in self._waiting[:1]))
+            end = until_ms
+            if self._waiting:
+                end = min(end, self._waiting[0].known_ms - 1)
             if self.live.change_ms is not None:
                 end = min(end, self.live.change_ms - 1)
             yield from self._evaluate(first, end)
@@ -156,9 +158,11 @@ class GroupState:
         self.evaluator.recorded.rewind(back.time_ms)
         outcome = self._run(back.time_ms, self.done)
         self.counted["rules.instants_again"] += len(self._ready.instants(back.time_ms, self.done))
-        events = self._ready.events.make(self.evaluator, outcome.events)
-        standing = [event for event in self.history.standing() if event.evaluated_at > back.time_ms]
-        yield from self._told(diff(standing, events), instant)
+        # From the first instant touched, wherever the snapshot was: which places corrections take must not depend on that.
+        again = [each for each in outcome.events if each.transition.time_ms >= touched]
+        events = self._ready.events.make(self.evaluator, again)
+        standing = [event for event in self.history.standing() if event.evaluated_at >= touched]
+        yield from self._told(diff(standing, events, instant), instant)
         after = written.written_after(self.evaluator.recorded, back.time_ms)
         yield from self._wrote(instant, written.changed(before, after))
         if back.time_ms < self.done:

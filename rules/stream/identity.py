@@ -57,9 +57,9 @@ def event_id(alert: str, transition: Transition) -> str:
     )
 
 
-def correction_id(event: str, replaces: str | None) -> str:
-    """The id of an event that stands in another's place, or is told late; each id of the chain leads to a new one."""
-    return _digest([event, "replaces", replaces])
+def correction_id(event: str, replaces: str | None, told_ms: int) -> str:
+    """The id of an event that stands in another's place, or is told late; ``told_ms``, when it became known, tells one from another."""
+    return _digest([event, "replaces", replaces, told_ms])
 
 
 def retraction_id(replaces: str) -> str:

@@ -137,9 +137,6 @@ class ShardState:
         batch, rows = self._wanted(batch)
         if not len(batch):
             return _NOTHING
-        new = len(self._index.keep_ms) - len(self._columns.counts)
-        if new:
-            self._columns.add_rows(new)
         changed, times = self._columns.put(rows, batch.ts, batch.value, batch.seq)
         self._selected.clear()
         return Arrival(batch, times, times + self._index.keep_ms[changed])
@@ -227,6 +224,9 @@ class ShardState:
         refused = self._index.refused
         rows = self._index.rows_of(batch)
         self.refused += self._index.refused - refused
+        new = len(self._index.keep_ms) - len(self._columns.counts)
+        if new:
+            self._columns.add_rows(new)
         wanted = np.flatnonzero(rows != UNWANTED)
         if len(wanted) == len(batch):
             return batch, rows

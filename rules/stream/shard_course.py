@@ -59,7 +59,7 @@ class ShardCourse:
             settings: of the stage.
             rules: in force after ``done``.
             stored: all samples that there were.
-            begin: the first instant that was evaluated; None if none was, and so with ``done``.
+            begin: the time from which on instants were evaluated; None if none was, and so with ``done``.
             done: the last instant that was evaluated.
         """
         self.shard = shard
@@ -113,7 +113,7 @@ class ShardCourse:
     # Going on.
 
     def start(self, begin_ms: int) -> None:
-        """Evaluation begins with an instant."""
+        """Evaluation begins with what is due from a time on."""
         self._begin, self.done = begin_ms, begin_ms - 1
 
     def advance(self, until_ms: int, newest_ms: int) -> Iterator[Out]:

@@ -47,7 +47,7 @@ class _Meta:
     Attributes:
         token: of this version of the state; empty if there is none yet.
         evaluated: the last instant that was evaluated, or is to be at the end of the bundle.
-        begin: the first instant that is evaluated, as far as is known before it is.
+        begin: the time from which on there are samples, as far as is known before the first instant is evaluated.
         armed: the last instant for which a timer is set; there are timers for all before it.
         newest: event time, as far as it matters for instants.
         stored: how many samples the chunks hold.
@@ -181,9 +181,9 @@ class ShardMachine:
         """Take up how far event time reaches; gives whether that is worth being written down, which it always may be."""
         worth = always
         if meta.evaluated == _NEVER:
-            begin = rules.following(oldest - 1)
-            if begin is not None and (meta.begin == _NEVER or begin < meta.begin):
-                meta.begin, meta.armed, worth = begin, _NEVER, True
+            begins = rules.following(oldest - 1) is not None
+            if begins and (meta.begin == _NEVER or oldest < meta.begin):
+                meta.begin, meta.armed, worth = oldest, _NEVER, True
         if newest > meta.newest:
             crossed = rules.following(meta.newest)
             worth = worth or (crossed is not None and crossed <= newest)

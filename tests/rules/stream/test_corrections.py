@@ -110,6 +110,17 @@ def test_a_correction_is_marked_and_reads_like_the_event_that_was_due() -> None:
         assert event.id != wanted.id
 
 
+def test_what_was_missing_and_lost_its_place_may_be_missing_again() -> None:
+    """The place of the first correction was taken by another event, so nothing is left to be replaced, as in the beginning."""
+    none, late, early = (run(of(values), ONE) for values in ([0] * 10, [0] * 6 + [3, 0], [0] * 3 + [3, 0]))
+    both = run(of([0] * 3 + [3, 0, 0, 3, 0]), ONE)
+    history = History(none)
+    for told_ms, due in enumerate((late, early, both)):
+        for each in diff(history.standing(), due, told_ms):
+            assert history.apply(each)
+        assert [each.evaluated_at for each in history.events()] == [each.evaluated_at for each in due]
+
+
 def test_there_and_back_again_is_told_each_time() -> None:
     """The same correction a second time is no repetition of the first: consumers know events by their ids."""
     one, other = run(of([0, 3, 3, 3, 0]), ONE), run(of([0] * 10), ONE)

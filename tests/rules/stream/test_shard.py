@@ -195,3 +195,15 @@ def test_other_selectors_find_what_is_there_of_them() -> None:
     state.add(batch_of(scrape(0)))
     again = ShardState.from_chunks(0, states_of(tasks_of("y", "z")), state.to_chunks())
     assert (again.series, again.samples) == (1, 1)
+
+
+def test_series_that_were_only_looked_at_hold_nothing() -> None:
+    tasks = tasks_of("x")
+    state = ShardState(0, states_of(tasks))
+    state.add(batch_of(scrape(1_000)))
+    looked_at = state.wanted(batch_of([Sent(labels_of("x", "h1"), 2_000, 1.0, 0), *scrape(2_000, names=("z",))]))
+    assert looked_at.targets == ['{instance="h1",job="j"}']
+    times = np.array([60_000], np.int64)
+    assert len(said(state.evaluate(tasks, times), tasks[0], 60_000)) == 1
+    state.add(looked_at)
+    assert len(said(state.evaluate(tasks, times), tasks[0], 60_000)) == 2

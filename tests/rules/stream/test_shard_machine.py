@@ -185,10 +185,10 @@ def test_in_the_end_all_is_as_if_all_samples_had_been_there(log_seed: int, seed:
         expected.update(
             {(task.id, when): said(partials, task, when) for task in run.tasks for when in run.times.tolist()}
         )
-    assert {key: answer for key, answer in answers.items() if key in expected} == answers
-    # Fragments whose first instant lies before the shard's first one are not asked for there.
-    missing = [when for key, answer in expected.items() if key not in answers and answer for when in (key[1],)]
-    assert not [when for when in missing if when > first + MINUTE]
+    assert {key: answer for key, answer in answers.items() if answer} == {
+        key: answer for key, answer in expected.items() if answer
+    }
+    assert answers.keys() <= expected.keys()
     whole = state.whole()
     wanted = {name for task in ready.tasks if task.spec.kind == "samples" for name in [task.spec.expr.name]}
     stamps = [int(ts) for ts, at in zip(whole.ts, whole.metric, strict=True) if whole.metrics[at] in wanted]
