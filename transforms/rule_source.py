@@ -18,20 +18,23 @@ from typing import Any
 
 import apache_beam as beam
 import orjson
-from apache_beam.coders import BytesCoder, Coder
+from apache_beam.coders import Coder
 from apache_beam.io.iobase import RestrictionProgress, RestrictionTracker
+from apache_beam.io.restriction_trackers import OffsetRange
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, Duration
 
 from rules.stream import messages
 from rules.stream.messages import RuleFiles
+from transforms.io.kafka_offsets import RangeCoder
 
 SUFFIXES = (".yml", ".yaml")
 SETTLED_S = 1.0
 """A file that was written to less than this ago may not be whole yet; it is looked at again with the next poll."""
 
-_NOTHING_SENT = bytes(16)
+_NOTHING_SENT = 0
+_END = (1 << 63) - 1
 _log = logging.getLogger(__name__)
 
 
@@ -142,31 +145,33 @@ def _state(file: str) -> tuple[int, ...]:
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size
 
 
-def _version(texts: Mapping[str, str]) -> bytes:
-    return hashlib.blake2b(orjson.dumps(texts, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+def _version(texts: Mapping[str, str]) -> int:
+    """A hash of 63 bits."""
+    told = orjson.dumps(texts, option=orjson.OPT_SORT_KEYS)
+    return int.from_bytes(hashlib.blake2b(told, digest_size=8).digest(), "big") >> 1
 
 
 class _SentTracker(RestrictionTracker):
-    """A restriction that is the version last sent; what remains is all that comes after it."""
+    """A restriction that begins at the version last sent; what remains is all that comes after it, in whatever order hashes come."""
 
-    def __init__(self, sent: bytes) -> None:
-        self._sent = sent
+    def __init__(self, versions: OffsetRange) -> None:
+        self._versions = versions
         self._handed_back = False
 
-    def current_restriction(self) -> bytes:
-        return self._sent
+    def current_restriction(self) -> OffsetRange:
+        return self._versions
 
-    def try_claim(self, position: bytes) -> bool:
+    def try_claim(self, position: int) -> bool:
         if self._handed_back:
             return False
-        self._sent = position
+        self._versions = OffsetRange(position, _END)
         return True
 
-    def try_split(self, fraction_of_remainder: float) -> tuple[bytes, bytes] | None:
+    def try_split(self, fraction_of_remainder: float) -> tuple[OffsetRange, OffsetRange] | None:
         if fraction_of_remainder != 0 or self._handed_back:
             return None
         self._handed_back = True
-        return self._sent, self._sent
+        return self._versions, self._versions
 
     def check_done(self) -> bool:
         if not self._handed_back:
@@ -189,23 +194,23 @@ class _WatchFiles(beam.DoFn, RestrictionProvider):
     def __init__(self, source: RuleSource) -> None:
         self._source = source
 
-    def initial_restriction(self, element: bytes) -> bytes:
+    def initial_restriction(self, element: bytes) -> OffsetRange:
         """Nothing was sent: the first that can be read is, and is no change where it is in force already."""
-        return _NOTHING_SENT
+        return OffsetRange(_NOTHING_SENT, _END)
 
-    def create_tracker(self, restriction: bytes) -> _SentTracker:
+    def create_tracker(self, restriction: OffsetRange) -> _SentTracker:
         """Claims by version."""
         return _SentTracker(restriction)
 
-    def restriction_size(self, element: bytes, restriction: bytes) -> int:
+    def restriction_size(self, element: bytes, restriction: OffsetRange) -> int:
         """No size is known."""
         return 1
 
     def restriction_coder(self) -> Coder:
-        """The version, 16 bytes."""
-        return BytesCoder()
+        """That of all splittable steps: Flink's runner gives those whose elements are alike one coder of restrictions, whichever it meets first."""
+        return RangeCoder()
 
-    def truncate(self, element: bytes, restriction: bytes) -> None:
+    def truncate(self, element: bytes, restriction: OffsetRange) -> None:
         """A drain looks no more."""
 
     def setup(self) -> None:
@@ -220,7 +225,7 @@ class _WatchFiles(beam.DoFn, RestrictionProvider):
         texts = self._watch.poll(now_s)
         if texts is not None:
             version = _version(texts)
-            if version != tracker.current_restriction():
+            if version != tracker.current_restriction().start:
                 if not tracker.try_claim(version):
                     return
                 yield messages.of_rules(RuleFiles(int(now_s * 1000), texts))

@@ -9,12 +9,17 @@ from typing import Any
 import apache_beam as beam
 import pytest
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.sdf_utils import RestrictionTrackerView, ThreadsafeRestrictionTracker
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, Duration
 
 from rules.stream import messages
 from rules.stream.messages import RuleFiles
 from transforms import rule_source
+from transforms.intake import IntakeSettings
+from transforms.io import kafka
+from transforms.io.kafka_settings import KafkaTopic
 from transforms.rule_source import SETTLED_S, RuleFilesWatch, RuleSource, WatchRules, read_files
 
 LONG_AGO = 1_000.0
@@ -298,3 +303,18 @@ def test_watching_is_a_step_of_an_unbounded_pipeline() -> None:
     found = pipeline | "Rule files" >> WatchRules(RuleSource(("rules",)))
     assert not found.is_bounded
     assert found.element_type is bytes
+
+
+def test_all_splittable_steps_of_a_job_have_one_coder_of_restrictions() -> None:
+    pipeline = beam.Pipeline(options=PipelineOptions(["--streaming"]))
+    pipeline | "Rule files" >> WatchRules(RuleSource(("rules",)))
+    pipeline | "Read" >> kafka.ReadSamples(kafka.KafkaSource(KafkaTopic("127.0.0.1:1", "t")), IntakeSettings())
+    components = pipeline.to_runner_api().components
+    payloads = [
+        beam_runner_api_pb2.ParDoPayload.FromString(step.spec.payload)
+        for step in components.transforms.values()
+        if "pardo" in step.spec.urn
+    ]
+    coders = [payload.restriction_coder_id for payload in payloads if payload.restriction_coder_id]
+    assert len(coders) == 3
+    assert len({components.coders[coder].SerializeToString() for coder in coders}) == 1
