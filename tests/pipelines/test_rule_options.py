@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipelines.options import OptionError, RuleOptions, parse
 from pipelines.rule_options import late_ms
 from rules.alert_text import Site
 from schemas.batch import MIN_WATERMARK, SampleBatch
 from schemas.tiers import Tier, Tiers
+from tests.transforms.naive import NOON
 from transforms.cut_algorithm import Cutter
 from transforms.intake import IntakeSettings
 
@@ -106,20 +109,19 @@ def test_a_job_of_few_shards_evaluates_rules_in_as_many(directory: Path, tmp_pat
     assert options("--rules=rules", f"--config={config}").settings.shards == 3
 
 
-@pytest.mark.parametrize("behind", [0, 1, 999])
-def test_whatever_the_intake_lets_through_is_not_too_late_for_rules(behind: int) -> None:
-    """The oldest sample that is let through, against the watermark that overtook it as batches tell it: rounded up to a second."""
-    settings = IntakeSettings(Tiers((Tier("10s", 10_000, 0, "b"),), lateness_ms=7_000))
-    watermark = 1_000_000_000_000 - behind
-    times = np.arange(watermark - 20_000, watermark + 1)
+@given(lateness=st.integers(0, 5_000), window=st.sampled_from([1_000, 1_500, 10_000]), past=st.integers(0, 20_000))
+def test_whatever_the_intake_lets_through_is_not_too_late_for_rules(lateness: int, window: int, past: int) -> None:
+    """The oldest samples that are let through are those at the beginnings of windows."""
+    settings = IntakeSettings(Tiers((Tier("w", window, 0, "b"),), lateness_ms=lateness))
+    start = NOON - NOON % window
+    watermark = start + past
+    times = np.arange(start - 10 * window, watermark + 1, window)
     zeros = np.zeros(len(times), np.int32)
     batch = SampleBatch(["{}"], ["m"], zeros, zeros, times, np.ones(len(times)), np.arange(len(times)))
     cut = Cutter(settings.tiers, 1, 0).cut(batch, np.zeros(len(times), np.int64), watermark)
+    overtaken = [piece for _, piece in cut.pieces if piece.overtaken > MIN_WATERMARK]
     assert cut.too_late is not None
-    oldest = min(int(piece.ts.min()) for _, piece in cut.pieces)
-    told = max(piece.overtaken for _, piece in cut.pieces)
-    assert told > MIN_WATERMARK
-    assert told - oldest <= late_ms(settings)
+    assert all(piece.overtaken - int(piece.ts.min()) <= late_ms(settings) for piece in overtaken)
 
 
 @pytest.mark.parametrize(
