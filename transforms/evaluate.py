@@ -14,6 +14,7 @@ take a time for all instants up to it.
 from __future__ import annotations
 
 import inspect
+import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -39,6 +40,8 @@ from schemas.batch import read_newest
 from transforms.accounting import NAMESPACE
 from transforms.content_algorithm import Key
 from transforms.rule_source import RuleSource, WatchRules
+
+_log = logging.getLogger(__name__)
 
 GROUP_KEY = b"rules"
 """The one key of the second stage."""
@@ -126,6 +129,27 @@ def _memory_of(step: str) -> Memory[Any]:
         return _memories.setdefault(step, Memory())
 
 
+class Complaints:
+    """Says each complaint once in ten minutes: a rule that fails does so at every instant."""
+
+    AGAIN_S = 600.0
+    MOST = 1_000
+
+    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._say, self._clock = say, clock
+        self._said: dict[str, float] = {}
+
+    def say(self, complaints: Iterable[str]) -> None:
+        """Say what was not said lately."""
+        now = self._clock()
+        for each in complaints:
+            if now - self._said.get(each, -self.AGAIN_S) >= self.AGAIN_S:
+                if len(self._said) >= self.MOST:
+                    self._said.clear()
+                self._said[each] = now
+                self._say(each)
+
+
 class _Stage(beam.DoFn):
     """A machine's stage. Input ``(key, element)``; output what it hands on, by tag, but for those of tag ``main``."""
 
@@ -134,6 +158,7 @@ class _Stage(beam.DoFn):
 
     def setup(self) -> None:
         self._machine: Any = self._machines(self._settings, _memory_of(self._step))
+        self._complaints = Complaints(_log.warning)
 
     def start_bundle(self) -> None:
         self._pending: set[tuple[bytes, int]] = set()
@@ -156,6 +181,8 @@ class _Stage(beam.DoFn):
         for name, number in counted.items():
             Metrics.counter(NAMESPACE, name).inc(number)
         counted.clear()
+        self._complaints.say(self._machine.complaints)
+        self._machine.complaints.clear()
 
     def _handed_on(self, out: Out) -> object:
         if out.tag == self._main:

@@ -51,6 +51,7 @@ class GroupMachine:
         self._memory = memory
         self._open: dict[bytes, _Open] = {}
         self.counted: dict[str, int] = {}
+        self.complaints: list[str] = []
 
     def begin(self) -> None:
         """See :class:`rules.stream.stage.Machine`."""
@@ -93,6 +94,8 @@ class GroupMachine:
         for key, opened in self._open.items():
             yield from opened.state.advance(opened.due)
             self._count(opened.state.counted)
+            self.complaints += opened.state.complaints
+            opened.state.complaints.clear()
             if opened.token:
                 self._memory.put(key, opened.token, opened.state)
         self._open = {}

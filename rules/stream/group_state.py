@@ -57,6 +57,7 @@ class GroupState:
         self.evaluator = Evaluator(self.live.current.program, self.store)
         self.history = History()
         self.counted: Counter[str] = Counter()
+        self.complaints: list[str] = []
         self.done: int | None = None
         """The last evaluated instant; None before the first."""
         self._snapshots: list[Snapshot] = []
@@ -193,6 +194,10 @@ class GroupState:
             len(times) * len(group.rules) for times, group in zip(schedule, program.groups, strict=True)
         )
         self.counted["rules.failures"] += len(outcome.errors)
+        self.complaints += dict.fromkeys(
+            f"{each.rule.group.file}: group {each.rule.group.name}: rule {each.rule.rule.name} failed: {each.message}"
+            for each in outcome.errors
+        )
         return outcome
 
     # What goes out.
@@ -289,6 +294,7 @@ class GroupState:
             for _ in state.advance(done):
                 pass
         state.counted.clear()
+        state.complaints.clear()
         return state
 
     @classmethod

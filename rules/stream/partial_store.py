@@ -165,7 +165,7 @@ class PartialStore:
                         break
                 else:
                     # Shards hear of changed rules one after the other: what one does not know yet is not absent.
-                    raise EvaluationError(f"shard {shard} has not evaluated a part of the expression at {when}")
+                    raise EvaluationError(f"shard {shard} has not evaluated a part of the expression")
         # The order of rows decides which of equal values `topk` takes, so it must not depend on which shard was heard first.
         for held, places in sorted(chosen.values(), key=lambda each: (each[0].partials.shard, each[1])):
             partials = held.partials

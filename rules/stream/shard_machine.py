@@ -97,6 +97,7 @@ class ShardMachine:
         self._memory = memory
         self._open: dict[bytes, _Shard] = {}
         self.counted: dict[str, int] = {}
+        self.complaints: list[str] = []
 
     def begin(self) -> None:
         """See :class:`rules.stream.stage.Machine`."""

@@ -85,12 +85,14 @@ class Timers(Protocol):
 class Machine(Protocol):
     """A stage. One instance works on one bundle at a time, of many keys.
 
-    ``CELLS`` and ``BAGS`` name the state that it uses; ``counted`` is what happened, by the names of counters, for the caller to take away.
+    ``CELLS`` and ``BAGS`` name the state that it uses; ``counted`` is what happened, by the names of counters, for the caller to take away;
+    ``complaints`` are sentences about what somebody should look at, such as a rule that fails, likewise.
     """
 
     CELLS: tuple[str, ...]
     BAGS: tuple[str, ...]
     counted: dict[str, int]
+    complaints: list[str]
 
     def begin(self) -> None:
         """A bundle begins; what an earlier one left unfinished has failed, and is forgotten."""

@@ -26,7 +26,7 @@ from schemas import batch as batches
 from tests.transforms.naive import NOON, Sample, batch_of, samples_of
 from transforms import evaluate
 from transforms.content_algorithm import Key
-from transforms.evaluate import EvaluateRules, KeyByRuleShard, stage_dofn
+from transforms.evaluate import Complaints, EvaluateRules, KeyByRuleShard, stage_dofn
 from transforms.intake import IntakeSettings
 from transforms.io.files import ReadSamples
 from transforms.rule_source import RuleSource
@@ -134,6 +134,7 @@ class Toy:
 
     def __init__(self, settings: StageSettings, memory: Memory[int]) -> None:
         self.counted: dict[str, int] = {}
+        self.complaints: list[str] = []
         self._last = 0
 
     def begin(self) -> None:
@@ -340,3 +341,13 @@ def test_time_begins_at_the_launch_where_it_has_no_end(bounded: bool, there: boo
     names = [step.unique_name for step in steps(StageSettings({}, bounded=bounded), None)]
     assert any(name.startswith("Rules/Launch time") for name in names) == there
     assert any(name.startswith("Rules/Wait for shards") for name in names) != there
+
+
+def test_a_complaint_is_said_again_after_a_while() -> None:
+    said: list[str] = []
+    now = [0.0]
+    complaints = Complaints(said.append, lambda: now[0])
+    for second in (0, 1, 599, 600):
+        now[0] = float(second)
+        complaints.say(["a", "b"] if second == 1 else ["a"])
+    assert said == ["a", "b", "a"]

@@ -346,6 +346,9 @@ def test_what_a_shard_has_not_evaluated_yet_changes_no_alert() -> None:
         run.bundle(elements, minute)
     assert told(run.events) == []
     assert run.machine.counted["rules.failures"] == 3
+    assert set(run.machine.complaints) == {
+        "rules.yml: group g: rule Few failed: shard 1 has not evaluated a part of the expression"
+    }
 
 
 def test_state_does_not_grow_with_time() -> None:
