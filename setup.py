@@ -28,6 +28,7 @@ PACKAGES = [
 
 PACKAGE_DATA = {
     "pipelines.authoring": ["static/*"],
+    "pipelines.demo": ["rules/*.yml"],
     "pipelines.report": ["static/*"],
     "rules": ["library/*.yml", "library/tests/*.yml"],
     "deploy": ["compose.yaml"],

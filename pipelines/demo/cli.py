@@ -18,9 +18,12 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from pipelines.demo import terminal
+from pipelines.demo.alert_table import alert_table
 from pipelines.demo.inputs import HOSTS, METRICS, FleetDay, Sampling, write_fleet_day
 from pipelines.demo.job import DemoFailed, Folder, Job
 from pipelines.demo.outcome import CONFIGS, build_report, computer_source, differences, fleet_source
+from pipelines.demo.rule_files import texts
+from pipelines.report.alerts import AlertsError
 from pipelines.report.build import changed_late
 from pipelines.report.html import render
 from pipelines.report.payload import Report
@@ -34,9 +37,13 @@ def main(argv: Sequence[str]) -> int:
     words = _parser().parse_args(argv)
     folder = Folder(words.output)
     try:
+        # Read before the folder that may hold them is replaced.
+        rules = texts(words.rules)
         folder.prepare()
+        for name, text in rules.items():
+            (folder.rules / f"{name}.yml").write_text(text, encoding="utf-8")
         return _run(words, folder, Console())
-    except (DemoFailed, OSError) as error:
+    except (DemoFailed, AlertsError, OSError) as error:
         print(f"tidemark demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -47,8 +54,10 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tidemark demo",
-        description="Run the metrics job with no servers, on this computer's own metrics and on a seeded day of a fleet; show what came out.",
-        epilog="The output folder then holds the input as files, the store as Parquet, what was refused or too late, and report.html.",
+        description="Run the metrics job with no servers, on this computer's own metrics and on a seeded day of a fleet, with alert rules "
+        "over both; show what came out.",
+        epilog="The output folder then holds the input as files, the store as Parquet, what was refused or too late, the rules and "
+        "the events of their alerts, and report.html.",
     )
     add = parser.add_argument
     add(
@@ -60,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--hours", type=_positive, default=24, metavar="N", help="how much of the fleet's day to run (24)")
     add("--seed", type=int, default=7, metavar="N", help="of the fleet; equal seeds give an equal day (7)")
+    rules = "alert rules for the fleet in place of the demo's own, which a run leaves in DIR/rules/fleet.yml"
+    add("--rules", type=Path, metavar="FILE", help=rules)
     where = "where everything goes; an earlier demo there is replaced (demo-out)"
     add("--output", type=Path, default=Path("demo-out"), metavar="DIR", help=where)
     add("--open", action=argparse.BooleanOptionalAction, default=True, help="show the report in a browser at the end")
@@ -125,6 +136,8 @@ def _watch(sampling: Sampling, job: Job, day: FleetDay, console: Console) -> Non
 def _show(report: Report, wrong: Mapping[str, Sequence[int]], folder: Folder, console: Console) -> None:
     for shown, tier in zip(report.sources, ("10s", "1m"), strict=True):
         console.print(terminal.source_table(shown, tier), "")
+    for shown in report.sources:
+        console.print(alert_table(shown, console.width), "")
     console.print(terminal.balance_table(report.sources, MEANINGS, wrong), "")
     for source, tier, rows in changed_late(report.sources):
         console.print(

@@ -13,7 +13,7 @@ from services import agent_sample
 from services.agent_sample import Samples
 from services.generate.fleet import Fleet
 from services.generate.load import Counts, Load, Record
-from services.generate.plan import Faults, scrapes
+from services.generate.plan import Faults, Scrape, scrapes
 
 DAY_START_MS = 1_768_176_000_000
 """2026-01-12T00:00:00Z: the seeded day is always the same one, so that equal seeds give equal files."""
@@ -21,6 +21,9 @@ DAY_START_MS = 1_768_176_000_000
 HOUR_MS = 3_600_000
 INTERVAL_MS = 10_000
 HOSTS, METRICS = 6, 8
+SILENT_HOST, SILENT_FROM_MS, SILENT_UNTIL_MS = 1, DAY_START_MS + 70 * 60_000, DAY_START_MS + 82 * 60_000
+"""Which host sends nothing for a while, and when."""
+
 FAULTS = Faults(late=0.01, late_mean_ms=90_000, late_max_ms=900_000, duplicates=0.005, differing=0.5, malformed=0.0002)
 
 
@@ -66,9 +69,17 @@ def write_fleet_day(directory: Path, seed: int, hours: int) -> FleetDay:
             return 1 + record.value.count(b"\n")
 
         for ts in range(DAY_START_MS, DAY_START_MS + hours * HOUR_MS, INTERVAL_MS):
-            lines += sum(map(write, load.step(ts, scrapes(fleet, ts, INTERVAL_MS, FAULTS))))
+            lines += sum(map(write, load.step(ts, _sent(fleet, ts))))
         lines += sum(map(write, load.rest()))
     return FleetDay(fleet, tuple(paths.values()), load.counts, lines, hours)
+
+
+def _sent(fleet: Fleet, ts: int) -> list[Scrape]:
+    """The scrapes of an instant, without those of the silent host."""
+    planned = scrapes(fleet, ts, INTERVAL_MS, FAULTS)
+    if not SILENT_FROM_MS <= ts < SILENT_UNTIL_MS:
+        return planned
+    return [scrape for scrape in planned if scrape.host != SILENT_HOST]
 
 
 @dataclass

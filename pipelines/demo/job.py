@@ -49,6 +49,16 @@ class Folder:
         return self.root / "late"
 
     @property
+    def rules(self) -> Path:
+        """The rule files, one a source."""
+        return self.root / "rules"
+
+    @property
+    def alerts(self) -> Path:
+        """Alert events as newline-delimited JSON, a folder a source."""
+        return self.root / "alerts"
+
+    @property
     def report(self) -> Path:
         """The page."""
         return self.root / "report.html"
@@ -64,7 +74,7 @@ class Folder:
             if not self.root.is_dir() or (any(self.root.iterdir()) and not (self.root / MARKER).exists()):
                 raise DemoFailed(f"{self.root} is there and is not an earlier demo's; choose another with --output")
             shutil.rmtree(self.root)
-        for folder in (self.inputs, self.store, self.dead_letters, self.late):
+        for folder in (self.inputs, self.store, self.dead_letters, self.late, self.rules, self.alerts):
             folder.mkdir(parents=True)
         (self.root / MARKER).touch()
 
@@ -73,7 +83,7 @@ class Job:
     """The metrics job over some of the inputs, in a process of its own, so that it does not hold up the sampling.
 
     Args:
-        name: of its configuration (``NAME.yaml`` in the folder), its log and its balance.
+        name: of its configuration (``NAME.yaml`` in the folder), its rules, its alerts, its log and its balance.
         inputs: files of the folder's inputs, as a glob pattern.
     """
 
@@ -88,6 +98,8 @@ class Job:
             f"--config={folder.root / name}.yaml",
             f"--dead_letter=file:{folder.dead_letters}",
             f"--late=file:{folder.late}",
+            f"--rules={folder.rules / name}.yml",
+            f"--alerts=file:{folder.alerts / name}",
             "--runner=DirectRunner",
             # A worker measures all that it caches, which here takes longer than reading it again.
             "--max_cache_memory_usage_mb=0",

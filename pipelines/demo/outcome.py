@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 from pipelines.demo.inputs import DAY_START_MS, HOSTS, HOUR_MS, INTERVAL_MS, METRICS, FleetDay, Sampling
 from pipelines.demo.job import Folder
+from pipelines.report.alerts import read_alerts, read_rules
 from pipelines.report.build import read_refusals, read_source
 from pipelines.report.payload import Report, Source
 from schemas.tiers import Tiers
@@ -48,7 +50,7 @@ def computer_source(folder: Folder, sampling: Sampling, balance: Balance) -> Sou
         "least to its greatest sample, the bar across it their average. Counters are drawn as rates."
     )
     first, last = sampling.readings[0][0], sampling.readings[-1][0]
-    return read_source(
+    source = read_source(
         folder.store,
         "computer",
         "This computer",
@@ -60,19 +62,36 @@ def computer_source(folder: Folder, sampling: Sampling, balance: Balance) -> Sou
         DELAY_MS,
         draw_samples=True,
     )
+    return with_alerts(source, folder, (first, last))
 
 
 def fleet_source(folder: Folder, day: FleetDay, balance: Balance) -> Source:
     """The fleet's source, read from the store."""
     note = (
         f"{HOSTS} hosts with {METRICS} metrics each, scraped every {format_duration(INTERVAL_MS)} through a seeded 12 January 2026: incidents "
-        "that make latency and load spike, late and repeated samples, and a few broken records. Counters are drawn as rates."
+        "that make latency and load spike, a host that falls silent, late and repeated samples, and a few broken records. "
+        "Counters are drawn as rates."
     )
     counters = frozenset(metric.name for metric in day.fleet.metrics if metric.kind is Kind.COUNTER)
     span = (DAY_START_MS, DAY_START_MS + day.hours * HOUR_MS)
-    return read_source(
+    source = read_source(
         folder.store, "fleet", "A fleet's day", note, _tiers("fleet"), span, counters, balance.counts, DELAY_MS
     )
+    return with_alerts(source, folder, span)
+
+
+def with_alerts(source: Source, folder: Folder, span: tuple[int, int]) -> Source:
+    """The source with what the rules of its name made of it.
+
+    Args:
+        span: the first and the last event time of its samples, ms.
+
+    Raises:
+        AlertsError: what the job wrote are no alert events.
+    """
+    path = folder.rules / f"{source.id}.yml"
+    rules = read_rules(path.read_text(encoding="utf-8"), str(path))
+    return replace(source, alerts=read_alerts(folder.alerts / source.id, rules, span))
 
 
 def differences(day: FleetDay, sampling: Sampling, fleet: Balance, computer: Balance) -> dict[str, tuple[int, int]]:
@@ -88,6 +107,10 @@ def differences(day: FleetDay, sampling: Sampling, fleet: Balance, computer: Bal
         "samples of the input not read": (read - computer[SAMPLES_READ], day.samples - fleet[SAMPLES_READ]),
         "broken records not refused": (-computer[DEAD_LETTERS], day.counts.malformed.total() - fleet[DEAD_LETTERS]),
     }
+
+
+def _time(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def sample_fates() -> dict[str, str]:
@@ -111,12 +134,23 @@ def build_report(folder: Folder, sources: Sequence[Source], now: datetime) -> Re
             (str(folder.inputs), "what went in: JSON scrape documents and line protocol"),
             (str(folder.dead_letters), "what could not be read, whole, with place and reason"),
             (str(folder.late), "samples that came after the allowed lateness"),
+            (str(folder.rules), "the alert rules, in Prometheus' own format"),
+            (str(folder.alerts), "what became of them: an event for each change of each alert, as JSON"),
         ),
         next_steps=(
             (
                 f"tidemark run metrics --plan --input=file:{folder.inputs / 'fleet.*'} "
                 f"--output=parquet:{root / 'again'} --config={root / 'fleet.yaml'}",
                 "what the job does, step by step; without --plan it runs again",
+            ),
+            (
+                f"tidemark rules backtest {folder.rules / 'fleet.yml'} --data=parquet:{folder.store} "
+                f"--start={_time(DAY_START_MS)} --html={root / 'backtest.html'}",
+                "the same rules over the stored samples; edit them and look again, it takes a second",
+            ),
+            (
+                f"tidemark demo --rules={folder.rules / 'fleet.yml'}",
+                "all of this again with the rules as you have edited them",
             ),
             (
                 "tidemark generate metrics --hosts=3 --metrics=5 --duration=1m --output=-",

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from pipelines.cli import main
+from pipelines.demo.inputs import DAY_START_MS, SILENT_FROM_MS, SILENT_UNTIL_MS
 from pipelines.demo.job import MARKER
 from pipelines.demo.outcome import CONFIGS
+from pipelines.demo.rule_files import texts
+from pipelines.report.alerts import alerts_of, read_alerts
 from schemas.records import DeadLetter
+from schemas.series import parse_labels, parse_metric
+from tests.pipelines.report.alert_events import events_of
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +39,8 @@ def test_every_sample_of_this_computer_is_in_the_store(ran):
     assert len(documents) == 4
     wanted = sorted((d["timestamp"], m, float(v)) for d in documents for m, v in d["samples"].items())
     raw = duckdb.sql(
-        f"select epoch_ms(ts), metric, value from '{folder}/store/raw/*/*.parquet' where target like '%job=\"agent\"%'"
+        f"select epoch_ms(ts), metric, value from '{folder}/store/raw/*/*.parquet' "
+        "where target like '%job=\"agent\"%' and metric not like 'ALERTS%'"
     ).fetchall()
     assert sorted(raw) == wanted
     rolled = duckdb.sql(
@@ -58,7 +65,40 @@ def test_the_fleets_minutes_are_those_of_its_raw_samples(ran):
     ).fetchall()
     assert wrong == []
     rows = duckdb.sql(f"select count(*) from '{folder}/store/1m/*/*.parquet' where target like '%job=\"node\"%'")
-    assert rows.fetchall() == [(6 * 8 * 120,)]
+    silent = (SILENT_UNTIL_MS - SILENT_FROM_MS) // 60_000
+    assert rows.fetchall() == [(8 * (6 * 120 - silent),)]
+
+
+def test_alerts_are_those_of_the_same_rules_over_the_stored_samples(ran):
+    folder, _ = ran
+    stored = duckdb.sql(
+        f"""
+        select metric, target, list(epoch_ms(ts) order by ts), list(value order by ts) from (
+            select distinct on (metric, target, ts) * from '{folder}/store/raw/*/*.parquet'
+            where target like '%job="node"%' and metric not like 'ALERTS%' and metric not like '%:%'
+            order by seq desc)
+        group by all
+        """
+    ).fetchall()
+    series = [
+        ({"__name__": parse_metric(metric)[0], **parse_metric(metric)[1], **parse_labels(target)}, times, values)
+        for metric, target, times, values in stored
+    ]
+    text = (folder / "rules" / "fleet.yml").read_text()
+    assert text == texts(None)["fleet"]
+    span = (DAY_START_MS, max(int(times[-1]) for _, times, _ in series))
+    wanted = alerts_of(events_of(text, series, *span), (), span)
+    found = read_alerts(folder / "alerts" / "fleet", (), span)
+    # A trace shows what a rule saw when it was told, and where shards work, their parts of it.
+    plain = [[replace(each, trace=(), corrected=False) for each in alerts.episodes] for alerts in (found, wanted)]
+    assert plain[0] == plain[1]
+    assert {"HostSilent", "PoolGone"} <= {each.rule[1] for each in found.fired}
+
+
+def test_alerts_are_told_in_the_report(ran):
+    folder, _ = ran
+    page = (folder / "report.html").read_text()
+    assert "api-00001 has sent nothing for three minutes" in page
 
 
 def test_what_was_refused_is_kept_and_shown(ran):
