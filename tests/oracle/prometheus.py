@@ -172,8 +172,8 @@ def _varint(number: int) -> bytes:
 
 
 @contextmanager
-def prometheus(directory: Path, *arguments: str) -> Iterator[Client]:
-    """A running server with its data in a directory, which may hold those of an earlier one.
+def prometheus(directory: Path, *arguments: str, config: str = CONFIG) -> Iterator[Client]:
+    """A running server with its data in a directory, which may hold those of an earlier one; ``config`` is the text of its configuration.
 
     Raises:
         InstallFailed: it is not installed.
@@ -182,11 +182,11 @@ def prometheus(directory: Path, *arguments: str) -> Iterator[Client]:
     [port] = free_ports(1)
     address = f"{LOOPBACK}:{port}"
     directory.mkdir(parents=True, exist_ok=True)
-    config = directory / "prometheus.yml"
-    config.write_text(CONFIG)
+    file = directory / "prometheus.yml"
+    file.write_text(config)
     argv = [
         str(prometheus3_binary("prometheus")),
-        f"--config.file={config}",
+        f"--config.file={file}",
         f"--storage.tsdb.path={directory / 'tsdb'}",
         "--storage.tsdb.retention.time=100y",
         "--web.enable-remote-write-receiver",

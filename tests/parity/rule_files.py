@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rules.load import load_rules
@@ -42,3 +42,16 @@ def program_of(files: Mapping[str, str], settings: Settings = SETTINGS) -> Progr
 def seen_fleet(program: Program, seed: int, share: float = 1.0) -> list[Series]:
     """The fleet, as far as the rules see it."""
     return fleet(seed, share, together(reaches(program)).sees)
+
+
+def extent(series: Sequence[Series]) -> tuple[int, int]:
+    """The times of the oldest and the newest sample, ms."""
+    return min(int(times[0]) for _, times, _ in series), max(int(times[-1]) for _, times, _ in series)
+
+
+def evaluated(program: Program, series: Sequence[Series]) -> tuple[int, int]:
+    """From when to when a bounded stage evaluates: from the first instant on that has samples, as far back as any group looks."""
+    first, last = extent(series)
+    intervals = {program.interval_ms(number) for number in range(len(program.groups))}
+    behind = max(rule.turn.query_offset_ms for rule in program.rules)
+    return min(-(-first // step) * step for step in intervals) + behind, last

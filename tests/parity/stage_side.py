@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -12,15 +13,22 @@ from rules.stream.local import LocalStage
 from rules.stream.stage import EVENTS, SAMPLES, Out, StageSettings
 from schemas import batch as batches
 from schemas.alert_event import decode
-from schemas.batch import SampleBatch
+from schemas.batch import MIN_WATERMARK, SampleBatch
 from schemas.series import metric_text, parse_labels, parse_metric, split_labels
+from schemas.tiers import Tiers
 from tests.oracle.prometheus import Series
 from tests.oracle.rule_lives import Samples
 from tests.parity.evaluator_side import turn_of
 from tests.parity.verdict import Verdict
+from transforms.cut_algorithm import Cutter
 
 SHARDS = 8
-EVERY_MS = 15_000
+EVERY_MS = 120_000
+
+LATE_SHARE = 0.1
+LATE_MS = 240_000
+DELAY_MS = 10_000
+SCRAPES_PER_BLOCK = 50
 
 
 def in_order(series: Sequence[Series]) -> SampleBatch:
@@ -69,16 +77,45 @@ def of_stage(
     return verdict_of(outs)
 
 
+def of_stage_in_disorder(files: Mapping[str, str], series: Sequence[Series], program: Settings, seed: int) -> Verdict:
+    """Feed the stage what a source reads where a tenth of the scrapes come up to four minutes late, cut as a partition is."""
+    stage = LocalStage(StageSettings(files, program, shards=SHARDS, bounded=True))
+    whole = in_order(series)
+    scrapes, first, which = np.unique(whole.seq, return_index=True, return_inverse=True)
+    rng = np.random.default_rng(seed)
+    behind = np.where(rng.random(len(scrapes)) < LATE_SHARE, rng.integers(1, LATE_MS, len(scrapes)), 0)
+    place = np.argsort(np.argsort(whole.ts[first] + behind, kind="stable"))
+    order = np.argsort(place[which], kind="stable")
+    record = place[which][order]
+    arrived = replace(whole.take(order), seq=batches.sequence(0, 1) * (record + 1))
+    cutter = Cutter(Tiers(), SHARDS, DELAY_MS)
+    outs: list[Out] = []
+    watermark = MIN_WATERMARK
+    for begin in range(0, len(scrapes), SCRAPES_PER_BLOCK):
+        low, high = np.searchsorted(record, (begin, begin + SCRAPES_PER_BLOCK))
+        cut = cutter.cut(arrived.take(slice(low, high)), record[low:high], watermark)
+        assert cut.too_late is None
+        for _, piece in cut.pieces:
+            stage.add(piece)
+        watermark = cut.watermark
+        outs += stage.advance(watermark)
+    outs += stage.close()
+    return verdict_of(outs)
+
+
 def verdict_of(outs: Iterable[Out]) -> Verdict:
     """What a stage handed on, corrections applied."""
     history = History()
     written: Samples = {}
+    corrections = 0
     for out in outs:
         if out.tag == EVENTS:
-            history.apply(decode(out.data))
+            event = decode(out.data)
+            assert history.apply(event), f"told twice: {event}"
+            corrections += event.correction
         elif out.tag == SAMPLES:
             add_samples(written, batches.decode(out.data))
-    return Verdict(dict(map(turn_of, history.events())), written)
+    return Verdict(dict(map(turn_of, history.events())), written, corrections)
 
 
 def add_samples(written: Samples, batch: SampleBatch) -> None:

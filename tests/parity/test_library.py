@@ -12,7 +12,7 @@ from rules.program import Program
 from tests.oracle.prometheus import Series
 from tests.parity.fleet import SCRAPE_MS, SPAN_MS
 from tests.parity.prometheus_side import of_prometheus
-from tests.parity.rule_files import AWESOME, SETTINGS, awesome, library, program_of, seen_fleet
+from tests.parity.rule_files import AWESOME, SETTINGS, awesome, evaluated, extent, library, program_of, seen_fleet
 from tests.parity.stage_side import of_stage
 from tests.parity.verdict import Verdict, differences
 
@@ -35,13 +35,8 @@ class Compared:
 def compared(files: Mapping[str, str], directory: Path, share: float = 1.0) -> Compared:
     program = program_of(files)
     series = seen_fleet(program, SEED, share)
-    start, end = extent(series)
-    return Compared(files, program, series, of_prometheus(directory, program, series, start, end))
-
-
-def extent(series: list[Series]) -> tuple[int, int]:
-    """The oldest and the newest sample."""
-    return min(int(times[0]) for _, times, _ in series), max(int(times[-1]) for _, times, _ in series)
+    verdict = of_prometheus(directory, program, series, *evaluated(program, series))
+    return Compared(files, program, series, verdict)
 
 
 def test_the_fleet_is_what_was_asked_for() -> None:

@@ -47,10 +47,12 @@ class Verdict:
     Attributes:
         turns: all transitions.
         written: what the rules wrote, staleness markers among them.
+        corrections: how many of the events that were sent corrected earlier ones.
     """
 
     turns: dict[Turn, Told] = field(default_factory=dict)
     written: Samples = field(default_factory=dict)
+    corrections: int = 0
 
     def fired(self) -> set[Rule]:
         """The rules of which an alert fired."""
