@@ -1,0 +1,34 @@
+"""The timeline that docs/alerting.md tells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rules.stream.local import LocalStage
+from rules.stream.stage import EVENTS, Out, StageSettings
+from schemas.alert_event import decode
+from tests.rules.stream.streams import Sent, batch_of
+
+RULES = "groups: [{name: g, interval: 15s, rules: [{alert: High, expr: x > 2, for: 30s}]}]"
+X = (("__name__", "x"), ("instance", "a"))
+OTHER = (("__name__", "other"), ("instance", "a"))
+
+
+def told(outs: list[Out]) -> list[tuple[int, str, bool]]:
+    events = [decode(out.data) for out in outs if out.tag == EVENTS]
+    return [(event.evaluated_at // 1000, event.state.value, event.correction) for event in events]
+
+
+def test_a_delayed_sample() -> None:
+    stage = LocalStage(StageSettings({"rules.yml": RULES}, shards=2))
+
+    def comes(labels: tuple[tuple[str, str], ...], second: float, value: float) -> list[Out]:
+        stage.add(batch_of([Sent(labels, int(second * 1000), value, int(second))]))
+        return stage.advance(int(second * 1000) - 10_000)
+
+    assert told(comes(X, 14, 3.0)) == []
+    assert told(comes(OTHER, 25.5, 0.0)) == [(15, "pending", False)]
+    assert told(comes(OTHER, 40.5, 0.0)) == []
+    stage.add(replace(batch_of([Sent(X, 29_000, 1.0, 41)]), overtaken=31_000))
+    assert told(stage.advance(30_500)) == []
+    assert told(comes(OTHER, 55.5, 0.0)) == [(30, "inactive", True)]
