@@ -48,7 +48,7 @@ def test_an_exit_status_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_run_lists_its_jobs(words: list[str], status: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert run.main(words) == status
     said = capsys.readouterr()
-    assert "  metrics  " in (said.err if status else said.out)
+    assert [f"  {job} " in (said.err if status else said.out) for job in run.JOBS] == [True, True]
 
 
 def test_commands_are_imported_when_they_are_run() -> None:

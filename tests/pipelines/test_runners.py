@@ -71,6 +71,12 @@ def test_flink_gets_what_a_streaming_job_needs_there(endpoint: str) -> None:
     assert "shutdown_sources_after_idle_ms" not in options
 
 
+def test_a_job_has_its_own_name_on_flink(endpoint: str) -> None:
+    words = ["--runner=PortableRunner", f"--job_endpoint={endpoint}"]
+    assert beam_options(words, False).get_all_options()["job_name"] == "metrics"
+    assert beam_options(words, False, "alerts").get_all_options()["job_name"] == "alerts"
+
+
 def test_a_bounded_job_with_checkpoints_lets_ended_sources_go(endpoint: str) -> None:
     words = ["--runner=PortableRunner", f"--job_endpoint={endpoint}", "--checkpointing_interval=5000"]
     assert str(chosen(words)["shutdown_sources_after_idle_ms"]) == "1000"

@@ -158,7 +158,8 @@ class KafkaRecords:
         except ValueError as error:
             raise SinkError(f"{where}: {error}") from None
         if self._topic.topic not in topics:
-            raise SinkError(f"{where} has no topic {self._topic.topic!r}: create it, or correct the URL")
+            make = f"tidemark topics create {self._topic.topic} --brokers={self._topic.bootstrap}"
+            raise SinkError(f"{where} has no topic {self._topic.topic!r}: create it ({make}), or correct the URL")
 
     def write(self) -> beam.PTransform:
         return beam.ParDo(WriteToKafka(self._topic, self._name, self._records_of))

@@ -181,6 +181,7 @@ def test_validate_asks_for_every_bucket(server: Server) -> None:
     with pytest.raises(SinkError, match="bucket raw: 404"):
         output(server).validate()
     server.buckets = {"raw", "rollup_1m"}
+    output(server).validate(rollups=False)
     with pytest.raises(SinkError, match="bucket rollup_1h: 404"):
         output(server).validate()
 
@@ -202,3 +203,4 @@ def test_describe(server: Server) -> None:
         f"InfluxDB {server.url}, organization tidemark: raw (7d), rollup_1m (30d), rollup_1h (365d)"
     )
     assert "raw" not in output(server).describe(raw=False)
+    assert "rollup" not in output(server).describe(rollups=False)

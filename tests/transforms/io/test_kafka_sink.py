@@ -120,7 +120,9 @@ def test_records_that_are_not_delivered_fail_the_bundle() -> None:
 def test_validate_asks_for_the_topic(cluster: str) -> None:
     Producer({"bootstrap.servers": cluster}).list_topics(TOPIC, timeout=10)
     outputs.dead_letters(f"kafka://{cluster}/{TOPIC}").validate()
-    with pytest.raises(SinkError, match=r"has no topic 'none': create it, or correct the URL"):
+    with pytest.raises(
+        SinkError, match=r"has no topic 'none': create it \(tidemark topics create none --brokers=\S+\), or correct"
+    ):
         outputs.dead_letters(f"kafka://{cluster}/none").validate()
 
 

@@ -121,6 +121,7 @@ def test_describe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert (
         outputs.parse("parquet:store", TIERS).describe(raw=False) == f"Parquet store {here}/store: 1m (30d), 1h (365d)"
     )
+    assert outputs.parse("parquet:store", TIERS).describe(rollups=False) == f"Parquet store {here}/store: raw (7d)"
     assert outputs.parse("blackhole:", TIERS).describe() == "nowhere: rows are counted and forgotten"
     assert outputs.dead_letters("file:bad").describe() == f"files {here}/bad/dead_letters-*.ndjson"
     assert outputs.late_samples("kafka://a:1,b:2/late").describe() == "Kafka a:1,b:2, topic late"
