@@ -23,6 +23,8 @@ _WIDTHS = 16, 36
 _BESIDE = 66
 """What names and times beside it need."""
 
+_HOUR_MS = 3_600_000
+
 QUIET, PENDING, FIRING = "·", "▒", "█"
 _STYLES = {QUIET: "dim", PENDING: "yellow", FIRING: "red"}
 
@@ -63,7 +65,7 @@ def alert_table(source: Source, width: int) -> RenderableType:
     alerts = source.alerts
     if alerts is None:
         raise ValueError(f"no rules were evaluated over {source.id}")
-    title = f"Alerts: {source.title}, {_time(alerts.start)} to {_end(alerts)}"
+    title = f"Alerts: {source.title}, {_time(alerts.start, alerts)} to {_end(alerts)}"
     table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 1))
     table.add_column("alert", ratio=1, overflow="fold")
     table.add_column("over time", no_wrap=True)
@@ -115,15 +117,15 @@ def _rows(table: Table, episodes: list[Episode], alerts: Alerts, width: int) -> 
     shown = [each for each in episodes if each.fired] or episodes[:1]
     for number, each in enumerate(shown):
         alert = Text.assemble(name, "\n", (_why(each, episodes), "dim")) if number == 0 else Text("")
-        fired = Text(_time(each.firing_ms)) if each.firing_ms is not None else Text("never", style="dim")
-        resolved = Text("still active", style="red") if each.ended_ms is None else Text(_time(each.ended_ms))
+        fired = Text(_time(each.firing_ms, alerts)) if each.firing_ms is not None else Text("never", style="dim")
+        resolved = Text("still active", style="red") if each.ended_ms is None else Text(_time(each.ended_ms, alerts))
         table.add_row(
             alert,
             bar if number == 0 else "",
-            _time(each.pending_ms),
+            _time(each.pending_ms, alerts),
             fired,
             resolved,
-            format_duration(each.firing_for(alerts.end)) if each.fired else "",
+            format_duration(each.firing_for(alerts.end) // 1000 * 1000) if each.fired else "",
         )
 
 
@@ -140,14 +142,15 @@ def _about(each: Episode) -> str:
     return labels.get("host") or labels_text((name, value) for name, value in each.labels if name != "severity")
 
 
-def _time(ms: int) -> str:
+def _time(ms: int, alerts: Alerts) -> str:
+    """A time of the day, to the second where all of it is within an hour."""
     when = datetime.fromtimestamp(ms / 1000, timezone.utc)
-    return when.strftime("%H:%M" if ms % 60_000 == 0 else "%H:%M:%S")
+    return when.strftime("%H:%M:%S" if alerts.end - alerts.start < _HOUR_MS else "%H:%M")
 
 
 def _end(alerts: Alerts) -> str:
     """The end as the reader of a day knows it."""
-    text = _time(alerts.end)
+    text = _time(alerts.end, alerts)
     return "24:00" if text == "00:00" and alerts.end > alerts.start else text
 
 

@@ -42,7 +42,7 @@ const Alerts = (() => {
     const heads = ["Alert", "About", "Pending", "Fired", "Resolved", "Fired for", "Why", ""];
     const body = rows.map(([lane, each]) => {
       const rule = alerts.rules[lane.rule];
-      const time = (ms, none) => element("td", { class: "place" }, ms == null ? none : Format.time(ms, ms % 60000 !== 0));
+      const time = (ms, none) => element("td", { class: "place" }, ms == null ? none : Format.time(ms, alerts.end - alerts.start < 3600000));
       const why = element("td", {}, each.annotations.summary ?? `value ${each.value}`);
       if (each.corrected) why.append(element("div", { class: "muted" }, "corrected by late data"));
       const button = element("button", { type: "button", onclick: () => look(rule, lane, each), "aria-label": `${rule.name} ${lane.name} on the chart` }, "Chart");

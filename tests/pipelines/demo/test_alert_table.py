@@ -122,3 +122,9 @@ def test_it_fits_the_terminal(width):
     (bar,) = (word for word in lines[2].split() if FIRING in word)
     assert len(bar) == {72: 16, 80: 16, 100: 34, 200: 36}[width]
     assert "still active" in lines[2]
+
+
+def test_within_an_hour_seconds_are_told():
+    told = text_of(Alerts(0, 30_500, [AlertRule("g", "High")], [replace(episode(0, 0, None), firing_ms=20_000)]))
+    assert "00:00:00 to 00:00:30" in told
+    assert told.splitlines()[2].split()[-5:] == ["00:00:00", "00:00:20", "still", "active", "10s"]
