@@ -209,7 +209,7 @@ class GroupState:
                 yield Out(event.evaluated_at if instant is None else instant, EVENTS, encode(event))
 
     def _wrote(self, instant: int, columns: Any) -> Iterator[Out]:
-        for batch in self._samples.batches(columns):
+        for batch in self._samples.batches(columns, instant):
             self.counted["rules.samples_written"] += len(batch)
             yield Out(instant, SAMPLES, batches.encode(batch))
 

@@ -35,8 +35,13 @@ class SampleMaker:
         self._parts: dict[Labels, tuple[int, int]] = {}
         self._targets, self._metrics = Interner(), Interner()
 
-    def batches(self, columns: Iterable[Column]) -> Iterator[SampleBatch]:
-        """The samples of series, in batches of at most :data:`ROWS_PER_BATCH`."""
+    def batches(self, columns: Iterable[Column], known_ms: int) -> Iterator[SampleBatch]:
+        """The samples of series, in batches of at most :data:`ROWS_PER_BATCH`.
+
+        Args:
+            columns: the samples.
+            known_ms: the instant from which they are known; as their place in the log it makes stores take what was corrected for the newer.
+        """
         if len(self._parts) > _KNOWN:
             self._begin_anew()
         found = [(self._place(labels), times, values) for labels, times, values in columns if len(times)]
@@ -51,7 +56,7 @@ class SampleMaker:
             metric=places[:, 1],
             ts=np.concatenate([times for _, times, _ in found]),
             value=np.concatenate([values for _, _, values in found]),
-            seq=np.zeros(sum(counts), np.int64),
+            seq=np.full(sum(counts), known_ms, np.int64),
         )
         for first in range(0, len(whole), ROWS_PER_BATCH):
             yield whole.take(slice(first, first + ROWS_PER_BATCH)).compact()

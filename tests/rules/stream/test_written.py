@@ -1,0 +1,41 @@
+"""What rules wrote, as samples for stores: what late data changed counts as the newer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from rules.stream.local import LocalStage
+from rules.stream.stage import SAMPLES, Out, StageSettings
+from schemas import batch as batches
+from tests.rules.stream.streams import Sent, batch_of
+
+SECOND = 1_000
+RULES = "groups: [{name: g, interval: 10s, rules: [{record: 'x:left', expr: '10 - sum(x)'}]}]"
+SERIES = (("__name__", "x"), ("instance", "a"))
+
+
+def stored(outs: list[Out]) -> dict[int, list[tuple[int, float]]]:
+    """By time, the place in the log and the value of each sample that was written, in order."""
+    found: dict[int, list[tuple[int, float]]] = {}
+    for out in outs:
+        if out.tag == SAMPLES:
+            batch = batches.decode(out.data)
+            for ts, seq, value in zip(batch.ts.tolist(), batch.seq.tolist(), batch.value.tolist(), strict=True):
+                found.setdefault(ts // SECOND, []).append((seq, value))
+    return found
+
+
+def sent(second: int, value: float) -> Sent:
+    return Sent(SERIES, second * SECOND, value, second)
+
+
+def test_a_corrected_sample_takes_the_place_of_the_one_before_it() -> None:
+    stage = LocalStage(StageSettings({"r.yml": RULES}, shards=1))
+    stage.add(batch_of([sent(second, 1) for second in (0, 10, 30)]))
+    outs = stage.advance(30 * SECOND + 1)
+    stage.add(replace(batch_of([sent(15, 7)]), overtaken=30 * SECOND))
+    stage.add(batch_of([sent(40, 1)]))
+    found = stored(outs + stage.advance(40 * SECOND + 1))
+    assert [value for _, value in found[20]] == [9, 3]
+    assert {ts: max(versions)[1] for ts, versions in found.items()} == {0: 9, 10: 9, 20: 3, 30: 9, 40: 9}
+    assert len({seq for seq, _ in found[20]}) == 2
