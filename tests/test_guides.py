@@ -123,3 +123,15 @@ def test_a_guide_is_true_of_a_corpus(guide: str, corpus: str, tmp_path: Path) ->
 )
 def test_shown_output_is_compared(output: str, real: str, matches: bool) -> None:
     assert bool(shown(output).fullmatch(real)) is matches
+
+
+def test_tests_that_the_guides_name_are_there() -> None:
+    written = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    tests = set(re.findall(r"^ *def (test_\w+)\(", written, re.MULTILINE))
+    named = {
+        (path.name, test)
+        for path in (ROOT / "docs").glob("*.md")
+        for test in re.findall(r"`(test_\w+)`", path.read_text())
+    }
+    assert named
+    assert {(path, test) for path, test in named if test not in tests} == set()
