@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import importlib.resources
+import re
+
 import pytest
 
+from schemas.alert_event import State
 from transforms import accounting
 from transforms.accounting import COUNTED_AT_INTAKE, MEANINGS, RULE_MEANINGS, Balance
 
@@ -79,3 +83,12 @@ def test_what_rules_write_does_not_disturb_the_balance() -> None:
     assert not set(RULE_MEANINGS) & set(MEANINGS)
     balance = Balance({**WHOLE, **dict.fromkeys(RULE_MEANINGS, 7)}, rules=True)
     assert (balance.records_missing, balance.samples_missing) == (0, 0)
+
+
+def test_every_counter_of_the_rules_has_a_meaning() -> None:
+    modules = importlib.resources.files("rules.stream").iterdir()
+    texts = [module.read_text() for module in modules if module.name.endswith(".py")]
+    counted = {name for text in texts for name in re.findall(r'"((?:rules|alerts)\.[a-z_]+)"', text)}
+    assert "rules.samples_written" in counted
+    assert counted <= set(RULE_MEANINGS)
+    assert {f"alerts.{state.value}" for state in State} - {"alerts.retracted"} <= set(RULE_MEANINGS)
