@@ -71,7 +71,9 @@ class GroupState:
     def contribute(self, contribution: Contribution) -> None:
         """Take up what a shard says."""
         if self.done is None:
-            times = [contribution.until_ms, *(int(part.partials.times[0]) for part in contribution.parts)]
+            # What is said again of earlier instants is known later, and must not count by coming in the same bundle.
+            first = [int(part.partials.times[0]) for part in contribution.parts if not part.partials.revision]
+            times = [contribution.until_ms, *first]
             self._spoken = min(times) if self._spoken is None else min(self._spoken, *times)
         for part in contribution.parts:
             if part.partials.revision:
@@ -103,13 +105,20 @@ class GroupState:
         """The first instant that is not evaluated yet; one of the coming rules too, for then they are in force."""
         if self.done is None and self._spoken is None:
             return None
-        after = self.done if self.done is not None else self._begin(self._spoken or 0)
+        after = self.done if self.done is not None else self._begin(self._earliest())
         found = [self._ready.following(after)]
         change = self.live.change_ms
         coming = self.live.coming() if change is not None else None
         if change is not None and coming is not None:
             found.append(coming.following(max(after, change - 1)))
         return min((each for each in found if each is not None), default=None)
+
+    def _earliest(self) -> int:
+        """The first time of which shards speak before the first instant, late samples that are known by then included."""
+        spoken = self._spoken or 0
+        first = self._ready.following(self._begin(spoken))
+        late = [int(part.partials.times[0]) for part in self._waiting if first is not None and part.known_ms <= first]
+        return min([spoken, *late])
 
     def _begin(self, spoken_ms: int) -> int:
         """The time before the first instant, if this is the first that shards speak of: what is read with an offset is not absent before that."""
