@@ -2,7 +2,7 @@
 
 State of its one key: ``meta`` (the version's token, and the last instant that was evaluated), ``base`` (see
 :class:`rules.stream.group_state.GroupState`), and the bags ``contributions`` and ``announced`` (rule files) of what came since. A base is taken
-once a minute of event time, and takes what it makes superfluous out of the bags; between two bases elements are appended and nothing is read.
+every few instants, and takes what it makes superfluous out of the bags; between two bases elements are appended and nothing is read.
 
 What bounds the state: contributions for the lateness, and as far back as subqueries and the queries of templates reach; active alerts, and those
 resolved in the last 15 minutes; what rules wrote, as far back as rules read it.
@@ -20,9 +20,10 @@ from rules.stream.messages import RuleFiles
 from rules.stream.stage import TOKEN_BYTES, Cells, Memory, Out, StageSettings, Timers, new_token
 
 BASE_EVERY_MS = 60_000
-"""Event time from one base to the next, at least."""
+BASE_EVERY_INSTANTS = 16
+"""Event time, and instants, from one base to the next, at least: a base ends what is evaluated at once, and writes down all that is active."""
 
-_META = struct.Struct(f">B{TOKEN_BYTES}sqq")
+_META = struct.Struct(f">B{TOKEN_BYTES}sqqi")
 _FORMAT = 1
 _NEVER = -(1 << 62)
 
@@ -33,10 +34,11 @@ class _Open:
     Attributes:
         due: the last instant that is to be evaluated.
         based: the last instant when the base was taken.
+        instants: so many since then.
     """
 
-    def __init__(self, state: GroupState, due: int, based: int) -> None:
-        self.state, self.due, self.based = state, due, based
+    def __init__(self, state: GroupState, due: int = _NEVER, based: int = _NEVER, instants: int = 0) -> None:
+        self.state, self.due, self.based, self.instants = state, due, based, instants
         self.token = b""
 
 
@@ -84,7 +86,8 @@ class GroupMachine:
         if instant <= opened.due:
             return
         opened.due = instant
-        if instant - opened.based >= BASE_EVERY_MS:
+        opened.instants += 1
+        if opened.instants >= BASE_EVERY_INSTANTS and instant - opened.based >= BASE_EVERY_MS:
             yield from opened.state.advance(instant)
             self._take_base(opened, cells)
         self._touch(opened, cells)
@@ -100,6 +103,13 @@ class GroupMachine:
                 self._memory.put(key, opened.token, opened.state)
         self._open = {}
 
+    def look(self, key: bytes, cells: Cells) -> GroupState:
+        """The state of a key between two bundles, to be looked at and not changed."""
+        opened = self._restored(key, cells)
+        if opened.token:
+            self._memory.put(key, opened.token, opened.state)
+        return opened.state
+
     def _opened(self, key: bytes, cells: Cells) -> _Open:
         found = self._open.get(key)
         if found is None:
@@ -109,8 +119,8 @@ class GroupMachine:
     def _restored(self, key: bytes, cells: Cells) -> _Open:
         meta = cells.read("meta")
         if meta is None:
-            return _Open(GroupState(self._settings), _NEVER, _NEVER)
-        version, token, due, based = _META.unpack(meta)
+            return _Open(GroupState(self._settings))
+        version, token, due, based, instants = _META.unpack(meta)
         if version != _FORMAT:
             raise ValueError(
                 f"the state of the rules is of format {version}, which is unknown here: start the job anew"
@@ -121,13 +131,13 @@ class GroupMachine:
             announced = [messages.rules(each) for each in cells.read_bag("announced")]
             done = None if due == _NEVER else due
             state = GroupState.from_base(self._settings, cells.read("base"), contributions, announced, done)
-        opened = _Open(state, due, based)
+        opened = _Open(state, due, based, instants)
         opened.token = token
         return opened
 
     def _touch(self, opened: _Open, cells: Cells) -> None:
         opened.token = new_token()
-        cells.write("meta", _META.pack(_FORMAT, opened.token, opened.due, opened.based))
+        cells.write("meta", _META.pack(_FORMAT, opened.token, opened.due, opened.based, opened.instants))
 
     def _take_base(self, opened: _Open, cells: Cells) -> None:
         state = opened.state
@@ -137,7 +147,7 @@ class GroupMachine:
         oldest = state.oldest_ms
         kept = [each for each in cells.read_bag("contributions") if messages.until(each) >= oldest]
         cells.replace("contributions", kept)
-        opened.based = opened.due
+        opened.based, opened.instants = opened.due, 0
 
     def _count(self, counted: Counter[str]) -> None:
         for name, number in counted.items():
