@@ -39,7 +39,7 @@ from rules.promql.labels import METRIC_NAME
 from rules.promql.parser import parse
 from rules.promql.values import InstantVector
 from rules.templates import TemplateContext, TemplateError, expand
-from rules.unit_test import Evaluated
+from rules.unit_test_engine import Evaluated
 
 # A test that makes a thousand alerts shows with the first ones what the templates do.
 _ALERTS_PER_RULE = 50

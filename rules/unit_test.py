@@ -9,25 +9,25 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rules.alert_text import Site
-from rules.alerts import ALERT_NAME, Phase
+from rules.alerts import ALERT_NAME, Labels, Phase
 from rules.diagnostics import Diagnostic, Severity, TextSpan
 from rules.durations import format_duration
-from rules.groups import NOT_A_VECTOR, Evaluator, Observer
+from rules.groups import NOT_A_VECTOR
 from rules.model import AlertingRule, RuleGroup
-from rules.outcome import ActiveAlert, Outcome, RuleError
+from rules.outcome import RuleError
 from rules.program import Program, Programs, Settings, ordered
 from rules.promql.context import Options
 from rules.promql.engine import instant
 from rules.promql.errors import PromQLError, UnsupportedFeature
 from rules.promql.notation import parse_series, parse_series_description
-from rules.promql.storage import MemoryStorage
-from rules.promql.values import Floats, InstantVector, Scalar, Times
+from rules.promql.storage import Storage
+from rules.promql.values import InstantVector, Scalar
 from rules.unit_test_diff import (
     ShownAlert,
     ShownSample,
@@ -38,6 +38,7 @@ from rules.unit_test_diff import (
     sample_listing,
     series_text,
 )
+from rules.unit_test_engine import Engine, Input, Looked, Trial, batch
 from rules.unit_test_model import AlertCase, ExprCase, InputSeries, UnitTest, UnitTestFile
 
 CODES = {
@@ -76,27 +77,12 @@ class Failure:
     got: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """A test whose rules have been evaluated, for coverage and debugging."""
-
-    test: UnitTest
-    evaluator: Evaluator
-    times: Times
-    outcome: Outcome
-
-
-Inspect = Callable[[Evaluated], None]
-
-
 def run_test(
     file: UnitTestFile,
     test: UnitTest,
     groups: Sequence[RuleGroup],
     programs: Programs | None = None,
-    *,
-    observer: Observer | None = None,
-    inspect: Inspect | None = None,
+    engine: Engine | None = None,
 ) -> list[Failure]:
     """What fails in one test; nothing if it passes.
 
@@ -105,10 +91,12 @@ def run_test(
         test: one of its tests.
         groups: of its rule files, in the order of loading.
         programs: shared between tests.
-        observer: see :class:`Evaluator`.
-        inspect: told of the evaluation once it is done.
+        engine: what evaluates it; the batch engine unless given.
+
+    Raises:
+        NotRun: the engine cannot evaluate it.
     """
-    return _Test(file, test).run(groups, programs or Programs(), observer, inspect)
+    return _Test(file, test).run(groups, programs or Programs(), engine or batch())
 
 
 class _Test:
@@ -117,9 +105,7 @@ class _Test:
         self._test = test
         self._failures: list[Failure] = []
 
-    def run(
-        self, groups: Sequence[RuleGroup], programs: Programs, observer: Observer | None, inspect: Inspect | None
-    ) -> list[Failure]:
+    def run(self, groups: Sequence[RuleGroup], programs: Programs, engine: Engine) -> list[Failure]:
         test = self._test
         step = self._file.evaluation_interval_ms
         if test.last_ms // step >= MAX_EVALUATIONS:
@@ -129,37 +115,38 @@ class _Test:
             )
             return self._failures
         times = test.start_ms + np.arange(0, test.last_ms + 1, step, dtype=np.int64)
-        storage = self._storage(int(times[-1]))
+        series = self._series(int(times[-1]))
         for case in test.alert_cases:
             if not case.alertname:
                 self._fail("no-alertname", case.span, "an alert test needs `alertname`", hint="add `alertname: ...`")
-        if storage is None or self._failures:
+        if series is None or self._failures:
             return self._failures
         settings = Settings(Options(default_step_ms=step), Site(test.external_labels, test.external_url))
         program = programs.get(ordered(groups, self._file.group_eval_order), settings)
-        evaluator = Evaluator(program, storage, observer=observer)
-        outcome = evaluator.evaluate(times, {self._instant(case) for case in test.alert_cases})
-        if inspect is not None:
-            inspect(Evaluated(test, evaluator, times, outcome))
-        stopped = outcome.errors[0].time_ms if outcome.errors else None
+        ran = engine(Trial(test, program, series, step, times, self._looks()))
+        stopped = ran.errors[0].time_ms if ran.errors else None
         for case in sorted(test.alert_cases, key=lambda each: each.eval_time_ms):
             if stopped is None or self._instant(case) < stopped:
-                self._check_alerts(case, evaluator, outcome.snapshots.get(self._instant(case), []))
+                self._check_alerts(case, program, ran.alerts.get(self._instant(case), ()))
         if stopped is None:
             for expr_case in test.expr_cases:
-                self._check_expr(expr_case, evaluator)
-        else:
-            for error in outcome.errors:
-                if error.time_ms == stopped:
-                    self._rule_failed(error)
+                self._check_expr(expr_case, ran.storage, settings.options)
+        for error in ran.errors:
+            self._rule_failed(error)
         return self._failures
+
+    def _looks(self) -> dict[int, frozenset[str]]:
+        names: dict[int, set[str]] = {}
+        for case in self._test.alert_cases:
+            names.setdefault(self._instant(case), set()).add(case.alertname)
+        return {when: frozenset(found) for when, found in names.items()}
 
     def _instant(self, case: AlertCase) -> int:
         step = self._file.evaluation_interval_ms
         return self._test.start_ms + case.eval_time_ms // step * step
 
-    def _storage(self, last_ms: int) -> MemoryStorage | None:
-        found: dict[tuple[tuple[str, str], ...], tuple[dict[str, str], Times, Floats]] = {}
+    def _series(self, last_ms: int) -> list[Input] | None:
+        found: dict[Labels, Input] = {}
         written = 0
         for each, line in self._series_lines():
             if written > MAX_SAMPLES:
@@ -180,10 +167,9 @@ class _Test:
             values, kept = values[some], present[some]
             times = self._test.start_ms + np.arange(len(values), dtype=np.int64) * self._test.interval_ms
             # Of a series that is given twice, the second counts.
-            found[tuple(sorted(labels.items()))] = labels, times[kept], values[kept]
-        if self._failures:
-            return None
-        return MemoryStorage.from_series(found.values())
+            named = tuple(sorted(labels.items()))
+            found[named] = Input(named, times[kept], values[kept])
+        return None if self._failures else list(found.values())
 
     def _series_lines(self) -> list[tuple[InputSeries, str]]:
         """The lines as a `load` command of Prometheus' tests takes them: an empty one, or a comment, ends the series."""
@@ -196,10 +182,10 @@ class _Test:
                 lines.append((each, text))
         return lines
 
-    def _check_alerts(self, case: AlertCase, evaluator: Evaluator, active: Sequence[ActiveAlert]) -> None:
-        named = [each for each in active if each.rule.rule.name == case.alertname]
+    def _check_alerts(self, case: AlertCase, program: Program, active: Sequence[Looked]) -> None:
+        named = [each for each in active if each.name == case.alertname]
         got = [
-            ShownAlert(each.alert.labels, tuple(sorted(evaluator.annotations(each.rule, each.alert).items())))
+            ShownAlert(each.alert.labels, tuple(sorted(each.annotations.items())))
             for each in named
             if each.alert.phase is Phase.FIRING
         ]
@@ -216,16 +202,16 @@ class _Test:
         message = f"alert {case.alertname} at {when}: {difference('firing alert', expected, got)}"
         details = alert_lines(expected, got)
         details.extend(self._pending_lines(named))
-        hint = self._alert_hint(case, evaluator.program)
+        hint = self._alert_hint(case, program)
         sides = tuple(alert_listing(expected)), tuple(alert_listing(got))
         self._fail("alert-mismatch", case.span, message, details, hint, sides)
 
-    def _pending_lines(self, named: Sequence[ActiveAlert]) -> list[str]:
+    def _pending_lines(self, named: Sequence[Looked]) -> list[str]:
         lines = []
         for each in named:
             if each.alert.phase is Phase.PENDING:
                 since = format_duration(each.alert.active_at - self._test.start_ms)
-                held = format_duration(each.rule.policy.for_ms)
+                held = format_duration(each.for_ms)
                 shown = series_text(tuple(pair for pair in each.alert.labels if pair[0] != ALERT_NAME))
                 lines.append(f"  pending since {since}, `for` is {held}: {shown}")
         return lines
@@ -238,10 +224,10 @@ class _Test:
         tail = f"did you mean {close[0]!r}?" if close else "look at rule_files"
         return f"no rule of the test is named {case.alertname!r}: {tail}"
 
-    def _check_expr(self, case: ExprCase, evaluator: Evaluator) -> None:
+    def _check_expr(self, case: ExprCase, storage: Storage, options: Options) -> None:
         when = format_duration(case.eval_time_ms)
         try:
-            got = self._evaluated(case, evaluator)
+            got = self._evaluated(case, storage, options)
         except PromQLError as error:
             code = "unsupported" if isinstance(error, UnsupportedFeature) else "expr-failed"
             message = f"`{case.expr}` at {when}: {error.message}"
@@ -270,9 +256,8 @@ class _Test:
         sides = tuple(sample_listing(expected)), tuple(sample_listing(got))
         self._fail("expr-mismatch", case.span, message, details, hint, sides)
 
-    def _evaluated(self, case: ExprCase, evaluator: Evaluator) -> list[ShownSample]:
-        options = evaluator.program.settings.options
-        value = instant(case.expr, evaluator.storage, self._test.start_ms + case.eval_time_ms, options).value
+    def _evaluated(self, case: ExprCase, storage: Storage, options: Options) -> list[ShownSample]:
+        value = instant(case.expr, storage, self._test.start_ms + case.eval_time_ms, options).value
         if isinstance(value, Scalar):
             return [ShownSample((), float(value.values[0]))]
         if not isinstance(value, InstantVector):

@@ -17,8 +17,9 @@ from rules.load import Loaded, load_rules
 from rules.model import RuleGroup
 from rules.program import Programs
 from rules.promql.values import is_stale
-from rules.unit_test import Evaluated, Failure, run_test
+from rules.unit_test import Failure, run_test
 from rules.unit_test_diff import number_text, series_text
+from rules.unit_test_engine import Evaluated, batch
 from rules.unit_test_file import load_unit_tests
 from rules.unit_test_model import UnitTestFile
 
@@ -165,7 +166,7 @@ class Runner:
                     told.extend(course(run))
 
             started = time.perf_counter()
-            failures = run_test(file, test, groups, self._programs, inspect=inspect)
+            failures = run_test(file, test, groups, self._programs, batch(inspect=inspect))
             report.tests.append(TestReport(test.title, time.perf_counter() - started, failures, debug))
 
 

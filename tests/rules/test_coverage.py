@@ -10,6 +10,7 @@ from pipelines.authoring.coverage_report import table
 from rules.coverage import Coverage
 from rules.coverage_points import points
 from rules.unit_test import run_test
+from rules.unit_test_engine import batch
 from rules.unit_test_file import load_unit_tests
 from tests.rules.evaluation import groups_of
 
@@ -35,7 +36,7 @@ def covered(*tests: str, rules: str = RULES) -> Coverage:
         assert loaded.file is not None, loaded.diagnostics
         part = Coverage()
         part.declare(groups)
-        run_test(loaded.file, loaded.file.tests[0], groups, inspect=part.inspect)
+        run_test(loaded.file, loaded.file.tests[0], groups, engine=batch(inspect=part.inspect))
         whole.merge(part)
     return whole
 
