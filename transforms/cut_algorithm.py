@@ -61,19 +61,24 @@ class Cutter:
         self._targets: object = None
         self._shard = np.empty(0, np.int32)
 
-    def cut(self, batch: SampleBatch, record: Int64, watermark: int = MIN_WATERMARK) -> Cut:
+    def cut(
+        self, batch: SampleBatch, record: Int64, watermark: int = MIN_WATERMARK, stamped: Int64 | None = None
+    ) -> Cut:
         """Cut a block.
 
         Args:
             batch: samples of one partition, in its order.
             record: for each sample the index of its record, never falling.
             watermark: of the partition before the block, ms.
+            stamped: for each record its own time, ms, negative where it has none; event times after it do not move the watermark. A host
+                whose clock is ahead would else make those of all others late, and let rules find them silent.
         """
         if not len(batch):
             return Cut([], None, 0, watermark)
         window = batch.ts - batch.ts % self._window_ms
-        reached = max(watermark, int(batch.ts.max()) - self._delay_ms)
-        before = self._before(batch.ts, record, watermark) if int(batch.ts.min()) <= reached else None
+        clock = batch.ts if stamped is None else _not_after(batch.ts, stamped[record])
+        reached = max(watermark, int(clock.max()) - self._delay_ms)
+        before = self._before(batch.ts, clock, record, watermark) if int(batch.ts.min()) <= reached else None
         lost = np.zeros(len(batch), np.bool_)
         if before is not None:
             lost = window + (self._window_ms + self._lateness_ms) <= before
@@ -89,10 +94,10 @@ class Cutter:
         pieces = list(self._pieces(batch, window, before, reached))
         return Cut(pieces, too_late, int(np.count_nonzero(early)), reached)
 
-    def _before(self, ts: Int64, record: Int64, watermark: int) -> Int64 | None:
+    def _before(self, ts: Int64, clock: Int64, record: Int64, watermark: int) -> Int64 | None:
         """For each sample the partition's watermark just before its record; None if no sample was overtaken by it."""
         starts = np.flatnonzero(np.diff(record, prepend=record[0] - 1))
-        newest = np.maximum.accumulate(np.maximum.reduceat(ts, starts))
+        newest = np.maximum.accumulate(np.maximum.reduceat(clock, starts))
         before = np.full(len(starts), watermark, np.int64)
         np.maximum(newest[:-1] - self._delay_ms, watermark, out=before[1:])
         if np.all(np.minimum.reduceat(ts, starts) > before):
@@ -137,6 +142,11 @@ class Cutter:
             new = [shard_of(target, self._shards) for target in batch.targets[known:]]
             self._shard = np.concatenate([self._shard, np.array(new, np.int32)])
         return self._shard[batch.target]
+
+
+def _not_after(ts: Int64, stamped: Int64) -> Int64:
+    """Event times, but none after the time of its record."""
+    return np.where((stamped >= 0) & (ts > stamped), stamped, ts)
 
 
 def _full_second(ms: T) -> T:

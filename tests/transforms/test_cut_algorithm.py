@@ -29,9 +29,15 @@ def cutter(lateness_ms: int = 5 * MINUTE, delay_ms: int = 10 * SECOND) -> Cutter
     return Cutter(Tiers(lateness_ms=lateness_ms), SHARDS, delay_ms)
 
 
-def cut(cutting: Cutter, records: Sequence[Sequence[Sample]], watermark: int = MIN_WATERMARK) -> Cut:
+def cut(
+    cutting: Cutter,
+    records: Sequence[Sequence[Sample]],
+    watermark: int = MIN_WATERMARK,
+    stamped: Sequence[int] | None = None,
+) -> Cut:
     record = np.repeat(np.arange(len(records)), [len(samples) for samples in records])
-    return cutting.cut(batch_of([sample for samples in records for sample in samples]), record, watermark)
+    stamps = None if stamped is None else np.array(stamped, np.int64)
+    return cutting.cut(batch_of([sample for samples in records for sample in samples]), record, watermark, stamps)
 
 
 def placed(result: Cut) -> list[Placed]:
@@ -195,3 +201,21 @@ def test_samples_before_a_time_are_left_out_and_counted_but_move_the_watermark()
     assert sorted(sample.ts - NOON for _, _, _, sample in placed(result)) == [70 * SECOND, 130 * SECOND]
     assert result.too_late is None
     assert result.watermark == NOON + 130 * SECOND
+
+
+def test_a_clock_that_is_ahead_makes_nobody_late() -> None:
+    """One host is nine minutes ahead; the watermark goes by the time of its record, and the others are in order."""
+    ahead, honest = Sample(A, NOON + 9 * MINUTE, 1, 0), Sample((HOSTS[1], METRICS[0]), NOON + SECOND, 1, 1)
+    result = cut(cutter(), [[ahead], [honest]], NOON - MINUTE, [NOON, NOON + SECOND])
+    assert result.watermark == NOON + SECOND - 10 * SECOND
+    assert {piece.overtaken for _, piece in result.pieces} == {MIN_WATERMARK}
+    assert sorted(sample.seq for _, piece in result.pieces for sample in samples_of(piece)) == [0, 1]
+    believed = cut(cutter(), [[ahead], [honest]], NOON - MINUTE, [-1, -1])
+    assert believed.watermark == NOON + 9 * MINUTE - 10 * SECOND
+    assert believed.too_late is not None
+    assert [sample.seq for sample in samples_of(believed.too_late)] == [1]
+
+
+def test_the_time_of_a_record_says_nothing_of_older_samples() -> None:
+    sample = Sample(A, NOON, 1, 0)
+    assert cut(cutter(), [[sample]], stamped=[NOON + 60 * MINUTE]).watermark == NOON - 10 * SECOND
