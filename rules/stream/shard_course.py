@@ -49,7 +49,6 @@ class ShardCourse:
         settings: StageSettings,
         rules: ShardRules,
         stored: Iterable[SampleBatch] = (),
-        begin: int | None = None,
         done: int | None = None,
     ) -> None:
         """Begin, or go on.
@@ -59,7 +58,6 @@ class ShardCourse:
             settings: of the stage.
             rules: in force after ``done``.
             stored: all samples that there were.
-            begin: the time from which on instants were evaluated; None if none was, and so with ``done``.
             done: the last instant that was evaluated.
         """
         self.shard = shard
@@ -69,13 +67,13 @@ class ShardCourse:
         self.counted: Counter[str] = Counter()
         self._settings = settings
         self._pruned = done
-        self._begin = begin
         self.state = self._empty()
         known: list[SampleBatch] = []
         for batch in stored:
             (self.waiting if self.waits(batch) else known).append(batch)
         if known:
-            self.state.add(batches.concat(known))
+            self.state.restore(batches.concat(known))
+            self.prune()
 
     def waits(self, batch: SampleBatch) -> bool:
         """Whether a batch was overtaken, and no instant was evaluated that knows of it."""
@@ -114,7 +112,7 @@ class ShardCourse:
 
     def start(self, begin_ms: int) -> None:
         """Evaluation begins with what is due from a time on."""
-        self._begin, self.done = begin_ms, begin_ms - 1
+        self.done = begin_ms - 1
 
     def advance(self, until_ms: int, newest_ms: int) -> Iterator[Out]:
         """Evaluate all instants up to one, in their order, with what was known at each.
@@ -187,8 +185,6 @@ class ShardCourse:
         for schedules, tasks in self.rules.gathering.items():
             for run in due(tasks, after_ms, until_ms):
                 since = _last(schedules, after_ms)
-                if self._begin is not None and since < self._begin:
-                    since = int(run.times[0]) - max(task.spec.history_ms for task in run.tasks) - 1
                 # What is said of the same instants goes together.
                 beside = vectors.pop(run.times.tobytes(), None)
                 yield self._evaluate((*(beside.tasks if beside is not None else ()), *run.tasks), run.times, since)
