@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import orjson
@@ -25,6 +25,7 @@ from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, Duration
 
+from rules.other_files import is_other
 from rules.stream import messages
 from rules.stream.messages import RuleFiles
 from transforms.io.kafka_offsets import RangeCoder
@@ -43,7 +44,8 @@ class RuleSource:
     """Where rule files are.
 
     Attributes:
-        paths: of files, directories (their ``*.yml`` and ``*.yaml`` that are not hidden, not those of directories in them) or glob patterns.
+        paths: of files, directories (their ``*.yml`` and ``*.yaml`` that are not hidden, not those of directories in them) or glob patterns. Unit
+            tests and the like that a directory or a pattern leads to are left out (:mod:`rules.other_files`).
         poll_ms: how often they are looked at; whole seconds, at least one.
     """
 
@@ -64,16 +66,23 @@ def read_files(paths: Sequence[str]) -> dict[str, str]:
     return _read(_find(paths))
 
 
-def _find(paths: Sequence[str]) -> dict[str, str]:
+class _File(NamedTuple):
+    """Where a file is, and whether it was named itself, and not come upon."""
+
+    path: str
+    named: bool
+
+
+def _find(paths: Sequence[str]) -> dict[str, _File]:
     """Where the files are, by name."""
-    found: dict[str, str] = {}
+    found: dict[str, _File] = {}
     seen: set[str] = set()
     for place, path in enumerate(paths, 1):
         for name, file in _below(path):
             real = os.path.realpath(file)
             if real not in seen:
                 seen.add(real)
-                found[name if name not in found else f"{name} ({place})"] = file
+                found[name if name not in found else f"{name} ({place})"] = _File(file, file == path)
     return found
 
 
@@ -103,8 +112,12 @@ def _magic_at(pattern: str) -> int:
     return min(pattern.index(each) for each in "*?[" if each in pattern)
 
 
-def _read(files: Mapping[str, str]) -> dict[str, str]:
-    return {name: Path(file).read_bytes().decode(errors="replace") for name, file in files.items()}
+def _read(files: Mapping[str, _File]) -> dict[str, str]:
+    texts = {name: Path(file.path).read_bytes().decode(errors="replace") for name, file in files.items()}
+    found = {name: text for name, text in texts.items() if files[name].named or not is_other(text)}
+    if not found:
+        raise FileNotFoundError(f"none of these is a rule file: {', '.join(file.path for file in files.values())}")
+    return found
 
 
 class RuleFilesWatch:
@@ -123,11 +136,11 @@ class RuleFilesWatch:
         """
         try:
             files = _find(self._paths)
-            states = {name: _state(file) for name, file in files.items()}
+            states = {name: _state(file.path) for name, file in files.items()}
             if states != self._states or not self._texts:
                 texts = _read(files)
                 whole = all(not 0 <= now_s - changed / 1e9 < SETTLED_S for changed, *_ in states.values())
-                if not whole or {name: _state(file) for name, file in files.items()} != states:
+                if not whole or {name: _state(file.path) for name, file in files.items()} != states:
                     return None
                 self._states, self._texts = states, texts
         except OSError as error:

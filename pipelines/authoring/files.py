@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import errno
 import os
-import re
 import stat
 import sys
 import tempfile
@@ -13,11 +12,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from rules import other_files
+
 STDIN = "-"
 SUFFIXES = (".yml", ".yaml")
-# Files that stand beside rules and are none: unit tests, configurations, Kubernetes objects.
-_OTHER = re.compile(r"^(tests|rule_files|scrape_configs|evaluation_interval|apiVersion|repos)[ \t]*:", re.MULTILINE)
-_GROUPS = re.compile(r"^[\"']?groups[\"']?[ \t]*:", re.MULTILINE)
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -64,8 +62,7 @@ def read_text(path: Path) -> str:
 
 def is_other(source: Source) -> bool:
     """Whether a file that a search came upon is of another kind than rule files."""
-    text = source.text or ""
-    return source.found and _OTHER.search(text) is not None and _GROUPS.search(text) is None
+    return source.found and other_files.is_other(source.text or "")
 
 
 def _read(path: Path) -> Source:

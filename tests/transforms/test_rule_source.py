@@ -45,6 +45,18 @@ def test_a_directory_has_the_rule_files_in_it_that_are_not_hidden(tmp_path: Path
     assert read_files([f"{tmp_path}/"]) == read_files([str(tmp_path)])
 
 
+def test_unit_tests_beside_rules_are_no_rules_unless_they_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.yml").write_text("groups: []\n")
+    tests = tmp_path / "a.test.yml"
+    tests.write_text("rule_files: [a.yml]\ntests: []\n")
+    assert read_files([str(tmp_path)]) == {"a.yml": "groups: []\n"}
+    assert list(read_files([f"{tmp_path}/*.yml"])) == ["a.yml"]
+    assert list(read_files([str(tests)])) == ["a.test.yml"]
+    (tmp_path / "a.yml").unlink()
+    with pytest.raises(FileNotFoundError, match="none of these is a rule file"):
+        read_files([str(tmp_path)])
+
+
 def test_a_file_is_called_by_its_own_name_and_needs_no_suffix(tmp_path: Path) -> None:
     assert read_files([str(write(tmp_path / "rules.conf", "x"))]) == {"rules.conf": "x"}
 
