@@ -21,6 +21,7 @@ class SeriesIndex:
     Attributes:
         keep_ms: ``[rows]``, how long before an instant the samples of each are needed.
         parts: ``[rows]``, what :meth:`split` makes target and metric of.
+        room: how many series it takes.
         refused: how many series were not given a row for want of room.
     """
 
@@ -28,7 +29,7 @@ class SeriesIndex:
         """An index of no series, with room for so many."""
         self.selection = selection
         self.refused = 0
-        self._room = room
+        self.room = room
         self.keep_ms = np.empty(0, np.int64)
         self.parts = np.empty(0, np.int64)
         self._targets: dict[str, int] = {}
@@ -120,9 +121,9 @@ class SeriesIndex:
         match = self.selection.match(labels)
         first = len(self.keep_ms)
         wanted = np.flatnonzero(match.keep_ms != UNWANTED)
-        if first + len(wanted) > self._room:
-            self.refused += first + len(wanted) - self._room
-            wanted = wanted[: self._room - first]
+        room = max(0, self.room - first)
+        self.refused += max(0, len(wanted) - room)
+        wanted = wanted[:room]
         rows = np.full(len(pairs), UNWANTED, np.int64)
         rows[wanted] = np.arange(first, first + len(wanted))
         at = np.searchsorted(self._pairs, pairs)

@@ -141,6 +141,16 @@ class ShardState:
         self._selected.clear()
         return Arrival(batch, times, times + self._index.keep_ms[changed])
 
+    def restore(self, batch: SampleBatch) -> None:
+        """Keep stored samples. No series of them is refused: some may have ended, and would take the room of those that have not.
+
+        Raises:
+            ValueError: a text of the batch is no series'.
+        """
+        self._index.room = len(self._index.keep_ms) + len(batch)
+        self.add(batch)
+        self._index.room = self._max_series
+
     def wanted(self, batch: SampleBatch) -> SampleBatch:
         """The samples of a batch that some rule selects, without keeping them.
 
@@ -192,7 +202,10 @@ class ShardState:
         """Forget what instants from ``before_ms`` on do not see. It costs something for each series: once a minute is often enough."""
         self._columns.trim(before_ms - self._index.keep_ms)
         self._selected.clear()
-        if self.series * 2 < len(self._index.keep_ms) or self._index.known > 2 * self._known + _FORGOTTEN:
+        series, rows = self.series, len(self._index.keep_ms)
+        # Where new series are refused, those that have ended make room for them early.
+        crowded = rows >= self._max_series and series < rows - rows // 8
+        if crowded or series * 2 < rows or self._index.known > 2 * self._known + _FORGOTTEN:
             whole = self.whole()
             self._begin_anew()
             self.add(whole)

@@ -14,10 +14,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
+
+from rules.promql import ast
 from rules.promql.values import Times
 from rules.stream.messages import Contribution, Part, RuleFiles, of_contribution
 from rules.stream.partials import Partials
 from rules.stream.rewriting import Schedule
+from rules.stream.selection import Selection, label_frame
 from rules.stream.shard import ShardState
 from rules.stream.shard_rules import ShardRules
 from rules.stream.stage import CONTRIBUTIONS, Out, StageSettings
@@ -203,11 +207,31 @@ class ShardCourse:
             return []
         since = int(arrival.times.min()) - 1
         parts = []
-        for run in due(self.rules.tasks, done - self._horizon_ms, done):
+        found = self._finders(known)
+        tasks = [task for task in self.rules.tasks if not found.isdisjoint(self._asked_by(task))]
+        for run in due(tasks, done - self._horizon_ms, done):
             times = arrival.touched(run.times)
             if len(times):
                 parts.append(Part(first, self._evaluate(run.tasks, times, since, _revision(first))))
         return parts
+
+    def _finders(self, batches_: Sequence[SampleBatch]) -> set[int]:
+        """The selectors that find any of the series."""
+        found: set[int] = set()
+        for batch in batches_:
+            pairs = np.unique(np.stack((batch.target, batch.metric)), axis=1)
+            labels = label_frame(batch.targets, pairs[0], batch.metrics, pairs[1])
+            found.update(self._selection.match(labels).members)
+        return found
+
+    def _asked_by(self, task: Task) -> frozenset[int]:
+        """The selectors of a fragment."""
+        asked = self._asked.get(task.id)
+        if asked is None:
+            selectors = [node for node in ast.walk(task.spec.expr) if isinstance(node, ast.VectorSelector)]
+            numbers = [self._selection.number(each.matchers) for each in selectors]
+            asked = self._asked[task.id] = frozenset(number for number in numbers if number is not None)
+        return asked
 
     def _again(self, run: Run, since_ms: int, revision: int) -> Iterator[Partials]:
         """What a change of rules asks for of the past."""
@@ -234,6 +258,8 @@ class ShardCourse:
 
     def _empty(self) -> ShardState:
         settings = self._settings
+        self._selection = Selection(self.rules.states)
+        self._asked: dict[int, frozenset[int]] = {}
         return ShardState(self.shard, self.rules.states, settings.program.options, settings.max_series)
 
     def _reselect(self) -> None:
