@@ -13,7 +13,7 @@ from tests.oracle.prometheus import Series
 from tests.parity.fleet import SCRAPE_MS, SPAN_MS
 from tests.parity.prometheus_side import of_prometheus
 from tests.parity.rule_files import AWESOME, SETTINGS, awesome, evaluated, extent, library, program_of, seen_fleet
-from tests.parity.stage_side import of_stage
+from tests.parity.stage_side import of_stage, of_stage_in_disorder
 from tests.parity.verdict import Verdict, differences
 
 SEED = 6
@@ -67,3 +67,11 @@ def test_scrape_by_scrape(tmp_path: Path) -> None:
     found = compared(library(), tmp_path, share=0.1)
     assert len(found.verdict.fired()) >= 5
     assert differences(of_stage(found.files, found.series, SETTINGS, SCRAPE_MS), found.verdict) == []
+
+
+def test_scrapes_in_disorder(tmp_path: Path) -> None:
+    """After corrections the history of alerts is what a server makes of the same samples."""
+    found = compared(library(), tmp_path, share=0.1)
+    late = of_stage_in_disorder(found.files, found.series, SETTINGS, SEED)
+    assert late.corrections >= 10
+    assert differences(Verdict(late.turns), Verdict(found.verdict.turns)) == []
