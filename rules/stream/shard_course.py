@@ -53,6 +53,7 @@ class ShardCourse:
         settings: StageSettings,
         rules: ShardRules,
         stored: Iterable[SampleBatch] = (),
+        begin: int = 0,
         done: int | None = None,
     ) -> None:
         """Begin, or go on.
@@ -62,6 +63,7 @@ class ShardCourse:
             settings: of the stage.
             rules: in force after ``done``.
             stored: all samples that there were.
+            begin: the time from which on all fragments were evaluated, if any was.
             done: the last instant that was evaluated.
         """
         self.shard = shard
@@ -70,6 +72,7 @@ class ShardCourse:
         self.done = done
         self.counted: Counter[str] = Counter()
         self._settings = settings
+        self._begin = begin
         self._pruned = done
         self.state = self._empty()
         known: list[SampleBatch] = []
@@ -116,7 +119,7 @@ class ShardCourse:
 
     def start(self, begin_ms: int) -> None:
         """Evaluation begins with what is due from a time on."""
-        self.done = begin_ms - 1
+        self._begin, self.done = begin_ms, begin_ms - 1
 
     def advance(self, until_ms: int, newest_ms: int) -> Iterator[Out]:
         """Evaluate all instants up to one, in their order, with what was known at each.
@@ -206,10 +209,16 @@ class ShardCourse:
         if not len(arrival.times):
             return []
         since = int(arrival.times.min()) - 1
-        parts = []
         found = self._finders(known)
-        tasks = [task for task in self.rules.tasks if not found.isdisjoint(self._asked_by(task))]
-        for run in due(tasks, done - self._horizon_ms, done):
+        asking = [task for task in self.rules.tasks if not found.isdisjoint(self._asked_by(task))]
+        # Of instants before its first a shard speaks for the first time, and so of all fragments.
+        after = done - self._horizon_ms
+        runs = [
+            *due(self.rules.tasks, after, min(self._begin - 1, done)),
+            *due(asking, max(after, self._begin - 1), done),
+        ]
+        parts = []
+        for run in runs:
             times = arrival.touched(run.times)
             if len(times):
                 parts.append(Part(first, self._evaluate(run.tasks, times, since, _revision(first))))

@@ -272,5 +272,6 @@ class ShardMachine:
             self._settings,
             ShardRules(self._settings, cells.read("rules") if stored else None),
             map(from_chunk, cells.read_bag("chunks")) if stored else (),
+            meta.begin,
             None if meta.evaluated == _NEVER else meta.evaluated,
         )
