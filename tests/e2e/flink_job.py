@@ -22,7 +22,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from deploy.logs import tail
 from deploy.parts.influxdb import token_file
 from deploy.stack import Stack
-from pipelines.flink import ENDED, Flink
+from pipelines.flink import ENDED, Flink, FlinkError
 from tests.e2e.read_back import ReadBack
 
 ROOT = Path(__file__).parents[2]
@@ -75,6 +75,25 @@ class Job:
             return latest is not None and latest["trigger_timestamp"] >= now
 
         wait_for(fresh, seconds, f"a checkpoint of {self.name}; {self.flink.failure(self.id)}")
+
+    def take_checkpoint(self) -> None:
+        """Take a checkpoint now, and wait until it is done: for jobs whose own ones are far apart. One that a restart cuts off is taken again."""
+
+        def done() -> bool:
+            path = f"/jobs/{self.id}/checkpoints"
+            try:
+                request = self.flink._ask("POST", path, {"checkpointType": "CONFIGURED"})["request-id"]
+            except FlinkError:
+                return False
+
+            def ended() -> Any:
+                found = self.flink.get(f"{path}/{request}")
+                return found if found["status"]["id"] == "COMPLETED" else None
+
+            operation = wait_for(ended, 60, f"the end of a checkpoint of {self.name}")["operation"]
+            return "failureCause" not in operation and "failure-cause" not in operation
+
+        wait_for(done, 60, f"a checkpoint of {self.name}")
 
     def restored(self) -> int:
         """How many times it has gone on from a checkpoint or savepoint."""
@@ -130,6 +149,7 @@ class Ground(ReadBack):
         tiers: further keys of the configuration's ``tiers``, such as ``lateness``.
         windows: of the two tiers, whose buckets are ``fine`` and ``coarse``; raw samples are in ``raw``.
         shards: of the job.
+        module: of the job.
     """
 
     stack: Stack
@@ -139,6 +159,7 @@ class Ground(ReadBack):
     tiers: dict[str, str] = field(default_factory=dict)
     windows: tuple[str, str] = ("1m", "1h")
     shards: int = 4
+    module: str = "pipelines.metrics"
     jobs: list[Job] = field(default_factory=list)
     loads: list[Load] = field(default_factory=list)
 
@@ -191,7 +212,7 @@ class Ground(ReadBack):
         Raises:
             AssertionError: it fails.
         """
-        argv = [sys.executable, "-m", "pipelines.metrics", *words]
+        argv = [sys.executable, "-m", self.module, *words]
         done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False)
         assert done.returncode == 0, f"{' '.join(argv)}\n{done.stdout}\n{done.stderr[-4000:]}"
         return done.stdout
