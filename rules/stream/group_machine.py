@@ -77,6 +77,10 @@ class GroupMachine:
         first = min([contribution.until_ms, *(int(part.partials.times[0]) for part in contribution.parts)])
         for instant in opened.state.live.instants(max(first - 1, opened.due), contribution.until_ms):
             timers.at(instant + self._settings.grace_ms + 1)
+        known = max((part.known_ms for part in contribution.parts), default=contribution.until_ms)
+        if known > contribution.until_ms:
+            # The input has ended, and this is the last word.
+            timers.at(known + self._settings.grace_ms + 1)
         yield from ()
 
     def fire(self, key: bytes, time_ms: int, cells: Cells, timers: Timers) -> Iterator[Out]:

@@ -21,7 +21,7 @@ import orjson
 
 from rules.alerts import RESOLVED_RETENTION_MS
 from rules.groups import Evaluator, RuleState, aligned
-from rules.outcome import Outcome
+from rules.outcome import Outcome, RuleError
 from rules.promql import ast
 from rules.stream import written
 from rules.stream.corrections import History, diff
@@ -58,11 +58,14 @@ class GroupState:
         self.history = History()
         self.counted: Counter[str] = Counter()
         self.complaints: list[str] = []
+        self.failed: list[RuleError] = []
+        """The failures of the instants that were evaluated last, together."""
         self.done: int | None = None
         """The last evaluated instant; None before the first."""
         self._snapshots: list[Snapshot] = []
         self._initial = False
         self._spoken: int | None = None
+        self._newest = _LONG_AGO
         self._waiting: list[Part] = []
         self._samples = written.SampleMaker(settings.target_labels)
 
@@ -70,6 +73,7 @@ class GroupState:
 
     def contribute(self, contribution: Contribution) -> None:
         """Take up what a shard says."""
+        self._newest = max(self._newest, contribution.newest_ms)
         if self.done is None:
             # What is said again of earlier instants is known later, and must not count by coming in the same bundle.
             first = [int(part.partials.times[0]) for part in contribution.parts if not part.partials.revision]
@@ -94,6 +98,8 @@ class GroupState:
                 yield from self._change(first)
                 continue
             yield from self._correct(first)
+            if self._settings.bounded and first > self._newest:
+                return
             end = until_ms
             if self._waiting:
                 end = min(end, self._waiting[0].known_ms - 1)
@@ -202,6 +208,7 @@ class GroupState:
         self.counted["rules.evaluations"] += sum(
             len(times) * len(group.rules) for times, group in zip(schedule, program.groups, strict=True)
         )
+        self.failed = outcome.errors
         self.counted["rules.failures"] += len(outcome.errors)
         self.complaints += dict.fromkeys(
             f"{each.rule.group.file}: group {each.rule.group.name}: rule {each.rule.rule.name} failed: {each.message}"

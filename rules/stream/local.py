@@ -190,6 +190,13 @@ class LocalStage:
             raise ValueError("an input without bounds does not end")
         return self.advance(END_MS)
 
+    def groups_state(self) -> GroupState:
+        """The state of the groups between two bundles, to be looked at."""
+        machine = self.groups.machine
+        if not isinstance(machine, GroupMachine):
+            raise TypeError(f"{type(machine).__name__} is no machine of groups")
+        return machine.look(GROUPS_KEY, self.groups.key(GROUPS_KEY))
+
     def restart(self) -> None:
         """Forget what is in memory; state stays."""
         self.shards.restart()

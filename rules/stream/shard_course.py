@@ -144,6 +144,15 @@ class ShardCourse:
         if self.done is not None and (self._pruned is None or self.done - self._pruned >= PRUNE_EVERY_MS):
             self.prune()
 
+    def close(self, instant: int, newest_ms: int) -> Iterator[Out]:
+        """Take up all that waits: the input has ended before this instant, which is not evaluated."""
+        if not self.waiting or self.done is None:
+            return
+        known, self.waiting = self.waiting, []
+        parts = self._add_late(known, instant)
+        if parts:
+            yield self._said(parts, newest_ms)
+
     def prune(self) -> None:
         """Forget what no evaluation will see any more."""
         if self.done is not None:
@@ -200,11 +209,15 @@ class ShardCourse:
 
     def _late(self, first: int) -> list[Part]:
         """Add what was waiting for an instant, and evaluate again what it touches."""
-        grace, done = self._settings.grace_ms, self.done
+        grace = self._settings.grace_ms
         known = [each for each in self.waiting if each.overtaken - grace < first]
-        if not known or done is None:
+        if not known or self.done is None:
             return []
         self.waiting = [each for each in self.waiting if each.overtaken - grace >= first]
+        return self._add_late(known, first)
+
+    def _add_late(self, known: Sequence[SampleBatch], first: int) -> list[Part]:
+        done = self.done or 0
         arrival = self.state.add(batches.concat(known))
         if not len(arrival.times):
             return []

@@ -126,9 +126,8 @@ class ShardMachine:
         """An instant is due; it is evaluated at the end of the bundle, or now if rules change or chunks are made one."""
         shard = self._opened(key, cells)
         meta, course = shard.meta, shard.course
-        due = time_ms - self._settings.grace_ms
-        if self._settings.bounded:
-            due = min(due, meta.newest)
+        instant = time_ms - self._settings.grace_ms
+        due = min(instant, meta.newest) if self._settings.bounded else instant
         changed = False
         while course.rules.change_ms is not None and course.rules.change_ms <= due:
             self._reach(shard, course.rules.change_ms - 1)
@@ -145,6 +144,10 @@ class ShardMachine:
         if changed:
             cells.write("rules", course.rules.to_bytes())
             meta.armed = _NEVER
+        if instant > due:
+            # The input has ended: what waits for an instant that does not come counts now.
+            yield from course.advance(meta.evaluated, meta.newest)
+            yield from course.close(instant, meta.newest)
         self._go_on(shard, cells, timers)
 
     def finish(self) -> Iterator[Out]:
@@ -243,8 +246,8 @@ class ShardMachine:
             ahead = rules.instants(max(after, meta.armed), min(meta.newest, after + _AHEAD * shortest)).tolist()
             following = rules.following(after)
             if not ahead and meta.armed <= after and following is not None:
-                # Time goes on, whether or not anything comes.
-                ahead = [following] if not self._settings.bounded or following <= meta.newest else []
+                # Time goes on, whether or not anything comes; once, if the input ends, since only then the watermark comes there.
+                ahead = [following]
             for instant in ahead:
                 timers.at(instant + grace)
                 meta.armed = instant

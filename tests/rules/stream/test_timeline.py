@@ -32,3 +32,12 @@ def test_a_delayed_sample() -> None:
     stage.add(replace(batch_of([Sent(X, 29_000, 1.0, 41)]), overtaken=31_000))
     assert told(stage.advance(30_500)) == []
     assert told(comes(OTHER, 55.5, 0.0)) == [(30, "inactive", True)]
+
+
+def test_an_input_that_ends_before_a_late_sample_is_known() -> None:
+    """The next instant does not come, so what it would have corrected is corrected at the end."""
+    stage = LocalStage(StageSettings({"rules.yml": RULES}, shards=2, bounded=True))
+    for second, value in ((14, 3.0), (44, 3.0)):
+        stage.add(batch_of([Sent(X, second * 1000, value, second)]))
+    stage.add(replace(batch_of([Sent(X, 29_000, 1.0, 45)]), overtaken=34_000))
+    assert told(stage.close()) == [(15, "pending", False), (30, "inactive", True)]
