@@ -49,6 +49,7 @@ CODES = {
     "expr-mismatch": "An expression yields other samples than expected.",
     "expr-failed": "An expression, or an expected sample of it, cannot be read or evaluated.",
     "too-long": "The test takes more evaluations than a test may.",
+    "engines-differ": "The batch engine and the stream engine do not agree on the test (`--engine=both`).",
     "unsupported": "The test needs native histograms or experimental functions, which are not supported.",
 }
 """The kinds of failures of tests."""
@@ -227,7 +228,8 @@ class _Test:
     def _check_expr(self, case: ExprCase, storage: Storage, options: Options) -> None:
         when = format_duration(case.eval_time_ms)
         try:
-            got = self._evaluated(case, storage, options)
+            # The order of a store is an accident, and would show in what is told.
+            got = sorted(self._evaluated(case, storage, options), key=_labels)
         except PromQLError as error:
             code = "unsupported" if isinstance(error, UnsupportedFeature) else "expr-failed"
             message = f"`{case.expr}` at {when}: {error.message}"
@@ -272,7 +274,7 @@ class _Test:
     def _same(self, expected: Sequence[ShownSample], got: Sequence[ShownSample]) -> bool:
         if len(expected) != len(got):
             return False
-        pairs = zip(sorted(expected, key=_labels), sorted(got, key=_labels), strict=True)
+        pairs = zip(sorted(expected, key=_labels), got, strict=True)
         return all(one.labels == other.labels and self._equal(one.value, other.value) for one, other in pairs)
 
     def _equal(self, one: float, other: float) -> bool:

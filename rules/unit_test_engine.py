@@ -125,9 +125,7 @@ def batch(observer: Observer | None = None, inspect: Inspect | None = None) -> E
             inspect(Evaluated(trial.test, evaluator, trial.times, outcome))
         stopped = outcome.errors[0].time_ms if outcome.errors else None
         alerts = {
-            when: looked(evaluator, outcome.snapshots.get(when, ()), names)
-            for when, names in trial.looks.items()
-            if stopped is None or when < stopped
+            when: looked(evaluator, outcome.snapshots.get(when, ()), names) for when, names in trial.looks.items()
         }
         return Ran([each for each in outcome.errors if each.time_ms == stopped], alerts, evaluator.storage)
 
