@@ -20,7 +20,7 @@ def junit(reports: Iterable[FileReport]) -> str:
         errors = 1 if report.refused else 0
         lines.append(
             f"<testsuite name={_attribute(report.name)} tests={_attribute(len(report.tests) + errors)} "
-            f'failures="{report.failed}" errors="{errors}" skipped="0" time="{report.seconds:.3f}">'
+            f'failures="{report.failed}" errors="{errors}" skipped="{len(report.tests) - report.ran}" time="{report.seconds:.3f}">'
         )
         if report.refused:
             message = _attribute(report.refused[0].message)
@@ -35,6 +35,8 @@ def junit(reports: Iterable[FileReport]) -> str:
 
 def _case(report: FileReport, test: TestReport) -> str:
     head = f'<testcase name={_attribute(test.name)} classname={_attribute(report.name)} time="{test.seconds:.3f}"'
+    if not test.ran:
+        return f"{head}><skipped message={_attribute(test.not_run)}/></testcase>"
     if not test.failures:
         return f"{head}/>"
     parts = [f"{head}>"]

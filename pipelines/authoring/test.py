@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipelines.authoring.arguments import command_parser
 from pipelines.authoring.files import STDIN, colours, counter
-from pipelines.authoring.unit_tests import FileReport, Options, Runner, of_directory, re2_pattern
+from pipelines.authoring.unit_tests import ENGINES, FileReport, Options, Runner, of_directory, re2_pattern
 from rules.reporting import text_of
 from rules.unit_test import Failure
 
@@ -33,6 +33,7 @@ examples:
   tidemark rules test rules/tests/                        every test file below
   tidemark rules test --run 'disk' --debug hosts_test.yml the tests so named, and the course of their alerts
   tidemark rules test --coverage rules/tests/             what the tests do not exercise
+  tidemark rules test --engine=both rules/tests/          the same as a stream, and where that comes to another verdict
   tidemark rules test --junit report.xml --coverage-threshold 90 rules/tests/
 """
 
@@ -42,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(argv)
     covers = options.coverage or options.coverage_threshold is not None
-    run = Options("|".join(options.run), options.ignore_unknown_fields, covers, options.debug)
+    if options.engine == "stream" and (covers or options.debug):
+        parser.error("--coverage and --debug tell of the batch engine: use --engine=batch or --engine=both")
+    run = Options("|".join(options.run), options.ignore_unknown_fields, covers, options.debug, options.engine)
     try:
         re2_pattern(run.run)
         names = list(_files(options.files))
@@ -140,23 +143,30 @@ class _Printer:
                 print(f"debug: {test.name}: {line}")
             for failure in test.failures:
                 self._failure(failure, test.name, report)
-        tests = f"{len(report.tests)} test{'' if len(report.tests) == 1 else 's'}"
+        tests = _tests(report.ran)
+        left = len(report.tests) - report.ran
+        also = f", {left} not run" if left else ""
         if report.refused:
             print(f"{report.name}: {self._painted('cannot be run', '1;31')}")
         elif report.failed:
-            print(f"{report.name}: {self._painted(f'{report.failed} of {tests} failed', '1;31')}")
+            print(f"{report.name}: {self._painted(f'{report.failed} of {tests} failed', '1;31')}{also}")
         else:
-            print(f"{report.name}: {self._painted(f'{tests} passed', '32')}")
+            print(f"{report.name}: {self._painted(f'{tests} passed', '32')}{also}")
 
     def summary(self, reports: Sequence[FileReport]) -> None:
+        left = [(report.name, test) for report in reports for test in report.tests if test.not_run]
+        if left:
+            print(f"{_tests(len(left))} not run by the stream engine:")
+            for name, test in left:
+                print(f"  {name}: {test.name}: {test.not_run}")
         if len(reports) < 2:
             return
-        tests = sum(len(report.tests) for report in reports)
+        tests = sum(report.ran for report in reports)
         failed = sum(report.failed for report in reports)
         refused = sum(bool(report.refused) for report in reports)
         told = [f"{failed} failed"] if failed else []
         told += [f"{refused} file{'' if refused == 1 else 's'} cannot be run"] if refused else []
-        print(f"{len(reports)} files, {tests} tests: {', '.join(told) or 'all passed'}")
+        print(f"{len(reports)} files, {_tests(tests)}: {', '.join(told) or 'all passed'}")
 
     def _failure(self, failure: Failure, test: str, report: FileReport) -> None:
         print(text_of(failure.diagnostic, report.texts.get(report.name), colour=self._colour))
@@ -177,6 +187,10 @@ class _Printer:
 
     def _painted(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._colour else text
+
+
+def _tests(count: int) -> str:
+    return f"{count} test{'' if count == 1 else 's'}"
 
 
 def _write_junit(path: str, reports: Sequence[FileReport]) -> bool:
@@ -228,5 +242,11 @@ def _parser() -> argparse.ArgumentParser:
     add("--coverage", action="store_true", help="also tell what the tests exercise of the rules")
     add("--coverage-threshold", type=float, metavar="PERCENT", help="fail if less is covered; implies --coverage")
     add("--coverage-format", choices=("text", "json"), default="text", help="(%(default)s)")
+    add(
+        "--engine",
+        choices=ENGINES,
+        default="batch",
+        help="what evaluates the rules: all instants at once, the stages of a stream, or both, told where they disagree (%(default)s)",
+    )
     add("--jobs", type=int, metavar="N", help="processes (as many as pay)")
     return parser

@@ -19,12 +19,16 @@ from rules.program import Programs
 from rules.promql.values import is_stale
 from rules.unit_test import Failure, run_test
 from rules.unit_test_diff import number_text, series_text
-from rules.unit_test_engine import Evaluated, batch
+from rules.unit_test_engine import Engine, Evaluated, NotRun, batch
 from rules.unit_test_file import load_unit_tests
-from rules.unit_test_model import UnitTestFile
+from rules.unit_test_model import UnitTest, UnitTestFile
 
 if TYPE_CHECKING:
     from rules.coverage import Coverage
+
+
+ENGINES = ("batch", "stream", "both")
+"""What evaluates tests: all instants at once, the stages of a stream, or each of them for comparison."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +40,31 @@ class Options:
         ignore_unknown: leave unknown keys of rule files out.
         coverage: note what the tests exercise.
         debug: tell the course of every alert and all samples.
+        engine: one of :data:`ENGINES`; the others know neither coverage nor the course.
     """
 
     run: str = ""
     ignore_unknown: bool = False
     coverage: bool = False
     debug: bool = False
+    engine: str = "batch"
 
 
 @dataclass(frozen=True, slots=True)
 class TestReport:
-    """What came of one test."""
+    """What came of one test.
+
+    Attributes:
+        ran: whether an engine evaluated it.
+        not_run: why the stream engine did not, if it was asked to; the batch engine may have.
+    """
 
     name: str
     seconds: float
     failures: Sequence[Failure] = ()
     debug: Sequence[str] = ()
+    ran: bool = True
+    not_run: str = ""
 
 
 @dataclass(slots=True)
@@ -71,6 +84,11 @@ class FileReport:
     tests: list[TestReport] = field(default_factory=list)
     coverage: Coverage | None = None
     seconds: float = 0.0
+
+    @property
+    def ran(self) -> int:
+        """How many of its tests an engine evaluated."""
+        return sum(test.ran for test in self.tests)
 
     @property
     def failed(self) -> int:
@@ -166,8 +184,28 @@ class Runner:
                     told.extend(course(run))
 
             started = time.perf_counter()
-            failures = run_test(file, test, groups, self._programs, batch(inspect=inspect))
-            report.tests.append(TestReport(test.title, time.perf_counter() - started, failures, debug))
+            failures, not_run = self._failures(file, test, groups, batch(inspect=inspect))
+            ran = not not_run or self._options.engine == "both"
+            seconds = time.perf_counter() - started
+            report.tests.append(TestReport(test.title, seconds, failures, debug, ran, not_run))
+
+    def _failures(
+        self, file: UnitTestFile, test: UnitTest, groups: Sequence[RuleGroup], batched: Engine
+    ) -> tuple[list[Failure], str]:
+        """What fails, and why the stream engine did not run, if so."""
+        if self._options.engine == "batch":
+            return run_test(file, test, groups, self._programs, batched), ""
+        # Most runs do without, and start sooner.
+        from rules.stream.unit_tests import stream
+        from rules.unit_test_both import run_both
+
+        try:
+            if self._options.engine == "both":
+                return run_both(file, test, groups, self._programs, batched, stream), ""
+            return run_test(file, test, groups, self._programs, stream), ""
+        except NotRun as error:
+            both = self._options.engine == "both"
+            return run_test(file, test, groups, self._programs, batched) if both else [], error.reason
 
 
 def _source(name: str) -> Source:

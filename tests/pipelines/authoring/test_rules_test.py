@@ -199,6 +199,64 @@ def test_processes_give_what_one_gives(folder: Path) -> None:
     assert [name for name, _, _ in told(2)] == names
 
 
+# Engines.
+
+PINNED = """
+groups:
+- name: g
+  rules:
+  - {alert: Down, expr: up @ 60 == 0}
+"""
+
+
+@pytest.mark.parametrize("engine", ["stream", "both"])
+def test_each_engine_has_the_same_to_say(folder: Path, engine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["good.yml", "bad.yml"]) == 1
+    batch = capsys.readouterr().out
+    assert main([f"--engine={engine}", "good.yml", "bad.yml"]) == 1
+    assert capsys.readouterr().out == batch
+
+
+def test_what_the_stream_does_not_run_is_told_and_fails_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "rules.yml").write_text(PINNED)
+    assert main(["--engine=stream", "--junit=report.xml", "bad.yml"]) == 0
+    reason = "Down: @ pins an instant, and a stream does not go back to it"
+    assert capsys.readouterr().out == (
+        "bad.yml: 0 tests passed, 2 not run\n"
+        "2 tests not run by the stream engine:\n"
+        f"  bad.yml: goes down: {reason}\n"
+        f"  bad.yml: stays up: {reason}\n"
+    )
+    suite = ElementTree.parse(folder / "report.xml").getroot()[0]
+    assert (suite.attrib["tests"], suite.attrib["failures"], suite.attrib["skipped"]) == ("2", "0", "2")
+    assert {case[0].tag: case[0].attrib["message"] for case in suite} == {"skipped": reason}
+
+
+def test_what_only_one_engine_can_run_counts_as_it_has_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "rules.yml").write_text(PINNED)
+    assert main(["--engine=both", "bad.yml"]) == 1
+    out = capsys.readouterr().out
+    assert "bad.yml: 2 of 2 tests failed\n2 tests not run by the stream engine:\n" in out
+
+
+def test_the_summary_counts_what_ran(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "pinned.yml").write_text(PINNED)
+    (folder / "other.yml").write_text(PASSING.replace("rules.yml", "pinned.yml"))
+    assert main(["--engine=stream", "good.yml", "other.yml"]) == 0
+    assert capsys.readouterr().out.endswith("2 files, 2 tests: all passed\n")
+
+
+@pytest.mark.parametrize("word", ["--coverage", "--coverage-threshold=5", "--debug"])
+def test_what_only_the_batch_engine_tells(folder: Path, word: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--engine=stream", word, "good.yml"])
+    assert left.value.code == 2
+    assert "--engine=both" in capsys.readouterr().err
+    assert main(["--engine=both", word, "good.yml"]) == 0
+
+
 def test_the_documentation_names_every_code() -> None:
     text = (Path(__file__).parents[3] / "docs" / "rules-test.md").read_text()
     for code, meaning in {**FAILURES, **FAULTS}.items():
