@@ -51,19 +51,24 @@ T = TypeVar("T")
 Row = dict[str, float]
 
 
-def program_of(rules: int) -> Program:
-    """Groups of ten rules, the kinds in turn, a metric after the other.
-
-    Raises:
-        RuntimeError: the rules are not in order.
-    """
+def rule_text(rules: int) -> str:
+    """A rule file: groups of ten rules, the kinds in turn, a metric after the other."""
     lines = ["groups:"]
     for i in range(rules):
         if i % 10 == 0:
             lines.append(f"- name: g{i // 10}\n  interval: 15s\n  rules:")
         kind = KINDS[(i + i // METRICS) % len(KINDS)]
         lines.append("  - " + kind.format(i=i, n=i % METRICS, m=(i + 1) % METRICS))
-    loaded = load_rules("\n".join(lines), "benchmark.yml")
+    return "\n".join(lines)
+
+
+def program_of(rules: int) -> Program:
+    """The rules of :func:`rule_text`.
+
+    Raises:
+        RuntimeError: they are not in order.
+    """
+    loaded = load_rules(rule_text(rules), "benchmark.yml")
     if loaded.file is None:
         raise RuntimeError(f"the rules are not in order: {loaded.diagnostics}")
     return Program(loaded.file.groups)
