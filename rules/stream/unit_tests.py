@@ -1,7 +1,7 @@
 """The engine that evaluates unit tests as a stream: through both stages, in order of event time.
 
-The rules go in as rule files, the input series as batches of samples, each to the shard of its target. Between two instants that the test
-looks at lies a bundle. What the verdict is made of is what the stages hand on: alerts are as their events tell, and expressions see the samples
+The rules go in as rule files, the input series as batches of samples, each to the shard of its target. A bundle ends at each
+instant that the test looks at. What the verdict is made of is what the stages hand on: alerts are as their events tell, and expressions see the samples
 that were written; only annotations, which an event holds as of its transition, are asked of the state (promtool means those of the instant).
 """
 

@@ -367,20 +367,23 @@ def files(draw: st.DrawFn) -> tuple[str, str]:
         for number, part in enumerate((names[:cuts], names[cuts:]))
     ]
     sample = st.sampled_from(["_", "0", "1", "2", "3", "3", "stale", "NaN"])
+    # Long enough for stages to take checkpoints, and to forget.
+    times = draw(st.sampled_from([1, 1, 1, 15]))
     test = {
+        "evaluation_interval": draw(st.sampled_from(["1m", "1m", "20s", "5m"])),
         "group_eval_order": draw(st.permutations(["g0", "g1"])),
         "tests": [
             {
                 "interval": draw(st.sampled_from(["1m", "30s", "25s"])),
-                "start_timestamp": draw(st.sampled_from([0, 1_700_000_040])),
+                "start_timestamp": draw(st.sampled_from([0, 1_700_000_100])),
                 "input_series": [
-                    {"series": f'{name}{{instance="{label}"}}', "values": " ".join(draw(st.lists(sample, min_size=12, max_size=12)))}
+                    {"series": f'{name}{{instance="{label}"}}', "values": " ".join(draw(st.lists(sample, min_size=12, max_size=12)) * times)}
                     for name, label in draw(st.sets(st.tuples(st.sampled_from("aab"), st.sampled_from("xyz")), max_size=4))
                 ],
                 "alert_rule_test": [
-                    {"eval_time": f"{minute}m", "alertname": name} for minute in (0, 2, 5, 9) for name in ("A1", "A2", "A3")
+                    {"eval_time": f"{minute * times}m", "alertname": name} for minute in (0, 2, 5, 9) for name in ("A1", "A2", "A3")
                 ],
-                "promql_expr_test": [{"expr": expr, "eval_time": "9m"} for expr in LOOKS],
+                "promql_expr_test": [{"expr": expr, "eval_time": f"{9 * times}m"} for expr in LOOKS],
             }
         ],
     }  # fmt: skip
