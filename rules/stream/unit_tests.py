@@ -1,8 +1,8 @@
 """The engine that evaluates unit tests as a stream: through both stages, in order of event time.
 
 The rules go in as rule files, the input series as batches of samples, each to the shard of its target. A bundle ends at each
-instant that the test looks at. What the verdict is made of is what the stages hand on: alerts are as their events tell, and expressions see the samples
-that were written; only annotations, which an event holds as of its transition, are asked of the state (promtool means those of the instant).
+instant that the test looks at. What the verdict is made of is what the stages hand on: alerts are as their events tell, and expressions see the
+samples that were written; only annotations, which an event holds as of its transition, are asked of the state (promtool means those of the instant).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from schemas.alert_event import State, decode
 from schemas.batch import MIN_WATERMARK, SampleBatch
 from schemas.builder import Interner
 from schemas.series import metric_text, parse_labels, parse_metric, split_labels
+from schemas.strict_json import format_time
 
 SHARDS = 4
 
@@ -45,6 +46,13 @@ def stream(trial: Trial) -> Ran:
     """
     settings = StageSettings(rule_files(trial.program.groups, trial.step_ms), trial.program.settings, shards=SHARDS)
     _check(trial, settings)
+    try:
+        return _run(trial, settings)
+    except UnicodeEncodeError:
+        raise NotRun("a rule makes a label that is no text in UTF-8, and those of a stream are") from None
+
+
+def _run(trial: Trial, settings: StageSettings) -> Ran:
     course = _Course(trial, settings)
     alerts: dict[int, Sequence[Looked]] = {}
     for when in sorted({*trial.looks, int(trial.times[-1])}):
@@ -111,6 +119,10 @@ def _check(trial: Trial, settings: StageSettings) -> None:
     if trial.program.rules and test.start_ms % trial.step_ms:
         step = format_duration(trial.step_ms)
         raise NotRun(f"it starts at no multiple of its `evaluation_interval`, {step}, and a stream evaluates at these")
+    try:
+        format_time(int(trial.times[0])), format_time(int(trial.times[-1]))
+    except ValueError as error:
+        raise NotRun(f"events have no such times: {error}") from None
     for each in trial.series:
         if METRIC_NAME not in dict(each.labels):
             raise NotRun("an input series has no name, and the series of a stream have one")

@@ -233,6 +233,16 @@ def test_a_rule_that_fails_is_told_of_at_its_first_instant() -> None:
 @pytest.mark.parametrize(
     ("test", "rules", "reason"),
     [
+        (
+            "{start_timestamp: 9999-12-31T23:59:00Z, alert_rule_test: [{eval_time: 1m, alertname: A}]}",
+            RULES,
+            "events have no such times: 253402300800000 ms since 1970 is outside the years 1 to 9999",
+        ),
+        (
+            "{input_series: [{series: x, values: 1}]}",
+            r"""groups: [{name: g, rules: [{record: r, expr: 'label_replace(x, "l", "\xff", "", "")'}]}]""",
+            "a rule makes a label that is no text in UTF-8",
+        ),
         ("{start_timestamp: 30}", RULES, "it starts at no multiple of its `evaluation_interval`, 1m"),
         ("{input_series: [{series: '{a=\"1\"}', values: 1}]}", RULES, "an input series has no name"),
         (
