@@ -5,8 +5,6 @@ Changes count from the time when they are seen, so event times are those of the 
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,44 +12,18 @@ import pytest
 
 from deploy.stack import Stack
 from schemas.alert_event import AlertEvent
-from tests.e2e.alert_job import RULE_FILE, AlertGround, Scrape
+from tests.e2e.alert_feeder import Feeder
+from tests.e2e.alert_job import RULE_FILE, AlertGround
 from tests.e2e.flink_job import wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
-HOSTS = 20
 GROUP = "groups:\n- name: live\n  interval: 1s\n  rules:\n"
 KEPT = "  - {alert: Kept, expr: 'load > 5', for: 2s}\n"
 REMOVED = "  - {alert: Removed, expr: 'load > 5'}\n"
 PATIENT = "  - {alert: Patient, expr: 'load > 5', for: 1h}\n"
 IMPATIENT = "  - {alert: Patient, expr: 'load > 5', for: 1s}\n"
 ADDED = "  - {alert: Added, expr: 'sum(load > 5) > 0'}\n"
-
-
-class Feeder:
-    """Hosts that are scraped twice a second, at the clock's time, until the end of the ``with``; those of ``overloaded`` are."""
-
-    def __init__(self, ground: AlertGround) -> None:
-        self._ground = ground
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self.overloaded = {0}
-
-    def __enter__(self) -> Feeder:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ended.wait(0.5):
-            now = int(time.time() * 1_000)
-            self._ground.feed(
-                Scrape(number % 4, {"host": f"h{number}"}, now, {"load": 9.0 if number in self.overloaded else 1.0})
-                for number in range(HOSTS)
-            )
 
 
 def course(ground: AlertGround, rule: str, host: str | None = None) -> list[tuple[str, str]]:
