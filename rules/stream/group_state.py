@@ -80,7 +80,7 @@ class GroupState:
             times = [contribution.until_ms, *first]
             self._spoken = min(times) if self._spoken is None else min(self._spoken, *times)
         for part in contribution.parts:
-            if part.partials.revision:
+            if part.partials.revision > 0:
                 self._waiting.append(part)
             else:
                 self.store.add(part.partials)
@@ -174,10 +174,16 @@ class GroupState:
         self.evaluator.recorded.rewind(back.time_ms)
         outcome = self._run(back.time_ms, self.done)
         self.counted["rules.instants_again"] += len(self._ready.instants(back.time_ms, self.done))
+        # What was told by rules of before a change stands, and so do the ends that the change brought.
+        touched = max(touched, back.time_ms + 1)
         # From the first instant touched, wherever the snapshot was: which places corrections take must not depend on that.
         again = [each for each in outcome.events if each.transition.time_ms >= touched]
         events = self._ready.events.make(self.evaluator, again)
-        standing = [event for event in self.history.standing() if event.evaluated_at >= touched]
+        standing = [
+            event
+            for event in self.history.standing()
+            if event.evaluated_at >= touched and event.reason != "rule_removed"
+        ]
         yield from self._told(diff(standing, events, instant), instant)
         after = written.written_after(self.evaluator.recorded, back.time_ms)
         yield from self._wrote(instant, written.changed(before, after))

@@ -45,8 +45,8 @@ class Part(NamedTuple):
     """Partials of some instants.
 
     Attributes:
-        known_ms: the instant from which they are known: a first word about its own instants always is (``partials.revision`` is 0); what late
-            samples change of earlier instants counts in evaluations from this one on.
+        known_ms: the instant from which they are known: a first word about its own instants always is (``partials.revision`` is 0, or less); what
+            late samples change of earlier instants counts in evaluations from this one on.
     """
 
     known_ms: int

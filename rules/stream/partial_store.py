@@ -15,7 +15,7 @@ from rules.promql.labels import Column, LabelFrame
 from rules.promql.storage import MemoryStorage
 from rules.promql.values import Floats, Index, InstantVector, Mask, SeriesSet, Times
 from rules.stream.fragments import SHARD_LABEL
-from rules.stream.partials import Partials, Rows, united
+from rules.stream.partials import HISTORY, Partials, Rows, united
 from rules.stream.tasks import Task
 
 _NOTHING = MemoryStorage.from_series(())
@@ -165,7 +165,8 @@ class PartialStore:
                         break
                 else:
                     # Shards hear of changed rules one after the other: what one does not know yet is not absent.
-                    raise EvaluationError(f"shard {shard} has not evaluated a part of the expression")
+                    if said[-1].partials.revision > HISTORY:
+                        raise EvaluationError(f"shard {shard} has not evaluated a part of the expression")
         # The order of rows decides which of equal values `topk` takes, so it must not depend on which shard was heard first.
         for held, places in sorted(chosen.values(), key=lambda each: (each[0].partials.shard, each[1])):
             partials = held.partials

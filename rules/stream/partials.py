@@ -20,6 +20,7 @@ from rules.promql.values import Floats, Index, InstantVector, Mask, SeriesSet, T
 
 Codes = NDArray[np.int32]
 
+HISTORY = -1
 _FEW = 16
 
 
@@ -69,7 +70,8 @@ class Partials:
 
     Attributes:
         shard: its number.
-        revision: of what a shard says of an instant more than once, after late samples, the highest counts.
+        revision: of what a shard says of an instant more than once, the highest counts: 0 for its first word, more after late samples, less
+            (:data:`HISTORY`) for what is said for rules that are new, of instants before them.
         times: ``[T]`` ascending, ms.
         texts: of labels; the first is empty.
         evaluated: ids of the fragments that were evaluated at all these instants.

@@ -19,7 +19,7 @@ import numpy as np
 from rules.promql import ast
 from rules.promql.values import Times
 from rules.stream.messages import Contribution, Part, RuleFiles, of_contribution
-from rules.stream.partials import Partials
+from rules.stream.partials import HISTORY, Partials
 from rules.stream.rewriting import Schedule
 from rules.stream.selection import Selection, label_frame
 from rules.stream.shard import ShardState
@@ -186,8 +186,8 @@ class ShardCourse:
             behind = max((each.behind_ms for each in task.spec.schedules), default=0)
             # Instants of the new rules ask for nothing after their offset; what they ask for from there on may have been missed.
             before = change_ms - 1 - behind
-            spans = [(before - task.spec.history_ms, min(before, done), 0)]
-            spans.append((before, done, _revision(known) if done >= change_ms else 0))
+            spans = [(before - task.spec.history_ms, min(before, done), HISTORY)]
+            spans.append((before, done, _revision(known) if done >= change_ms else HISTORY))
             for after_ms, until_ms, revision in spans:
                 for run in due([task], after_ms, until_ms):
                     parts += [Part(known, each) for each in self._again(run, after_ms, revision)]

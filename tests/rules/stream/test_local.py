@@ -209,3 +209,49 @@ def test_what_is_stored_does_not_grow_with_time() -> None:
         stage.advance(when - 5_000)
         sizes.append(stage.shards.stored_bytes + stage.groups.stored_bytes)
     assert max(sizes[len(sizes) // 2 :]) < 1.3 * max(sizes[: len(sizes) // 2])
+
+
+@pytest.mark.parametrize("seed", [3, 30, 48])
+def test_a_change_may_be_heard_of_early_or_at_the_last_moment(seed: int) -> None:
+    log = log_of(seed, SERIES, LENGTH, BEGIN)
+    change = RuleFiles(BEGIN + 5 * MINUTE, {"r.yml": RULES.replace("interval: 40s", "interval: 30s")})
+    found = []
+    for early in (1_000, 200_000):
+        stage = LocalStage(settings_of(RULES))
+        outs: list[Out] = []
+        heard = False
+        for step in log.read(seed):
+            if not heard and step.watermark > change.effective_ms - early:
+                stage.rules(change)
+                heard = True
+            for batch in step.batches:
+                stage.add(batch)
+            outs += stage.advance(step.watermark)
+        outs += stage.advance(BEGIN + LENGTH + 10 * MINUTE)
+        assert any(event.rule == "Join" and event.evaluated_at % 40_000 for event in events(outs))
+        found.append(sorted(map(encode, events(outs))))
+    assert found[0] == found[1]
+
+
+def test_late_samples_change_nothing_of_what_other_rules_told_before_a_change() -> None:
+    stage = LocalStage(settings_of(HIGH))
+    low = HIGH.replace("High", "Low").replace("x > 1", "x < 3")
+    outs = []
+    for when in range(50_000, 500_000, 60_000):
+        if when == 230_000:
+            stage.rules(RuleFiles(260_000, {"r.yml": low}))
+        stage.add(batch_of([x(when, 2.0)]))
+        if when == 350_000:
+            # With these in place `High` would not have fired at 120 s, nor `Low` been pending at 300 s.
+            stage.add(replace(batch_of([x(111_000, 0.0), x(291_000, 4.0)]), overtaken=when))
+        outs += stage.advance(when + 15_006)
+    found = [(event.rule, event.state.value, event.evaluated_at, event.correction) for event in events(outs)]
+    assert found == [
+        ("High", "pending", 60_000, False),
+        ("High", "firing", 120_000, False),
+        ("High", "resolved", 300_000, False),
+        ("Low", "pending", 300_000, False),
+        ("Low", "retracted", 300_000, True),
+        ("Low", "pending", 360_000, False),
+        ("Low", "firing", 420_000, False),
+    ]

@@ -18,7 +18,7 @@ from rules.promql.parser import parse
 from rules.promql.values import STALE, InstantVector, SeriesSet
 from rules.stream.fragments import SHARD_LABEL, FragmentSpec, Schedule, cut
 from rules.stream.partial_store import PartialStore
-from rules.stream.partials import Partials, PartialsBuilder
+from rules.stream.partials import HISTORY, Partials, PartialsBuilder
 from rules.stream.partials_wire import decode, encode
 from rules.stream.shard import ShardState
 from rules.stream.tasks import Task, due
@@ -168,6 +168,15 @@ def test_the_union_is_that_of_all_shards_and_instants() -> None:
     assert asked(store, 20) == {(ROW_B, 20): 3.0}
     assert asked(store, 40) == {}
     assert (store.shards_at(10), store.shards_at(30)) == ({0, 1}, {0})
+
+
+def test_what_is_said_for_new_rules_of_before_neither_replaces_a_first_word_nor_counts_as_one() -> None:
+    task, other = task_of("x"), task_of("y")
+    store = PartialStore([task, other])
+    store.add(one(task, [A], [[1.0]], [20], shard=0))
+    store.add(one(task, [A], [[2.0, 3.0]], [10, 20], shard=0, revision=HISTORY))
+    store.add(one(other, [B], [[4.0]], [20], shard=1, revision=HISTORY))
+    assert asked(store, 10, 20) == {(ROW_A, 10): 2.0, (ROW_A, 20): 1.0}
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])

@@ -390,7 +390,7 @@ def test_a_change_that_is_heard_of_too_late_is_made_up_for() -> None:
     steps, above = (fragment(stage, rule_file(expr)) for expr in ("max_over_time(sum(x)[2m:30s])", "x > 3"))
     found = {
         task.id: [
-            (bool(part.partials.revision), part.partials.times.tolist())
+            (part.partials.revision > 0, part.partials.times.tolist())
             for part in said_.parts
             if task.id in part.partials.evaluated
         ]
