@@ -36,7 +36,10 @@ def found(ground: AlertGround, rule: str, host: str | None = None) -> list[Alert
 
 
 def test_rules_change_while_samples_flow(stack: Stack, tmp_path: Path) -> None:
-    with AlertGround(stack, tmp_path, rules=GROUP + KEPT + REMOVED + PATIENT) as ground, Feeder(ground) as feeder:
+    # The interval of the group of which the broken file's alert is.
+    stage = {"evaluation_interval": "1s"}
+    ground = AlertGround(stack, tmp_path, rules=GROUP + KEPT + REMOVED + PATIENT, stage=stage)
+    with ground, Feeder(ground) as feeder:
         job = ground.begin("--rules_poll=1s", checkpoint_ms=2_000)
 
         def wait(what: str, condition: Callable[[], bool]) -> None:

@@ -26,8 +26,8 @@ groups:
 
 def test_absent_fires_when_producers_stop(stack: Stack, tmp_path: Path) -> None:
     with AlertGround(stack, tmp_path, rules=RULES) as ground:
-        # The lookback of the last samples ends in half a minute.
-        last = int(time.time()) * 1_000 // STEP_MS * STEP_MS - LOOKBACK_MS + 30_000
+        # The lookback of the last samples ends in twenty seconds.
+        last = int(time.time()) * 1_000 // STEP_MS * STEP_MS - LOOKBACK_MS + 20_000
         ground.feed(
             Scrape(number, {"host": f"h{number}"}, time_ms, {"load": 9.0})
             for time_ms in range(last - 60_000, last + 1, STEP_MS)
