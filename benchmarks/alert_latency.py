@@ -34,7 +34,7 @@ START_S = 120
 TAIL_S = 30
 POLL_S = 1.0
 WITHIN_MS = STEP_MS + 2_000
-"""A transition is told of at the next instant, and a sample takes a moment to a Prometheus."""
+"""A transition is told of at the next instant, give or take the clocks."""
 
 PARTS = ["flink-taskmanager", "workers"]
 SIDES = ("Tidemark", "Prometheus")
@@ -101,6 +101,7 @@ class Figures:
         from_watermark: from the watermark's passing of its instant; None for Prometheus, which has none.
         cores: processor seconds a second, of TaskManager and workers, or of Prometheus.
         peak_mb: their resident memory.
+        fed_late_s: how long after its time a sample left for it, at most: where this is long, the machine could not hold the load.
     """
 
     transitions: int
@@ -110,6 +111,7 @@ class Figures:
     from_watermark: Latency | None
     cores: float
     peak_mb: float
+    fed_late_s: float
 
 
 def measure(loads: Sequence[Load]) -> Iterator[tuple[Load, dict[str, Figures]]]:
@@ -163,6 +165,8 @@ class _Run:
             start_ms = int(time.time() * 1000)
             end_ms = start_ms + int(load.minutes * 60_000)
             self._say(f"measuring for {load.minutes:g} min ...")
+            for side in sides.values():
+                side.feed.behind_s = 0.0
             with ExitStack() as metering:
                 for side in sides.values():
                     metering.enter_context(side.meter.running())
@@ -178,8 +182,6 @@ class _Run:
                 side.feed.check()
                 side.flush()
             expected = list(fleet.transitions(start_ms, end_ms))
-            late_s = max(side.feed.behind_s for side in sides.values())
-            self._say(f"{len(expected)} transitions; samples left at most {late_s:.2f} s after their time")
             return {name: side.figures(expected, (start_ms, end_ms), seconds) for name, side in sides.items()}
 
     def _prometheus(self, cleanup: ExitStack, past: tuple[int, int]) -> _Side:
@@ -280,10 +282,12 @@ class _Side:
         from_watermark: list[float] = []
         right: set[Arrival] = set()
         for each in expected:
+            # Event time is exact; a Prometheus can tell no sooner than it has the sample.
+            since = each.time_ms if self.passed is not None else self.arrived[each.scrape]
             words = [
                 word
                 for word in said.get((each.host, each.on), ())
-                if each.time_ms <= word.instant_ms < each.time_ms + WITHIN_MS
+                if each.time_ms <= word.instant_ms < since + WITHIN_MS
             ]
             if not words:
                 continue
@@ -303,6 +307,7 @@ class _Side:
             from_watermark=Latency.of(from_watermark),
             cores=round(self.meter.cpu_seconds / seconds, 3),
             peak_mb=round(self.meter.peak_bytes / 1e6),
+            fed_late_s=round(self.feed.behind_s, 2),
         )
 
 

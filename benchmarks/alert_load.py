@@ -101,7 +101,7 @@ class Feed:
         self._failure: BaseException | None = None
         self._thread: threading.Thread | None = None
         self.behind_s = 0.0
-        """How late the latest scrape was sent, at most."""
+        """How long after its time a scrape was sent, at most; to be set to zero where measuring begins."""
 
     def start(self, begin_ms: int) -> None:
         """Send what is due from a time on, until :meth:`halt`."""

@@ -173,6 +173,7 @@ def _flink(given: argparse.Namespace, rest: Sequence[str]) -> list[dict[str, Any
             "from watermark, s",
             "cores",
             "peak MB",
+            "fed late, s",
         ),
         title="seconds: p50 / p99 / most",
     )
@@ -181,14 +182,14 @@ def _flink(given: argparse.Namespace, rest: Sequence[str]) -> list[dict[str, Any
         found.append({"load": asdict(load), **{side: asdict(figures) for side, figures in sides.items()}})
         for side, figures in sides.items():
             table.add_row(f"{load.rules:,}", f"{load.series:,}", side, *_columns(figures))
-    Console(width=160).print(table)
+    Console(width=180).print(table)
     return found
 
 
 def _columns(figures: Figures) -> Iterator[str]:
     yield from (f"{figures.transitions:,}", f"{figures.told:,}", f"{figures.wrong:,}")
     yield from map(_seconds, (figures.from_sample, figures.from_watermark))
-    yield from (f"{figures.cores:.2f}", f"{figures.peak_mb:,}")
+    yield from (f"{figures.cores:.2f}", f"{figures.peak_mb:,}", f"{figures.fed_late_s:.2f}")
 
 
 def _seconds(latency: Latency | None) -> str:
