@@ -33,7 +33,9 @@ from transforms.io.kafka_settings import KafkaTopic, Start
 
 CALL_SECONDS = 1.0
 """How long one call reads before it lets the runner take a checkpoint."""
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.1
+RESTLESS_SECONDS = 1.0
+"""How long after its last record an idle partition does not rest yet."""
 IDLE_DELAY = Duration(seconds=1)
 """How long an idle partition rests; the Flink runner floors it to whole seconds."""
 
@@ -160,11 +162,12 @@ class _ReadPartition(beam.DoFn, RestrictionProvider):
     def _rest(self, read: Read, reader: PartitionReader, estimator: Any, give_up: float, tracker: Any) -> bool:
         """Hand the rest back if nothing is left for now, or the call has lasted long enough."""
         now = time.monotonic()
-        if read.at_end and not self._source.bounded:
+        if (read.at_end or reader.lag() == 0) and not self._source.bounded:
             # Asked anew: behind a broker that does not answer there may be records that must not become late.
             if now - reader.last_record >= self._source.idle_ms / 1000 and reader.caught_up():
                 _advance(estimator, int(time.time() * 1000) - self._settings.delay_ms)
-            tracker.defer_remainder(IDLE_DELAY)
+            # While records trickle in, a rest would hold back the watermark, and with it every window and alert, by a second and more.
+            tracker.defer_remainder(IDLE_DELAY if now - reader.last_record >= RESTLESS_SECONDS else Duration())
             return True
         if now >= give_up:
             tracker.defer_remainder()
