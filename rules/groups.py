@@ -68,6 +68,10 @@ Observer = Callable[[Prepared, Times, InstantVector], None]
 """Told of every evaluated expression: the rule, the instants, and the vector at them (of one rule in ascending time)."""
 
 
+Quiet = Callable[[ast.Expr, Times], bool]
+"""Whether an expression is known to yield nothing at some instants, and not to fail either."""
+
+
 class Evaluator:
     """Evaluates a program's groups at the instants it is given, in ascending order, few or many at a time.
 
@@ -77,7 +81,13 @@ class Evaluator:
     """
 
     def __init__(
-        self, program: Program, source: Storage, *, stepped: bool = False, observer: Observer | None = None
+        self,
+        program: Program,
+        source: Storage,
+        *,
+        stepped: bool = False,
+        observer: Observer | None = None,
+        quiet: Quiet | None = None,
     ) -> None:
         """Start with no alerts.
 
@@ -87,6 +97,7 @@ class Evaluator:
                 It may be replaced between evaluations (:attr:`source`).
             stepped: go instant by instant throughout; for comparison.
             observer: told of every evaluated expression.
+            quiet: which expressions need not be evaluated.
         """
         self.program = program
         self.source = source
@@ -94,6 +105,7 @@ class Evaluator:
         self.states = [RuleState() for _ in program.rules]
         self._stepped = stepped
         self._observer = observer
+        self._quiet = quiet
 
     @property
     def storage(self) -> Combined:
@@ -217,8 +229,12 @@ class _Run:
     def _evaluate(self, rule: Prepared, times: Times, *, checked: bool) -> None:
         evaluator = self._evaluator
         dated = times - rule.turn.query_offset_ms
+        quiet = evaluator._quiet is not None and evaluator._quiet(rule.rule.ast, dated)
         try:
-            vector = _vector(rule.rule.ast, evaluator._store(rule, int(times[-1])), dated, self._program.settings)
+            if quiet:
+                vector = InstantVector.empty(len(times))
+            else:
+                vector = _vector(rule.rule.ast, evaluator._store(rule, int(times[-1])), dated, self._program.settings)
         except PromQLError as error:
             if len(times) == 1:
                 self._outcome.errors.append(RuleError(int(times[0]), rule, error.message))

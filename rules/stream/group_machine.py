@@ -81,16 +81,21 @@ class GroupMachine:
         if known > contribution.until_ms:
             # The input has ended, and this is the last word.
             timers.at(known + self._settings.grace_ms + 1)
-        yield from ()
+        # Once all shards have spoken of an instant there is nothing to wait for: a timer comes with the watermark, a second later and more.
+        yield from self._reach(opened, opened.state.complete_ms, cells)
 
     def fire(self, key: bytes, time_ms: int, cells: Cells, timers: Timers) -> Iterator[Out]:
         """An instant is due; it is evaluated at the end of the bundle, or now if it is time to take a base."""
         opened = self._opened(key, cells)
-        instant = time_ms - self._settings.grace_ms - 1
+        yield from self._reach(opened, time_ms - self._settings.grace_ms - 1, cells)
+
+    def _reach(self, opened: _Open, instant: int, cells: Cells) -> Iterator[Out]:
+        """All instants up to one are due."""
         if instant <= opened.due:
             return
+        passed = len(opened.state.live.current.instants(opened.due, instant)) if opened.due != _NEVER else 1
         opened.due = instant
-        opened.instants += 1
+        opened.instants += passed
         if opened.instants >= BASE_EVERY_INSTANTS and instant - opened.based >= BASE_EVERY_MS:
             yield from opened.state.advance(instant)
             self._take_base(opened, cells)

@@ -23,12 +23,14 @@ from rules.alerts import RESOLVED_RETENTION_MS
 from rules.groups import Evaluator, RuleState, aligned
 from rules.outcome import Outcome, RuleError
 from rules.promql import ast
+from rules.promql.values import Times
 from rules.stream import written
 from rules.stream.corrections import History, diff
 from rules.stream.live import LiveRules, Ready
 from rules.stream.messages import Contribution, Part, RuleFiles
 from rules.stream.migration import changes, hand_over, migrate
 from rules.stream.partial_store import PartialStore
+from rules.stream.silence import is_silent
 from rules.stream.stage import EVENTS, SAMPLES, Out, StageSettings
 from schemas import batch as batches
 from schemas.alert_event import AlertEvent, encode
@@ -54,7 +56,7 @@ class GroupState:
         self._settings = settings
         self.live = live or LiveRules(settings)
         self.store = PartialStore(self.live.current.tasks)
-        self.evaluator = Evaluator(self.live.current.program, self.store)
+        self.evaluator = self._evaluator(self._ready)
         self.history = History()
         self.counted: Counter[str] = Counter()
         self.complaints: list[str] = []
@@ -66,6 +68,7 @@ class GroupState:
         self._initial = False
         self._spoken: int | None = None
         self._newest = _LONG_AGO
+        self._heard: dict[int, int] = {}
         self._waiting: list[Part] = []
         self._samples = written.SampleMaker(settings.target_labels)
 
@@ -74,6 +77,9 @@ class GroupState:
     def contribute(self, contribution: Contribution) -> None:
         """Take up what a shard says."""
         self._newest = max(self._newest, contribution.newest_ms)
+        for part in contribution.parts[:1]:
+            shard = part.partials.shard
+            self._heard[shard] = max(contribution.until_ms, self._heard.get(shard, _LONG_AGO))
         if self.done is None:
             # What is said again of earlier instants is known later, and must not count by coming in the same bundle.
             first = [int(part.partials.times[0]) for part in contribution.parts if not part.partials.revision]
@@ -196,7 +202,7 @@ class GroupState:
         change = changes(old.program, new.program)
         migrated = migrate(self.evaluator.states, change, instant)
         yield from self._told(old.events.make(self.evaluator, migrated.ended))
-        evaluator = Evaluator(new.program, self.store)
+        evaluator = self._evaluator(new)
         evaluator.states, evaluator.recorded = migrated.states, self.evaluator.recorded
         hand_over(evaluator.recorded, change, migrated.stale, instant)
         # What is stale by it is written at this very instant.
@@ -206,6 +212,13 @@ class GroupState:
         self.counted["rules.changes"] += 1
         # What was evaluated by other rules is not evaluated again.
         self._snapshots = [] if self.done is None else [Snapshot(self.done, _copied(evaluator.states))]
+
+    def _evaluator(self, ready: Ready) -> Evaluator:
+        return Evaluator(ready.program, self.store, quiet=self._is_quiet)
+
+    def _is_quiet(self, expr: ast.Expr, times: Times) -> bool:
+        """Most alerts are not there, and then no shard has anything to say of them."""
+        return is_silent(expr, lambda _: False, lambda fragment: self.store.is_empty(fragment.number, times))
 
     def _run(self, after_ms: int, until_ms: int) -> Outcome:
         program = self._ready.program
@@ -240,6 +253,11 @@ class GroupState:
     @property
     def _ready(self) -> Ready:
         return self.live.current
+
+    @property
+    def complete_ms(self) -> int:
+        """Every shard has spoken of all instants up to this one; long ago if one has not been heard yet."""
+        return min(self._heard.values()) if len(self._heard) >= self._settings.shards else _LONG_AGO
 
     @property
     def horizon_ms(self) -> int:

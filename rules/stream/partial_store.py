@@ -111,6 +111,19 @@ class PartialStore:
         present = np.concatenate([block.present for block in found])
         return united(InstantVector(labels, values, present).compact())
 
+    def is_empty(self, number: int, times: Times) -> bool:
+        """Whether a fragment certainly has no series at any of the instants, and may be asked for at all of them."""
+        task = self._tasks[number]
+        if task.spec.step_ms is not None:
+            # A subquery asks for it at other instants.
+            return False
+        for when in times.tolist():
+            for said in self._at.get(when, {}).values():
+                held = next((each.partials for each in reversed(said) if task.id in each.partials.evaluated), None)
+                if held is None or task.id in held.vectors or task.id in held.failures:
+                    return False
+        return True
+
     def select(self, matchers: Sequence[ast.Matcher], start_ms: int, end_ms: int, *, stale: bool) -> SeriesSet:
         """The samples that were gathered; see :class:`rules.promql.storage.Storage`."""
         if self._samples is None:

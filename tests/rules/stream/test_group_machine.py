@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -124,8 +125,9 @@ class Shards:
                 self.said.setdefault(minute, []).append(of_contribution(Contribution(now, now, parts)))
 
 
-def config(rules: str = RULES) -> StageSettings:
-    return StageSettings({"rules.yml": rules}, late_ms=LAST * MINUTE)
+def config(rules: str = RULES, shards: int = 8) -> StageSettings:
+    """Of eight shards, of which these tests have two, groups cannot know that they have heard all; of two they can."""
+    return StageSettings({"rules.yml": rules}, late_ms=LAST * MINUTE, shards=shards)
 
 
 class Run:
@@ -238,9 +240,10 @@ def logs(draw: st.DrawFn) -> list[Late]:
 def test_history_is_that_of_a_run_in_order_whatever_the_bundles_and_restarts(
     log: list[Late], data: st.DataObject
 ) -> None:
-    shards = Shards(config())
+    chosen = config(shards=data.draw(st.sampled_from((2, 8))))
+    shards = Shards(chosen)
     shards.feed(log)
-    steady, shaken = Run(config()), Run(config())
+    steady, shaken = Run(chosen), Run(config(shards=2))
     for minute in range(LAST + 1):
         steady.bundle(shards.said[minute], minute)
     minute = 0
@@ -387,3 +390,29 @@ def test_times_of_timers_are_behind_those_of_shards() -> None:
     machine.begin()
     list(machine.arrive(KEY, of_contribution(Contribution(3 * MINUTE, 0, [])), cells, timers))
     assert timers.times == {3 * MINUTE + 7_001}
+
+
+def test_nothing_is_waited_for_once_all_shards_have_spoken() -> None:
+    settings_ = config("groups: [{name: g, rules: [{alert: High, expr: x > 2}]}]", shards=2)
+    shards = Shards(settings_)
+    shards.feed(series(0, [3.0] * (LAST + 1)))
+    run = Run(settings_)
+    run.bundle(shards.said[0][:1], -1)
+    assert told(run.events) == []
+    run.bundle(shards.said[0][1:], -1)
+    assert told(run.events) == ["0 High firing (condition_met)"]
+
+
+def test_what_no_shard_has_anything_of_is_not_evaluated() -> None:
+    rules = "groups: [{name: g, rules: [{alert: High, expr: x > 2}, {alert: Few, expr: count(x > 2) < 1}, {alert: None, expr: absent(x > 2)}]}]"
+    settings_ = config(rules, shards=2)
+    shards = Shards(settings_)
+    shards.feed(series(0, [0.0] * (LAST + 1)))
+    run = Run(settings_)
+    run.bundle(shards.said[0], 0)
+    state = run.machine.look(KEY, run.cells)
+    quiet = [
+        rule.rule.name for rule in state.live.current.program.rules if state._is_quiet(rule.rule.ast, np.array([0]))
+    ]
+    assert quiet == ["High", "Few"]
+    assert told(run.events) == ["0 None firing (condition_met)"]
