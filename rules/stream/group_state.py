@@ -149,7 +149,7 @@ class GroupState:
         self.counted["rules.instants"] += len(instants)
         events = self._ready.events.make(self.evaluator, outcome.events)
         yield from self._told(events)
-        yield from self._wrote(last, written.written_after(self.evaluator.recorded, first - 1))
+        yield from self._wrote(last, written.written_after(self.evaluator.recorded, first - 1), corrected=False)
         self.done = last
         self._snapshots.append(Snapshot(last, _copied(self.evaluator.states)))
         # Nothing is evaluated again from before the newest snapshot that is older than all late samples.
@@ -243,8 +243,8 @@ class GroupState:
                 self.counted["alerts.corrections" if event.correction else f"alerts.{event.state.value}"] += 1
                 yield Out(event.evaluated_at if instant is None else instant, EVENTS, encode(event))
 
-    def _wrote(self, instant: int, columns: Any) -> Iterator[Out]:
-        for batch in self._samples.batches(columns, instant):
+    def _wrote(self, instant: int, columns: Any, *, corrected: bool = True) -> Iterator[Out]:
+        for batch in self._samples.batches(columns, instant if corrected else None):
             self.counted["rules.samples_written"] += len(batch)
             yield Out(instant, SAMPLES, batches.encode(batch))
 

@@ -35,12 +35,13 @@ class SampleMaker:
         self._parts: dict[Labels, tuple[int, int]] = {}
         self._targets, self._metrics = Interner(), Interner()
 
-    def batches(self, columns: Iterable[Column], known_ms: int) -> Iterator[SampleBatch]:
+    def batches(self, columns: Iterable[Column], known_ms: int | None = None) -> Iterator[SampleBatch]:
         """The samples of series, in batches of at most :data:`ROWS_PER_BATCH`.
 
         Args:
             columns: the samples.
-            known_ms: the instant from which they are known; as their place in the log it makes stores take what was corrected for the newer.
+            known_ms: the instant from which they are known, of corrections; as their place in the log it makes stores take them for the newer.
+                None: each is known from its own time on.
         """
         if len(self._parts) > _KNOWN:
             self._begin_anew()
@@ -49,14 +50,15 @@ class SampleMaker:
             return
         counts = [len(times) for _, times, _ in found]
         places = np.repeat(np.array([place for place, _, _ in found], np.int32), counts, axis=0)
+        ts = np.concatenate([times for _, times, _ in found])
         whole = SampleBatch(
             targets=self._targets.texts,
             metrics=self._metrics.texts,
             target=places[:, 0],
             metric=places[:, 1],
-            ts=np.concatenate([times for _, times, _ in found]),
+            ts=ts,
             value=np.concatenate([values for _, _, values in found]),
-            seq=np.full(sum(counts), known_ms, np.int64),
+            seq=ts if known_ms is None else np.full(sum(counts), known_ms, np.int64),
         )
         for first in range(0, len(whole), ROWS_PER_BATCH):
             yield whole.take(slice(first, first + ROWS_PER_BATCH)).compact()
