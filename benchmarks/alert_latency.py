@@ -69,7 +69,7 @@ class Load:
     delay_ms: int = 1_000
     parallelism: int = 2
     workers: int = 2
-    rule_shards: int = 8
+    rule_shards: int = 4
     partitions: int = 4
     sides: tuple[str, ...] = SIDES
     options: tuple[str, ...] = ()

@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     words.add_argument("--flink", action="store_true", help="the job on Flink, beside a Prometheus")
     words.add_argument("--rules", type=int, nargs="+", help="(--local: 10 100 1000; --flink: 100)")
     words.add_argument("--series", type=int, nargs="+", help="100 a host (10000)")
-    words.add_argument("--shards", type=int, default=8, help="rule shards (%(default)s)")
+    words.add_argument("--shards", type=int, default=4, help="rule shards (%(default)s)")
     local = words.add_argument_group("--local")
     local.add_argument("--instants", type=int, default=4, help="measured, once the state is full (%(default)s)")
     local.add_argument(

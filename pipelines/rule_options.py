@@ -19,7 +19,7 @@ from rules.stream.stage import StageSettings
 from transforms.intake import IntakeSettings
 from transforms.rule_source import read_files
 
-DEFAULT_SHARDS = 8
+DEFAULT_SHARDS = 4
 DEFAULT_MAX_SERIES = 1_000_000
 MAX_SERIES = 100_000_000
 MAX_SHOWN = 20

@@ -73,11 +73,13 @@ class PartialStore:
 
     def follow(self, tasks: Sequence[Task]) -> None:
         """Go on with the fragments of other rules: what is here of those that stayed is kept."""
+        self._answers: dict[tuple[int, bytes], InstantVector] = {}
         self._tasks = tuple(tasks)
         self._history = {task.id: task.spec.history_ms for task in tasks}
 
     def add(self, partials: Partials) -> None:
         """Take up what a shard says."""
+        self._answers.clear()
         held = self._hold(partials)
         self._keep(held)
         for part in partials.samples.values():
@@ -97,7 +99,15 @@ class PartialStore:
             EvaluationError: it failed in a shard at one of the instants, two shards have series of the same labels at one, or a shard that spoke of
                 one has not evaluated the fragment.
         """
-        task = self._tasks[number]
+        key = number, times.tobytes()
+        vector = self._answers.get(key)
+        if vector is None:
+            vector = self._answers[key] = self._united(self._tasks[number], times)
+            # Rules that share a part share its value.
+            vector.values.flags.writeable = vector.present.flags.writeable = False
+        return vector
+
+    def _united(self, task: Task, times: Times) -> InstantVector:
         found = list(self._blocks(task.id, times))
         if not found:
             return InstantVector.empty(len(times))
@@ -132,6 +142,7 @@ class PartialStore:
 
     def prune(self, before_ms: int) -> None:
         """Forget what rules do not ask for at instants from ``before_ms`` on."""
+        self._answers.clear()
         kept = [each for each in self._held if self._last_asked(each.partials) >= before_ms]
         if len(kept) < len(self._held):
             again = len(self._texts) > 2 * self._swept + _FORGOTTEN

@@ -58,7 +58,7 @@ class StageSettings:
     files: Mapping[str, str]
     program: Settings = field(default_factory=Settings)
     target_labels: frozenset[str] = DEFAULT_TARGET_LABELS
-    shards: int = 8
+    shards: int = 4
     grace_ms: int = 0
     late_ms: int = 361_000
     bounded: bool = False
