@@ -17,15 +17,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import orjson
-
-from rules.alerts import RESOLVED_RETENTION_MS
 from rules.groups import Evaluator, RuleState, aligned
 from rules.outcome import Outcome, RuleError
 from rules.promql import ast
 from rules.promql.values import Times
 from rules.stream import written
 from rules.stream.corrections import History, diff
+from rules.stream.group_base import Base
 from rules.stream.live import LiveRules, Ready
 from rules.stream.messages import Contribution, Part, RuleFiles
 from rules.stream.migration import changes, hand_over, migrate
@@ -282,26 +280,21 @@ class GroupState:
             return
         base = self._snapshots[0].time_ms
         self.store.prune(base - self._offset_ms)
-        self.evaluator.prune(base - self._offset_ms - _reach(self._ready))
+        self.evaluator.prune(base - self._offset_ms - self._ready.reach_ms)
         self.history.forget(base + 1)
 
     def to_base(self) -> bytes:
         """The base, for a checkpoint: from it, what was contributed for instants after it, and what was announced later, all else follows."""
-        base = self._snapshots[0] if self._snapshots else Snapshot(_LONG_AGO, self.evaluator.states)
-        blobs = [
-            orjson.dumps(
-                {
-                    "done": self.done,
-                    "base": base.time_ms,
-                    "initial": self._initial,
-                    "states": [state.as_plain() for state in base.states],
-                }
-            ),
-            self.live.to_bytes(),
-            written.to_bytes(self.evaluator.recorded, base.time_ms),
-            self.history.to_bytes(),
-        ]
-        return b"".join(len(blob).to_bytes(8, "big") + blob for blob in blobs)
+        base = self._snapshots[0] if self._snapshots else None
+        return Base(
+            time_ms=None if base is None else base.time_ms,
+            done=self.done,
+            initial=self._initial,
+            states=self.evaluator.states if base is None else base.states,
+            rules=self.live.to_bytes(),
+            recorded=self.evaluator.recorded,
+            history=self.history,
+        ).to_bytes()
 
     @classmethod
     def from_base(
@@ -339,62 +332,28 @@ class GroupState:
 
     @classmethod
     def _at_base(cls, settings: StageSettings, base: bytes, contributions: Sequence[Contribution]) -> GroupState:
-        told, rules, recorded, history = _unpacked(base)
-        plain = orjson.loads(told)
-        state = cls(settings, LiveRules(settings, rules))
+        kept = Base.from_bytes(base)
+        state = cls(settings, LiveRules(settings, kept.rules))
         for contribution in contributions:
             state.contribute(contribution)
-        state.evaluator.states = [RuleState.from_plain(each) for each in plain["states"]]
-        state.evaluator.recorded = written.from_bytes(recorded)
-        state.history = History.from_bytes(history)
-        at, base_ms = plain["done"], plain["base"]
-        state.done = at
-        if at is None or base_ms == _LONG_AGO:
+        state.evaluator.states = kept.states
+        state.evaluator.recorded = kept.recorded
+        state.history = kept.history
+        state.done = done = kept.done
+        if done is None or kept.time_ms is None:
             return state
-        state._initial = plain["initial"]
-        state._snapshots = [Snapshot(base_ms, _copied(state.evaluator.states))]
-        known = [part for part in state._waiting if part.known_ms <= at]
+        state._initial = kept.initial
+        state._snapshots = [Snapshot(kept.time_ms, _copied(kept.states))]
+        known = [part for part in state._waiting if part.known_ms <= done]
         state._waiting = state._waiting[len(known) :]
         for part in known:
             state.store.add(part.partials)
-        if base_ms < at:
-            state._run(base_ms, at)
-            state._snapshots.append(Snapshot(at, _copied(state.evaluator.states)))
+        if kept.time_ms < done:
+            state._run(kept.time_ms, done)
+            state._snapshots.append(Snapshot(done, _copied(state.evaluator.states)))
         return state
-
-
-def _unpacked(base: bytes) -> list[bytes]:
-    blobs, place = [], 0
-    while place < len(base):
-        size = int.from_bytes(base[place : place + 8], "big")
-        blobs.append(base[place + 8 : place + 8 + size])
-        place += 8 + size
-    if len(blobs) != 4 or place != len(base):
-        raise ValueError("not the base of a group's state")
-    return blobs
 
 
 def _copied(states: Sequence[RuleState]) -> list[RuleState]:
     """States that an evaluator may go on with; what they hold is never changed in place."""
     return [RuleState(state.alerts, dict(state.written)) for state in states]
-
-
-def _reach(ready: Ready) -> int:
-    """How far back of an instant rules may read what they wrote, ms, at most."""
-    program = ready.program
-    exprs = [rule.rule.ast for rule in program.rules]
-    keeping = max((rule.policy.keep_firing_for_ms for rule in program.rules), default=0)
-    queried = [_back(expr) for expr in program.queries.values()]
-    lookback = program.settings.options.lookback_ms
-    again = keeping + RESOLVED_RETENTION_MS + 2 * max(ready.intervals_ms, default=0)
-    return lookback + max(max(map(_back, exprs), default=0), max(queried, default=0) + again if queried else 0)
-
-
-def _back(expr: ast.Expr) -> int:
-    total = 0
-    for node in ast.walk(expr):
-        if isinstance(node, ast.MatrixSelector | ast.Subquery):
-            total += node.range_ms
-        if isinstance(node, ast.VectorSelector | ast.Subquery):
-            total += max(0, node.offset_ms)
-    return total

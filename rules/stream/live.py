@@ -15,9 +15,11 @@ from typing import Any, TypeVar
 import numpy as np
 import orjson
 
+from rules.alerts import RESOLVED_RETENTION_MS
 from rules.diagnostics import Diagnostic, Severity
 from rules.model import RuleFile
 from rules.program import Program
+from rules.promql import ast
 from rules.promql.values import Times
 from rules.stream.events import EventMaker
 from rules.stream.fragments import Cut, NotStreamable, cut
@@ -50,6 +52,18 @@ class Ready:
         """Makes their events."""
         return EventMaker(self.program)
 
+    @cached_property
+    def reach_ms(self) -> int:
+        """How far back of an instant rules may read what they wrote, ms, at most."""
+        program = self.program
+        rules = max((_back(rule.rule.ast) for rule in program.rules), default=0)
+        queries = max((_back(expr) for expr in program.queries.values()), default=0)
+        if program.queries:
+            # The annotations of an alert are asked for again as long as it is remembered.
+            keeping = max((rule.policy.keep_firing_for_ms for rule in program.rules), default=0)
+            queries += keeping + RESOLVED_RETENTION_MS + 2 * max(self.intervals_ms, default=0)
+        return program.settings.options.lookback_ms + max(rules, queries)
+
     def instants(self, after_ms: int, until_ms: int) -> Times:
         """The instants in ``(after, until]`` at which any group is evaluated, ascending."""
         multiples = [
@@ -60,6 +74,17 @@ class Ready:
     def following(self, time_ms: int) -> int | None:
         """The first instant after a time; None if there are no groups."""
         return min(((time_ms // step + 1) * step for step in self.intervals_ms), default=None)
+
+
+def _back(expr: ast.Expr) -> int:
+    """All ranges and offsets of an expression, ms, as if each stood in the other."""
+    total = 0
+    for node in ast.walk(expr):
+        if isinstance(node, ast.MatrixSelector | ast.Subquery):
+            total += node.range_ms
+        if isinstance(node, ast.VectorSelector | ast.Subquery):
+            total += max(0, node.offset_ms)
+    return total
 
 
 class LiveRules:

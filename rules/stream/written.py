@@ -103,10 +103,12 @@ def _with_markers(labels: Labels, times: Times, values: Floats, gone: Times) -> 
     return labels, every[order], np.concatenate((values, np.full(len(gone), STALE)))[order]
 
 
-def to_bytes(recorded: Recorded, until_ms: int) -> bytes:
-    """What rules wrote at instants up to a time, for a checkpoint."""
+def to_bytes(recorded: Recorded, until_ms: int | None) -> bytes:
+    """What rules wrote at instants up to a time, for a checkpoint; nothing without one."""
     labels, writers, times, values = [], [], [], []
     for series, writer, when, what in recorded.series():
+        if until_ms is None:
+            break
         count = int(np.searchsorted(when, until_ms - writer.query_offset_ms, side="right"))
         if count:
             labels.append(orjson.dumps(series).decode())

@@ -55,7 +55,7 @@ def test_defaults(directory: Path) -> None:
     settings = found.settings
     assert sorted(settings.files) == ["hosts.yml", "pools.yaml"]
     assert settings.files["hosts.yml"] == GOOD
-    assert (settings.shards, settings.grace_ms, settings.bounded) == (8, 0, False)
+    assert (settings.shards, settings.grace_ms, settings.bounded) == (4, 0, False)
     assert settings.target_labels == IntakeSettings().target_labels
     program = settings.program
     assert (program.interval_ms, program.options.default_step_ms, program.query_offset_ms) == (60_000, 60_000, 0)

@@ -1,0 +1,85 @@
+"""The base of a group's state: what a checkpoint holds besides the elements that came after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from rules.groups import RuleState
+from rules.recorded import Recorded
+from rules.stream import written
+from rules.stream.corrections import History
+
+_PARTS = 4
+_SIZE_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A group's state as of an instant that no late sample touches any more.
+
+    Attributes:
+        time_ms: the instant; None if there was none yet.
+        done: the last instant that had been evaluated when the base was taken.
+        initial: whether nothing was evaluated before the instant.
+        states: of the rules, after the instant.
+        rules: what :meth:`rules.stream.live.LiveRules.to_bytes` gave.
+        recorded: what rules wrote, of which what they wrote up to the instant is kept.
+        history: of events as of ``done``.
+    """
+
+    time_ms: int | None
+    done: int | None
+    initial: bool
+    states: list[RuleState]
+    rules: bytes
+    recorded: Recorded
+    history: History
+
+    def to_bytes(self) -> bytes:
+        """For a checkpoint."""
+        plain = {
+            "done": self.done,
+            "base": self.time_ms,
+            "initial": self.initial,
+            "states": [state.as_plain() for state in self.states],
+        }
+        parts = [
+            orjson.dumps(plain),
+            self.rules,
+            written.to_bytes(self.recorded, self.time_ms),
+            self.history.to_bytes(),
+        ]
+        return b"".join(len(part).to_bytes(_SIZE_BYTES, "big") + part for part in parts)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Base:
+        """The base that :meth:`to_bytes` gave.
+
+        Raises:
+            ValueError: it is none.
+        """
+        told, rules, recorded, history = _parts(data)
+        plain = orjson.loads(told)
+        return cls(
+            time_ms=plain["base"],
+            done=plain["done"],
+            initial=plain["initial"],
+            states=[RuleState.from_plain(each) for each in plain["states"]],
+            rules=rules,
+            recorded=written.from_bytes(recorded),
+            history=History.from_bytes(history),
+        )
+
+
+def _parts(data: bytes) -> list[bytes]:
+    parts, place = [], 0
+    while place < len(data):
+        size = int.from_bytes(data[place : place + _SIZE_BYTES], "big")
+        place += _SIZE_BYTES
+        parts.append(data[place : place + size])
+        place += size
+    if len(parts) != _PARTS or place != len(data):
+        raise ValueError("not the base of a group's state")
+    return parts
