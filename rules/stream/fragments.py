@@ -164,9 +164,19 @@ def _refusals(rule: Prepared) -> Iterator[Refusal]:
             yield Refusal(rule, "templates", f"{fault[0]} in the query {text!r}")
 
 
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _unseen(expr: ast.Expr) -> tuple[str, Span] | None:
     """Why, and where, an expression reads what a stream does not have at its instant."""
     for node in ast.walk(expr):
+        if isinstance(node, ast.StringLiteral) and not _is_text(node.value):
+            return "a text that is no UTF-8 could become a label, which no event holds", node.span
         timed = node.selector if isinstance(node, ast.MatrixSelector) else node
         if isinstance(timed, ast.VectorSelector | ast.Subquery):
             if timed.at is not None:

@@ -190,6 +190,7 @@ def test_queries_of_templates_are_cut() -> None:
         ("rate(x[5m] @ end())", "@ pins an instant", "x[5m] @ end()"),
         ("max_over_time(x[5m:1m] @ start())", "@ pins an instant", "x[5m:1m] @ start()"),
         ("x - x offset -5m", "a negative offset looks ahead", "x offset -5m"),
+        (r'label_replace(x, "l", "\xff", "", "")', "a text that is no UTF-8", r'"\xff"'),
     ],
 )
 def test_what_no_stream_has_is_refused(text: str, reason: str, at: str) -> None:
