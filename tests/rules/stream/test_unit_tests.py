@@ -241,7 +241,7 @@ def test_a_rule_that_fails_is_told_of_at_its_first_instant() -> None:
         (
             "{input_series: [{series: x, values: 1}]}",
             r"""groups: [{name: g, rules: [{record: r, expr: 'label_replace(x, "l", "\xff", "", "")'}]}]""",
-            "a text that is no UTF-8",
+            "r: a text that is no UTF-8",
         ),
         ("{start_timestamp: 30}", RULES, "it starts at no multiple of its `evaluation_interval`, 1m"),
         ("{input_series: [{series: '{a=\"1\"}', values: 1}]}", RULES, "an input series has no name"),
