@@ -105,7 +105,7 @@ def _run(words: argparse.Namespace, folder: Folder, console: Console) -> int:
         for job in jobs:
             job.stop()
     sources = (computer_source(folder, sampling, computer), fleet_source(folder, day, fleet))
-    report = build_report(folder, sources, datetime.now(timezone.utc))
+    report = build_report(folder, sources, day, datetime.now(timezone.utc))
     folder.report.write_text(render(report), encoding="utf-8")
     wrong = differences(day, sampling, fleet, computer)
     _show(report, wrong, folder, console)

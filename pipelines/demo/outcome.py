@@ -118,7 +118,7 @@ def sample_fates() -> dict[str, str]:
     return {name: meaning for name, meaning in MEANINGS.items() if name.startswith("samples.")}
 
 
-def build_report(folder: Folder, sources: Sequence[Source], now: datetime) -> Report:
+def build_report(folder: Folder, sources: Sequence[Source], day: FleetDay, now: datetime) -> Report:
     """The report of a run that ended at ``now``."""
     root = folder.root
     return Report(
@@ -145,7 +145,8 @@ def build_report(folder: Folder, sources: Sequence[Source], now: datetime) -> Re
             ),
             (
                 f"tidemark rules backtest {folder.rules / 'fleet.yml'} --data=parquet:{folder.store} "
-                f"--start={_time(DAY_START_MS)} --html={root / 'backtest.html'}",
+                f"--start={_time(DAY_START_MS)} --end={_time(DAY_START_MS + day.hours * HOUR_MS)} "
+                f"--html={root / 'backtest.html'}",
                 "the same rules over the stored samples; edit them and look again, it takes a second",
             ),
             (

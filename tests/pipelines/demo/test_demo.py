@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,6 +101,15 @@ def test_alerts_are_told_in_the_report(ran):
     folder, _ = ran
     page = (folder / "report.html").read_text()
     assert "api-00001 has sent nothing for three minutes" in page
+
+
+def test_the_backtest_that_it_proposes_finds_the_same_alerts(ran, capsys):
+    folder, _ = ran
+    (command,) = re.findall(r"tidemark (rules backtest [^\"]+) --html=", (folder / "report.html").read_text())
+    assert main([*shlex.split(command), "--format=json"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    silent = [each for each in found if each["kind"] == "episode" and each["rule"] == "HostSilent"]
+    assert len(silent) == 1, "not all hosts after the end of their day"
 
 
 def test_what_was_refused_is_kept_and_shown(ran):
