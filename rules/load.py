@@ -12,6 +12,7 @@ from rules import embedded
 from rules.diagnostics import Diagnostic, Severity, TextSpan, in_order
 from rules.model import AlertingRule, FieldPlace, Place, RecordingRule, Rule, RuleFile, RuleGroup
 from rules.promql.ast import Expr
+from rules.quoting import is_text
 from rules.yaml_decode import Decoder, Field
 from rules.yaml_tree import Kind, Node, Tree, YamlFault, compose
 
@@ -236,7 +237,7 @@ class _Loader:
                 self._decoder.error("bad-label-name", "`__name__` is set by the rule itself", where.key, hint, rule)
             elif not _is_name(key):
                 self._decoder.error("bad-label-name", f"{key!r} cannot name a label", where.key, rule=rule)
-            if not _is_text(value):
+            if not is_text(value):
                 self._decoder.error(
                     "bad-label-value", f"the value of {key!r} is no text in UTF-8", where.value, rule=rule
                 )
@@ -273,12 +274,4 @@ class _Loader:
 
 
 def _is_name(text: str) -> bool:
-    return bool(text) and _is_text(text)
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return bool(text) and is_text(text)

@@ -22,6 +22,15 @@ def from_bytes(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
+def is_text(string: str) -> bool:
+    """Whether a Go string is text, so that it can be encoded in UTF-8."""
+    try:
+        string.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def unquote(quoted: str) -> str:
     """The value of a string constant, quotes included; what stands in backquotes is taken as it is.
 

@@ -18,6 +18,7 @@ from rules.promql import ast
 from rules.promql.errors import PromQLError, Span
 from rules.promql.parser import parse
 from rules.promql.printer import to_text
+from rules.quoting import is_text
 from rules.stream.rewriting import SHARD_LABEL, Fragments, FragmentSpec, Schedule, named
 from schemas.series import DEFAULT_TARGET_LABELS
 
@@ -164,18 +165,10 @@ def _refusals(rule: Prepared) -> Iterator[Refusal]:
             yield Refusal(rule, "templates", f"{fault[0]} in the query {text!r}")
 
 
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _unseen(expr: ast.Expr) -> tuple[str, Span] | None:
     """Why, and where, an expression reads what a stream does not have at its instant."""
     for node in ast.walk(expr):
-        if isinstance(node, ast.StringLiteral) and not _is_text(node.value):
+        if isinstance(node, ast.StringLiteral) and not is_text(node.value):
             return "a text that is no UTF-8 could become a label, which no event holds", node.span
         timed = node.selector if isinstance(node, ast.MatrixSelector) else node
         if isinstance(timed, ast.VectorSelector | ast.Subquery):

@@ -19,6 +19,7 @@ from rules.model import AlertingRule, Rule, RuleGroup
 from rules.outcome import ActiveAlert, RuleError
 from rules.promql.labels import METRIC_NAME, LabelFrame
 from rules.promql.storage import MemoryStorage
+from rules.quoting import is_text
 from rules.stream.identity import alert_id, rule_keys
 from rules.stream.live import LiveRules
 from rules.stream.local import LocalStage
@@ -123,16 +124,8 @@ def _check(trial: Trial, settings: StageSettings) -> None:
     for each in trial.series:
         if METRIC_NAME not in dict(each.labels):
             raise NotRun("an input series has no name, and the series of a stream have one")
-        if not all(map(_is_text, (part for pair in each.labels for part in pair))):
+        if not all(map(is_text, (part for pair in each.labels for part in pair))):
             raise NotRun("a label of an input series is no text in UTF-8, and those of a stream are")
-
-
-def _is_text(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _first_errors(trial: Trial, settings: StageSettings) -> list[RuleError]:
