@@ -155,6 +155,11 @@ class ShardMachine:
         for key, shard in self._open.items():
             meta, course = shard.meta, shard.course
             yield from course.advance(meta.evaluated, meta.newest)
+            if course.counted["rules.series_refused"]:
+                self.complaints.append(
+                    f"rules: shard {course.shard} keeps {self._settings.max_series:,} series that rules select, which is the most (max_series): "
+                    "samples of new ones are left out"
+                )
             for name, number in course.counted.items():
                 self.counted[name] = self.counted.get(name, 0) + number
             course.counted.clear()

@@ -320,6 +320,8 @@ def test_series_beyond_what_a_shard_may_keep_are_refused_and_counted() -> None:
     assert told(driver.told) == [(60_000, [(60_000, [60_000], [2.0, 2.0, 2.0])])]
     counted = driver.local.machine.counted
     assert (counted["rules.series_refused"], counted["rules.samples_kept"]) == (4, 6)
+    assert all("keeps 3 series" in each for each in driver.local.machine.complaints)
+    assert len(driver.local.machine.complaints) == 2
 
 
 def test_what_a_shard_does_not_know_is_an_error() -> None:
