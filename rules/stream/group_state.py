@@ -254,7 +254,12 @@ class GroupState:
 
     @property
     def complete_ms(self) -> int:
-        """Every shard has spoken of all instants up to this one; long ago if one has not been heard yet."""
+        """Every shard has spoken of all instants up to this one; long ago if one has not been heard yet.
+
+        Nor if the input is bounded: what shards say may then come in any order (:class:`transforms.evaluate.EvaluateRules`).
+        """
+        if self._settings.bounded:
+            return _LONG_AGO
         return min(self._heard.values()) if len(self._heard) >= self._settings.shards else _LONG_AGO
 
     @property

@@ -148,7 +148,11 @@ class ShardMachine:
             # The input has ended: what waits for an instant that does not come counts now.
             yield from course.advance(meta.evaluated, meta.newest)
             yield from course.close(instant, meta.newest)
-        self._go_on(shard, cells, timers)
+            # Should anything come after all, this instant and its timer are yet to come.
+            meta.armed = meta.after
+            self._store(shard, cells)
+        else:
+            self._go_on(shard, cells, timers)
 
     def finish(self) -> Iterator[Out]:
         """Evaluate what is due."""
@@ -256,6 +260,10 @@ class ShardMachine:
             for instant in ahead:
                 timers.at(instant + grace)
                 meta.armed = instant
+        self._store(shard, cells)
+
+    def _store(self, shard: _Shard, cells: Cells) -> None:
+        meta, rules = shard.meta, shard.course.rules
         if not meta.token:
             # Files that are other ones at a restart count from when they are announced.
             cells.write("rules", rules.to_bytes())

@@ -416,3 +416,17 @@ def test_what_no_shard_has_anything_of_is_not_evaluated() -> None:
     ]
     assert quiet == ["High", "Few"]
     assert told(run.events) == ["0 None firing (condition_met)"]
+
+
+def test_what_comes_of_a_bounded_input_may_come_in_any_order() -> None:
+    settings_ = StageSettings(
+        {"rules.yml": "groups: [{name: g, rules: [{alert: High, expr: x > 2, for: 3m}]}]"}, shards=2, bounded=True
+    )
+    shards = Shards(settings_)
+    shards.feed(series(0, [3.0] * 6), 5)
+    run = Run(settings_)
+    for minute in reversed(range(6)):
+        run.bundle(shards.said[minute], -1)
+    assert told(run.events) == []
+    run.bundle([], 5)
+    assert told(run.events) == ["0 High pending (condition_met)", "3 High firing (held)"]

@@ -41,3 +41,12 @@ def test_an_input_that_ends_before_a_late_sample_is_known() -> None:
         stage.add(batch_of([Sent(X, second * 1000, value, second)]))
     stage.add(replace(batch_of([Sent(X, 29_000, 1.0, 45)]), overtaken=34_000))
     assert told(stage.close()) == [(15, "pending", False), (30, "inactive", True)]
+
+
+def test_an_input_that_seemed_to_have_ended_goes_on() -> None:
+    stage = LocalStage(StageSettings({"rules.yml": RULES}, shards=2, bounded=True))
+    outs: list[Out] = []
+    for second, value in ((14, 3.0), (29, 3.0), (46, 3.0)):
+        stage.add(batch_of([Sent(X, second * 1000, value, second)]))
+        outs += stage.advance(second * 1000 + 2_000)
+    assert told(outs + stage.close()) == [(15, "pending", False), (45, "firing", False)]
