@@ -7,15 +7,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import NamedTuple
 
 import orjson
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from schemas.alert_event import State, decode
+from tests.e2e.prometheus import now_ms, serving
 
-LOOPBACK = "127.0.0.1"
 RULE = "Crossed"
 
 
@@ -98,28 +98,14 @@ class Notifications:
     @contextmanager
     def serving(self) -> Iterator[str]:
         """Receive; gives the address."""
-        receiver = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                at_ms = int(time.time() * 1000)
-                receiver.take(self.rfile.read(int(self.headers["Content-Length"])), at_ms)
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+        def answer(handler: BaseHTTPRequestHandler) -> bytes:
+            at_ms = now_ms()
+            self.take(handler.rfile.read(int(handler.headers["Content-Length"])), at_ms)
+            return b""
 
-            def log_message(self, *_: object) -> None:
-                """Not on standard error."""
-
-        server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        try:
-            yield f"{LOOPBACK}:{server.server_port}"
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+        with serving(answer) as address:
+            yield address
 
 
 def _ms(text: str) -> int:

@@ -14,7 +14,7 @@ from rules.diagnostics import Severity
 from rules.program import Settings
 from rules.promql.context import Options
 from rules.reporting import text_of
-from rules.stream.live import LiveRules
+from rules.stream.live import NOT_STREAMABLE, LiveRules
 from rules.stream.stage import StageSettings
 from transforms.intake import IntakeSettings
 from transforms.rule_source import read_files
@@ -24,9 +24,6 @@ DEFAULT_MAX_SERIES = 1_000_000
 MAX_SERIES = 100_000_000
 MAX_SHOWN = 20
 """Faults of rule files that a message tells; all of them are what ``tidemark rules check`` is for."""
-
-NOT_STREAMABLE = "not-streamable"
-"""The code of the one fault that no check of the files alone finds."""
 
 _ROUNDING_MS = 1_000
 """By which the watermark that overtook a sample may be told too late."""

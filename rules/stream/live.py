@@ -17,6 +17,7 @@ import orjson
 
 from rules.alerts import RESOLVED_RETENTION_MS
 from rules.diagnostics import Diagnostic, Severity
+from rules.groups import aligned
 from rules.model import RuleFile
 from rules.program import Program
 from rules.promql import ast
@@ -28,7 +29,10 @@ from rules.stream.rule_set import RuleSet
 from rules.stream.stage import StageSettings
 from rules.stream.tasks import Task
 
-_KEPT = 4
+NOT_STREAMABLE = "not-streamable"
+"""The code of the one fault of rules that no check of the files alone finds."""
+
+_KEPT = 12
 
 T = TypeVar("T")
 
@@ -66,9 +70,7 @@ class Ready:
 
     def instants(self, after_ms: int, until_ms: int) -> Times:
         """The instants in ``(after, until]`` at which any group is evaluated, ascending."""
-        multiples = [
-            np.arange((after_ms // step + 1) * step, until_ms + 1, step, dtype=np.int64) for step in self.intervals_ms
-        ]
+        multiples = [aligned(step, after_ms, until_ms) for step in self.intervals_ms]
         return np.unique(np.concatenate(multiples)) if multiples else np.empty(0, np.int64)
 
     def following(self, time_ms: int) -> int | None:
@@ -98,6 +100,7 @@ class LiveRules:
         """
         self._settings = settings
         self._check = streamable(settings)
+        self._ahead: Ready | None = None
         plain: Mapping[str, Any] | None = orjson.loads(stored) if stored is not None else None
         if plain is None:
             self.current = self._ready(_cached(settings, (settings.files,), self._begun))
@@ -128,11 +131,16 @@ class LiveRules:
 
     def coming(self) -> Ready | None:
         """The rules after the next change, made ready."""
-        return self._ready(self._next(self._coming[0])) if self._coming else None
+        # Asked for with every element while a change is coming, which takes an hour where a job lags as much.
+        if self._ahead is None and self._coming:
+            self._ahead = self._ready(self._next(self._coming[0]))
+        return self._ahead
 
     def change(self) -> Ready:
         """Go on with the rules after the next change; there must be one."""
-        self.current = self._ready(self._next(self._coming.pop(0)))
+        self.current = self.coming() or self.current
+        self._coming.pop(0)
+        self._ahead = None
         return self.current
 
     def instants(self, after_ms: int, until_ms: int) -> list[int]:
@@ -168,7 +176,7 @@ def streamable(settings: StageSettings) -> Callable[[RuleFile], Sequence[Diagnos
         except NotStreamable as error:
             return [
                 Diagnostic(
-                    "not-streamable",
+                    NOT_STREAMABLE,
                     Severity.ERROR,
                     refusal.reason,
                     file.name,
@@ -194,7 +202,7 @@ def _cached(settings: StageSettings, parts: tuple[Mapping[str, Any], ...], make:
     found: T | None = _cache.get(key)
     if found is None:
         found = make(*parts)
-        while len(_cache) >= 3 * _KEPT:
+        while len(_cache) >= _KEPT:
             _cache.pop(next(iter(_cache)), None)
     _cache.pop(key, None)
     _cache[key] = found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rules.groups import aligned
 from rules.promql.values import Times
 from rules.stream.fragments import FragmentSpec
 from schemas.series import stable_hash
@@ -53,13 +54,8 @@ def due(tasks: Iterable[Task], after_ms: int, until_ms: int) -> list[Run]:
 def _instants(spec: FragmentSpec, after_ms: int, until_ms: int) -> Iterator[Times]:
     yield np.empty(0, np.int64)
     if spec.step_ms is not None:
-        yield _multiples(spec.step_ms, after_ms, until_ms)
+        yield aligned(spec.step_ms, after_ms, until_ms)
         return
     for schedule in spec.schedules:
         behind = schedule.behind_ms
-        yield _multiples(schedule.interval_ms, after_ms + behind, until_ms + behind) - behind
-
-
-def _multiples(step_ms: int, after_ms: int, until_ms: int) -> Times:
-    """The multiples of a step in ``(after_ms, until_ms]``."""
-    return np.arange((after_ms // step_ms + 1) * step_ms, until_ms + 1, step_ms, dtype=np.int64)
+        yield aligned(schedule.interval_ms, after_ms + behind, until_ms + behind) - behind
