@@ -5,9 +5,12 @@ Semantics: ``extrapolatedRate``, ``instantValue``, ``funcResets`` and ``funcChan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rules.durations import seconds
 from rules.promql import ast
@@ -15,38 +18,65 @@ from rules.promql.context import Context
 from rules.promql.functions.arguments import Function, ranges
 from rules.promql.functions.windowed import Kernel, nameless, over_windows, windowed
 from rules.promql.labels import METRIC_NAME
-from rules.promql.values import Floats, Index, InstantVector, Mask, Value, Windows
+from rules.promql.values import Floats, Index, InstantVector, Mask, Times, Value, Windows
 from rules.quoting import quote
 
 COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 
 
-def extrapolated(windows: Windows, *, counter: bool, per_second: bool) -> tuple[Floats, Mask]:
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """When windows have samples.
+
+    Attributes:
+        counts: samples of each window; ``[C, T]`` of the clocks.
+        first_at: the time of the first one, ms, beside ``counts``.
+        last_at: that of the last one.
+        starts: ``[T]`` bounds of the windows, ms, exclusive.
+        ends: ``[T]``, inclusive.
+        spread: from ``[C, T]`` of the clocks to what broadcasts to ``[n, T]`` of the series (:meth:`Windows.spread`).
+    """
+
+    counts: Index
+    first_at: Times
+    last_at: Times
+    starts: Times
+    ends: Times
+    spread: Callable[[NDArray[Any]], NDArray[Any]]
+
+    @classmethod
+    def of(cls, windows: Windows) -> Sampled:
+        """When these windows have samples."""
+        shared = windows.of_clocks()
+        first_at = shared.timestamps.take(shared.low, mode="clip")
+        last_at = shared.timestamps.take(shared.high - 1, mode="clip")
+        return cls(shared.counts, first_at, last_at, shared.starts, shared.ends, windows.spread)
+
+
+def extrapolated(sampled_at: Sampled, first: Floats, growth: Floats, *, counter: bool, per_second: bool) -> Floats:
     """Growth from the first sample to the last, extended towards the window's ends.
 
     An end is reached when its sample is no further away than 1.1 mean intervals; otherwise half a mean interval is added. A counter
-    is not followed to before it was zero, and what it lost by resets is added.
+    is not followed to before it was zero.
+
+    Args:
+        sampled_at: when there are samples; with fewer than two, what comes out means nothing.
+        first: ``[n, T]``, the first values.
+        growth: ``[n, T]``, how much the last ones are above them, and of a counter what it lost by resets; it is overwritten.
     """
-    shared = windows.of_clocks()
-    counts = shared.counts
-    first_at = shared.timestamps.take(shared.low, mode="clip")
-    last_at = shared.timestamps.take(shared.high - 1, mode="clip")
+    counts, first_at, last_at = sampled_at.counts, sampled_at.first_at, sampled_at.last_at
+    spread = sampled_at.spread
     sampled = (last_at - first_at) / 1000.0
-    to_start = (first_at - shared.starts) / 1000.0
-    to_end = (shared.ends - last_at) / 1000.0
+    to_start = (first_at - sampled_at.starts) / 1000.0
+    to_end = (sampled_at.ends - last_at) / 1000.0
     mean = sampled / (counts - 1)
     threshold = mean * 1.1
     half = mean / 2
     to_start = np.where(to_start >= threshold, half, to_start)
     to_end = np.where(to_end >= threshold, half, to_end)
 
-    first = windows.values.take(windows.low, mode="clip")
-    growth = windows.values.take(windows.high - 1, mode="clip")
-    growth -= first
-    present = windows.spread(counts >= 2)
     if counter:
-        _add_resets(windows, growth)
-        sampled, to_start, to_end = windows.spread(sampled), windows.spread(to_start), windows.spread(to_end)
+        sampled, to_start, to_end = spread(sampled), spread(to_start), spread(to_end)
         to_zero = first / growth
         to_zero *= sampled
         nearer = to_zero < to_start
@@ -57,18 +87,29 @@ def extrapolated(windows: Windows, *, counter: bool, per_second: bool) -> tuple[
         factor += to_end
         factor /= sampled
         if per_second:
-            factor /= seconds(int(windows.ends[0] - windows.starts[0]))
+            factor /= seconds(int(sampled_at.ends[0] - sampled_at.starts[0]))
     else:
-        factor = windows.spread((sampled + to_start + to_end) / sampled)
+        factor = spread((sampled + to_start + to_end) / sampled)
     growth *= factor
-    return growth, present
+    return growth
 
 
-def _add_resets(windows: Windows, growth: Floats) -> None:
+def _grown(windows: Windows, *, counter: bool, per_second: bool) -> tuple[Floats, Mask]:
+    first = windows.values.take(windows.low, mode="clip")
+    growth = windows.values.take(windows.high - 1, mode="clip")
+    growth -= first
+    if counter:
+        add_resets(windows, growth)
+    sampled = Sampled.of(windows)
+    growth = extrapolated(sampled, first, growth, counter=counter, per_second=per_second)
+    return growth, windows.spread(sampled.counts >= 2)
+
+
+def add_resets(windows: Windows, growth: Floats) -> None:
     """Add, in order, the value before each reset inside a window; most windows have none and are not touched."""
     values = windows.values
     fell = np.zeros(len(values) + 1, np.bool_)
-    np.less(values[1:], values[:-1], out=fell[1:-1])
+    fell[1:-1] = fallen_steps(values)
     fell[windows.low[:, 0]] = False
     resets = np.flatnonzero(fell)
     if not len(resets):
@@ -87,27 +128,27 @@ def _add_resets(windows: Windows, growth: Floats) -> None:
 
 
 def _rate(windows: Windows) -> tuple[Floats, Mask]:
-    return extrapolated(windows, counter=True, per_second=True)
+    return _grown(windows, counter=True, per_second=True)
 
 
 def _increase(windows: Windows) -> tuple[Floats, Mask]:
-    return extrapolated(windows, counter=True, per_second=False)
+    return _grown(windows, counter=True, per_second=False)
 
 
 def _delta(windows: Windows) -> tuple[Floats, Mask]:
-    return extrapolated(windows, counter=False, per_second=False)
+    return _grown(windows, counter=False, per_second=False)
 
 
 def _of_counter(kernel: Kernel) -> Function:
     def function(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVector:
         found = over_windows(expr, ranges(expr, args), context, kernel)
-        _doubt(found, expr, context)
+        doubt_counter(found, expr, context)
         return nameless(expr, found, context)
 
     return function
 
 
-def _doubt(found: InstantVector, expr: ast.Call, context: Context) -> None:
+def doubt_counter(found: InstantVector, expr: ast.Call, context: Context) -> None:
     """Remark on each metric that is not named as counters are."""
     names = found.labels.columns.get(METRIC_NAME)
     if names is None or not found.size:
@@ -145,6 +186,19 @@ def _idelta(windows: Windows) -> tuple[Floats, Mask]:
     return _last_two(windows, counter=False)
 
 
+def fallen_steps(values: Floats) -> Mask:
+    """From which samples to the next one the value falls."""
+    fallen: Mask = values[1:] < values[:-1]
+    return fallen
+
+
+def changed_steps(values: Floats) -> Mask:
+    """From which samples to the next one the value becomes another; all NaNs are one value."""
+    before, after = values[:-1], values[1:]
+    changed: Mask = (before != after) & ~(np.isnan(before) & np.isnan(after))
+    return changed
+
+
 def count_steps(windows: Windows, steps: Mask) -> Index:
     """How many of the flagged steps are inside each window; ``steps[j]`` is the one from sample ``j`` to ``j + 1``."""
     until = np.zeros(len(windows.values) + 1, np.int64)
@@ -154,16 +208,13 @@ def count_steps(windows: Windows, steps: Mask) -> Index:
 
 
 def _resets(windows: Windows) -> tuple[Floats, Mask]:
-    values = windows.values
-    return count_steps(windows, values[1:] < values[:-1]).astype(np.float64), windows.spread(
-        windows.of_clocks().counts > 0
-    )
+    fallen = count_steps(windows, fallen_steps(windows.values))
+    return fallen.astype(np.float64), windows.spread(windows.of_clocks().counts > 0)
 
 
 def _changes(windows: Windows) -> tuple[Floats, Mask]:
-    before, after = windows.values[:-1], windows.values[1:]
-    changed = (before != after) & ~(np.isnan(before) & np.isnan(after))
-    return count_steps(windows, changed).astype(np.float64), windows.spread(windows.of_clocks().counts > 0)
+    changed = count_steps(windows, changed_steps(windows.values))
+    return changed.astype(np.float64), windows.spread(windows.of_clocks().counts > 0)
 
 
 FUNCTIONS: dict[str, Function] = {

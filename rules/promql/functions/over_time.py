@@ -47,7 +47,8 @@ def _last(windows: Windows) -> tuple[Floats, Mask]:
     return windows.values.take(windows.high - 1, mode="clip"), _filled(windows)
 
 
-def _extreme(windows: Windows, pick: np.ufunc) -> tuple[Floats, Mask]:
+def extreme(windows: Windows, pick: np.ufunc) -> tuple[Floats, Mask]:
+    """The value of each window that ``pick`` prefers to all others, of which it may be told some twice; and where there is one."""
     # Two spans of a power of two that cover a window may overlap: picking twice changes nothing.
     counts = windows.counts
     result = np.empty(counts.shape)
@@ -65,14 +66,14 @@ def _extreme(windows: Windows, pick: np.ufunc) -> tuple[Floats, Mask]:
 
 def _min(windows: Windows) -> tuple[Floats, Mask]:
     # NaN only where there is nothing else.
-    return _extreme(windows, np.fmin)
+    return extreme(windows, np.fmin)
 
 
 def _max(windows: Windows) -> tuple[Floats, Mask]:
-    return _extreme(windows, np.fmax)
+    return extreme(windows, np.fmax)
 
 
-def _exact_sum(windows: Windows) -> Floats | None:
+def exact_sum(windows: Windows) -> Floats | None:
     """Sums as differences of running totals, when the values are integers small enough for these to be exact."""
     values = windows.values
     if not len(values) or values[0] != np.rint(values[0]):
@@ -85,7 +86,8 @@ def _exact_sum(windows: Windows) -> Floats | None:
     return sums
 
 
-def _compensated_sum(windows: Windows) -> tuple[Floats, Floats]:
+def compensated_sum(windows: Windows) -> tuple[Floats, Floats]:
+    """Sums in the order of the samples, and what rounding has cut off them; ``[n, T]``."""
     columns = Columns(windows)
     values = windows.values
     sums, lost = totals(
@@ -95,22 +97,22 @@ def _compensated_sum(windows: Windows) -> tuple[Floats, Floats]:
 
 
 def _sum(windows: Windows) -> tuple[Floats, Mask]:
-    sums = _exact_sum(windows)
+    sums = exact_sum(windows)
     if sums is None:
-        whole, lost = _compensated_sum(windows)
+        whole, lost = compensated_sum(windows)
         sums = np.where(np.isinf(whole), whole, whole + lost)
     return sums, _filled(windows)
 
 
 def _avg(windows: Windows) -> tuple[Floats, Mask]:
-    sums = _exact_sum(windows)
+    sums = exact_sum(windows)
     if sums is not None:
         return sums / windows.counts, _filled(windows)
     columns = Columns(windows)
     values = windows.values
     if incrementer(values, columns.longest) is increment:
         return columns.restored(_wary_avg(columns, values)), _filled(windows)
-    whole, lost = _compensated_sum(windows)
+    whole, lost = compensated_sum(windows)
     counts = windows.counts
     return whole / counts + lost / counts, _filled(windows)
 
