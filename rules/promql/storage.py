@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +15,9 @@ from rules.promql.errors import EvaluationError
 from rules.promql.labels import LabelFrame
 from rules.promql.matchers import predicate
 from rules.promql.values import Floats, Index, InstantVector, Mask, SeriesSet, Times, is_stale
+
+if TYPE_CHECKING:
+    from rules.promql.digests import Digests, Measure
 
 
 class Storage(Protocol):
@@ -37,6 +40,20 @@ class FragmentStorage(Protocol):
 
         Raises:
             EvaluationError: evaluating it failed in a shard, or two shards have series of the same labels at one instant.
+        """
+        ...
+
+
+@runtime_checkable
+class DigestStorage(Protocol):
+    """A store that can tell what long windows come to without going through their samples (:mod:`rules.promql.digests`)."""
+
+    def digests(
+        self, matchers: Sequence[Matcher], starts: Times, ends: Times, measures: Measure
+    ) -> tuple[LabelFrame, Digests] | None:
+        """The windows ``(starts[t], ends[t]]`` of the series that fit all matchers; None where the store would rather be asked for samples.
+
+        Staleness markers are left out. Digests hold the measures at least. Series without samples in any window may come along.
         """
         ...
 
