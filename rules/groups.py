@@ -121,22 +121,27 @@ class Evaluator:
         """
         return self.evaluate_schedule([times] * len(self.program.groups), snapshots)
 
-    def evaluate_schedule(self, schedule: Sequence[Times], snapshots: Collection[int] = ()) -> Outcome:
+    def evaluate_schedule(
+        self, schedule: Sequence[Times], snapshots: Collection[int] = (), *, only: Collection[int] | None = None
+    ) -> Outcome:
         """Evaluate each group at its own instants; see :func:`aligned`.
 
         Args:
             schedule: ascending milliseconds, for each group of the program; after all earlier ones.
             snapshots: instants whose active alerts are wanted, of the groups that are evaluated then.
+            only: the positions of the rules to evaluate, all of a component (:attr:`Program.components`) or none; None: all rules. They are
+                evaluated again, say: the states and records of the others are those of later instants, and stay as they are.
         """
         ends = [int(times[-1]) for times in schedule if len(times)]
         if not ends:
             return Outcome()
         run = _Run(self, Source(self.source), max(ends), frozenset(snapshots))
         if self._stepped:
-            run.step([each.position for each in self.program.rules], schedule)
+            run.step([each.position for each in self.program.rules if only is None or each.position in only], schedule)
         else:
             for component in self.program.components:
-                run.component(component, schedule)
+                if only is None or component.positions[0] in only:
+                    run.component(component, schedule)
         return run.outcome()
 
     def annotations(self, rule: Prepared, alert: Alert) -> dict[str, str]:

@@ -6,8 +6,9 @@ written before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -19,11 +20,15 @@ from rules.promql.storage import Storage, fragment, matching_rows
 from rules.promql.values import Floats, Index, InstantVector, Mask, SeriesSet, Times, is_stale
 
 _NO_ROWS = np.empty(0, np.int64)
+_NEVER = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who writes a series: the position of the rule among all, and how far behind its instants the samples are dated."""
+    """Who writes a series: the position of the rule among all, and how far behind its instants the samples are dated.
+
+    A negative position is no rule's: what was written by one that is gone.
+    """
 
     position: int
     query_offset_ms: int = 0
@@ -42,6 +47,7 @@ class _Table:
         self._plain: SeriesSet | None = None
         self._any_stale = False
         self._one_clock = True
+        self._unwritten = False
 
     def frame(self) -> LabelFrame:
         if self._frame is None:
@@ -61,7 +67,15 @@ class _Table:
             self.values = np.concatenate((self.values, np.zeros((added, width))))
             self.counts = np.concatenate((self.counts, np.zeros(added, np.int64)))
             self._frame = None
+        if self._unwritten and writer.position >= 0:
+            for row in found.tolist():
+                self.writers[row] = writer
+        self._unwritten = self._unwritten or (added > 0 and writer.position < 0)
         return found
+
+    def hand_over(self, successor: Callable[[Writer], Writer]) -> None:
+        self.writers = [successor(writer) for writer in self.writers]
+        self._unwritten = any(writer.position < 0 for writer in self.writers)
 
     def append(self, rows: Index, times: Times, values: Floats, mask: Mask) -> None:
         """Add ``values[i, t]`` where ``mask[i, t]`` to row ``rows[i]``, all different."""
@@ -105,9 +119,18 @@ class _Table:
         self.writers = [self.writers[row] for row in alive.tolist()]
         self._frame, self._plain = None, None
 
-    def rewind(self, time_ms: int) -> None:
-        """Forget what its writers wrote at instants after a time, and series that have nothing left."""
-        bounds = np.array([time_ms - writer.query_offset_ms for writer in self.writers], np.int64)
+    def rewind(self, time_ms: int, writers: Collection[int] | None = None) -> None:
+        """Forget what its writers, or those at some positions, wrote at instants after a time, and series that have nothing left."""
+        again = [writers is None or writer.position in writers for writer in self.writers]
+        if not any(again):
+            return
+        bounds = np.array(
+            [
+                time_ms - writer.query_offset_ms if chosen else _NEVER
+                for writer, chosen in zip(self.writers, again, strict=True)
+            ],
+            np.int64,
+        )
         filled = np.arange(self.times.shape[1]) < self.counts[:, None]
         self.counts = (filled & (self.times <= bounds[:, None])).sum(axis=1, dtype=np.int64)
         self._plain = None
@@ -182,22 +205,36 @@ class Recorded:
             table.prune(before_ms)
         self._tables = {name: table for name, table in self._tables.items() if table.rows}
 
-    def rewind(self, time_ms: int) -> None:
-        """Forget what rules wrote at instants after a time, as if they had not been evaluated yet."""
+    def rewind(self, time_ms: int, writers: Collection[int] | None = None) -> None:
+        """Forget what rules wrote at instants after a time, as if they had not been evaluated yet.
+
+        Args:
+            time_ms: the time.
+            writers: the positions of the rules; None: all.
+        """
         for table in self._tables.values():
-            table.rewind(time_ms)
+            table.rewind(time_ms, writers)
         self._tables = {name: table for name, table in self._tables.items() if table.rows}
 
     def hand_over(self, successor: Callable[[str, Writer], Writer]) -> None:
         """Let other rules go on with the series: ``successor`` gives who writes one from now on, from its metric name and its writer until now."""
         for name, table in self._tables.items():
-            table.writers = [successor(name, writer) for writer in table.writers]
+            table.hand_over(partial(successor, name))
 
-    def series(self, after_ms: int | None = None) -> Iterator[tuple[Labels, Writer, Times, Floats]]:
-        """Every series with its writer, times and values; only what was written at instants after a time, if one is given."""
+    def series(
+        self, after_ms: int | None = None, writers: Collection[int] | None = None
+    ) -> Iterator[tuple[Labels, Writer, Times, Floats]]:
+        """Every series with its writer, times and values.
+
+        Args:
+            after_ms: only what was written at instants after this time.
+            writers: only what the rules at these positions wrote.
+        """
         for table in self._tables.values():
             for labels, row in table.rows.items():
                 count, writer = table.counts[row], table.writers[row]
+                if writers is not None and writer.position not in writers:
+                    continue
                 times = table.times[row, :count]
                 bound = None if after_ms is None else after_ms - writer.query_offset_ms
                 first = 0 if bound is None else int(np.searchsorted(times, bound, side="right"))

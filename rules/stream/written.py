@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 import orjson
@@ -74,9 +74,9 @@ class SampleMaker:
         return place
 
 
-def written_after(recorded: Recorded, time_ms: int | None) -> Iterator[Column]:
-    """The samples of instants after a time."""
-    return ((labels, times, values) for labels, _, times, values in recorded.series(time_ms))
+def written_after(recorded: Recorded, time_ms: int | None, writers: Collection[int] | None = None) -> Iterator[Column]:
+    """The samples of instants after a time, of the rules at some positions or of all."""
+    return ((labels, times, values) for labels, _, times, values in recorded.series(time_ms, writers))
 
 
 def changed(before: Iterable[Column], after: Iterable[Column]) -> Iterator[Column]:
@@ -109,7 +109,9 @@ def to_bytes(recorded: Recorded, until_ms: int | None) -> bytes:
     for series, writer, when, what in recorded.series():
         if until_ms is None:
             break
-        count = int(np.searchsorted(when, until_ms - writer.query_offset_ms, side="right"))
+        # What is said for a rule that is gone, the end of its series, no evaluation brings again.
+        gone = writer.position < 0
+        count = len(when) if gone else int(np.searchsorted(when, until_ms - writer.query_offset_ms, side="right"))
         if count:
             labels.append(orjson.dumps(series).decode())
             writers.append((writer.position, writer.query_offset_ms))

@@ -12,7 +12,7 @@ from rules.groups import Evaluator, RuleState, aligned
 from rules.program import Program, Settings
 from rules.promql.engine import instant
 from rules.promql.values import InstantVector
-from tests.rules.evaluation import MINUTE, course, failures, groups_of, minutes, samples, storage_of, written
+from tests.rules.evaluation import MINUTE, course, failures, groups_of, minutes, samples, storage_of, told, written
 
 
 def evaluated(rules: str, *series: str, last: int = 4, settings: Settings | None = None) -> Evaluator:
@@ -415,3 +415,30 @@ def test_aligned_instants() -> None:
     assert aligned(15, 0, 45).tolist() == [15, 30, 45]
     assert aligned(15, -1, 29).tolist() == [0, 15]
     assert aligned(15, 16, 29).tolist() == []
+
+
+def test_some_rules_are_evaluated_again_over_what_the_others_wrote() -> None:
+    rules = """
+groups:
+- name: g
+  rules:
+  - {record: f, expr: x}
+  - {record: s, expr: 'sum_over_time(f[2m])'}
+  - {alert: A, expr: s > 3, for: 1m}
+"""
+    program = Program(groups_of(rules))
+    seen: list[str] = []
+    evaluator = Evaluator(program, storage_of("x 1 2 3 4 5"), observer=lambda rule, *_: seen.append(rule.rule.name))
+    evaluator.evaluate(minutes(0, 1))
+    before = [RuleState(each.alerts, dict(each.written)) for each in evaluator.states]
+    outcome = evaluator.evaluate(minutes(2, 4))
+    expected = written(evaluator), [each.as_plain() for each in evaluator.states]
+    seen.clear()
+    evaluator.recorded.rewind(MINUTE, {1, 2})
+    assert samples(evaluator, "f") == ["0=1", "1=2", "2=3", "3=4", "4=5"]
+    assert samples(evaluator, "s") == ["0=1", "1=3"]
+    evaluator.states[1:] = before[1:]
+    again = evaluator.evaluate_schedule([minutes(2, 4)], only={1, 2})
+    assert seen == ["s", "A"]
+    assert told(again) == told(outcome)
+    assert (written(evaluator), [each.as_plain() for each in evaluator.states]) == expected

@@ -38,3 +38,16 @@ def test_series_of_two_stores_keep_their_own_times() -> None:
     found = joined(parts)
     # At 30 ms there has been one sample of x, and two of y.
     assert (found.positions(np.array([30], np.int64))[:, 0] - found.begin).tolist() == [1, 2]
+
+
+def test_who_goes_on_with_a_series_of_nobody_takes_it_back() -> None:
+    recorded = Recorded()
+    write(recorded, 0, 1.0)
+    recorded.hand_over(lambda name, writer: Writer(-1))
+    recorded.rewind(-1, {0})
+    assert recorded.last("r", R) == (0, 1.0)
+    recorded.append(Writer(3), "r", [R], np.array([1], np.int64), np.array([[2.0]]), np.ones((1, 1), np.bool_))
+    recorded.rewind(0, {0})
+    assert recorded.last("r", R) == (1, 2.0)
+    recorded.rewind(0, {3})
+    assert recorded.last("r", R) == (0, 1.0)

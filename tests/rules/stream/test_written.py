@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
+from rules.promql.values import STALE
+from rules.recorded import Recorded, Writer
 from rules.stream.local import LocalStage
 from rules.stream.stage import SAMPLES, Out, StageSettings
+from rules.stream.written import from_bytes, to_bytes
 from schemas import batch as batches
 from tests.rules.stream.streams import Sent, batch_of
 
@@ -39,3 +44,13 @@ def test_a_corrected_sample_takes_the_place_of_the_one_before_it() -> None:
     assert [value for _, value in found[20]] == [9, 3]
     assert {ts: max(versions)[1] for ts, versions in found.items()} == {0: 9, 10: 9, 20: 3, 30: 9, 40: 9}
     assert len({seq for seq, _ in found[20]}) == 2
+
+
+def test_the_end_of_a_series_of_a_rule_that_is_gone_outlives_a_restart() -> None:
+    recorded = Recorded()
+    labels = (("__name__", "r"),)
+    for when, value in ((0, 1.0), (60, float(STALE))):
+        recorded.append(Writer(-1), "r", [labels], np.array([when]), np.array([[value]]), np.ones((1, 1), np.bool_))
+    recorded.append(Writer(0), "s", [(("__name__", "s"),)], np.array([60]), np.ones((1, 1)), np.ones((1, 1), np.bool_))
+    kept = {labels[0][1]: times.tolist() for labels, _, times, _ in from_bytes(to_bytes(recorded, 0)).series()}
+    assert kept == {"r": [0, 60]}
