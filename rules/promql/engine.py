@@ -16,11 +16,12 @@ from rules.promql import ast
 from rules.promql.aggregate import aggregate
 from rules.promql.binary import binary
 from rules.promql.context import SAME_LABELS, Annotation, Annotations, Context, Options, merged, without_name
+from rules.promql.digest_functions import NEEDS, DigestedRange, finished
 from rules.promql.errors import EvaluationError
 from rules.promql.functions import call
 from rules.promql.functions.windowed import over_windows
 from rules.promql.parser import parse
-from rules.promql.storage import Storage, fragment
+from rules.promql.storage import DigestStorage, Storage, fragment
 from rules.promql.values import (
     Floats,
     InstantVector,
@@ -167,6 +168,9 @@ def evaluate(expr: ast.Expr, context: Context) -> Value:
         ):
             return without_name(select(selector, context, timestamps=True), context)
         case ast.Call():
+            found = _of_digests(expr, context) if expr.func in NEEDS else None
+            if found is not None:
+                return found
             return call(expr, [evaluate(argument, context) for argument in expr.args], context)
         case ast.Aggregate():
             param = None if expr.param is None else evaluate(expr.param, context)
@@ -225,10 +229,30 @@ def select(selector: ast.VectorSelector, context: Context, *, timestamps: bool =
 
 
 def _matrix(expr: ast.MatrixSelector, context: Context) -> RangeVector:
-    ends = _looked_at(expr.selector.at, expr.selector.offset_ms, context)
-    starts = ends - expr.range_ms
+    starts, ends = _bounds(expr, context)
     series = context.storage.select(expr.selector.matchers, int(starts.min()), int(ends.max()), stale=False)
     return RangeVector(series, starts, ends)
+
+
+def _bounds(expr: ast.MatrixSelector, context: Context) -> tuple[Times, Times]:
+    ends = _looked_at(expr.selector.at, expr.selector.offset_ms, context)
+    return ends - expr.range_ms, ends
+
+
+def _of_digests(expr: ast.Call, context: Context) -> InstantVector | None:
+    """The value of a function of a range whose store has digests of its windows; None if samples have to be asked for."""
+    ranged, storage = ast.unwrap(expr.args[0]), context.storage
+    if not isinstance(ranged, ast.MatrixSelector) or not isinstance(storage, DigestStorage):
+        return None
+    starts, ends = _bounds(ranged, context)
+    if ranged.selector.at is not None:
+        # One window for all instants.
+        starts, ends = starts[:1], ends[:1]
+    found = storage.digests(ranged.selector.matchers, starts, ends, NEEDS[expr.func])
+    if found is None:
+        return None
+    numbers = [evaluate(argument, context) for argument in expr.args[1:]]
+    return finished(expr, DigestedRange(*found, starts, ends), numbers, context)
 
 
 def _subquery(expr: ast.Subquery, context: Context) -> RangeVector:

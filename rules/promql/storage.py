@@ -17,7 +17,8 @@ from rules.promql.matchers import predicate
 from rules.promql.values import Floats, Index, InstantVector, Mask, SeriesSet, Times, is_stale
 
 if TYPE_CHECKING:
-    from rules.promql.digests import Digests, Measure
+    from rules.promql.digests import Digests
+    from rules.promql.measures import Measure
 
 
 class Storage(Protocol):

@@ -163,19 +163,23 @@ def doubt_counter(found: InstantVector, expr: ast.Call, context: Context) -> Non
             )
 
 
+def stepped(previous: Floats, last: Floats, apart_ms: Times | None) -> Floats:
+    """From the last sample but one to the last: of a counter (with the time between, ms) its growth a second, else the difference."""
+    growth = last - previous
+    if apart_ms is not None:
+        growth = np.where(last < previous, last, growth) / (apart_ms / 1000.0)
+    return growth
+
+
 def _last_two(windows: Windows, *, counter: bool) -> tuple[Floats, Mask]:
     shared = windows.of_clocks()
-    newest, before = windows.high - 1, windows.high - 2
-    last = windows.values.take(newest, mode="clip")
-    previous = windows.values.take(before, mode="clip")
-    growth = last - previous
+    last = windows.values.take(windows.high - 1, mode="clip")
+    previous = windows.values.take(windows.high - 2, mode="clip")
+    apart = None
     if counter:
-        growth = np.where(last < previous, last, growth)
-        apart = shared.timestamps.take(shared.high - 1, mode="clip") - shared.timestamps.take(
-            shared.high - 2, mode="clip"
-        )
-        growth /= windows.spread(apart / 1000.0)
-    return growth, windows.spread(shared.counts >= 2)
+        last_at = shared.timestamps.take(shared.high - 1, mode="clip")
+        apart = windows.spread(last_at - shared.timestamps.take(shared.high - 2, mode="clip"))
+    return stepped(previous, last, apart), windows.spread(shared.counts >= 2)
 
 
 def _irate(windows: Windows) -> tuple[Floats, Mask]:

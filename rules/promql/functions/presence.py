@@ -43,20 +43,22 @@ def _subtracts(matcher: ast.Matcher) -> bool:
     return matcher.op in (ast.MatchOp.NOT_EQUAL, ast.MatchOp.NOT_REGEX) and predicate(matcher)("")
 
 
-def _ones(labels: dict[str, str], present: Mask) -> InstantVector:
-    return InstantVector(LabelFrame.of([labels]), np.ones((1, len(present))), present[None, :]).compact()
+def absent_where(expr: ast.Call, missing: Mask) -> InstantVector:
+    """The vector that tells of nothing being there, at the instants ``[T]`` at which that is so."""
+    labels = LabelFrame.of([absent_labels(expr.args[0])])
+    return InstantVector(labels, np.ones((1, len(missing))), missing[None, :]).compact()
 
 
 def _absent(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVector:
     found: Mask = np.logical_or.reduce(vector(expr, args).present, axis=0)
-    return _ones(absent_labels(expr.args[0]), ~found)
+    return absent_where(expr, ~found)
 
 
 def _absent_over_time(expr: ast.Call, args: Sequence[Value], context: Context) -> InstantVector:
     found = np.zeros(context.instants, np.bool_)
     for _, windows in ranges(expr, args).chunks():
         found |= (windows.of_clocks().counts > 0).any(axis=0)
-    return _ones(absent_labels(expr.args[0]), ~found)
+    return absent_where(expr, ~found)
 
 
 def _scalar(expr: ast.Call, args: Sequence[Value], context: Context) -> Scalar:
