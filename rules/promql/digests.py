@@ -21,7 +21,6 @@ from rules.promql.measures import NO_FLAG, NO_FLOAT, NO_INT, Arrays, Measure, me
 from rules.promql.summation import increment
 from rules.promql.values import Floats, Index, Mask, Times, Windows
 
-
 _ALWAYS = np.ones((1, 1), np.bool_)
 _MOMENTS = Measure.SQUARES | Measure.LINE
 
