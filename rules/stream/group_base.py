@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
@@ -27,6 +29,7 @@ class Base:
         rules: what :meth:`rules.stream.live.LiveRules.to_bytes` gave.
         recorded: what rules wrote, of which what they wrote up to the instant is kept.
         history: of events as of ``done``.
+        fronts: how far shards had spoken, as :meth:`rules.stream.fronts.Fronts.as_plain` gives it.
     """
 
     time_ms: int | None
@@ -36,6 +39,7 @@ class Base:
     rules: bytes
     recorded: Recorded
     history: History
+    fronts: Mapping[str, Any]
 
     def to_bytes(self) -> bytes:
         """For a checkpoint."""
@@ -44,6 +48,7 @@ class Base:
             "base": self.time_ms,
             "initial": self.initial,
             "states": [state.as_plain() for state in self.states],
+            "fronts": self.fronts,
         }
         parts = [
             orjson.dumps(plain),
@@ -70,6 +75,7 @@ class Base:
             rules=rules,
             recorded=written.from_bytes(recorded),
             history=History.from_bytes(history),
+            fronts=plain["fronts"],
         )
 
 

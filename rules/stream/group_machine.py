@@ -24,7 +24,7 @@ BASE_EVERY_INSTANTS = 16
 """Event time, and instants, from one base to the next, at least: a base ends what is evaluated at once, and writes down all that is active."""
 
 _META = struct.Struct(f">B{TOKEN_BYTES}sqqi")
-_FORMAT = 1
+_FORMAT = 2
 _NEVER = -(1 << 62)
 
 
@@ -60,7 +60,11 @@ class GroupMachine:
         self._open = {}
 
     def arrive(self, key: bytes, element: bytes, cells: Cells, timers: Timers) -> Iterator[Out]:
-        """Keep what a shard contributes, or how rule files are now."""
+        """Keep what a shard contributes, or how rule files are now.
+
+        Raises:
+            ValueError: the element is none of the groups', or of a version unknown here.
+        """
         opened = self._opened(key, cells)
         if messages.kind(element) == messages.RULES:
             found = messages.rules(element)

@@ -23,6 +23,7 @@ from rules.promql import ast
 from rules.promql.values import Times
 from rules.stream import written
 from rules.stream.corrections import History, diff
+from rules.stream.fronts import Fronts
 from rules.stream.group_base import Base
 from rules.stream.live import LiveRules, Ready
 from rules.stream.messages import Contribution, Part, RuleFiles
@@ -66,7 +67,7 @@ class GroupState:
         self._initial = False
         self._spoken: int | None = None
         self._newest = _LONG_AGO
-        self._heard: dict[int, int] = {}
+        self._fronts = Fronts(settings.shards)
         self._waiting: list[Part] = []
         self._samples = written.SampleMaker(settings.target_labels)
 
@@ -75,9 +76,7 @@ class GroupState:
     def contribute(self, contribution: Contribution) -> None:
         """Take up what a shard says."""
         self._newest = max(self._newest, contribution.newest_ms)
-        for part in contribution.parts[:1]:
-            shard = part.partials.shard
-            self._heard[shard] = max(contribution.until_ms, self._heard.get(shard, _LONG_AGO))
+        self._fronts.hear(contribution)
         if self.done is None:
             # What is said again of earlier instants is known later, and must not count by coming in the same bundle.
             first = [int(part.partials.times[0]) for part in contribution.parts if not part.partials.revision]
@@ -210,6 +209,7 @@ class GroupState:
         self.counted["rules.changes"] += 1
         # What was evaluated by other rules is not evaluated again.
         self._snapshots = [] if self.done is None else [Snapshot(self.done, _copied(evaluator.states))]
+        self._initial = False
 
     def _evaluator(self, ready: Ready) -> Evaluator:
         return Evaluator(ready.program, self.store, quiet=self._is_quiet)
@@ -254,13 +254,8 @@ class GroupState:
 
     @property
     def complete_ms(self) -> int:
-        """Every shard has spoken of all instants up to this one; long ago if one has not been heard yet.
-
-        Nor if the input is bounded: what shards say may then come in any order (:class:`transforms.evaluate.EvaluateRules`).
-        """
-        if self._settings.bounded:
-            return _LONG_AGO
-        return min(self._heard.values()) if len(self._heard) >= self._settings.shards else _LONG_AGO
+        """See :attr:`rules.stream.fronts.Fronts.complete_ms`."""
+        return self._fronts.complete_ms
 
     @property
     def horizon_ms(self) -> int:
@@ -299,6 +294,7 @@ class GroupState:
             rules=self.live.to_bytes(),
             recorded=self.evaluator.recorded,
             history=self.history,
+            fronts=self._fronts.as_plain(),
         ).to_bytes()
 
     @classmethod
@@ -339,6 +335,7 @@ class GroupState:
     def _at_base(cls, settings: StageSettings, base: bytes, contributions: Sequence[Contribution]) -> GroupState:
         kept = Base.from_bytes(base)
         state = cls(settings, LiveRules(settings, kept.rules))
+        state._fronts = Fronts.from_plain(kept.fronts, settings.shards)
         for contribution in contributions:
             state.contribute(contribution)
         state.evaluator.states = kept.states

@@ -25,8 +25,12 @@ RULES = b"R"
 CONTRIBUTION = b"C"
 
 _EXTENT = struct.Struct(">q")
-_HEAD = struct.Struct(">qqi")
+_HEAD = struct.Struct(">Biqqqqi")
 _PART = struct.Struct(">qi")
+_VERSION = 2
+
+BEGINNING_MS = -(1 << 62)
+"""What the first contribution of a shard goes on from."""
 
 
 class RuleFiles(NamedTuple):
@@ -54,17 +58,28 @@ class Part(NamedTuple):
 
 
 class Contribution(NamedTuple):
-    """What a shard contributes.
+    """What a shard contributes. In which order contributions come does not matter: each names what it goes on from.
 
     Attributes:
-        until_ms: the shard has spoken of all instants up to this one.
+        shard: its number.
+        after_ms: the shard's contribution before this one ended here; :data:`BEGINNING_MS` if this is its first.
+        until_ms: the shard has spoken of all instants up to this one. It is ``after_ms`` in an aside, which tells of no new instant.
+        asides: of the shard so far, this one included.
         newest_ms: the newest event time that it knows of.
         parts: in the order in which they became known.
     """
 
+    shard: int
+    after_ms: int
     until_ms: int
+    asides: int
     newest_ms: int
     parts: Sequence[Part]
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether it tells of no new instant."""
+        return self.after_ms == self.until_ms
 
 
 def kind(element: bytes) -> bytes:
@@ -106,8 +121,9 @@ def rules(element: bytes) -> RuleFiles:
 
 def of_contribution(contribution: Contribution) -> bytes:
     """The element of what a shard contributes."""
-    blobs = [CONTRIBUTION, _HEAD.pack(contribution.until_ms, contribution.newest_ms, len(contribution.parts))]
-    for part in contribution.parts:
+    *head, parts = contribution
+    blobs = [CONTRIBUTION, _HEAD.pack(_VERSION, *head, len(parts))]
+    for part in parts:
         data = partials_wire.encode(part.partials)
         blobs += (_PART.pack(part.known_ms, len(data)), data)
     return b"".join(blobs)
@@ -115,7 +131,7 @@ def of_contribution(contribution: Contribution) -> bytes:
 
 def until(element: bytes) -> int:
     """The last instant that a contribution speaks of, ms, without reading the rest."""
-    until_ms: int = _HEAD.unpack_from(element, 1)[0]
+    until_ms: int = _head(element)[2]
     return until_ms
 
 
@@ -125,7 +141,7 @@ def contribution(element: bytes) -> Contribution:
     Raises:
         ValueError: the bytes are none, or of a version unknown here.
     """
-    until_ms, newest_ms, count = _HEAD.unpack_from(element, 1)
+    shard, after_ms, until_ms, asides, newest_ms, count = _head(element)
     place = 1 + _HEAD.size
     parts = []
     for _ in range(count):
@@ -133,4 +149,14 @@ def contribution(element: bytes) -> Contribution:
         place += _PART.size
         parts.append(Part(known_ms, partials_wire.decode(element[place : place + size])))
         place += size
-    return Contribution(until_ms, newest_ms, parts)
+    return Contribution(shard, after_ms, until_ms, asides, newest_ms, parts)
+
+
+def _head(element: bytes) -> Sequence[int]:
+    """The shard, three places of it, its newest event time, and the number of parts."""
+    if kind(element) != CONTRIBUTION:
+        raise ValueError(f"no contribution, but an element of the kind {kind(element)!r}")
+    if element[1] != _VERSION:
+        raise ValueError(f"a contribution of version {element[1]}, which is unknown here: start the job anew")
+    _, *head = _HEAD.unpack_from(element, 1)
+    return head

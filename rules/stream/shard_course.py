@@ -18,7 +18,7 @@ import numpy as np
 
 from rules.promql import ast
 from rules.promql.values import Times
-from rules.stream.messages import Contribution, Part, RuleFiles, of_contribution
+from rules.stream.messages import BEGINNING_MS, Contribution, Part, RuleFiles, of_contribution
 from rules.stream.partials import HISTORY, Partials
 from rules.stream.rewriting import Schedule
 from rules.stream.selection import Selection, label_frame
@@ -44,6 +44,7 @@ class ShardCourse:
         state: the samples that count.
         waiting: batches that do not count yet, of the samples that some rule selects.
         done: the last instant that was evaluated; None before the first.
+        asides: how many contributions told of no new instant.
         counted: what happened, by the names of counters.
     """
 
@@ -55,6 +56,7 @@ class ShardCourse:
         stored: Iterable[SampleBatch] = (),
         begin: int = 0,
         done: int | None = None,
+        asides: int = 0,
     ) -> None:
         """Begin, or go on.
 
@@ -65,11 +67,13 @@ class ShardCourse:
             stored: all samples that there were.
             begin: the time from which on all fragments were evaluated, if any was.
             done: the last instant that was evaluated.
+            asides: contributions so far that told of no new instant.
         """
         self.shard = shard
         self.rules = rules
         self.waiting: list[SampleBatch] = []
         self.done = done
+        self.asides = asides
         self.counted: Counter[str] = Counter()
         self._settings = settings
         self._begin = begin
@@ -139,8 +143,8 @@ class ShardCourse:
             after = max(self.done, first - 1 - self.rules.reach_ms)
             parts += [Part(first, each) for each in self._first_words(after, last)]
             self.counted["rules.shard_instants"] += len(instants)
-            self.done = last
-            yield self._said(parts, newest_ms)
+            said_ms, self.done = self.done, last
+            yield self._said(parts, newest_ms, BEGINNING_MS if said_ms < self._begin else said_ms)
         if self.done is not None and (self._pruned is None or self.done - self._pruned >= PRUNE_EVERY_MS):
             self.prune()
 
@@ -151,7 +155,7 @@ class ShardCourse:
         known, self.waiting = self.waiting, []
         parts = self._add_late(known, instant)
         if parts:
-            yield self._said(parts, newest_ms)
+            yield self._aside(parts, newest_ms)
 
     def prune(self) -> None:
         """Forget what no evaluation will see any more."""
@@ -192,7 +196,7 @@ class ShardCourse:
                 for run in due([task], after_ms, until_ms):
                     parts += [Part(known, each) for each in self._again(run, after_ms, revision)]
         if parts:
-            yield self._said(parts, newest_ms)
+            yield self._aside(parts, newest_ms)
 
     # What is evaluated.
 
@@ -269,9 +273,14 @@ class ShardCourse:
         self.counted["rules.fragment_failures"] += sum(map(len, partials.failures.values()))
         return partials
 
-    def _said(self, parts: Sequence[Part], newest_ms: int) -> Out:
+    def _aside(self, parts: Sequence[Part], newest_ms: int) -> Out:
+        self.asides += 1
+        return self._said(parts, newest_ms, self.done or 0)
+
+    def _said(self, parts: Sequence[Part], newest_ms: int, after_ms: int) -> Out:
         until_ms = self.done or 0
-        return Out(until_ms, CONTRIBUTIONS, of_contribution(Contribution(until_ms, newest_ms, parts)))
+        said = Contribution(self.shard, after_ms, until_ms, self.asides, newest_ms, parts)
+        return Out(until_ms, CONTRIBUTIONS, of_contribution(said))
 
     @property
     def _horizon_ms(self) -> int:

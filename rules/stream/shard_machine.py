@@ -29,9 +29,9 @@ _AHEAD = 4_096
 """Instants for which timers are set ahead, at most: one sample of long ago must not set millions."""
 
 _SLACK = 1_000
-_FORMAT = 1
+_FORMAT = 2
 _NEVER = -(1 << 62)
-_META = struct.Struct(f">B{TOKEN_BYTES}sqqqqqq")
+_META = struct.Struct(f">B{TOKEN_BYTES}sqqqqqqq")
 _KEY = struct.Struct(">i")
 
 
@@ -52,6 +52,7 @@ class _Meta:
         newest: event time, as far as it matters for instants.
         stored: how many samples the chunks hold.
         compacted: the last instant when they were made one.
+        asides: how many contributions told of no new instant.
     """
 
     token: bytes = b""
@@ -61,6 +62,7 @@ class _Meta:
     newest: int = _NEVER
     stored: int = 0
     compacted: int = _NEVER
+    asides: int = 0
 
     @property
     def after(self) -> int:
@@ -267,7 +269,7 @@ class ShardMachine:
         if not meta.token:
             # Files that are other ones at a restart count from when they are announced.
             cells.write("rules", rules.to_bytes())
-        meta.token = new_token()
+        meta.token, meta.asides = new_token(), shard.course.asides
         cells.write("meta", meta.encode())
 
     # What is stored.
@@ -290,4 +292,5 @@ class ShardMachine:
             map(from_chunk, cells.read_bag("chunks")) if stored else (),
             meta.begin,
             None if meta.evaluated == _NEVER else meta.evaluated,
+            meta.asides,
         )

@@ -18,7 +18,7 @@ from rules.stream.corrections import History
 from rules.stream.events import EventMaker
 from rules.stream.group_machine import GroupMachine
 from rules.stream.live import LiveRules
-from rules.stream.messages import Contribution, Part, RuleFiles, of_contribution, of_rules
+from rules.stream.messages import BEGINNING_MS, Contribution, Part, RuleFiles, of_contribution, of_rules
 from rules.stream.shard import ShardState
 from rules.stream.stage import EVENTS, SAMPLES, Memory, Out, StageSettings
 from rules.stream.tasks import due
@@ -122,7 +122,13 @@ class Shards:
                             )
                 for run in due(ready.tasks, now - MINUTE, now):
                     parts.append(Part(now, state.evaluate(run.tasks, run.times, since_ms=now - MINUTE)))
-                self.said.setdefault(minute, []).append(of_contribution(Contribution(now, now, parts)))
+                self.said.setdefault(minute, []).append(contribution(number, minute, parts))
+
+
+def contribution(shard: int, minute: int, parts: Sequence[Part] = ()) -> bytes:
+    """What a shard that speaks every minute says at one."""
+    now = minute * MINUTE
+    return of_contribution(Contribution(shard, now - MINUTE if minute else BEGINNING_MS, now, 0, now, parts))
 
 
 def config(rules: str = RULES, shards: int = 8) -> StageSettings:
@@ -372,7 +378,7 @@ def test_state_does_not_grow_with_time() -> None:
 
 def test_no_rules_at_all() -> None:
     run = Run(StageSettings({}))
-    run.bundle([of_contribution(Contribution(0, 0, []))], 5)
+    run.bundle([contribution(0, 0)], 5)
     assert run.outs == []
 
 
@@ -380,7 +386,7 @@ def test_constants_need_no_samples() -> None:
     settings_ = config("groups: [{name: g, rules: [{alert: Always, expr: vector(1)}]}]")
     run = Run(settings_)
     for minute in range(3):
-        run.bundle([of_contribution(Contribution(minute * MINUTE, 0, []))], minute)
+        run.bundle([contribution(0, minute)], minute)
     assert told(run.events) == ["0 Always firing (condition_met)"]
 
 
@@ -388,7 +394,7 @@ def test_times_of_timers_are_behind_those_of_shards() -> None:
     settings_ = StageSettings({"rules.yml": RULES}, grace_ms=7_000)
     machine, cells, timers = GroupMachine(settings_, Memory()), Cells(), Timers()
     machine.begin()
-    list(machine.arrive(KEY, of_contribution(Contribution(3 * MINUTE, 0, [])), cells, timers))
+    list(machine.arrive(KEY, contribution(0, 3), cells, timers))
     assert timers.times == {3 * MINUTE + 7_001}
 
 
@@ -426,7 +432,6 @@ def test_what_comes_of_a_bounded_input_may_come_in_any_order() -> None:
     shards.feed(series(0, [3.0] * 6), 5)
     run = Run(settings_)
     for minute in reversed(range(6)):
+        assert told(run.events) == []
         run.bundle(shards.said[minute], -1)
-    assert told(run.events) == []
-    run.bundle([], 5)
     assert told(run.events) == ["0 High pending (condition_met)", "3 High firing (held)"]
