@@ -149,13 +149,14 @@ class Digests:
         if not size:
             return Digests.empty(len(rows), self.instants, self.measures)
         there = ~missing[:, None]
+        extremes = ("low", "high") if self.measures & Measure.EXTREMES else ()
 
         def taken(name: str, array: NDArray[Any]) -> NDArray[Any]:
-            if array.size == 1 and not array.any():
+            shared = len(array) < size
+            if shared and name not in extremes and not array.any():
                 return array
-            found = array if len(array) < size else array.take(rows, axis=0, mode="clip")
-            neutral = np.nan if name in ("low", "high") else 0
-            return np.where(there, found, neutral).astype(array.dtype, copy=False)
+            found = array if shared else array.take(rows, axis=0, mode="clip")
+            return np.where(there, found, np.nan if name in extremes else 0).astype(array.dtype, copy=False)
 
         return self._each(taken)
 
@@ -167,7 +168,7 @@ class Digests:
             arrays: list[NDArray[Any]] = [getattr(part, name) for part in parts]
             if all(array.size == 1 and not array.any() for array in arrays):
                 return arrays[0]
-            rows = max(map(len, arrays))
+            rows = 1 if all(len(array) == 1 for array in arrays) else parts[0].size
             return np.concatenate(
                 [np.broadcast_to(array, (rows, part.instants)) for array, part in zip(arrays, parts, strict=True)],
                 axis=1,

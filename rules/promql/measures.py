@@ -98,9 +98,11 @@ def measured(windows: Windows, measures: Measure) -> Arrays:
 
 
 def mean(count: Index, total: Floats, lost: Floats) -> Floats:
-    """The mean of values whose compensated sum is given; 0 where there are none."""
+    """The mean of values whose compensated sum is given, the same however that is split in two; 0 where there are none."""
     counts = np.maximum(count, 1)
-    found: Floats = total / counts + lost / counts
+    whole = total + lost
+    rest = np.where(np.isfinite(whole), (total - whole) + lost, 0.0)
+    found: Floats = whole / counts + rest / counts
     return found
 
 
