@@ -25,10 +25,11 @@ from rich.table import Table
 from rules.groups import Evaluator
 from rules.load import load_rules
 from rules.program import Program
+from rules.stream.chunks import to_chunk
 from rules.stream.fragments import cut
 from rules.stream.partial_store import PartialStore
 from rules.stream.partials_wire import decode, encode
-from rules.stream.shard import ShardState, to_chunk
+from rules.stream.shard import ShardState
 from rules.stream.tasks import Task, due
 from schemas.batch import SampleBatch
 from schemas.series import labels_text, shard_of

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from rules.promql import ast
+from rules.promql.measures import Measure
 from rules.varying import one_in_a_group
 from schemas.series import DEFAULT_TARGET_LABELS
 
@@ -57,11 +58,20 @@ class State:
         selector: the leaf.
         retention_ms: how far before the instant of evaluation its oldest sample may lie: ranges, lookback and offsets together.
         fixed: an ``@`` pins it to one instant of the query, and retention counts from there.
+        single_ms: the longest window of it that is gone through sample by sample, where longer ones are digested; None if all are gone through.
+        measures: what digests of its windows have to hold (:mod:`rules.promql.digests`).
     """
 
     selector: ast.VectorSelector
     retention_ms: int
     fixed: bool
+    single_ms: int | None = None
+    measures: Measure = Measure.NONE
+
+    @property
+    def gone_through_ms(self) -> int:
+        """The longest window of it that is gone through sample by sample."""
+        return self.retention_ms if self.single_ms is None else min(self.single_ms, self.retention_ms)
 
 
 @dataclass(frozen=True, slots=True)

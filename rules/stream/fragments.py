@@ -19,6 +19,7 @@ from rules.promql.errors import PromQLError, Span
 from rules.promql.parser import parse
 from rules.promql.printer import to_text
 from rules.quoting import is_text
+from rules.stream.long_ranges import states
 from rules.stream.rewriting import SHARD_LABEL, Fragments, FragmentSpec, Schedule, named
 from schemas.series import DEFAULT_TARGET_LABELS
 
@@ -66,11 +67,17 @@ class Cut:
         kept: dict[str, State] = {}
         lookback = self.program.settings.options.lookback_ms
         for spec in self.fragments:
-            for state in plan(spec.expr, self.target_labels, lookback).states:
+            for state in states(spec.expr, self.target_labels, lookback):
                 selector = ast.VectorSelector(state.selector.name, state.selector.matchers)
                 text = to_text(selector)
-                longest = max(state.retention_ms, kept[text].retention_ms if text in kept else 0)
-                kept[text] = State(selector, longest, False)
+                before = kept.get(text, State(selector, 0, False))
+                kept[text] = State(
+                    selector,
+                    max(state.retention_ms, before.retention_ms),
+                    False,
+                    max(state.gone_through_ms, before.gone_through_ms),
+                    state.measures | before.measures,
+                )
         return tuple(kept.values())
 
     @cached_property

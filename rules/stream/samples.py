@@ -6,14 +6,14 @@ freed, or to a larger one behind all others; when no room is left there, all slo
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rules.promql.labels import LabelFrame, dense
 from rules.promql.search import bisect_right, places, renumbered
-from rules.promql.values import Floats, Index, SeriesSet, Times, is_stale
+from rules.promql.values import Floats, Index, Mask, SeriesSet, Times, is_stale
 
 _LEAST_ROOM = 8
 _FULL = 0.85
@@ -21,6 +21,23 @@ _NEVER = -(1 << 62)
 
 Marks = NDArray[np.uint64]
 Number = TypeVar("Number", np.int64, np.float64)
+
+
+class Samples(NamedTuple):
+    """Samples by rows, a place of each array for each."""
+
+    rows: Index
+    times: Times
+    values: Floats
+    seqs: Index
+
+    def take(self, which: Index | Mask) -> Samples:
+        """The given ones."""
+        return Samples(self.rows[which], self.times[which], self.values[which], self.seqs[which])
+
+    def renumbered(self, rows: Index) -> Samples:
+        """The same, of other rows."""
+        return self._replace(rows=rows)
 
 
 class SampleColumns:
@@ -112,11 +129,11 @@ class SampleColumns:
         shared, _ = renumbered(clocks[rows])
         return SeriesSet(labels, self._times, self._values, begin[rows], end[rows], shared)
 
-    def samples(self, rows: Index) -> tuple[Index, Times, Floats, Index]:
-        """Row, time, value and ``seq`` of all samples of the given rows, in their order."""
+    def samples(self, rows: Index) -> Samples:
+        """All samples of the given rows, in their order."""
         counts = self.counts[rows]
         at = places(self._begin[rows], counts)
-        return np.repeat(rows, counts), self._times[at], self._values[at], self._seqs[at]
+        return Samples(np.repeat(rows, counts), self._times[at], self._values[at], self._seqs[at])
 
     def _changed(self) -> None:
         self._clocks, self._plain = None, None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from rules.plan import State
 from rules.promql import ast
 from rules.promql.labels import METRIC_NAME, LabelFrame
 from rules.promql.matchers import predicate
+from rules.promql.measures import Measure
 from rules.promql.storage import matching_rows
 from rules.promql.values import Index
 from schemas.series import parse_labels, parse_metric
@@ -26,10 +29,12 @@ class Match:
 
     Attributes:
         keep_ms: ``[n]``, how long before an instant the samples of each row are needed; :data:`UNWANTED` if no selector wants it.
+        single_ms: ``[n]``, the longest window of each row that is gone through sample by sample.
         members: the rows that each selector finds, ascending, by its number; those that find none are left out.
     """
 
     keep_ms: Index
+    single_ms: Index
     members: dict[int, Index]
 
 
@@ -39,15 +44,20 @@ class Selection:
     Attributes:
         matchers: of each selector.
         keep_ms: of each, how long before an instant its samples are needed.
+        single_ms: of each, the longest window that is gone through sample by sample.
+        measures: what digests have to hold, for all of them together.
     """
 
     def __init__(self, states: Sequence[State]) -> None:
-        longest: dict[Matchers, int] = {}
+        longest: dict[Matchers, tuple[int, int]] = {}
         for state in states:
             matchers = _ordered(state.selector.matchers)
-            longest[matchers] = max(state.retention_ms, longest.get(matchers, 0))
+            keep, single = longest.get(matchers, (0, 0))
+            longest[matchers] = max(state.retention_ms, keep), max(state.gone_through_ms, single)
         self.matchers = tuple(longest)
-        self.keep_ms = tuple(longest.values())
+        self.measures = reduce(or_, (state.measures for state in states), Measure.NONE)
+        self.keep_ms = tuple(keep for keep, _ in longest.values())
+        self.single_ms = tuple(single for _, single in longest.values())
         self._numbers = {matchers: number for number, matchers in enumerate(self.matchers)}
         self._named: dict[str, list[int]] = {}
         self._nameless: list[int] = []
@@ -75,7 +85,7 @@ class Selection:
 
     def match(self, labels: LabelFrame) -> Match:
         """What the selectors find among series."""
-        keep = np.full(labels.size, UNWANTED, np.int64)
+        keep, single = np.full(labels.size, UNWANTED, np.int64), np.zeros(labels.size, np.int64)
         found: dict[int, list[Index]] = {}
         for numbers, rows in self._candidates(labels):
             part = labels if len(rows) == labels.size else labels.take(rows)
@@ -83,8 +93,9 @@ class Selection:
                 fits = rows[matching_rows(part, self.matchers[number])]
                 if len(fits):
                     keep[fits] = np.maximum(keep[fits], self.keep_ms[number])
+                    single[fits] = np.maximum(single[fits], self.single_ms[number])
                     found.setdefault(number, []).append(fits)
-        return Match(keep, {number: np.concatenate(parts) for number, parts in found.items()})
+        return Match(keep, single, {number: np.concatenate(parts) for number, parts in found.items()})
 
     def _candidates(self, labels: LabelFrame) -> Iterator[tuple[list[int], Index]]:
         """Selectors, and the rows whose name does not already tell that they do not fit."""

@@ -20,6 +20,7 @@ class SeriesIndex:
 
     Attributes:
         keep_ms: ``[rows]``, how long before an instant the samples of each are needed.
+        single_ms: ``[rows]``, the longest window of each that is gone through sample by sample.
         parts: ``[rows]``, what :meth:`split` makes target and metric of.
         room: how many series it takes.
         refused: how many series were not given a row for want of room.
@@ -31,6 +32,7 @@ class SeriesIndex:
         self.refused = 0
         self.room = room
         self.keep_ms = np.empty(0, np.int64)
+        self.single_ms = np.empty(0, np.int64)
         self.parts = np.empty(0, np.int64)
         self._targets: dict[str, int] = {}
         # The names of metrics that nobody wants are not looked at twice either: they have the number UNWANTED.
@@ -130,6 +132,7 @@ class SeriesIndex:
         self._pairs, self._pair_rows = np.insert(self._pairs, at, pairs), np.insert(self._pair_rows, at, rows)
         self.parts = np.concatenate((self.parts, pairs[wanted]))
         self.keep_ms = np.concatenate((self.keep_ms, match.keep_ms[wanted]))
+        self.single_ms = np.concatenate((self.single_ms, match.single_ms[wanted]))
         added = labels.take(wanted)
         self._labels = LabelFrame.concat([self._labels, added]) if first else added
         for number, members in match.members.items():

@@ -79,12 +79,16 @@ class ShardCourse:
         self._begin = begin
         self._pruned = done
         self.state = self._empty()
-        known: list[SampleBatch] = []
+        self.state.restore(self._that_count(stored), None if done is None else done - self._horizon_ms)
+        self.prune()
+
+    def _that_count(self, stored: Iterable[SampleBatch]) -> Iterator[SampleBatch]:
+        """The batches that do not wait; the others do."""
         for batch in stored:
-            (self.waiting if self.waits(batch) else known).append(batch)
-        if known:
-            self.state.restore(batches.concat(known))
-            self.prune()
+            if self.waits(batch):
+                self.waiting.append(batch)
+            else:
+                yield batch
 
     def waits(self, batch: SampleBatch) -> bool:
         """Whether a batch was overtaken, and no instant was evaluated that knows of it."""
@@ -296,9 +300,7 @@ class ShardCourse:
     def _reselect(self) -> None:
         """Go on with the selectors that the rules have now."""
         before, self.state = self.state, self._empty()
-        whole = before.whole()
-        if len(whole):
-            self.state.add(whole)
+        self.state.take_over(before)
         self.waiting = [kept for each in self.waiting if len(kept := self.state.wanted(each))]
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass, replace
 
 from rules.stream import messages
-from rules.stream.shard import from_chunk, to_chunk
+from rules.stream.chunks import from_chunk, to_chunk
 from rules.stream.shard_course import ShardCourse
 from rules.stream.shard_rules import ShardRules
 from rules.stream.stage import TOKEN_BYTES, Cells, Memory, Out, StageSettings, Timers, new_token
@@ -242,11 +242,8 @@ class ShardMachine:
     def _compact(self, shard: _Shard, cells: Cells) -> None:
         meta, course = shard.meta, shard.course
         course.prune()
-        whole = course.state.whole()
-        chunks = [whole] if len(whole) else []
-        chunks += course.waiting
-        cells.replace("chunks", map(to_chunk, chunks))
-        meta.stored, meta.compacted = sum(map(len, chunks)), meta.evaluated
+        cells.replace("chunks", [*course.state.to_chunks(), *map(to_chunk, course.waiting)])
+        meta.stored, meta.compacted = course.samples, meta.evaluated
 
     def _go_on(self, shard: _Shard, cells: Cells, timers: Timers) -> None:
         """Set timers for what comes, and write down how far things are."""

@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rules.plan import plan
 from rules.promql.engine import at_instants
 from rules.promql.errors import PromQLError
 from rules.promql.parser import parse
 from rules.promql.storage import MemoryStorage, Storage
 from rules.promql.values import InstantVector
 from rules.stream.fragments import FragmentSpec
+from rules.stream.long_ranges import states
 from rules.stream.partials import Partials
 from rules.stream.tasks import Task
 from schemas.batch import SampleBatch
@@ -75,7 +75,7 @@ def tasks_of(*expressions: str, samples: Sequence[str] = ()) -> tuple[Task, ...]
 
 def states_of(tasks: Iterable[Task]) -> list:
     """What the fragments need kept."""
-    return [state for task in tasks for state in plan(task.spec.expr).states]
+    return [state for task in tasks for state in states(task.spec.expr)]
 
 
 def bits(value: float) -> int:

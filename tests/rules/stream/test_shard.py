@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.promql.values import STALE
-from rules.stream.shard import ShardState, from_chunk, to_chunk
+from rules.stream.chunks import from_chunk, to_chunk
+from rules.stream.shard import ShardState
 from tests.rules.stream.streams import Row, Sent, asked, batch_of, said, states_of, storage_of, tasks_of
 
 STEP = 60_000

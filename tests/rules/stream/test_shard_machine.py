@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.stream import messages
+from rules.stream.chunks import from_chunk
 from rules.stream.live import Ready
 from rules.stream.local import LocalMachine
 from rules.stream.messages import Contribution, RuleFiles
 from rules.stream.rule_set import RuleSet
-from rules.stream.shard import ShardState, from_chunk
+from rules.stream.shard import ShardState
 from rules.stream.shard_course import STRIDE
 from rules.stream.shard_machine import ShardMachine, key_of
 from rules.stream.stage import Memory, Out, StageSettings

@@ -1,0 +1,61 @@
+"""How far back an expression needs its samples one by one, and where what they come to is enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+from rules.plan import DEFAULT_LOOKBACK_MS, State, plan
+from rules.promql import ast
+from rules.promql.digest_functions import NEEDS
+from rules.promql.measures import Measure
+from schemas.series import DEFAULT_TARGET_LABELS
+
+
+def states(
+    expr: ast.Expr, target_labels: frozenset[str] = DEFAULT_TARGET_LABELS, lookback_ms: int = DEFAULT_LOOKBACK_MS
+) -> Iterator[State]:
+    """What each selector of an expression keeps, as :func:`rules.plan.plan` has it, and how it is read."""
+    # Both go through the selectors in the order they are written.
+    for state, reading in zip(plan(expr, target_labels, lookback_ms).states, readings(expr, lookback_ms), strict=True):
+        yield replace(state, single_ms=reading.single_ms, measures=reading.measures)
+
+
+class Reading(NamedTuple):
+    """How a selector is read.
+
+    Attributes:
+        selector: as it stands in the expression.
+        single_ms: the longest window of it that is gone through sample by sample; None if it is read within a subquery, and so as far back as ever.
+        measures: what digests of its windows have to hold.
+    """
+
+    selector: ast.VectorSelector
+    single_ms: int | None
+    measures: Measure = Measure.NONE
+
+
+def readings(expr: ast.Expr, lookback_ms: int, *, within: bool = False) -> Iterator[Reading]:
+    """How each selector of an expression is read.
+
+    Args:
+        expr: the expression.
+        lookback_ms: how old a sample an instant selector still takes.
+        within: it stands in a subquery, whose instants lie anywhere in its range.
+    """
+    match expr:
+        case ast.VectorSelector():
+            yield Reading(expr, None if within else lookback_ms)
+        case ast.MatrixSelector():
+            yield Reading(expr.selector, None if within else expr.range_ms)
+        case ast.Call(func=func, args=args) if func in NEEDS and not within:
+            for part in args:
+                bare = ast.unwrap(part)
+                if isinstance(bare, ast.MatrixSelector):
+                    yield Reading(bare.selector, 0, NEEDS[func])
+                else:
+                    yield from readings(part, lookback_ms)
+        case _:
+            for part in ast.children(expr):
+                yield from readings(part, lookback_ms, within=within or isinstance(expr, ast.Subquery))
