@@ -20,9 +20,9 @@ from rules.stream import messages
 from rules.stream.group_machine import GroupMachine
 from rules.stream.group_state import GroupState
 from rules.stream.messages import RuleFiles
-from rules.stream.shard_course import ShardCourse
-from rules.stream.shard_machine import ShardMachine, key_of
+from rules.stream.shard_machine import Kept, ShardMachine, key_of
 from rules.stream.stage import CONTRIBUTIONS, Machine, Memory, Out, StageSettings
+from rules.stream.watermarks import Told
 from schemas import batch as batches
 from schemas.batch import MIN_WATERMARK, SampleBatch
 from schemas.series import shard_of
@@ -137,7 +137,7 @@ class LocalStage:
         self.settings = settings
 
         def shards() -> Machine:
-            return ShardMachine(settings, Memory[ShardCourse]())
+            return ShardMachine(settings, Memory[Kept]())
 
         def groups() -> Machine:
             return GroupMachine(settings, Memory[GroupState]())
@@ -147,6 +147,7 @@ class LocalStage:
         self._to_shards: list[tuple[bytes, bytes]] = []
         self._to_groups: list[tuple[bytes, bytes]] = []
         self._newest = MIN_WATERMARK
+        self._told: list[Told] = []
 
     def add(self, batch: SampleBatch) -> None:
         """Samples of any shards, for the next bundle. They are in order unless ``batch.overtaken`` says otherwise."""
@@ -162,6 +163,10 @@ class LocalStage:
         """Event time has come this far; of samples that were added it need not be said."""
         self._newest = max(self._newest, newest_ms)
 
+    def tell(self, told: Iterable[Told]) -> None:
+        """The watermarks of partitions, for the next bundle: all samples of theirs were added that came before."""
+        self._told += told
+
     def rules(self, found: RuleFiles) -> None:
         """The rule files are these from a time on."""
         element = messages.of_rules(found)
@@ -171,10 +176,11 @@ class LocalStage:
     def advance(self, watermark_ms: int) -> list[Out]:
         """A bundle of each stage, with what was added and all timers up to a watermark; gives events and samples."""
         elements, self._to_shards = self._to_shards, []
-        if self._newest > MIN_WATERMARK:
-            extent = messages.of_extent(self._newest)
+        if self._newest > MIN_WATERMARK or self._told:
+            newest = self._newest if self._newest > MIN_WATERMARK else None
+            extent = messages.of_extent(newest, self._told)
             elements += [(key_of(number), extent) for number in range(self.settings.shards)]
-            self._newest = MIN_WATERMARK
+            self._newest, self._told = MIN_WATERMARK, []
         contributions = self.shards.run(elements, watermark_ms)
         elements, self._to_groups = self._to_groups, []
         elements += [(GROUPS_KEY, out.data) for out in contributions if out.tag == CONTRIBUTIONS]
@@ -211,4 +217,4 @@ class LocalStage:
         """Go back to the copy, as after a failure: what was added since is to be added again."""
         self.shards.lose()
         self.groups.lose()
-        self._to_shards, self._to_groups, self._newest = [], [], MIN_WATERMARK
+        self._to_shards, self._to_groups, self._newest, self._told = [], [], MIN_WATERMARK, []

@@ -3,7 +3,7 @@
 | kind | to | holds |
 |---|---|---|
 | ``S`` | shards | samples in wire form, as the sources give them (:func:`schemas.batch.encode`) |
-| ``X`` | shards | the newest event time of all shards, so that those without samples keep up |
+| ``X`` | shards | the newest event time of all shards, so that those without samples keep up; what partitions' watermarks are |
 | ``R`` | shards, groups | the rule files as they are from a time on |
 | ``C`` | groups | what a shard contributes at a run of instants |
 """
@@ -11,13 +11,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import orjson
 
-from rules.stream import partials_wire
+from rules.stream import partials_wire, watermarks
 from rules.stream.partials import Partials
+from rules.stream.watermarks import Told
 
 SAMPLES = b"S"
 EXTENT = b"X"
@@ -25,6 +26,7 @@ RULES = b"R"
 CONTRIBUTION = b"C"
 
 _EXTENT = struct.Struct(">q")
+_NO_TIME = -(1 << 62)
 _HEAD = struct.Struct(">Biqqqqi")
 _PART = struct.Struct(">qi")
 _VERSION = 2
@@ -97,15 +99,20 @@ def samples(element: bytes) -> bytes:
     return element[1:]
 
 
-def of_extent(newest_ms: int) -> bytes:
-    """The element that tells an event time."""
-    return EXTENT + _EXTENT.pack(newest_ms)
+def of_extent(newest_ms: int | None, told: Iterable[Told] = ()) -> bytes:
+    """The element that tells an event time, None if there is none to tell, and what was told of partitions once all samples before it were read."""
+    return EXTENT + _EXTENT.pack(_NO_TIME if newest_ms is None else newest_ms) + watermarks.encode(told)
 
 
-def extent(element: bytes) -> int:
-    """The event time, ms."""
+def extent(element: bytes) -> int | None:
+    """The event time, ms, if it tells one."""
     newest: int = _EXTENT.unpack_from(element, 1)[0]
-    return newest
+    return None if newest == _NO_TIME else newest
+
+
+def told(element: bytes) -> list[Told]:
+    """What an extent tells of partitions."""
+    return watermarks.decode(element[1 + _EXTENT.size :])
 
 
 def of_rules(found: RuleFiles) -> bytes:

@@ -1,9 +1,10 @@
 """The first stage as a machine: samples in; what shards contribute at each instant out.
 
 State of a key, which is a shard's number: ``meta`` (the version's token, the last instant that was evaluated, and how far timers are set), ``rules``
-(:class:`rules.stream.shard_rules.ShardRules`), and the bag ``chunks`` of the samples that rules select. An arrival appends a chunk and is not
-evaluated; a timer says that instants are due, and the end of the bundle evaluates them, many at once where a job catches up. When the bag has
-grown to twice of what is still needed, it is made one chunk.
+(:class:`rules.stream.shard_rules.ShardRules`), ``told`` (:class:`rules.stream.watermarks.Watermarks`), and the bag ``chunks`` of the samples
+that rules select. An arrival appends a chunk and is not evaluated. Instants are due once all partitions are told to have passed them, or a timer
+says so; the end of the bundle evaluates them, many at once where a job catches up. When the bag has grown to twice of what is still needed, it is
+made one chunk.
 
 What bounds the state: see :mod:`rules.stream.shard`; the chunks hold at most about twice as many samples as there are.
 """
@@ -12,13 +13,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from rules.stream import messages
 from rules.stream.chunks import from_chunk, to_chunk
 from rules.stream.shard_course import ShardCourse
+from rules.stream.shard_meta import NEVER, Meta
 from rules.stream.shard_rules import ShardRules
-from rules.stream.stage import TOKEN_BYTES, Cells, Memory, Out, StageSettings, Timers, new_token
+from rules.stream.stage import Cells, Memory, Out, StageSettings, Timers, new_token
+from rules.stream.watermarks import Watermarks
 from schemas import batch as batches
 from schemas.batch import MIN_WATERMARK, SampleBatch
 
@@ -29,9 +33,6 @@ _AHEAD = 4_096
 """Instants for which timers are set ahead, at most: one sample of long ago must not set millions."""
 
 _SLACK = 1_000
-_FORMAT = 2
-_NEVER = -(1 << 62)
-_META = struct.Struct(f">B{TOKEN_BYTES}sqqqqqqq")
 _KEY = struct.Struct(">i")
 
 
@@ -41,60 +42,28 @@ def key_of(shard: int) -> bytes:
 
 
 @dataclass(slots=True)
-class _Meta:
-    """What is stored of a shard besides samples and rules.
-
-    Attributes:
-        token: of this version of the state; empty if there is none yet.
-        evaluated: the last instant that was evaluated, or is to be at the end of the bundle.
-        begin: the time from which on there are samples, as far as is known before the first instant is evaluated.
-        armed: the last instant for which a timer is set; there are timers for all before it.
-        newest: event time, as far as it matters for instants.
-        stored: how many samples the chunks hold.
-        compacted: the last instant when they were made one.
-        asides: how many contributions told of no new instant.
-    """
-
-    token: bytes = b""
-    evaluated: int = _NEVER
-    begin: int = _NEVER
-    armed: int = _NEVER
-    newest: int = _NEVER
-    stored: int = 0
-    compacted: int = _NEVER
-    asides: int = 0
-
-    @property
-    def after(self) -> int:
-        """Instants after this time are still to come."""
-        return self.evaluated if self.evaluated != _NEVER else self.begin - 1
-
-    def encode(self) -> bytes:
-        return _META.pack(_FORMAT, *astuple(self))
-
-    @classmethod
-    def decode(cls, data: bytes) -> _Meta:
-        version, *fields = _META.unpack(data)
-        if version != _FORMAT:
-            raise ValueError(f"the state of a shard is of format {version}, which is unknown here: start the job anew")
-        return cls(*fields)
-
-
-@dataclass(slots=True)
 class _Shard:
     """A key of the bundle."""
 
-    meta: _Meta
+    meta: Meta
     course: ShardCourse
+    watermarks: Watermarks
+
+
+class Kept(NamedTuple):
+    """What stays in memory of a key between bundles."""
+
+    course: ShardCourse
+    watermarks: Watermarks
 
 
 class ShardMachine:
     """See :class:`rules.stream.stage.Machine`; the timer of an instant is set for ``grace_ms`` after it."""
 
-    CELLS: tuple[str, ...] = ("meta", "rules")
+    CELLS: tuple[str, ...] = ("meta", "rules", "told")
     BAGS: tuple[str, ...] = ("chunks",)
 
-    def __init__(self, settings: StageSettings, memory: Memory[ShardCourse]) -> None:
+    def __init__(self, settings: StageSettings, memory: Memory[Kept]) -> None:
         self._settings = settings
         self._memory = memory
         self._open: dict[bytes, _Shard] = {}
@@ -106,7 +75,7 @@ class ShardMachine:
         self._open = {}
 
     def arrive(self, key: bytes, element: bytes, cells: Cells, timers: Timers) -> Iterator[Out]:
-        """Keep samples, or rule files, or how far time has come elsewhere.
+        """Keep samples, or rule files, or how far time has come elsewhere, which may say that instants are complete.
 
         Raises:
             ValueError: the element is none of a shard's.
@@ -116,19 +85,19 @@ class ShardMachine:
         if kind == messages.SAMPLES:
             self._keep(shard, batches.decode(messages.samples(element)), cells, timers)
         elif kind == messages.EXTENT:
-            extent = messages.extent(element)
-            if self._note(shard.meta, shard.course.rules, extent, extent):
-                self._go_on(shard, cells, timers)
+            yield from self._hear(shard, element, cells, timers)
         elif kind == messages.RULES:
             yield from self._announce(shard, messages.rules(element), cells, timers)
         else:
             raise ValueError(f"shards take no elements of the kind {kind!r}")
 
     def fire(self, key: bytes, time_ms: int, cells: Cells, timers: Timers) -> Iterator[Out]:
-        """An instant is due; it is evaluated at the end of the bundle, or now if rules change or chunks are made one."""
-        shard = self._opened(key, cells)
+        """An instant is due, if it was not known to be complete before."""
+        yield from self._come(self._opened(key, cells), time_ms - self._settings.grace_ms, cells, timers)
+
+    def _come(self, shard: _Shard, instant: int, cells: Cells, timers: Timers) -> Iterator[Out]:
+        """Instants up to one are due; they are evaluated at the end of the bundle, or now if rules change or chunks are made one."""
         meta, course = shard.meta, shard.course
-        instant = time_ms - self._settings.grace_ms
         due = min(instant, meta.newest) if self._settings.bounded else instant
         changed = False
         while course.rules.change_ms is not None and course.rules.change_ms <= due:
@@ -145,7 +114,7 @@ class ShardMachine:
             self._compact(shard, cells)
         if changed:
             cells.write("rules", course.rules.to_bytes())
-            meta.armed = _NEVER
+            meta.armed = NEVER
         if instant > due:
             # The input has ended: what waits for an instant that does not come counts now.
             yield from course.advance(meta.evaluated, meta.newest)
@@ -170,7 +139,7 @@ class ShardMachine:
                 self.counted[name] = self.counted.get(name, 0) + number
             course.counted.clear()
             if meta.token:
-                self._memory.put(key, meta.token, course)
+                self._memory.put(key, meta.token, Kept(course, shard.watermarks))
         self._open = {}
 
     # What comes in.
@@ -180,7 +149,7 @@ class ShardMachine:
         if not len(batch):
             return
         oldest, grace = int(batch.ts.min()), self._settings.grace_ms
-        if meta.evaluated != _NEVER and (batch.overtaken != MIN_WATERMARK or oldest <= meta.evaluated):
+        if meta.evaluated != NEVER and (batch.overtaken != MIN_WATERMARK or oldest <= meta.evaluated):
             # Whatever a source says, nothing is slipped under an instant that was evaluated.
             batch = replace(batch, overtaken=max(batch.overtaken, meta.evaluated + grace))
         kept = course.keep(batch)
@@ -192,13 +161,34 @@ class ShardMachine:
         if noted:
             self._go_on(shard, cells, timers)
 
-    def _note(self, meta: _Meta, rules: ShardRules, newest: int, oldest: int, always: bool = False) -> bool:
+    def _hear(self, shard: _Shard, element: bytes, cells: Cells, timers: Timers) -> Iterator[Out]:
+        """Take up how far time has come, of all and of partitions."""
+        meta, rules, grace = shard.meta, shard.course.rules, self._settings.grace_ms
+        newest = messages.extent(element)
+        noted = newest is not None and self._note(meta, rules, newest, newest)
+
+        def crosses(before: int, after: int) -> bool:
+            crossed = rules.following(before - grace)
+            return crossed is not None and crossed <= after - grace
+
+        heard = shard.watermarks.hear(messages.told(element), crosses)
+        if heard:
+            cells.write("told", shard.watermarks.to_bytes())
+            due = rules.latest(shard.watermarks.complete_ms - grace)
+            if due is not None and meta.begin != NEVER and due > meta.after:
+                shard.course.counted["rules.shard_instants_early"] += len(rules.instants(meta.after, due))
+                yield from self._come(shard, due, cells, timers)
+                return
+        if noted or heard:
+            self._go_on(shard, cells, timers)
+
+    def _note(self, meta: Meta, rules: ShardRules, newest: int, oldest: int, always: bool = False) -> bool:
         """Take up how far event time reaches; gives whether that is worth being written down, which it always may be."""
         worth = always
-        if meta.evaluated == _NEVER:
+        if meta.evaluated == NEVER:
             begins = rules.following(oldest - 1) is not None
-            if begins and (meta.begin == _NEVER or oldest < meta.begin):
-                meta.begin, meta.armed, worth = oldest, _NEVER, True
+            if begins and (meta.begin == NEVER or oldest < meta.begin):
+                meta.begin, meta.armed, worth = oldest, NEVER, True
         if newest > meta.newest:
             crossed = rules.following(meta.newest)
             worth = worth or (crossed is not None and crossed <= newest)
@@ -215,7 +205,7 @@ class ShardMachine:
         if course.rules.change_ms is not None:
             timers.at(course.rules.change_ms + self._settings.grace_ms)
         cells.write("rules", course.rules.to_bytes())
-        meta.armed = _NEVER
+        meta.armed = NEVER
         self._go_on(shard, cells, timers)
 
     # What is due.
@@ -224,9 +214,9 @@ class ShardMachine:
         """All instants up to a time are due."""
         meta = shard.meta
         last = shard.course.rules.latest(due)
-        if last is None or meta.begin == _NEVER or last <= meta.after:
+        if last is None or meta.begin == NEVER or last <= meta.after:
             return
-        if meta.evaluated == _NEVER:
+        if meta.evaluated == NEVER:
             shard.course.start(meta.begin)
         meta.evaluated = last
 
@@ -249,7 +239,7 @@ class ShardMachine:
         """Set timers for what comes, and write down how far things are."""
         meta, rules, grace = shard.meta, shard.course.rules, self._settings.grace_ms
         shortest = rules.shortest_ms
-        if meta.begin != _NEVER and shortest is not None:
+        if meta.begin != NEVER and shortest is not None:
             after = meta.after
             ahead = rules.instants(max(after, meta.armed), min(meta.newest, after + _AHEAD * shortest)).tolist()
             following = rules.following(after)
@@ -275,19 +265,21 @@ class ShardMachine:
         found = self._open.get(key)
         if found is None:
             stored = cells.read("meta")
-            meta = _Meta() if stored is None else _Meta.decode(stored)
-            course = self._memory.take(key, meta.token) if stored is not None else None
-            found = self._open[key] = _Shard(meta, course or self._restored(key, meta, cells))
+            meta = Meta() if stored is None else Meta.decode(stored)
+            kept = self._memory.take(key, meta.token) if stored is not None else None
+            found = self._open[key] = _Shard(meta, *(kept or self._restored(key, meta, cells)))
         return found
 
-    def _restored(self, key: bytes, meta: _Meta, cells: Cells) -> ShardCourse:
+    def _restored(self, key: bytes, meta: Meta, cells: Cells) -> Kept:
         stored = bool(meta.token)
-        return ShardCourse(
+        course = ShardCourse(
             _KEY.unpack(key)[0],
             self._settings,
             ShardRules(self._settings, cells.read("rules") if stored else None),
             map(from_chunk, cells.read_bag("chunks")) if stored else (),
             meta.begin,
-            None if meta.evaluated == _NEVER else meta.evaluated,
+            None if meta.evaluated == NEVER else meta.evaluated,
             meta.asides,
         )
+        told = cells.read("told") if stored else None
+        return Kept(course, Watermarks(self._settings.sources, told or b""))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from rules.promql.values import STALE
+from rules.stream.watermarks import Told
 from schemas.batch import MIN_WATERMARK, SampleBatch
 from tests.rules.stream.streams import Row, Sent, batch_of
 
@@ -33,10 +34,11 @@ class Record(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What a bundle is given: batches, and the watermark after them."""
+    """What a bundle is given: batches, the watermark after them, and those of partitions that were read."""
 
     batches: tuple[SampleBatch, ...]
     watermark: int
+    told: tuple[Told, ...]
 
 
 @dataclass(frozen=True)
@@ -55,20 +57,24 @@ class Log:
         places = [0] * len(self.partitions)
         while any(place < len(records) for place, records in zip(places, self.partitions, strict=True)):
             found: list[SampleBatch] = []
+            told: list[Told] = []
             for _ in range(rng.choice((1, 1, 2, 5, 20, 100))):
                 left = [n for n, records in enumerate(self.partitions) if places[n] < len(records)]
                 if not left:
                     break
                 number = rng.choice(left)
-                found += self.partitions[number][places[number]].batches()
+                record = self.partitions[number][places[number]]
+                found += record.batches()
+                told.append(Told(0, number, len(self.partitions), record.after))
                 places[number] += 1
             rng.shuffle(found)
+            rng.shuffle(told)
             reached = min(
                 records[place - 1].after if place else MIN_WATERMARK
                 for place, records in zip(places, self.partitions, strict=True)
             )
             lag = rng.choice((0, 0, 1_000, 100_000))
-            yield Step(tuple(found), reached - lag if reached > MIN_WATERMARK else reached)
+            yield Step(tuple(found), reached - lag if reached > MIN_WATERMARK else reached, tuple(told))
 
 
 def log_of(seed: int, series: Sequence[Row], length: int, begin: int = 0) -> Log:

@@ -15,8 +15,10 @@ from rules.stream.live import LiveRules
 from rules.stream.local import END_MS, LocalStage
 from rules.stream.messages import RuleFiles
 from rules.stream.stage import EVENTS, SAMPLES, Out, StageSettings
+from rules.stream.watermarks import LAUNCH
 from schemas import batch as batches
 from schemas.alert_event import AlertEvent, decode, encode
+from schemas.batch import MIN_WATERMARK
 from schemas.series import shard_of
 from tests.rules.stream.logs import LATE, Log, log_of
 from tests.rules.stream.streams import Row, Sent, batch_of
@@ -65,10 +67,15 @@ def told(outs: Sequence[Out]) -> list[tuple[str, int]]:
 
 
 def play(stage: LocalStage, log: Log, seed: int, *, trouble: bool = True) -> list[Out]:
-    """A log read in some order and pieces, with restarts and failures; what came of bundles that were not lost."""
+    """A log read in some order and pieces, with restarts and failures; what came of bundles that were not lost.
+
+    Where sources tell of their partitions, the runner's watermark moves now and then.
+    """
     rng = random.Random(seed)
     outs: list[Out] = []
+    telling = stage.settings.sources > 0
     for step in log.read(seed):
+        watermark = MIN_WATERMARK if telling and rng.random() < 0.8 else step.watermark
         trick = rng.random() if trouble else 1.0
         if trick < 0.2:
             stage.restart()
@@ -76,11 +83,13 @@ def play(stage: LocalStage, log: Log, seed: int, *, trouble: bool = True) -> lis
             stage.checkpoint()
             for batch in step.batches:
                 stage.add(batch)
+            if telling:
+                stage.tell([LAUNCH, *step.told])
             if not again and trick > 0.8:
-                stage.advance(step.watermark)
+                stage.advance(watermark)
                 stage.lose()
             else:
-                outs += stage.advance(step.watermark)
+                outs += stage.advance(watermark)
     return outs + stage.advance(BEGIN + LENGTH + 10 * MINUTE)
 
 
@@ -91,15 +100,15 @@ def play(stage: LocalStage, log: Log, seed: int, *, trouble: bool = True) -> lis
 def test_events_are_a_function_of_the_log(log_seed: int, one: int, other: int) -> None:
     log = log_of(log_seed, SERIES, LENGTH, BEGIN)
     found = []
-    for seed in (one, other):
-        outs = play(LocalStage(settings_of(RULES)), log, seed, trouble=seed == other)
+    for sources, seed in ((0, one), (0, other), (1, other)):
+        outs = play(LocalStage(settings_of(RULES, sources=sources)), log, seed, trouble=seed == other)
         found.append(
             (
                 [encode(event) for event in sorted(events(outs), key=lambda each: (each.evaluated_at, each.id))],
                 sorted({sample for out in outs if out.tag == SAMPLES for sample in rows(out.data)}),
             )
         )
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]
 
 
 def rows(data: bytes) -> list[tuple[str, str, int, str]]:

@@ -1,0 +1,101 @@
+"""Watermarks that travel with the samples: each source tells, behind what it read, how far the partition is by then.
+
+The runner's watermark says the same of all partitions together, but seconds later. Where elements stay in order from a source to a shard, whoever has
+been told that a partition has passed a time has all of its samples that were ahead of it; and once all partitions have, an instant is complete::
+
+    partition 0   samples of 12:00:14 | told 12:00:04 | samples of 12:00:26 | told 12:00:16 |
+    partition 1   samples of 12:00:13 | told 12:00:03 | samples of 12:00:24 |               | told 12:00:14
+    complete up to                                                           12:00:03        12:00:14
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+_TOLD = struct.Struct(">iiiq")
+_LONG_AGO = -(1 << 62)
+
+
+class Told(NamedTuple):
+    """What a source says of a partition.
+
+    Attributes:
+        source: its number, below how many there are.
+        partition: its number.
+        partitions: how many partitions the source had when it began to read this one, this one included.
+        watermark_ms: what comes of it behind this is overtaken (:attr:`schemas.batch.SampleBatch.overtaken`), or ahead of this time.
+    """
+
+    source: int
+    partition: int
+    partitions: int
+    watermark_ms: int
+
+
+LAUNCH = Told(-1, 0, 1, 1 << 62)
+"""That the time of the launch has been told: it is one more source, which has nothing more to say."""
+
+
+def encode(told: Iterable[Told]) -> bytes:
+    """What was told, as bytes."""
+    return b"".join(_TOLD.pack(*each) for each in told)
+
+
+def decode(data: bytes) -> list[Told]:
+    """What :func:`encode` was given.
+
+    Raises:
+        struct.error: the bytes are none of it.
+    """
+    return [Told(*each) for each in _TOLD.iter_unpack(data)]
+
+
+class Watermarks:
+    """What a shard has been told by all sources.
+
+    It is part of a shard's state: after a failure the shard knows no more than what came before the checkpoint from which all goes on.
+    """
+
+    def __init__(self, sources: int, stored: bytes = b"") -> None:
+        """Begin, or go on.
+
+        Args:
+            sources: how many tell of their partitions, besides the launch; none if nobody does.
+            stored: what :meth:`to_bytes` gave.
+        """
+        self._sources = sources
+        self._told = {each[:2]: each for each in decode(stored)}
+
+    def hear(self, told: Iterable[Told], matters: Callable[[int, int], bool]) -> bool:
+        """Take up what matters of what is told; gives whether anything did.
+
+        Args:
+            told: of partitions; what is behind what was told before changes nothing.
+            matters: whether it makes a difference that a watermark has come from one time to another. What makes none is not taken up: so state
+                need not be written each time, and memory is not ahead of it.
+        """
+        heard = False
+        for each in told:
+            before = self._told.get(each[:2])
+            passed = before is not None and each.watermark_ms > before.watermark_ms
+            if before is None or (passed and matters(before.watermark_ms, each.watermark_ms)):
+                self._told[each[:2]] = each
+                heard = True
+        return heard
+
+    @property
+    def complete_ms(self) -> int:
+        """All partitions are known to have passed this time; long ago while one has not been heard, or nobody tells."""
+        wanted: dict[int, int] = {}
+        for source, _, partitions, _ in self._told.values():
+            wanted[source] = max(partitions, wanted.get(source, 0))
+        everybody = self._sources > 0 and len(wanted) > self._sources
+        if not everybody or len(self._told) < sum(wanted.values()):
+            return _LONG_AGO
+        return min(each.watermark_ms for each in self._told.values())
+
+    def to_bytes(self) -> bytes:
+        """All that was taken up."""
+        return encode(self._told.values())
