@@ -1,0 +1,99 @@
+"""How rules read their samples, and that the whole first step is the same with samples packed."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rules.plan import State
+from rules.program import Program
+from rules.promql.measures import Measure
+from rules.promql.parser import parse
+from rules.promql.printer import to_text
+from rules.stream import held
+from rules.stream.fragments import cut
+from rules.stream.local import LocalStage
+from rules.stream.long_ranges import states
+from rules.stream.packed import PackedSamples, Packing
+from tests.rules.stream.logs import log_of
+from tests.rules.stream.test_fragments import program_of
+from tests.rules.stream.test_local import BEGIN, LENGTH, MINUTE, SERIES, events, play, settings_of
+
+SMALL = Packing(block_ms=MINUTE, long_ms=3 * MINUTE, open_ms=MINUTE)
+RULES = """
+groups:
+- name: long
+  rules:
+  - {record: 'x:mean', expr: 'avg_over_time(x[4m])'}
+  - {alert: Mean, expr: 'avg by (instance) (avg_over_time(x[5m])) > 1', for: 1m, annotations: {summary: '{{ $value }}'}}
+  - {alert: Growth, expr: 'increase(x[6m]) > 2'}
+  - {alert: Restless, expr: 'changes(y[4m]) > on (instance) group_left () resets(x[4m])'}
+  - {alert: Lower, expr: 'x < x offset 4m'}
+  - {alert: Gone, expr: 'absent_over_time(x{instance="h0"}[4m])'}
+- name: behind
+  interval: 40s
+  query_offset: 45s
+  rules:
+  - {alert: Top, expr: 'max(max_over_time(y[5m])) > 2'}
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "kept"),
+    [
+        ("x", [("x", 300_000, 300_000, Measure.NONE)]),
+        ("rate(x[1d])", [("x", 86_400_000, 0, Measure.STEPS)]),
+        ("avg_over_time((x[1d]))", [("x", 86_400_000, 0, Measure.SUMS)]),
+        ("avg_over_time(x[1d] offset 1d)", [("x", 2 * 86_400_000, 0, Measure.SUMS)]),
+        (
+            "x offset 1w > x",
+            [("x", 7 * 86_400_000 + 300_000, 300_000, Measure.NONE), ("x", 300_000, 300_000, Measure.NONE)],
+        ),
+        ("quantile_over_time(0.9, x[1d])", [("x", 86_400_000, 86_400_000, Measure.NONE)]),
+        ("max_over_time(rate(x[5m])[1d:1m])", [("x", 86_700_000, 86_700_000, Measure.NONE)]),
+        (
+            "sum(rate(x[1h])) / sum(increase(y[2h] offset 1h))",
+            [("x", 3_600_000, 0, Measure.STEPS), ("y", 3 * 3_600_000, 0, Measure.STEPS)],
+        ),
+    ],
+)
+def test_how_selectors_are_read(expression: str, kept: list[tuple[str, int, int, Measure]]) -> None:
+    found = states(parse(expression))
+    told = [(each.selector.name, each.retention_ms, each.gone_through_ms, each.measures) for each in found]
+    assert told == kept
+
+
+def test_of_several_readings_the_longest_counts() -> None:
+    program: Program = program_of(
+        "avg_over_time(x[1d])", "x", "quantile_over_time(0.5, x[10m])", "max_over_time(x[2h])"
+    )
+    [state] = [each for each in cut(program).state() if each.selector.name == "x"]
+    assert (to_text(state.selector), state.retention_ms, state.gone_through_ms) == ("x", 86_400_000, 600_000)
+    assert state.measures == Measure.SUMS | Measure.EXTREMES
+    assert State(state.selector, 1_000, False).gone_through_ms == 1_000
+
+
+@settings(max_examples=4)
+@given(st.integers(0, 1 << 32), st.integers(0, 1 << 32))
+def test_what_is_told_does_not_depend_on_packing(log_seed: int, seed: int) -> None:
+    log = log_of(log_seed, SERIES, LENGTH, BEGIN)
+    found = []
+    for packing in (SMALL, Packing(long_ms=1 << 62)):
+        with pytest.MonkeyPatch.context() as patch:
+            packed: list[int] = []
+            put = PackedSamples.put
+
+            def counting(self: PackedSamples, samples: object, put=put, packed=packed) -> object:
+                packed.append(len(samples.rows))
+                return put(self, samples)
+
+            patch.setattr(held, "Packing", partial(Packing, packing.block_ms, packing.long_ms, packing.open_ms))
+            patch.setattr(PackedSamples, "put", counting)
+            outs = play(LocalStage(settings_of(RULES, late_ms=MINUTE)), log, seed)
+        assert bool(packed) is (packing is SMALL)
+        found.append(sorted(outs))
+        assert events(outs)
+    assert found[0] == found[1]
