@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rules.plan import State
 from rules.program import Program
+from rules.promql.digest_functions import NEEDS
 from rules.promql.measures import Measure
 from rules.promql.parser import parse
 from rules.promql.printer import to_text
@@ -45,9 +46,9 @@ groups:
     ("expression", "kept"),
     [
         ("x", [("x", 300_000, 300_000, Measure.NONE)]),
-        ("rate(x[1d])", [("x", 86_400_000, 0, Measure.STEPS)]),
-        ("avg_over_time((x[1d]))", [("x", 86_400_000, 0, Measure.SUMS)]),
-        ("avg_over_time(x[1d] offset 1d)", [("x", 2 * 86_400_000, 0, Measure.SUMS)]),
+        ("rate(x[1d])", [("x", 86_400_000, 0, NEEDS["rate"])]),
+        ("avg_over_time((x[1d]))", [("x", 86_400_000, 0, NEEDS["avg_over_time"])]),
+        ("avg_over_time(x[1d] offset 1d)", [("x", 2 * 86_400_000, 0, NEEDS["avg_over_time"])]),
         (
             "x offset 1w > x",
             [("x", 7 * 86_400_000 + 300_000, 300_000, Measure.NONE), ("x", 300_000, 300_000, Measure.NONE)],
@@ -56,7 +57,7 @@ groups:
         ("max_over_time(rate(x[5m])[1d:1m])", [("x", 86_700_000, 86_700_000, Measure.NONE)]),
         (
             "sum(rate(x[1h])) / sum(increase(y[2h] offset 1h))",
-            [("x", 3_600_000, 0, Measure.STEPS), ("y", 3 * 3_600_000, 0, Measure.STEPS)],
+            [("x", 3_600_000, 0, NEEDS["rate"]), ("y", 3 * 3_600_000, 0, NEEDS["rate"])],
         ),
     ],
 )
@@ -72,7 +73,7 @@ def test_of_several_readings_the_longest_counts() -> None:
     )
     [state] = [each for each in cut(program).state() if each.selector.name == "x"]
     assert (to_text(state.selector), state.retention_ms, state.gone_through_ms) == ("x", 86_400_000, 600_000)
-    assert state.measures == Measure.SUMS | Measure.EXTREMES
+    assert state.measures == NEEDS["avg_over_time"] | NEEDS["max_over_time"]
     assert State(state.selector, 1_000, False).gone_through_ms == 1_000
 
 
