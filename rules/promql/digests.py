@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.promql.measures import NO_FLAG, NO_FLOAT, NO_INT, Arrays, Measure, mean, measured, slim
+from rules.promql.measures import NO_FLAG, NO_FLOAT, NO_INT, NO_VALUE, Arrays, Measure, mean, measured, slim
 from rules.promql.summation import increment
 from rules.promql.values import Floats, Index, Mask, Times, Windows
 
 _ALWAYS = np.ones((1, 1), np.bool_)
+_EXTREMES = {"low": Measure.LOW, "high": Measure.HIGH}
 _MOMENTS = Measure.SQUARES | Measure.LINE
 
 
@@ -55,11 +56,11 @@ class Digests:
         vast: whether a finite value is ``VAST`` or more in magnitude: then nothing that adds values may be finished from digests.
         total: ``SUMS``: the compensated sum.
         lost: ``SUMS``: what rounding has cut off it.
-        low: ``EXTREMES``: the least value; NaN only where there is nothing else.
-        high: ``EXTREMES``: the greatest value, likewise.
-        dropped: ``STEPS``: the sum of the values before resets.
-        resets: ``STEPS``: how often the value fell.
-        changes: ``STEPS``: how often it became another.
+        low: ``LOW``: the least value; NaN only where there is nothing else.
+        high: ``HIGH``: the greatest value, likewise.
+        dropped: ``RESETS``: the sum of the values before resets.
+        resets: ``RESETS``: how often the value fell.
+        changes: ``CHANGES``: how often it became another.
         previous_at: ``PREVIOUS``: time of the last sample but one, ms; like the next undefined where there are fewer than two.
         previous: ``PREVIOUS``: its value.
         squares: ``SQUARES``: the sum of squared distances from the mean.
@@ -94,8 +95,8 @@ class Digests:
         """Windows without samples."""
         none = np.zeros((1, instants), np.int64)
         nothing = np.zeros((n, 1))
-        extremes = np.full((1, 1), np.nan) if measures & Measure.EXTREMES else NO_FLOAT
-        return cls(measures, none, NO_INT, NO_INT, nothing, nothing, low=extremes, high=extremes)
+        low, high = (NO_VALUE if measures & each else NO_FLOAT for each in _EXTREMES.values())
+        return cls(measures, none, NO_INT, NO_INT, nothing, nothing, low=low, high=high)
 
     @classmethod
     def of(cls, windows: Windows, measures: Measure = Measure.ALL) -> Digests:
@@ -149,7 +150,7 @@ class Digests:
         if not size:
             return Digests.empty(len(rows), self.instants, self.measures)
         there = ~missing[:, None]
-        extremes = ("low", "high") if self.measures & Measure.EXTREMES else ()
+        extremes = [name for name, measure in _EXTREMES.items() if self.measures & measure]
 
         def taken(name: str, array: NDArray[Any]) -> NDArray[Any]:
             shared = len(array) < size
@@ -205,13 +206,16 @@ def _merged(before: Digests, later: Digests) -> Arrays:
     if held & Measure.SUMS:
         total, lost = increment(later.total, before.total, before.lost + later.lost)
         found["total"], found["lost"] = total, slim(lost)
-    if held & Measure.EXTREMES:
-        found["low"], found["high"] = np.fmin(before.low, later.low), np.fmax(before.high, later.high)
-    if held & Measure.STEPS:
+    if held & Measure.LOW:
+        found["low"] = np.fmin(before.low, later.low)
+    if held & Measure.HIGH:
+        found["high"] = np.fmax(before.high, later.high)
+    if held & Measure.RESETS:
         fell = seam & (later.first < before.last)
-        changed = seam & (later.first != before.last) & ~(np.isnan(later.first) & np.isnan(before.last))
         found["dropped"] = slim(before.dropped + np.where(fell, before.last, 0.0) + later.dropped)
         found["resets"] = slim(before.resets + fell + later.resets)
+    if held & Measure.CHANGES:
+        changed = seam & (later.first != before.last) & ~(np.isnan(later.first) & np.isnan(before.last))
         found["changes"] = slim(before.changes + changed + later.changes)
     if held & Measure.PREVIOUS:
         for name, last in (("previous_at", "last_at"), ("previous", "last")):

@@ -27,22 +27,27 @@ class Measure(Flag):
 
     NONE = 0
     SUMS = auto()
-    EXTREMES = auto()
-    STEPS = auto()
+    LOW = auto()
+    HIGH = auto()
+    RESETS = auto()
+    CHANGES = auto()
     PREVIOUS = auto()
     SQUARES = auto()
     LINE = auto()
-    ALL = SUMS | EXTREMES | STEPS | PREVIOUS | SQUARES | LINE
+    EXTREMES = LOW | HIGH
+    ALL = SUMS | EXTREMES | RESETS | CHANGES | PREVIOUS | SQUARES | LINE
 
 
-def _zero(value: bool | float) -> NDArray[Any]:
+def _everywhere(value: bool | float) -> NDArray[Any]:
     array = np.array([[value]])
     array.setflags(write=False)
     return array
 
 
-NO_FLOAT, NO_INT, NO_FLAG = _zero(0.0), _zero(0), _zero(False)
+NO_FLOAT, NO_INT, NO_FLAG = _everywhere(0.0), _everywhere(0), _everywhere(False)
 """What is zero in all windows of all series, ``[1, 1]``."""
+
+NO_VALUE = _everywhere(np.nan)
 
 
 def slim(array: NDArray[Any]) -> NDArray[Any]:
@@ -70,14 +75,16 @@ def measured(windows: Windows, measures: Measure) -> Arrays:
         total = exact_sum(windows)
         found["total"], lost = compensated_sum(windows) if total is None else (total, NO_FLOAT)
         found["lost"] = slim(lost)
-    if measures & Measure.EXTREMES:
+    if measures & Measure.LOW:
         found["low"] = np.where(filled, extreme(windows, np.fmin)[0], np.nan)
+    if measures & Measure.HIGH:
         found["high"] = np.where(filled, extreme(windows, np.fmax)[0], np.nan)
-    if measures & Measure.STEPS:
+    if measures & Measure.RESETS:
         dropped = np.zeros(windows.low.shape)
         add_resets(windows, dropped)
         found["dropped"] = slim(dropped)
         found["resets"] = slim(count_steps(windows, fallen_steps(values)) * filled)
+    if measures & Measure.CHANGES:
         found["changes"] = slim(count_steps(windows, changed_steps(values)) * filled)
     if measures & Measure.PREVIOUS:
         found["previous_at"] = windows.spread(shared.timestamps.take(shared.high - 2, mode="clip"))

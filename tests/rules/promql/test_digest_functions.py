@@ -216,7 +216,7 @@ def test_digests_of_something_else_are_refused() -> None:
         def digests(
             self, matchers: Sequence[Matcher], starts: Times, ends: Times, measures: Measure
         ) -> tuple[LabelFrame, Digests] | None:
-            return super().digests(matchers, starts, ends, Measure.STEPS)
+            return super().digests(matchers, starts, ends, Measure.RESETS)
 
     with pytest.raises(ValueError, match="avg_over_time needs digests of"):
         at_instants("avg_over_time(x_total[1h])", Storage(steady("x_total"), HOURS), TIMES)
