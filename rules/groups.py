@@ -7,8 +7,7 @@ evaluated for all instants at once, with the same result as instant by instant (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,60 +15,23 @@ import numpy as np
 from rules.alert_text import Query
 from rules.alerting import Course, Samples, run_alerts
 from rules.alerts import Alert, AlertState, Labels, Phase
-from rules.dependencies import Component
 from rules.outcome import ActiveAlert, Event, Outcome, QueriedSample, RuleError
-from rules.program import Prepared, Program, Settings
+from rules.program import Prepared, Program
 from rules.promql import ast
-from rules.promql.engine import at_instants
-from rules.promql.errors import EvaluationError, PromQLError
-from rules.promql.labels import LabelFrame
+from rules.promql.errors import PromQLError
 from rules.promql.parser import parse
 from rules.promql.storage import Storage
-from rules.promql.values import InstantVector, Mask, Scalar, Times
+from rules.promql.values import InstantVector, Mask, Times
 from rules.recorded import Combined, Recorded, View
-from rules.recording import recorded_series
+from rules.recording import Recordings, recorded_series
+from rules.rule_state import IDLE, RuleState
+from rules.vectors import NOT_A_VECTOR, Quiet, Vectors, side_by_side, vector_of
 from rules.writing import Block, Source, append, append_checked
 
-NOT_A_VECTOR = "rule result is not a vector or scalar"
-
-_SCALAR_LABELS = LabelFrame(1, {})
-
-
-@dataclass(slots=True)
-class RuleState:
-    """What a rule keeps between evaluations: its alerts, and the series it wrote when it last succeeded."""
-
-    alerts: AlertState = field(default_factory=AlertState)
-    written: dict[str, frozenset[Labels]] = field(default_factory=dict)
-
-    def as_plain(self) -> dict[str, Any]:
-        """The state in lists, dictionaries, texts and numbers, for JSON or a checkpoint."""
-        written = {name: sorted(map(list, series)) for name, series in self.written.items()}
-        return {"alerts": self.alerts.as_plain(), "written": written}
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> RuleState:
-        """The state that :meth:`as_plain` gave.
-
-        Raises:
-            ValueError: it is none.
-        """
-        try:
-            written = {
-                str(name): frozenset(tuple((str(label), str(value)) for label, value in each) for each in series)
-                for name, series in plain["written"].items()
-            }
-            return cls(AlertState.from_plain(plain["alerts"]), written)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not the state of a rule: {error}") from error
-
+__all__ = ["NOT_A_VECTOR", "Evaluator", "Observer", "RuleState", "aligned"]
 
 Observer = Callable[[Prepared, Times, InstantVector], None]
 """Told of every evaluated expression: the rule, the instants, and the vector at them (of one rule in ascending time)."""
-
-
-Quiet = Callable[[ast.Expr, Times], bool]
-"""Whether an expression is known to yield nothing at some instants, and not to fail either."""
 
 
 class Evaluator:
@@ -102,7 +64,8 @@ class Evaluator:
         self.program = program
         self.source = source
         self.recorded = Recorded()
-        self.states = [RuleState() for _ in program.rules]
+        self._recordings = Recordings()
+        self.states: list[RuleState] = [IDLE] * len(program.rules)
         self._stepped = stepped
         self._observer = observer
         self._quiet = quiet
@@ -139,9 +102,7 @@ class Evaluator:
         if self._stepped:
             run.step([each.position for each in self.program.rules if only is None or each.position in only], schedule)
         else:
-            for component in self.program.components:
-                if only is None or component.positions[0] in only:
-                    run.component(component, schedule)
+            run.components(schedule, only)
         return run.outcome()
 
     def annotations(self, rule: Prepared, alert: Alert) -> dict[str, str]:
@@ -156,7 +117,7 @@ class Evaluator:
 
         def query(expr: str, when_ms: int) -> list[Any]:
             tree = self.program.queries.get(expr) or parse(expr)
-            vector = _vector(tree, view, np.array([when_ms], np.int64), self.program.settings)
+            vector = vector_of(tree, view, np.array([when_ms], np.int64), self.program.settings)
             rows = np.flatnonzero(vector.present[:, 0]).tolist()
             values = vector.values[:, 0].tolist()
             found = [QueriedSample(vector.labels.row(row), values[row]) for row in rows]
@@ -177,9 +138,9 @@ class Evaluator:
         """
         dated = times - rule.turn.query_offset_ms
         if not (rule.ahead and len(times) > 1):
-            return _vector(expr, self._store(rule, int(times[-1])), dated, self.program.settings)
+            return vector_of(expr, self._store(rule, int(times[-1])), dated, self.program.settings)
         parts = [self.observe(rule, expr, times[index : index + 1]) for index in range(len(times))]
-        return _side_by_side(parts)
+        return side_by_side(parts)
 
     def _store(self, rule: Prepared, time_ms: int) -> Storage:
         return View(self.source, self.recorded, rule.position, time_ms) if rule.ahead else self.storage
@@ -194,12 +155,43 @@ class _Run:
         self._source = source
         self._end_ms = end_ms
         self._wanted = wanted
+        self._vectors = Vectors(evaluator.program, evaluator._quiet)
         self._outcome = Outcome()
 
-    def component(self, component: Component, schedule: Sequence[Times]) -> None:
-        rules = [self._program.rules[position] for position in component.positions]
-        if component.stepped or any(self._shared(rule) for rule in rules):
-            self.step(component.positions, schedule)
+    def components(self, schedule: Sequence[Times], only: Collection[int] | None) -> None:
+        """Evaluate the rules, or some of them, without those that have nothing to say."""
+        speaking = np.ones(len(self._program.rules), np.bool_)
+        if only is not None:
+            speaking[:] = False
+            speaking[list(only)] = True
+        if self._evaluator._observer is None:
+            speaking &= ~self._silent(speaking, schedule)
+        for number in np.unique(self._program.component_of[speaking]).tolist():
+            component = self._program.components[number]
+            positions = [position for position in component.positions if speaking[position]]
+            self._component(positions, schedule, stepped=component.stepped)
+
+    def _silent(self, asked: Mask, schedule: Sequence[Times]) -> Mask:
+        """Which rules nothing comes of: their expression yields nothing at any of their instants, and they have nothing that could end."""
+        program, states = self._program, self._evaluator.states
+        numbers: dict[bytes, int] = {}
+        schedules = np.array([numbers.setdefault(times.tobytes(), len(numbers)) for times in schedule], np.int64)
+        key = program.expressions * len(numbers) + schedules[program.group_numbers]
+        idle = np.array([state is IDLE for state in states], np.bool_) & asked & (program.expressions >= 0)
+        keys, firsts = np.unique(key[idle], return_index=True)
+        empty = []
+        for number, position in zip(keys.tolist(), np.flatnonzero(idle)[firsts].tolist(), strict=True):
+            rule = program.rules[position]
+            dated = schedule[rule.group_number] - rule.turn.query_offset_ms
+            if self._vectors.is_empty(rule, dated, self._evaluator.source):
+                empty.append(number)
+        silent: Mask = idle & np.isin(key, empty)
+        return silent
+
+    def _component(self, positions: Sequence[int], schedule: Sequence[Times], *, stepped: bool) -> None:
+        rules = [self._program.rules[position] for position in positions]
+        if stepped or any(self._shared(rule) for rule in rules):
+            self.step(positions, schedule)
             return
         for rule in rules:
             times = schedule[rule.group_number]
@@ -234,12 +226,8 @@ class _Run:
     def _evaluate(self, rule: Prepared, times: Times, *, checked: bool) -> None:
         evaluator = self._evaluator
         dated = times - rule.turn.query_offset_ms
-        quiet = evaluator._quiet is not None and evaluator._quiet(rule.rule.ast, dated)
         try:
-            if quiet:
-                vector = InstantVector.empty(len(times))
-            else:
-                vector = _vector(rule.rule.ast, evaluator._store(rule, int(times[-1])), dated, self._program.settings)
+            vector = self._vectors.of(rule, dated, evaluator._store(rule, int(times[-1])))
         except PromQLError as error:
             if len(times) == 1:
                 self._outcome.errors.append(RuleError(int(times[0]), rule, error.message))
@@ -251,48 +239,70 @@ class _Run:
             return
         if evaluator._observer is not None:
             evaluator._observer(rule, times, vector)
+        state = evaluator.states[rule.position]
+        if state is IDLE and not vector.size:
+            return
         if rule.text is None:
-            block, good, errors = recorded_series(rule.rule.name, rule.turn.labels, rule.policy.limit, vector)
+            alerts = state.alerts
+            name = rule.rule.name
+            recording = evaluator._recordings.of(self._told(rule), vector.labels, name, rule.turn.labels)
+            block, good, errors = recorded_series(recording, name, rule.policy.limit, vector)
             blocks: tuple[Block, ...] = (block,)
         else:
-            course = self._alerts(rule, vector, times)
-            blocks, good, errors = course.blocks, course.good, course.errors
+            course = self._alerts(rule, state.alerts, vector, times)
+            alerts, blocks, good, errors = course.state, course.blocks, course.good, course.errors
         for index, message in errors.items():
             self._outcome.errors.append(RuleError(int(times[index]), rule, message))
-        self._write(rule, blocks, times, good, checked)
+        written = self._write(rule, state.written, blocks, times, good, checked)
+        evaluator.states[rule.position] = RuleState.of(alerts, written)
 
-    def _alerts(self, rule: Prepared, vector: InstantVector, times: Times) -> Course:
-        state = self._evaluator.states[rule.position]
+    def _told(self, rule: Prepared) -> tuple[int, int]:
+        """What is the same for rules whose expressions are evaluated once for all of them."""
+        number = int(self._program.expressions[rule.position])
+        return (number, -1) if number >= 0 else (-1, rule.position)
+
+    def _alerts(self, rule: Prepared, state: AlertState, vector: InstantVector, times: Times) -> Course:
         if rule.text is None:
             raise TypeError(f"{rule.key} is no alerting rule")
         samples = Samples(vector, times, rule.text, lambda when: self._evaluator.query_as(rule, when))
-        course = run_alerts(rule.text, rule.policy, state.alerts, samples, times, self._wanted)
-        state.alerts = course.state
+        course = run_alerts(rule.text, rule.policy, state, samples, times, self._wanted)
         self._outcome.events.extend(Event(rule, transition) for transition in course.transitions)
         for taken in course.snapshots:
-            found = self._outcome.snapshots.setdefault(taken.time_ms, [])
-            found.extend(ActiveAlert(rule, alert) for alert in taken.alerts)
+            if taken.alerts:
+                found = self._outcome.snapshots.setdefault(taken.time_ms, [])
+                found.extend(ActiveAlert(rule, alert) for alert in taken.alerts)
         return course
 
-    def _write(self, rule: Prepared, blocks: Sequence[Block], times: Times, good: Mask, checked: bool) -> None:
-        state, recorded = self._evaluator.states[rule.position], self._evaluator.recorded
+    def _write(
+        self,
+        rule: Prepared,
+        earlier: dict[str, frozenset[Labels]],
+        blocks: Sequence[Block],
+        times: Times,
+        good: Mask,
+        checked: bool,
+    ) -> dict[str, frozenset[Labels]]:
+        """Write what a rule yields, given the series of its last success; gives those of this one."""
+        recorded = self._evaluator.recorded
         if not good.all():
             times = times[good]
             blocks = [Block(each.name, each.series, each.values[:, good], each.mask[:, good]) for each in blocks]
         if not len(times):
-            return
+            return earlier
+        written = dict(earlier)
         refusal = ""
         for block in blocks:
-            before = state.written.get(block.name, frozenset())
+            before = earlier.get(block.name, frozenset())
             if not checked:
-                state.written[block.name] = append(recorded, rule.writer, block, times, before)
+                written[block.name] = append(recorded, rule.writer, block, times, before)
                 continue
             self._source.has(block.name, self._end_ms)
-            written, refused = append_checked(recorded, self._source, rule.writer, block, int(times[0]), before)
-            state.written[block.name] = written
+            taken, refused = append_checked(recorded, self._source, rule.writer, block, int(times[0]), before)
+            written[block.name] = taken
             refusal = refused or refusal
         if refusal:
             self._outcome.errors.append(RuleError(int(times[0]), rule, refusal))
+        return written
 
 
 def _place(event: Event) -> tuple[int, int, bool, Labels]:
@@ -312,27 +322,3 @@ def _is_sorted(expr: ast.Expr) -> bool:
     return (isinstance(expr, ast.Call) and expr.func.startswith("sort")) or (
         isinstance(expr, ast.Aggregate) and expr.op in ("topk", "bottomk")
     )
-
-
-def _vector(expr: ast.Expr, storage: Storage, times: Times, settings: Settings) -> InstantVector:
-    if expr.type not in (ast.ValueType.SCALAR, ast.ValueType.VECTOR):
-        raise EvaluationError(NOT_A_VECTOR, expr.span)
-    value = at_instants(expr, storage, times, settings.options).value
-    if isinstance(value, Scalar):
-        values = value.values[None, :]
-        return InstantVector(_SCALAR_LABELS, values, np.ones(values.shape, np.bool_))
-    if not isinstance(value, InstantVector):
-        raise EvaluationError(NOT_A_VECTOR, expr.span)
-    return value
-
-
-def _side_by_side(parts: Sequence[InstantVector]) -> InstantVector:
-    """Vectors of one instant each as one of all."""
-    rows: dict[Labels, int] = {}
-    places = [[rows.setdefault(tuple(row.items()), len(rows)) for row in part.labels.rows()] for part in parts]
-    values = np.zeros((len(rows), len(parts)))
-    present = np.zeros((len(rows), len(parts)), np.bool_)
-    for column, (part, taken) in enumerate(zip(parts, places, strict=True)):
-        values[taken, column] = part.values[:, 0]
-        present[taken, column] = part.present[:, 0]
-    return InstantVector(LabelFrame.of([dict(labels) for labels in rows]), values, present)

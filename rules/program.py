@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import numpy as np
+
 from rules.alert_text import AlertText, Site
 from rules.alerts import ALERTS, ALERTS_FOR_STATE, Policy
 from rules.dependencies import Component, Turn, components, looks_ahead
 from rules.model import AlertingRule, Rule, RuleGroup
-from rules.promql.ast import Expr
+from rules.promql.ast import Expr, VectorSelector, walk
 from rules.promql.context import Options
+from rules.promql.printer import to_text
+from rules.promql.values import Index
 from rules.recorded import Writer
 
 
@@ -89,6 +93,31 @@ class Program:
         found = components([each.turn for each in self.rules])
         ahead = [len(each.positions) == 1 and self.rules[each.positions[0]].ahead for each in found]
         return tuple(Component(each.positions, each.stepped or alone) for each, alone in zip(found, ahead, strict=True))
+
+    @cached_property
+    def component_of(self) -> Index:
+        """``[rules]``: the place of each rule's component among the components."""
+        found = np.empty(len(self.rules), np.int64)
+        for number, component in enumerate(self.components):
+            found[list(component.positions)] = number
+        return found
+
+    @cached_property
+    def group_numbers(self) -> Index:
+        """``[rules]``: of the group of each rule."""
+        return np.array([rule.group_number for rule in self.rules], np.int64)
+
+    @cached_property
+    def expressions(self) -> Index:
+        """``[rules]``: a number of its own for each expression, and offset, that reads no samples itself; -1 for the others."""
+        known: dict[tuple[str, int], int] = {}
+        found = [
+            -1
+            if rule.ahead or any(isinstance(node, VectorSelector) for node in walk(rule.rule.ast))
+            else known.setdefault((to_text(rule.rule.ast), rule.turn.query_offset_ms), len(known))
+            for rule in self.rules
+        ]
+        return np.array(found, np.int64)
 
     def interval_ms(self, group_number: int) -> int:
         """The time between evaluations of a group."""

@@ -21,6 +21,10 @@ from rules.promql.values import Floats, Index, InstantVector, Mask, SeriesSet, T
 
 _NO_ROWS = np.empty(0, np.int64)
 _NEVER = 1 << 62
+_KNOWN_PLACES = 64
+
+LONG_AGO = -(1 << 62)
+"""Before all samples, ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,7 @@ class _Table:
         self._any_stale = False
         self._one_clock = True
         self._unwritten = False
+        self._places: dict[int, tuple[Sequence[Labels], Index]] = {}
 
     def frame(self) -> LabelFrame:
         if self._frame is None:
@@ -56,9 +61,14 @@ class _Table:
 
     def find(self, series: Sequence[Labels], writer: Writer) -> Index:
         """The rows of series, which are made where there are none."""
-        before = len(self.rows)
-        found = np.array([self.rows.setdefault(labels, len(self.rows)) for labels in series], np.int64)
-        added = len(self.rows) - before
+        found = self.places(series)
+        if found.size and found.min() < 0:
+            before = len(self.rows)
+            found = np.array([self.rows.setdefault(labels, len(self.rows)) for labels in series], np.int64)
+            added = len(self.rows) - before
+            self._places = {}
+        else:
+            added = 0
         if added:
             self._one_clock = self._one_clock and not self.counts.any()
             self.writers.extend([writer] * added)
@@ -73,6 +83,26 @@ class _Table:
         self._unwritten = self._unwritten or (added > 0 and writer.position < 0)
         return found
 
+    def places(self, series: Sequence[Labels]) -> Index:
+        """The rows of series; -1 where there is none."""
+        known = self._places.get(id(series))
+        if known is not None and known[0] is series:
+            return known[1]
+        found = np.array([self.rows.get(labels, -1) for labels in series], np.int64)
+        if isinstance(series, tuple):
+            # Whoever writes the same series again and again names them by the same tuple.
+            if len(self._places) >= _KNOWN_PLACES:
+                self._places = {}
+            self._places[id(series)] = series, found
+        return found
+
+    def newest(self, series: Sequence[Labels]) -> tuple[Times, Floats]:
+        """Times and values of the newest samples of series; :data:`LONG_AGO` where there is none."""
+        rows = self.places(series)
+        last = self.counts[rows] - 1
+        there = (rows >= 0) & (last >= 0)
+        return np.where(there, self.times[rows, last], LONG_AGO), self.values[rows, last]
+
     def hand_over(self, successor: Callable[[Writer], Writer]) -> None:
         self.writers = [successor(writer) for writer in self.writers]
         self._unwritten = any(writer.position < 0 for writer in self.writers)
@@ -82,9 +112,17 @@ class _Table:
         self._plain = None
         if self._one_clock and not (len(rows) == len(self.rows) and mask.all()):
             self._one_clock = False
+        counts = self.counts[rows]
+        if mask.shape[1] == 1 and mask.all():
+            # One instant and all the series: what there is most of.
+            self._reserve(int(counts.max(initial=-1)) + 1)
+            self.times[rows, counts], self.values[rows, counts] = times[0], values[:, 0]
+            self.counts[rows] = counts + 1
+            self._any_stale = self._any_stale or bool(is_stale(values).any())
+            return
         added = mask.sum(axis=1, dtype=np.int64)
-        self._reserve(int((self.counts[rows] + added).max(initial=0)))
-        places = (self.counts[rows, None] + np.cumsum(mask, axis=1, dtype=np.int64) - 1)[mask]
+        self._reserve(int((counts + added).max(initial=0)))
+        places = (counts[:, None] + np.cumsum(mask, axis=1, dtype=np.int64) - 1)[mask]
         at = np.broadcast_to(rows[:, None], mask.shape)[mask]
         self.times[at, places] = np.broadcast_to(times, mask.shape)[mask]
         self.values[at, places] = values[mask]
@@ -99,11 +137,6 @@ class _Table:
         rows = np.flatnonzero(matching_rows(series.labels, matchers) & (series.end > series.begin))
         return (series if len(rows) == series.size else series.take(rows)), rows
 
-    def last(self, row: int) -> tuple[int, float] | None:
-        """The newest sample of a row."""
-        count = int(self.counts[row])
-        return (int(self.times[row, count - 1]), float(self.values[row, count - 1])) if count else None
-
     def prune(self, before_ms: int) -> None:
         """Forget samples dated before a time, and series that have none left."""
         filled = np.arange(self.times.shape[1]) < self.counts[:, None]
@@ -117,7 +150,7 @@ class _Table:
         self.values = np.take_along_axis(values, order, 1)
         self.rows = {names[row]: number for number, row in enumerate(alive.tolist())}
         self.writers = [self.writers[row] for row in alive.tolist()]
-        self._frame, self._plain = None, None
+        self._frame, self._plain, self._places = None, None, {}
 
     def rewind(self, time_ms: int, writers: Collection[int] | None = None) -> None:
         """Forget what its writers, or those at some positions, wrote at instants after a time, and series that have nothing left."""
@@ -143,7 +176,7 @@ class _Table:
         self.times, self.values, self.counts = self.times[rows], self.values[rows], self.counts[rows]
         self.rows = {names[row]: number for number, row in enumerate(rows.tolist())}
         self.writers = [self.writers[row] for row in rows.tolist()]
-        self._frame = None
+        self._frame, self._places = None, {}
 
     def _reserve(self, width: int) -> None:
         missing = width - self.times.shape[1]
@@ -195,9 +228,15 @@ class Recorded:
 
     def last(self, name: str, labels: Labels) -> tuple[int, float] | None:
         """Time and value of the newest sample of a series; None if there is none."""
+        times, values = self.newest(name, [labels])
+        return None if times[0] == LONG_AGO else (int(times[0]), float(values[0]))
+
+    def newest(self, name: str, series: Sequence[Labels]) -> tuple[Times, Floats]:
+        """Times and values of the newest samples of series of a metric, ``[n]`` each; the time is :data:`LONG_AGO` where there is none."""
         table = self._tables.get(name)
-        row = None if table is None else table.rows.get(labels)
-        return None if table is None or row is None else table.last(row)
+        if table is None:
+            return np.full(len(series), LONG_AGO), np.zeros(len(series))
+        return table.newest(series)
 
     def prune(self, before_ms: int) -> None:
         """Forget all samples dated before a time."""

@@ -6,33 +6,71 @@ one removes; an evaluation that yields a series twice, or more series than the g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
+from rules.alerts import Labels
 from rules.promql.labels import METRIC_NAME, Column, LabelFrame
-from rules.promql.values import InstantVector, Mask
+from rules.promql.values import Index, InstantVector, Mask
 from rules.writing import Block
 
 DUPLICATE_SERIES = "vector contains metrics with the same labelset after applying rule labels"
 
 
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Series under the name and with the labels that a rule gives them.
+
+    Attributes:
+        group: ``[n]``, which of the distinct ones each series has become.
+        first: ``[m]``, the first series of each.
+        series: ``[m]``, the distinct ones.
+    """
+
+    group: Index
+    first: Index
+    series: tuple[Labels, ...]
+
+    @classmethod
+    def of(cls, frame: LabelFrame, name: str, labels: Mapping[str, str]) -> Recording:
+        """What a rule of this name, with these labels and its group's, makes of series."""
+        found = _relabelled(frame, name, labels)
+        group, first = found.groups()
+        return cls(group, first, tuple(tuple(row.items()) for row in found.take(first).rows()))
+
+
+class Recordings:
+    """What rules make of the series of their expressions, worked out again only when these are others than last time."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, tuple[LabelFrame, Recording]] = {}
+
+    def of(self, expression: Hashable, frame: LabelFrame, name: str, labels: Mapping[str, str]) -> Recording:
+        """See :meth:`Recording.of`; ``expression`` tells whose series they are."""
+        key = expression, name, *labels.items()
+        known = self._known.get(key)
+        if known is None or not known[0].same_as(frame):
+            known = self._known[key] = frame, Recording.of(frame, name, labels)
+        return known[1]
+
+
 def recorded_series(
-    name: str, labels: Mapping[str, str], limit: int, vector: InstantVector
+    recording: Recording, name: str, limit: int, vector: InstantVector
 ) -> tuple[Block, Mask, dict[int, str]]:
     """The series to write, at which instants the rule succeeds (``[T]``), and the error at each instant at which it does not.
 
     Args:
+        recording: of the vector's series.
         name: what is recorded.
-        labels: of the rule and its group.
         limit: how many series there may be, 0 for any number.
         vector: of the expression, at ``T`` instants.
     """
     instants = vector.present.shape[1]
     if not vector.size:
         return Block(name, (), vector.values, vector.present), np.ones(instants, np.bool_), {}
-    frame = _relabelled(vector.labels, name, labels)
-    group, first = frame.groups()
+    group, first = recording.group, recording.first
     present, values = vector.present, vector.values
     errors: dict[int, str] = {}
     if len(first) < vector.size:
@@ -47,9 +85,9 @@ def recorded_series(
         for instant in np.flatnonzero(counts > limit).tolist():
             errors.setdefault(instant, f"exceeded limit of {limit} with {counts[instant]} series")
     good = np.ones(instants, np.bool_)
-    good[list(errors)] = False
-    series = [tuple(row.items()) for row in frame.take(first).rows()]
-    return Block(name, series, values, present), good, errors
+    if errors:
+        good[list(errors)] = False
+    return Block(name, recording.series, values, present), good, errors
 
 
 def _relabelled(frame: LabelFrame, name: str, labels: Mapping[str, str]) -> LabelFrame:

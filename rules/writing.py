@@ -16,9 +16,7 @@ from rules.promql.ast import Matcher, MatchOp
 from rules.promql.labels import METRIC_NAME
 from rules.promql.storage import Storage
 from rules.promql.values import STALE, Floats, Mask, Times
-from rules.recorded import Recorded, Writer
-
-_LONG_AGO = -(2**62)
+from rules.recorded import LONG_AGO, Recorded, Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +43,8 @@ def append(
     """
     if not len(times) or not (block.series or before):
         return before
-    gone = list(before.difference(block.series)) if before else []
-    series = [*block.series, *gone]
+    gone = sorted(before.difference(block.series)) if before else []
+    series = [*block.series, *gone] if gone else block.series
     mask, values = block.mask, block.values
     if gone:
         mask = np.concatenate((mask, np.zeros((len(gone), len(times)), np.bool_)))
@@ -58,7 +56,7 @@ def append(
     if stale.any():
         values = np.where(stale, STALE, values)
     recorded.append(writer, block.name, series, times - writer.query_offset_ms, values, mask | stale)
-    return frozenset(labels for labels, last in zip(series, mask[:, -1].tolist(), strict=True) if last)
+    return _chosen(series, mask[:, -1], before)
 
 
 class Source:
@@ -72,11 +70,15 @@ class Source:
         """Whether there are samples of a metric; they are read once."""
         if name not in self._series:
             matchers = (Matcher(METRIC_NAME, MatchOp.EQUAL, name),)
-            found = self._storage.select(matchers, _LONG_AGO, end_ms, stale=True)
+            found = self._storage.select(matchers, LONG_AGO, end_ms, stale=True)
             bounds = zip(found.begin.tolist(), found.end.tolist(), strict=True)
             columns = [(found.timestamps[low:high], found.values[low:high]) for low, high in bounds]
             self._series[name] = {label_set(row): each for row, each in zip(found.labels.rows(), columns, strict=True)}
         return bool(self._series[name])
+
+    def knows(self, name: str) -> bool:
+        """Whether samples of a metric were found when they were read."""
+        return bool(self._series.get(name))
 
     def last(self, name: str, labels: Labels, until_ms: int) -> tuple[int, float] | None:
         """The newest sample of a series at or before a time."""
@@ -93,51 +95,68 @@ def append_checked(
     Gives the series that were written, and the refusal in Prometheus' words, or an empty text.
     """
     dated = time_ms - writer.query_offset_ms
-    taken: list[int] = []
-    written: set[Labels] = set()
+    present = block.mask[:, 0]
+    times, values = _newest(recorded, source, block.name, block.series, time_ms)
+    later, repeated = _compared((times, values), dated, block.values[:, 0])
+    refused = present & ~repeated & (later | (times == dated))
     error = ""
-    for row, labels in enumerate(block.series):
-        if not block.mask[row, 0]:
-            continue
-        refusal, repeated = _judge(_last(recorded, source, block.name, labels, time_ms), dated, block.values[row, 0])
-        if refusal:
-            error = refusal
-            continue
-        written.add(labels)
-        if not repeated:
-            taken.append(row)
-    values = block.values[taken]
-    _append_one(recorded, writer, block.name, [block.series[row] for row in taken], dated, values)
-    gone = [
-        labels
-        for labels in before
-        if labels not in written
-        and _judge(_last(recorded, source, block.name, labels, time_ms), dated, float(STALE)) == ("", False)
-    ]
-    _append_one(recorded, writer, block.name, gone, dated, np.full((len(gone), 1), STALE))
-    return frozenset(written), error
+    if refused.any():
+        row = int(np.flatnonzero(refused)[-1])
+        error = _refusal(bool(later[row]), dated, float(values[row]), float(block.values[row, 0]))
+    written = _chosen(block.series, present & ~refused, before)
+    _append_one(recorded, writer, block.name, block.series, dated, block.values, present & ~refused & ~repeated)
+    gone = sorted(before.difference(written)) if written is not before else []
+    if gone:
+        markers = np.full((len(gone), 1), STALE)
+        newest = _newest(recorded, source, block.name, gone, time_ms)
+        _append_one(recorded, writer, block.name, gone, dated, markers, newest[0] < dated)
+    return written, error
+
+
+def _chosen(series: Sequence[Labels], chosen: Mask, before: frozenset[Labels]) -> frozenset[Labels]:
+    """Some of the series; the very set of before if they are the same."""
+    picked = series if chosen.all() else [series[row] for row in np.flatnonzero(chosen).tolist()]
+    if len(picked) == len(before) and all(map(before.__contains__, picked)):
+        return before
+    return frozenset(picked)
 
 
 def _append_one(
-    recorded: Recorded, writer: Writer, name: str, series: Sequence[Labels], dated: int, values: Floats
+    recorded: Recorded,
+    writer: Writer,
+    name: str,
+    series: Sequence[Labels],
+    dated: int,
+    values: Floats,
+    chosen: Mask,
 ) -> None:
-    recorded.append(writer, name, series, np.array([dated], np.int64), values, np.ones(values.shape, np.bool_))
+    if chosen.any():
+        recorded.append(writer, name, series, np.array([dated], np.int64), values, chosen[:, None])
 
 
-def _last(recorded: Recorded, source: Source, name: str, labels: Labels, time_ms: int) -> tuple[int, float] | None:
-    found = [each for each in (recorded.last(name, labels), source.last(name, labels, time_ms)) if each is not None]
-    return max(found, key=lambda each: each[0], default=None)
+def _newest(
+    recorded: Recorded, source: Source, name: str, series: Sequence[Labels], time_ms: int
+) -> tuple[Times, Floats]:
+    """The newest samples of series, whoever they are from."""
+    times, values = recorded.newest(name, series)
+    if source.knows(name):
+        for row, labels in enumerate(series):
+            found = source.last(name, labels, time_ms)
+            if found is not None and found[0] > times[row]:
+                times[row], values[row] = found
+    return times, values
 
 
-def _judge(last: tuple[int, float] | None, dated: int, value: float) -> tuple[str, bool]:
-    """Why a sample is refused, or an empty text; and whether it is there already."""
-    if last is None or last[0] < dated:
-        return "", False
-    if last[0] > dated:
-        return "out of order sample", False
-    if np.float64(last[1]).view(np.uint64) == np.float64(value).view(np.uint64):
-        return "", True
-    refusal = (
-        f"duplicate sample for timestamp {dated}; overrides not allowed: existing {last[1]:g}, new value {value:g}"
-    )
-    return refusal.replace("nan", "NaN"), False
+def _compared(newest: tuple[Times, Floats], dated: int, values: Floats) -> tuple[Mask, Mask]:
+    """Of which series the newest sample is dated later, and of which it is the very same."""
+    times, known = newest
+    same = known.view(np.uint64) == np.ascontiguousarray(values).view(np.uint64)
+    return times > dated, (times == dated) & same
+
+
+def _refusal(later: bool, dated: int, known: float, value: float) -> str:
+    """Why a sample is refused."""
+    if later:
+        return "out of order sample"
+    text = f"duplicate sample for timestamp {dated}; overrides not allowed: existing {known:g}, new value {value:g}"
+    return text.replace("nan", "NaN")

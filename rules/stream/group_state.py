@@ -42,7 +42,7 @@ _NEVER_AGAIN = 1 << 62
 
 
 class Snapshot(NamedTuple):
-    """The states of all rules after an instant."""
+    """The states of all rules after an instant; an evaluation makes new ones, so those that did not change are shared."""
 
     time_ms: int
     states: list[RuleState]
@@ -140,7 +140,7 @@ class GroupState:
             return
         last = int(instants[-1])
         if not self._snapshots:
-            self._snapshots = [Snapshot(first - 1, _copied(self.evaluator.states))]
+            self._snapshots = [Snapshot(first - 1, list(self.evaluator.states))]
             self._initial = self.done is None
         outcome = self._run(first - 1, last)
         self.counted["rules.instants"] += len(instants)
@@ -148,7 +148,7 @@ class GroupState:
         yield from self._told(events)
         yield from self._wrote(last, written.written_after(self.evaluator.recorded, first - 1), corrected=False)
         self.done = last
-        self._snapshots.append(Snapshot(last, _copied(self.evaluator.states)))
+        self._snapshots.append(Snapshot(last, list(self.evaluator.states)))
         # Nothing is evaluated again from before the newest snapshot that is older than all late samples.
         while len(self._snapshots) > 1 and self._snapshots[1].time_ms <= last - self.horizon_ms:
             del self._snapshots[0]
@@ -173,7 +173,7 @@ class GroupState:
         back = self._snapshots[place]
         del self._snapshots[place + 1 :]
         before = list(written.written_after(self.evaluator.recorded, back.time_ms))
-        self.evaluator.states = _copied(back.states)
+        self.evaluator.states = list(back.states)
         self.evaluator.recorded.rewind(back.time_ms)
         outcome = self._run(back.time_ms, self.done)
         self.counted["rules.instants_again"] += len(self._ready.instants(back.time_ms, self.done))
@@ -191,7 +191,7 @@ class GroupState:
         after = written.written_after(self.evaluator.recorded, back.time_ms)
         yield from self._wrote(instant, written.changed(before, after))
         if back.time_ms < self.done:
-            self._snapshots.append(Snapshot(self.done, _copied(self.evaluator.states)))
+            self._snapshots.append(Snapshot(self.done, list(self.evaluator.states)))
 
     def _change(self, instant: int) -> Iterator[Out]:
         """From this instant on other rules count."""
@@ -208,7 +208,7 @@ class GroupState:
         self.store.follow(new.tasks)
         self.counted["rules.changes"] += 1
         # What was evaluated by other rules is not evaluated again.
-        self._snapshots = [] if self.done is None else [Snapshot(self.done, _copied(evaluator.states))]
+        self._snapshots = [] if self.done is None else [Snapshot(self.done, list(evaluator.states))]
         self._initial = False
 
     def _evaluator(self, ready: Ready) -> Evaluator:
@@ -345,17 +345,12 @@ class GroupState:
         if done is None or kept.time_ms is None:
             return state
         state._initial = kept.initial
-        state._snapshots = [Snapshot(kept.time_ms, _copied(kept.states))]
+        state._snapshots = [Snapshot(kept.time_ms, list(kept.states))]
         known = [part for part in state._waiting if part.known_ms <= done]
         state._waiting = state._waiting[len(known) :]
         for part in known:
             state.store.add(part.partials)
         if kept.time_ms < done:
             state._run(kept.time_ms, done)
-            state._snapshots.append(Snapshot(done, _copied(state.evaluator.states)))
+            state._snapshots.append(Snapshot(done, list(state.evaluator.states)))
         return state
-
-
-def _copied(states: Sequence[RuleState]) -> list[RuleState]:
-    """States that an evaluator may go on with; what they hold is never changed in place."""
-    return [RuleState(state.alerts, dict(state.written)) for state in states]
