@@ -73,7 +73,7 @@ def _extrapolated(digests: Digests, asked: _Asked, *, counter: bool, per_second:
     growth = np.empty(shape)
     np.subtract(digests.last, digests.first, out=growth)
     if counter:
-        np.add(growth, digests.dropped, out=growth, where=digests.resets > 0)
+        np.add(growth, digests.dropped + digests.dropped_lost, out=growth, where=digests.resets > 0)
     sampled = Sampled(digests.count, digests.first_at, digests.last_at, starts, ends, lambda of_clocks: of_clocks)
     first = np.broadcast_to(digests.first, shape)
     return extrapolated(sampled, first, growth, counter=counter, per_second=per_second)

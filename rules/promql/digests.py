@@ -58,7 +58,8 @@ class Digests:
         lost: ``SUMS``: what rounding has cut off it.
         low: ``LOW``: the least value; NaN only where there is nothing else.
         high: ``HIGH``: the greatest value, likewise.
-        dropped: ``RESETS``: the sum of the values before resets.
+        dropped: ``RESETS``: the compensated sum of the values before resets.
+        dropped_lost: ``RESETS``: what rounding has cut off it.
         resets: ``RESETS``: how often the value fell.
         changes: ``CHANGES``: how often it became another.
         previous_at: ``PREVIOUS``: time of the last sample but one, ms; like the next undefined where there are fewer than two.
@@ -81,6 +82,7 @@ class Digests:
     low: Floats = field(default_factory=_no_float)
     high: Floats = field(default_factory=_no_float)
     dropped: Floats = field(default_factory=_no_float)
+    dropped_lost: Floats = field(default_factory=_no_float)
     resets: Index = field(default_factory=_no_int)
     changes: Index = field(default_factory=_no_int)
     previous_at: Times = field(default_factory=_no_int)
@@ -212,7 +214,10 @@ def _merged(before: Digests, later: Digests) -> Arrays:
         found["high"] = np.fmax(before.high, later.high)
     if held & Measure.RESETS:
         fell = seam & (later.first < before.last)
-        found["dropped"] = slim(before.dropped + np.where(fell, before.last, 0.0) + later.dropped)
+        seam_value = np.where(fell, before.last, 0.0)
+        dropped, lost = increment(seam_value, before.dropped, before.dropped_lost + later.dropped_lost)
+        dropped, lost = increment(later.dropped, dropped, lost)
+        found["dropped"], found["dropped_lost"] = slim(dropped), slim(lost)
         found["resets"] = slim(before.resets + fell + later.resets)
     if held & Measure.CHANGES:
         changed = seam & (later.first != before.last) & ~(np.isnan(later.first) & np.isnan(before.last))

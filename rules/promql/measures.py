@@ -80,9 +80,9 @@ def measured(windows: Windows, measures: Measure) -> Arrays:
     if measures & Measure.HIGH:
         found["high"] = np.where(filled, extreme(windows, np.fmax)[0], np.nan)
     if measures & Measure.RESETS:
-        dropped = np.zeros(windows.low.shape)
-        add_resets(windows, dropped)
-        found["dropped"] = slim(dropped)
+        dropped, dropped_lost = np.zeros((2, *windows.low.shape))
+        add_resets(windows, dropped, dropped_lost)
+        found["dropped"], found["dropped_lost"] = slim(dropped), slim(dropped_lost)
         found["resets"] = slim(count_steps(windows, fallen_steps(values)) * filled)
     if measures & Measure.CHANGES:
         found["changes"] = slim(count_steps(windows, changed_steps(values)) * filled)

@@ -18,6 +18,7 @@ from rules.promql.context import Context
 from rules.promql.functions.arguments import Function, ranges
 from rules.promql.functions.windowed import Kernel, nameless, over_windows, windowed
 from rules.promql.labels import METRIC_NAME
+from rules.promql.summation import increment
 from rules.promql.values import Floats, Index, InstantVector, Mask, Times, Value, Windows
 from rules.quoting import quote
 
@@ -105,8 +106,14 @@ def _grown(windows: Windows, *, counter: bool, per_second: bool) -> tuple[Floats
     return growth, windows.spread(sampled.counts >= 2)
 
 
-def add_resets(windows: Windows, growth: Floats) -> None:
-    """Add, in order, the value before each reset inside a window; most windows have none and are not touched."""
+def add_resets(windows: Windows, growth: Floats, lost: Floats | None = None) -> None:
+    """Add, in order, the value before each reset inside a window; most windows have none and are not touched.
+
+    Args:
+        windows: of the samples.
+        growth: ``[n, T]``, what is added to.
+        lost: ``[n, T]``, what rounding cuts off, if that is kept.
+    """
     values = windows.values
     fell = np.zeros(len(values) + 1, np.bool_)
     fell[1:-1] = fallen_steps(values)
@@ -121,10 +128,17 @@ def add_resets(windows: Windows, growth: Floats) -> None:
     next_reset = np.searchsorted(resets, windows.low[rows], side="right")
     counts = np.searchsorted(resets, windows.high[rows]) - next_reset
     corrected = growth[rows]
+    cut = None if lost is None else lost[rows]
     for nth in range(int(counts.max())):
         more = counts > nth
-        corrected[more] += values[resets[next_reset[more] + nth] - 1]
+        value = values[resets[next_reset[more] + nth] - 1]
+        if cut is None:
+            corrected[more] += value
+        else:
+            corrected[more], cut[more] = increment(value, corrected[more], cut[more])
     growth[rows] = corrected
+    if lost is not None:
+        lost[rows] = cut
 
 
 def _rate(windows: Windows) -> tuple[Floats, Mask]:

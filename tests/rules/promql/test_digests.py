@@ -40,7 +40,8 @@ def test_sums_do_not_depend_on_where_windows_are_cut(
     memory: MemoryStorage, cuts: list[int], others: list[int], times: np.ndarray
 ) -> None:
     """What rounding cuts off is kept to twice the digits, so that only a sum that lies next to a tie could be rounded otherwise."""
-    for expr in ("sum_over_time(x_total[2h])", "avg_over_time(x_total[2h])"):
+    for function in ("sum_over_time", "avg_over_time", "rate"):
+        expr = f"{function}(x_total[2h])"
         found, wanted = (rows(at_instants(expr, CutStorage(memory, each), times)) for each in (cuts, others))
         for labels, (values, present) in found.items():
             assert values[present].tobytes() == wanted[labels][0][present].tobytes()
@@ -104,7 +105,7 @@ def assert_alike(one: Digests, other: Digests) -> None:
     defined = {"first_at": 1, "last_at": 1, "first": 1, "last": 1, "previous_at": 2, "previous": 2}
     for name, array in one.arrays().items():
         sides = [np.broadcast_to(side, shape)[counts >= defined.get(name, 0)] for side in (array, other.arrays()[name])]
-        if name in ("lost", "dropped", "total", "squares", "products", "spread"):
+        if name in ("lost", "dropped_lost", "dropped", "total", "squares", "products", "spread"):
             np.testing.assert_allclose(*sides, rtol=1e-9, atol=1e-6 * max(1.0, scale(one)), err_msg=name)
         else:
             np.testing.assert_array_equal(*sides, err_msg=name)
