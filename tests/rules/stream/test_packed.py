@@ -158,18 +158,21 @@ def test_what_is_gone_through_sample_by_sample_is_not_packed(expression: str) ->
 
 def test_samples_older_than_what_is_packed_are_put_to_it() -> None:
     samples = counter(240 * MINUTE)
-    missing = [each for each in samples if each.ts in (150 * MINUTE, 155 * MINUTE + 0, 200 * MINUTE)]
-    task = tasks_of("count_over_time(x[2h])")[0]
+    missing = [each for each in samples if each.ts in (150 * MINUTE, 155 * MINUTE, 205 * MINUTE)]
+    [task] = tasks_of("count_over_time(x[2h])")
     state = state_of("count_over_time(x[2h])", samples=[each for each in samples if each not in missing])
     state.prune(200 * MINUTE)
     assert len(state.to_chunks()) > 1
-    times = np.arange(200 * MINUTE, 300 * MINUTE, MINUTE, dtype=np.int64)
+    times = np.arange(200 * MINUTE, 340 * MINUTE, MINUTE, dtype=np.int64)
+    before = [said(state.evaluate([task], times), task, when) for when in times[:50].tolist()]
     arrival = state.add(batch_of(missing))
-    # The window (t - 2h, t] has left 150 min behind at 270 min, and 200 min at 320.
-    assert arrival.touched(times).tolist() == times.tolist()
+    # The window (t - 2h, t] of 325 min begins after 205.
+    assert arrival.touched(times).tolist() == [when for when in times.tolist() if when < 325 * MINUTE]
     assert state.add(batch_of(missing)).touched(times).tolist() == []
-    [at] = [said(state.evaluate([task], times[-1:]), task, int(times[-1]))]
-    assert at == asked(storage_of(samples), task, int(times[-1]))
+    after = state.evaluate([task], times[:50])
+    whole = storage_of(samples)
+    for when, was in zip(times[:50].tolist(), before, strict=True):
+        assert was != said(after, task, when) == asked(whole, task, when)
 
 
 def test_packed_samples_are_forgotten_when_no_window_holds_them() -> None:
