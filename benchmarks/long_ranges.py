@@ -21,8 +21,7 @@ from rich.table import Table
 from rules.promql import ast
 from rules.promql.parser import parse
 from rules.stream.fragments import FragmentSpec
-from rules.stream.long_ranges import states
-from rules.stream.packed import Packing
+from rules.stream.long_ranges import Packing, states
 from rules.stream.partials import Partials
 from rules.stream.shard import ShardState
 from rules.stream.tasks import Task

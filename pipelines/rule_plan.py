@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from pipelines.rule_options import RuleOptions
 from rules.explain import retention
 from rules.model import AlertingRule
+from rules.plan import State
 from rules.promql.printer import to_text
 from rules.stream.fragments import Cut, FragmentSpec
 from rules.stream.live import LiveRules
+from rules.stream.long_ranges import Packing
 from schemas.times import format_duration
 
 MAX_SHOWN = 10
@@ -57,7 +61,7 @@ def _kept(cut: Cut, late_ms: int) -> list[str]:
     states = [(state.retention_ms, to_text(state.selector), state) for state in cut.state()]
     states.sort(key=lambda each: (-each[0], each[1]))
     shown = [
-        f"      {text if len(text) <= _SHOWN_TEXT else text[: _SHOWN_TEXT - 4] + ' ...'}: {retention(state)}"
+        f"      {text if len(text) <= _SHOWN_TEXT else text[: _SHOWN_TEXT - 4] + ' ...'}: {retention(state)}{_packed(state)}"
         for _, text, state in states[:MAX_SHOWN]
     ]
     more = len(states) - len(shown)
@@ -65,6 +69,12 @@ def _kept(cut: Cut, late_ms: int) -> list[str]:
     if not shown:
         return ["      state of a shard: none"]
     return [f"      state of a shard, {format_duration(late_ms)} more of each for late data:", *shown]
+
+
+def _packed(state: State) -> str:
+    if Packing().fits(np.array(state.retention_ms), np.array(state.gone_through_ms)):
+        return ", packed when they are old"
+    return ", gone through one by one" if state.retention_ms >= Packing().long_ms else ""
 
 
 def _after(grace_ms: int) -> str:

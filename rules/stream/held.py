@@ -14,7 +14,8 @@ from rules.promql.labels import LabelFrame
 from rules.promql.measures import Measure
 from rules.promql.values import Index, RangeVector, SeriesSet, Times
 from rules.stream.chunks import scrapes, to_chunk
-from rules.stream.packed import PackedSamples, Packing, spread
+from rules.stream.long_ranges import Packing
+from rules.stream.packed import PackedSamples, spread
 from rules.stream.samples import SampleColumns, Samples
 from rules.stream.selection import UNWANTED, Selection
 from rules.stream.series_index import SeriesIndex

@@ -1,15 +1,16 @@
-"""How far back an expression needs its samples one by one, and where what they come to is enough."""
+"""How far back an expression needs its samples one by one, where what they come to is enough, and which series are packed therefore."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from rules.plan import DEFAULT_LOOKBACK_MS, State, plan
 from rules.promql import ast
 from rules.promql.digest_functions import NEEDS
 from rules.promql.measures import Measure
+from rules.promql.values import Index, Mask
 from schemas.series import DEFAULT_TARGET_LABELS
 
 
@@ -20,6 +21,27 @@ def states(
     # Both go through the selectors in the order they are written.
     for state, reading in zip(plan(expr, target_labels, lookback_ms).states, readings(expr, lookback_ms), strict=True):
         yield replace(state, single_ms=reading.single_ms, measures=reading.measures)
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """Which samples are packed.
+
+    Attributes:
+        block_ms: what a block spans; blocks end at its multiples.
+        long_ms: only series whose samples are needed this long.
+        open_ms: samples stay as they are for so long, besides what late ones may still touch. Series that a rule reads further back sample by
+            sample (:attr:`rules.plan.State.single_ms`) are not packed.
+    """
+
+    block_ms: int = 3_600_000
+    long_ms: int = 10_800_000
+    open_ms: int = 3_600_000
+
+    def fits(self, keep_ms: Index, single_ms: Index) -> Mask:
+        """Which series are packed, of how long their samples are needed, and their longest window that is gone through sample by sample."""
+        fits: Mask = (keep_ms >= self.long_ms) & (single_ms <= self.open_ms)
+        return fits
 
 
 class Reading(NamedTuple):

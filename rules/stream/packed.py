@@ -13,7 +13,6 @@ What late samples may still change is not packed. Should older ones come all the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,28 +21,13 @@ from rules.promql.labels import LabelFrame
 from rules.promql.measures import Measure
 from rules.promql.values import Index, Mask, RangeVector, SeriesSet, Times
 from rules.stream.chunks import from_chunk, scrapes, to_chunk
+from rules.stream.long_ranges import Packing
 from rules.stream.samples import SampleColumns, Samples
 from rules.stream.series_index import SeriesIndex
 from schemas.batch import SampleBatch
 
 _IDLE = 10
 _NEVER = -(1 << 62)
-
-
-@dataclass(frozen=True, slots=True)
-class Packing:
-    """Which samples are packed.
-
-    Attributes:
-        block_ms: what a block spans; blocks end at its multiples.
-        long_ms: only series whose samples are needed this long.
-        open_ms: samples stay as they are for so long, besides what late ones may still touch. Series that a rule reads further back sample by
-            sample (:attr:`rules.plan.State.single_ms`) are not packed.
-    """
-
-    block_ms: int = 3_600_000
-    long_ms: int = 10_800_000
-    open_ms: int = 3_600_000
 
 
 class Block:
@@ -134,9 +118,8 @@ class PackedSamples:
 
     def takes(self, rows: Index) -> Mask:
         """Which of the rows are packed at all."""
-        index, packing = self._index, self._packing
-        fits: Mask = (index.keep_ms[rows] >= packing.long_ms) & (index.single_ms[rows] <= packing.open_ms)
-        return fits
+        index = self._index
+        return self._packing.fits(index.keep_ms[rows], index.single_ms[rows])
 
     def due(self, before_ms: int) -> int:
         """Up to when samples may be packed, if no instant before ``before_ms`` is evaluated any more."""

@@ -29,7 +29,7 @@ from rules.promql.values import Index, InstantVector, SeriesSet, Times
 from rules.stream.chunks import from_chunk
 from rules.stream.fragments import FragmentSpec
 from rules.stream.held import MAX_SERIES, HeldSamples
-from rules.stream.packed import Packing
+from rules.stream.long_ranges import Packing
 from rules.stream.partials import Partials, PartialsBuilder
 from rules.stream.silence import is_silent
 from rules.stream.tasks import Task

@@ -144,3 +144,14 @@ def test_a_plan_of_rule_files_without_rules(tmp_path: Path) -> None:
     said = planned(f"--input=file:{tmp_path}/m.lp", f"--rules={tmp_path}/none.yml", "--output=blackhole:").splitlines()
     assert "  0 groups; 0 rules: 0 alerting, 0 recording" in said
     assert "      state of a shard: none" in said
+
+
+def test_a_plan_says_what_is_packed(tmp_path: Path) -> None:
+    exprs = "rate(a_total[1d]) > 1", "quantile_over_time(0.9, b[1d]) > 1", "c < c offset 1w"
+    alerts = "".join(f"  - {{alert: A{n}, expr: '{expr}'}}\n" for n, expr in enumerate(exprs))
+    (tmp_path / "long.yml").write_text(f"groups:\n- name: g\n  rules:\n{alerts}")
+    (tmp_path / "m.lp").touch()
+    said = planned(f"--input=file:{tmp_path}/m.lp", f"--rules={tmp_path}/*.yml", "--output=blackhole:").splitlines()
+    assert "      a_total: samples of the last 1d, packed when they are old" in said
+    assert "      b: samples of the last 1d, gone through one by one" in said
+    assert next(line for line in said if line.startswith("      c: ")).endswith(", packed when they are old")

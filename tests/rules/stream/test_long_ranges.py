@@ -17,8 +17,8 @@ from rules.promql.printer import to_text
 from rules.stream import held
 from rules.stream.fragments import cut
 from rules.stream.local import LocalStage
-from rules.stream.long_ranges import states
-from rules.stream.packed import PackedSamples, Packing
+from rules.stream.long_ranges import Packing, states
+from rules.stream.packed import PackedSamples
 from tests.rules.stream.logs import log_of
 from tests.rules.stream.test_fragments import program_of
 from tests.rules.stream.test_local import BEGIN, LENGTH, MINUTE, SERIES, events, play, settings_of

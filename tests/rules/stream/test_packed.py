@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rules.promql.values import STALE
 from rules.stream.chunks import from_chunk, to_chunk
-from rules.stream.packed import Packing
+from rules.stream.long_ranges import Packing
 from rules.stream.shard import ShardState
 from tests.rules.stream.streams import Row, Sent, asked, batch_of, said, states_of, storage_of, tasks_of
 
