@@ -25,6 +25,9 @@ from schemas.batch import SampleBatch
 MAX_SERIES = 1_000_000
 _FORGOTTEN = 100_000
 _TAKEN_UP = 1_000_000
+_SHARED_CELLS = 1 << 18
+"""Series times windows up to which digests are kept for the next expression that asks for them: not when a job catches up."""
+
 _LONG_AGO = -(1 << 62)
 _NO_TIMES = np.empty(0, np.int64)
 
@@ -201,7 +204,9 @@ class HeldSamples:
             if len(single):
                 series = self._open.series(rows[single], labels.take(single), stale=False)
                 parts.append((single, Digests.of(RangeVector(series, starts, ends).windows(), measures)))
-            found = self._digested[key] = labels, spread(len(rows), parts)
+            found = labels, spread(len(rows), parts)
+            if len(rows) * len(starts) <= _SHARED_CELLS:
+                self._digested[key] = found
         return found
 
     def is_empty(self, selector: ast.VectorSelector) -> bool:
