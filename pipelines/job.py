@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ import apache_beam as beam
 from pipelines.detach import advice, check_detachable, detach
 from pipelines.options import FileInput, JobOptions, OptionError, Parsed, RuleOptions
 from pipelines.plan import plan
-from pipelines.runners import RunnerError, beam_options
+from pipelines.runners import RunnerError, beam_options, keeps_order
 from transforms.accounting import NAMESPACE, Balance
 from transforms.evaluate import EvaluateRules
-from transforms.intake import DEAD_LETTERS, SAMPLES, TOO_LATE
+from transforms.intake import DEAD_LETTERS, SAMPLES, TOO_LATE, is_samples
 from transforms.io import files, kafka, outputs
 from transforms.io.sink_errors import SinkError
 from transforms.rule_source import RuleSource
@@ -50,9 +50,23 @@ class Job:
 
 
 def read(pipeline: beam.Pipeline, options: JobOptions) -> dict[str, beam.PCollection]:
-    """The samples, dead letters and too late samples of all inputs, see :func:`transforms.intake.take_in`."""
-    reads = [pipeline | _read(index, entry, options) for index, entry in enumerate(options.inputs)]
+    """The samples, dead letters and too late samples of all inputs, see :func:`transforms.intake.take_in`; with marks if the job :func:`tells`."""
+    telling = tells(pipeline, options)
+    reads = [pipeline | _read(index, entry, options, telling) for index, entry in enumerate(options.inputs)]
     return {name: _one([each[name] for each in reads], f"All {name}") for name in (SAMPLES, DEAD_LETTERS, TOO_LATE)}
+
+
+def tells(pipeline: beam.Pipeline, options: JobOptions) -> bool:
+    """Whether shards of rules hear of partitions' watermarks from the sources themselves: where elements stay in order on their way to them."""
+    endless = all(isinstance(entry, kafka.KafkaSource) and not entry.bounded for entry in options.inputs)
+    return options.rules is not None and endless and keeps_order(pipeline.options)
+
+
+def unmarked(pipeline: beam.Pipeline, samples: beam.PCollection, options: JobOptions) -> beam.PCollection:
+    """The samples of :func:`read` without marks."""
+    if not tells(pipeline, options):
+        return samples
+    return samples | "Samples alone" >> beam.Filter(is_samples).with_output_types(tuple[bytes, bytes])
 
 
 def evaluate(samples: beam.PCollection, rules: RuleOptions, options: JobOptions) -> list[beam.PCollection]:
@@ -62,7 +76,8 @@ def evaluate(samples: beam.PCollection, rules: RuleOptions, options: JobOptions)
         The dead letters of what outputs could not take.
     """
     watch = RuleSource(rules.paths, rules.poll_ms) if rules.poll_ms else None
-    evaluated = samples | "Rules" >> EvaluateRules(rules.settings, watch)
+    sources = len(options.inputs) if tells(samples.pipeline, options) else 0
+    evaluated = samples | "Rules" >> EvaluateRules(replace(rules.settings, sources=sources), watch)
     evaluated["events"] | "Write alerts" >> outputs.alert_events(rules.alerts, options.kafka_config).write()
     if not options.raw:
         return []
@@ -86,11 +101,11 @@ def write_rest(refused: Sequence[beam.PCollection], too_late: beam.PCollection, 
     too_late | "Write late samples" >> outputs.late_samples(options.late, options.kafka_config).write()
 
 
-def _read(index: int, entry: kafka.KafkaSource | FileInput, options: JobOptions) -> beam.PTransform:
+def _read(index: int, entry: kafka.KafkaSource | FileInput, options: JobOptions, telling: bool) -> beam.PTransform:
     if isinstance(entry, FileInput):
         before = sum(len(other.paths) for other in options.inputs[:index] if isinstance(other, FileInput))
         return f"Read {index}: files" >> files.ReadSamples(entry.paths, options.intake, before)
-    return f"Read {index}: {entry.topic.topic}" >> kafka.ReadSamples(entry, options.intake)
+    return f"Read {index}: {entry.topic.topic}" >> kafka.ReadSamples(entry, options.intake, index if telling else None)
 
 
 def _one(collections: Sequence[beam.PCollection], label: str) -> beam.PCollection:

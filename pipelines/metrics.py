@@ -26,13 +26,14 @@ def build(pipeline: beam.Pipeline, options: JobOptions) -> dict[str, beam.PColle
     Every dead letter, the sources' and the sinks', goes to one place, and so does every sample that comes too late.
     """
     taken = job.read(pipeline, options)
-    rollups = taken[SAMPLES] | "Rollups" >> Rollups(options.tiers)
+    samples = job.unmarked(pipeline, taken[SAMPLES], options)
+    rollups = samples | "Rollups" >> Rollups(options.tiers)
     refused = [taken[DEAD_LETTERS]]
     for label, output in job.writers(options):
         for tier in options.tiers.rollups:
             refused.append(rollups[tier.name] | f"Write {tier.name} to {label}" >> output.rollups(tier))
         if options.raw:
-            raw = taken[SAMPLES] | f"Raw for {label}" >> beam.Values()
+            raw = samples | f"Raw for {label}" >> beam.Values()
             refused.append(raw | f"Write raw to {label}" >> output.raw())
     if options.rules is not None:
         refused += job.evaluate(taken[SAMPLES], options.rules, options)

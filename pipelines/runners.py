@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Sequence
 
 import grpc
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, StandardOptions
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
 
@@ -66,6 +66,19 @@ def beam_options(args: Sequence[str], bounded: bool, name: str = "metrics") -> P
     # The SDK warns of every option that only the job server knows; those have just been checked.
     logging.getLogger("apache_beam.options.pipeline_options").setLevel(logging.ERROR)
     return PipelineOptions(words)
+
+
+def keeps_order(options: PipelineOptions) -> bool:
+    """Whether the runner hands on elements in the order in which they came, from step to step and to each key: Flink does so, in streaming jobs.
+
+    Raises:
+        RunnerError: the job server does not answer.
+    """
+    runner = str(options.view_as(StandardOptions).runner or "").lower().rpartition(".")[2]
+    endpoint = options.view_as(PortableOptions).job_endpoint
+    if runner == "portablerunner" and endpoint:
+        return "flink_master" in _describe(endpoint)
+    return runner == "flinkrunner"
 
 
 def _without(args: Sequence[str], name: str) -> list[str]:

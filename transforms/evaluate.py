@@ -27,18 +27,15 @@ from apache_beam.coders import BytesCoder
 from apache_beam.metrics import Metrics
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
-from apache_beam.transforms.window import GlobalWindow
 from apache_beam.typehints import native_type_compatibility
 from apache_beam.utils.timestamp import Timestamp
-from apache_beam.utils.windowed_value import WindowedValue
 
-from rules.stream import messages
 from rules.stream.group_machine import GroupMachine
 from rules.stream.shard_machine import ShardMachine, key_of
 from rules.stream.stage import CONTRIBUTIONS, EVENTS, SAMPLES, Machine, Memory, Out, StageSettings
-from schemas.batch import read_newest
+from rules.stream.watermarks import LAUNCH
 from transforms.accounting import NAMESPACE
-from transforms.content_algorithm import Key
+from transforms.rule_shards import KeyByRuleShard, extents_of, in_global_window
 from transforms.rule_source import RuleSource, WatchRules
 
 _log = logging.getLogger(__name__)
@@ -50,35 +47,6 @@ _KEYED = tuple[bytes, bytes]
 
 Machines = Callable[[StageSettings, Memory[Any]], Machine]
 """A machine's class."""
-
-
-def _in_global_window(value: object, time_ms: int) -> WindowedValue:
-    return WindowedValue(value, Timestamp(micros=time_ms * 1000), (GlobalWindow(),))
-
-
-class KeyByRuleShard(beam.DoFn):
-    """The intake's samples as elements for shards; at the end of a bundle each shard hears of the newest event time in it."""
-
-    def __init__(self, shards: int) -> None:
-        self._shards = shards
-
-    def start_bundle(self) -> None:
-        self._newest: int | None = None
-
-    def process(self, element: tuple[bytes, bytes]) -> Iterator[tuple[bytes, bytes]]:
-        key, data = element
-        newest = read_newest(data)
-        self._newest = newest if self._newest is None else max(self._newest, newest)
-        yield key_of(Key.decode(key).shard % self._shards), messages.of_samples(data)
-
-    def finish_bundle(self) -> Iterator[WindowedValue]:
-        if self._newest is not None:
-            for key, extent in _extents(self._newest, self._shards):
-                yield _in_global_window((key, extent), self._newest)
-
-
-def _extents(newest_ms: int, shards: int) -> list[tuple[bytes, bytes]]:
-    return [(key_of(number), messages.of_extent(newest_ms)) for number in range(shards)]
 
 
 class _BeamCells:
@@ -186,8 +154,8 @@ class _Stage(beam.DoFn):
 
     def _handed_on(self, out: Out) -> object:
         if out.tag == self._main:
-            return _in_global_window(out.data, out.time_ms)
-        return beam.pvalue.TaggedOutput(out.tag, _in_global_window(out.data, out.time_ms))
+            return in_global_window(out.data, out.time_ms)
+        return beam.pvalue.TaggedOutput(out.tag, in_global_window(out.data, out.time_ms))
 
 
 def stage_dofn(name: str, machines: Any, settings: StageSettings, main: str) -> beam.DoFn:
@@ -253,7 +221,7 @@ def _one(collections: list[beam.PCollection], label: str) -> beam.PCollection:
 class EvaluateRules(beam.PTransform):
     """Samples to alert events, and to the samples that rules write.
 
-    Input: ``(Key.encode(), schemas.batch.encode(...))``, as the sources give them (:func:`transforms.intake.take_in`). Output:
+    Input: ``(Key.encode(), schemas.batch.encode(...))``, as the sources give them (:func:`transforms.intake.take_in`), marks too. Output:
     ``{"events": ..., "samples": ...}``, events as :func:`schemas.alert_event.encode` gives them, samples in wire form; ``samples`` are
     ``ALERTS``, ``ALERTS_FOR_STATE`` and what recording rules say.
 
@@ -273,7 +241,7 @@ class EvaluateRules(beam.PTransform):
         to_shards, to_groups = [keyed], []
         if not settings.bounded:
             # What is absent from the start would otherwise never be: time begins with the first that a shard hears.
-            launched = _extents(int(time.time() * 1000), settings.shards)
+            launched = extents_of(int(time.time() * 1000), settings.shards, [LAUNCH])
             to_shards.append(samples.pipeline | "Launch time" >> beam.Create(launched).with_output_types(_KEYED))
         if self._watch is not None:
             found = samples.pipeline | "Rule files" >> WatchRules(self._watch)

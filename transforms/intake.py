@@ -12,6 +12,8 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.typehints import native_type_compatibility
 from apache_beam.utils.timestamp import Timestamp
 
+from rules.stream import watermarks
+from rules.stream.watermarks import Told
 from schemas import batch as batches
 from schemas.batch import MIN_WATERMARK
 from schemas.codecs.block import BlockDecoder, DecodedBlock
@@ -25,6 +27,9 @@ from transforms.cut_algorithm import Cut, Cutter
 SAMPLES = "samples"
 DEAD_LETTERS = "dead_letters"
 TOO_LATE = "too_late"
+
+MARK = b""
+"""The key of marks, see :func:`mark`."""
 
 
 @dataclass(frozen=True)
@@ -107,11 +112,22 @@ class Intake:
             self._counters[name].inc(number)
 
 
+def mark(told: Told) -> TimestampedValue:
+    """An element among those of samples that holds none, but says how far a partition is once all before it were read."""
+    stamp = Timestamp(micros=max(told.watermark_ms, 0) * 1000)
+    return TimestampedValue((MARK, watermarks.encode([told])), stamp)
+
+
+def is_samples(element: tuple[bytes, bytes]) -> bool:
+    """Whether it is no :func:`mark`."""
+    return element[0] != MARK
+
+
 def take_in(elements: beam.PCollection, reading: beam.DoFn) -> dict[str, beam.PCollection]:
     """Apply a DoFn that yields :meth:`Taken.outputs`; its outputs by name.
 
-    ``samples``: ``(key, wire form)`` for :class:`transforms.rollup.Rollups`; ``dead_letters``: :class:`schemas.records.DeadLetter` encoded;
-    ``too_late``: samples in wire form.
+    ``samples``: ``(key, wire form)`` for :class:`transforms.rollup.Rollups`, with marks among them if the DoFn makes any; ``dead_letters``:
+    :class:`schemas.records.DeadLetter` encoded; ``too_late``: samples in wire form.
     """
     read = elements | "Read and decode" >> beam.ParDo(reading).with_outputs(DEAD_LETTERS, TOO_LATE, main=SAMPLES)
     outputs = {name: read[name] for name in (SAMPLES, DEAD_LETTERS, TOO_LATE)}

@@ -4,8 +4,9 @@ A *machine* is a stage without a framework (:mod:`rules.stream.shard_machine`, :
 of event-time timers, key by key, within *bundles*: stretches of work that are committed together, or not at all. Whatever serves Beam serves a
 test with a dict and a heap (:mod:`rules.stream.local`).
 
-Decisions are made in timers, in the order of their times, from what had come by the samples' own watermarks; elements are only kept. So what
-is told is a function of the log: the same in any run, at any speed, after any restart.
+Decisions are made instant by instant, in the order of time, from what had come by the samples' own watermarks; elements are only kept. That all of
+an instant has come is known from a timer, or from what sources and shards tell. So what is told is a function of the log: the same in any run, at any
+speed, after any restart.
 """
 
 from __future__ import annotations

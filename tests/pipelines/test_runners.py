@@ -3,34 +3,46 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
-from pipelines.runners import LOCAL, RunnerError, beam_options, option_value
+from pipelines.runners import LOCAL, RunnerError, beam_options, keeps_order, option_value
 
 
 class JobServer(beam_job_api_pb2_grpc.JobServiceServicer):
-    """Knows two options of its own."""
+    """Knows some options of its own."""
+
+    def __init__(self, *others: str) -> None:
+        self.others = others
 
     def DescribePipelineOptions(self, request: Any, context: Any) -> Any:
         names = ("checkpointing_interval", "finish_bundle_before_checkpointing", "shutdown_sources_after_idle_ms")
+        names += self.others
         return beam_job_api_pb2.DescribePipelineOptionsResponse(
             options=[beam_job_api_pb2.PipelineOptionDescriptor(name=name) for name in names]
         )
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[str]:
+@contextmanager
+def serving(server_of: JobServer) -> Iterator[str]:
     with ThreadPoolExecutor(1) as pool:
         server = grpc.server(pool)
-        beam_job_api_pb2_grpc.add_JobServiceServicer_to_server(JobServer(), server)
+        beam_job_api_pb2_grpc.add_JobServiceServicer_to_server(server_of, server)
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         yield f"127.0.0.1:{port}"
         server.stop(0)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    with serving(JobServer()) as found:
+        yield found
 
 
 def chosen(words: list[str], bounded: bool = True) -> dict[str, Any]:
@@ -92,6 +104,15 @@ def test_what_the_command_line_says_stands(endpoint: str) -> None:
     options = chosen(words, bounded=False)
     assert str(options["max_cache_memory_usage_mb"]) == "64"
     assert options["job_name"] == "mine"
+
+
+def test_flink_is_known_by_its_name_or_by_the_options_of_its_job_server(endpoint: str) -> None:
+    for runner, kept in (("FlinkRunner", True), ("PrismRunner", False), (LOCAL, False)):
+        assert keeps_order(PipelineOptions([f"--runner={runner}"])) == kept
+    assert not keeps_order(PipelineOptions([]))
+    assert not keeps_order(PipelineOptions(["--runner=PortableRunner", f"--job_endpoint={endpoint}"]))
+    with serving(JobServer("flink_master")) as flink:
+        assert keeps_order(PipelineOptions(["--runner=PortableRunner", f"--job_endpoint={flink}"]))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from apache_beam.portability.api import beam_runner_api_pb2
 
 from pipelines import alerts, metrics
 from pipelines.job import Job
+from pipelines.job import tells as tells_of
 
 OUTPUTS = ["--output=influxdb://127.0.0.1:8086", "--output=parquet:store"]
 
@@ -28,7 +29,7 @@ def rules(tmp_path: Path) -> str:
 
 def graph(job: Job, *words: str) -> Graph:
     """The steps of a job, single ones."""
-    pipeline = beam.Pipeline(options=PipelineOptions(["--streaming"]))
+    pipeline = beam.Pipeline(options=PipelineOptions(["--streaming", "--runner=FlinkRunner"]))
     job.build(pipeline, job.parse([INPUT, *words])[1])
     return [step for step in pipeline.to_runner_api().components.transforms.values() if not step.subtransforms]
 
@@ -74,3 +75,33 @@ def test_rules_leave_the_other_steps_as_they_were(rules: str) -> None:
     dead_letters = before.pop("All dead letters"), after.pop("All dead letters")
     assert {name: after.get(name) for name in before} == before
     assert len(dead_letters[1][0]) == len(dead_letters[0][0]) + len(OUTPUTS)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--runner=FlinkRunner"], True),
+        # Elsewhere elements may overtake each other.
+        (["--runner=PrismRunner"], False),
+    ],
+)
+def test_watermarks_go_with_the_samples_where_order_is_kept(
+    words: list[str], told: bool, rules: str, tmp_path: Path
+) -> None:
+    def tells(*more: str) -> bool:
+        options = alerts.JOB.parse([*more, rules])[1]
+        return tells_of(beam.Pipeline(options=PipelineOptions(["--streaming", *words])), options)
+
+    assert tells(INPUT) == tells(INPUT, f"{INPUT}2") == told
+    assert not tells(INPUT, "--bounded")
+    (tmp_path / "samples.json").touch()
+    assert not tells(INPUT, f"--input=file:{tmp_path / 'samples.json'}")
+
+
+def test_windows_get_no_marks(rules: str) -> None:
+    steps = {step.unique_name: step for step in graph(metrics.JOB, *OUTPUTS, rules)}
+    alone = [step for name, step in steps.items() if name.startswith("Samples alone")]
+    given = [name for name in steps if "For windows" in name or "Raw for" in name]
+    assert (len(alone), len(given)) == (1, 3)
+    for name in given:
+        assert set(steps[name].inputs.values()) == set(alone[0].outputs.values())

@@ -17,16 +17,13 @@ from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipelines.metrics import counters
-from rules.stream import messages
 from rules.stream.local import LocalStage
-from rules.stream.shard_machine import key_of
 from rules.stream.stage import CONTRIBUTIONS, EVENTS, SAMPLES, Cells, Memory, Out, StageSettings, Timers
 from schemas import alert_event
 from schemas import batch as batches
-from tests.transforms.naive import NOON, Sample, batch_of, samples_of
+from tests.transforms.naive import NOON, samples_of
 from transforms import evaluate
-from transforms.content_algorithm import Key
-from transforms.evaluate import Complaints, EvaluateRules, KeyByRuleShard, stage_dofn
+from transforms.evaluate import Complaints, EvaluateRules, stage_dofn
 from transforms.intake import IntakeSettings
 from transforms.io.files import ReadSamples
 from transforms.rule_source import RuleSource
@@ -274,36 +271,6 @@ def test_instances_of_a_step_share_their_memory_as_long_as_one_of_them_is_there(
     del first
     gc.collect()
     assert evaluate._memory_of("a step").take(b"key", b"token") is None
-
-
-# What shards are told.
-
-
-def piece(shard: int, *samples: Sample) -> tuple[bytes, bytes]:
-    return Key(shard, NOON).encode(), batches.encode(batch_of(list(samples)))
-
-
-def test_samples_go_to_their_rule_shard_and_all_shards_hear_how_far_time_has_come() -> None:
-    a = ('{host="a"}', "x")
-    pieces = [
-        piece(5, Sample(a, NOON + 9_000, 1.0, 1), Sample(a, NOON + 70_000, 1.0, 2)),
-        piece(6, Sample(a, NOON + 3_000, 1.0, 3)),
-    ]
-    with beam.Pipeline(FnApiRunner()) as pipeline:
-        created = pipeline | beam.Create(pieces, reshuffle=False)
-        created | "Key" >> beam.ParDo(KeyByRuleShard(3)) | beam.Map(keep, "keyed")
-    wanted = [(key_of(2), messages.of_samples(pieces[0][1])), (key_of(0), messages.of_samples(pieces[1][1]))]
-    extents = [(key_of(number), messages.of_extent(NOON + 70_000)) for number in range(3)]
-    assert KEPT["keyed"] == wanted + extents
-
-
-def test_a_bundle_without_samples_says_nothing_of_time() -> None:
-    dofn = KeyByRuleShard(3)
-    dofn.start_bundle()
-    list(dofn.process(piece(0, Sample(('{host="a"}', "x"), NOON, 1.0, 1))))
-    assert len(list(dofn.finish_bundle())) == 3
-    dofn.start_bundle()
-    assert list(dofn.finish_bundle()) == []
 
 
 # The graph.

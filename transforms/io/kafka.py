@@ -5,30 +5,31 @@ Modelled on what Java's ``ReadFromKafkaDoFn`` guarantees. One element is one par
 for positions: a bundle that fails is read again from there.
 
 The watermark of a partition is its newest event time less a delay. A partition that has had nothing to read for ``idle_ms`` follows the
-clock instead, so that it does not hold back the others; what then still arrives from before is late by that watermark.
+clock instead, so that it does not hold back the others; what then still arrives from before is late by that watermark. The runner hears of it, and,
+where shards of rules wait for it, so do they: behind the samples of each block it goes the same way as these.
 """
 
 from __future__ import annotations
 
-import struct
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.coders import Coder
 from apache_beam.io.restriction_trackers import OffsetRange
-from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.metrics import Metrics
 from apache_beam.transforms.core import RestrictionProvider
-from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Duration, Timestamp
+from apache_beam.utils.timestamp import Duration
 
-from schemas.batch import MAX_OFFSET, MAX_PARTITIONS, MIN_WATERMARK
+from rules.stream.watermarks import Told
+from schemas.batch import MAX_OFFSET
 from transforms import accounting
-from transforms.intake import Intake, IntakeSettings, take_in
+from transforms.intake import Intake, IntakeSettings, mark, take_in
 from transforms.io.kafka_offsets import OffsetTracker, RangeCoder
-from transforms.io.kafka_reader import POOL, Catalog, PartitionReader, Read
+from transforms.io.kafka_partitions import MANUAL_WATERMARK, DiscoverPartitions, Partition, advance, watermark_of
+from transforms.io.kafka_reader import POOL, Catalog, PartitionReader
 from transforms.io.kafka_settings import KafkaTopic, Start
 
 CALL_SECONDS = 1.0
@@ -59,33 +60,16 @@ class KafkaSource:
     discovery_ms: int = 60_000
 
 
-class _Partition(NamedTuple):
-    """The element of a partition; ``added``: found while running, so that all of it is new."""
-
-    number: int
-    added: bool
-
-    def encode(self) -> bytes:
-        return _PARTITION.pack(*self)
-
-    @classmethod
-    def decode(cls, element: bytes) -> _Partition:
-        return cls(*_PARTITION.unpack(element))
-
-
-_PARTITION = struct.Struct(">i?")
-
-
 class _ReadPartition(beam.DoFn, RestrictionProvider):
     """What the bounded and the unbounded reading DoFn do alike; each is the provider of its own restrictions, offsets."""
 
-    def __init__(self, source: KafkaSource, settings: IntakeSettings) -> None:
-        self._source, self._settings = source, settings
+    def __init__(self, source: KafkaSource, settings: IntakeSettings, telling: int | None) -> None:
+        self._source, self._settings, self._telling = source, settings, telling
         self._lag: dict[int, Any] = {}
 
     def initial_restriction(self, element: bytes) -> OffsetRange:
         """The offsets from the start position to the end: as of now if bounded."""
-        partition, added = _Partition.decode(element)
+        partition, added, _ = Partition.decode(element)
         catalog = Catalog(self._source.topic)
         try:
             start = catalog.offset(partition, Start() if added else self._source.start)
@@ -114,24 +98,24 @@ class _ReadPartition(beam.DoFn, RestrictionProvider):
         """Make the caches of series of this instance."""
         self._intake = Intake(self._settings)
 
-    def read(self, partition: int, tracker: Any, estimator: Any) -> Iterator[object]:
+    def read(self, partition: Partition, tracker: Any, estimator: Any) -> Iterator[object]:
         """Read for a while, then hand the rest back."""
         offsets = tracker.current_restriction()
         if offsets.start >= offsets.stop:
             tracker.try_claim(offsets.stop)
             return
-        reader = POOL.take(self._source.topic, partition, offsets.start)
+        reader = POOL.take(self._source.topic, partition.number, offsets.start)
         try:
             yield from self._read(reader, partition, tracker, estimator)
         except BaseException:
             reader.close()
             raise
-        POOL.give(self._source.topic, partition, reader)
+        POOL.give(self._source.topic, partition.number, reader)
 
-    def _read(self, reader: PartitionReader, partition: int, tracker: Any, estimator: Any) -> Iterator[object]:
+    def _read(self, reader: PartitionReader, partition: Partition, tracker: Any, estimator: Any) -> Iterator[object]:
         stop = tracker.current_restriction().stop
         topic = self._source.topic.topic
-        watermark = _ms(estimator.current_watermark())
+        watermark = watermark_of(estimator)
         claimed = tracker.current_restriction().start - 1
         give_up = time.monotonic() + CALL_SECONDS
         while True:
@@ -139,7 +123,7 @@ class _ReadPartition(beam.DoFn, RestrictionProvider):
             records = read.records
             if records and records[-1].offset >= stop:
                 records = [record for record in records if record.offset < stop]
-            taken = self._intake.take(records, topic, partition, watermark) if records else None
+            taken = self._intake.take(records, topic, partition.number, watermark) if records else None
             # The claim covers offsets behind the last record too: compaction and transaction markers leave gaps.
             last = min(read.position, stop) - 1
             if last > claimed:
@@ -150,22 +134,33 @@ class _ReadPartition(beam.DoFn, RestrictionProvider):
             if taken is not None:
                 watermark = taken.watermark
                 # Before the outputs: a split in between must not hand on an older watermark than theirs were judged by.
-                _advance(estimator, watermark)
+                advance(estimator, watermark)
                 yield from taken.outputs()
-            self._gauge_lag(reader, partition)
+                yield from self._told(partition, watermark)
+            self._gauge_lag(reader, partition.number)
             if read.position >= stop:
                 tracker.try_claim(stop)
                 return
-            if self._rest(read, reader, estimator, give_up, tracker):
+            at_end = (read.at_end or reader.lag() == 0) and not self._source.bounded
+            if at_end and self._is_idle(reader):
+                advance(estimator, int(time.time() * 1000) - self._settings.delay_ms)
+                yield from self._told(partition, watermark_of(estimator))
+            if self._rest(at_end, reader, give_up, tracker):
                 return
 
-    def _rest(self, read: Read, reader: PartitionReader, estimator: Any, give_up: float, tracker: Any) -> bool:
+    def _told(self, partition: Partition, watermark: int) -> Iterator[object]:
+        """That the partition's watermark is this, behind all that was read of it until then."""
+        if self._telling is not None:
+            yield mark(Told(self._telling, partition.number, partition.among, watermark))
+
+    def _is_idle(self, reader: PartitionReader) -> bool:
+        # Asked anew: behind a broker that does not answer there may be records that must not become late.
+        return time.monotonic() - reader.last_record >= self._source.idle_ms / 1000 and reader.caught_up()
+
+    def _rest(self, at_end: bool, reader: PartitionReader, give_up: float, tracker: Any) -> bool:
         """Hand the rest back if nothing is left for now, or the call has lasted long enough."""
         now = time.monotonic()
-        if (read.at_end or reader.lag() == 0) and not self._source.bounded:
-            # Asked anew: behind a broker that does not answer there may be records that must not become late.
-            if now - reader.last_record >= self._source.idle_ms / 1000 and reader.caught_up():
-                _advance(estimator, int(time.time() * 1000) - self._settings.delay_ms)
+        if at_end:
             # While records trickle in, a rest would hold back the watermark, and with it every window and alert, by a second and more.
             tracker.defer_remainder(IDLE_DELAY if now - reader.last_record >= RESTLESS_SECONDS else Duration())
             return True
@@ -185,25 +180,13 @@ class _ReadPartition(beam.DoFn, RestrictionProvider):
         gauge.set(lag)
 
 
-def _ms(timestamp: Timestamp) -> int:
-    return MIN_WATERMARK if timestamp is None or timestamp <= MIN_TIMESTAMP else timestamp.micros // 1000
-
-
-def _advance(estimator: Any, watermark: int) -> None:
-    if watermark > _ms(estimator.current_watermark()):
-        estimator.set_watermark(Timestamp(micros=watermark * 1000))
-
-
-_MANUAL_WATERMARK = beam.DoFn.WatermarkEstimatorParam(ManualWatermarkEstimator.default_provider())
-
-
 class _ReadToEnd(_ReadPartition):
     """Bounded."""
 
     def process(
-        self, element: bytes, tracker: Any = beam.DoFn.RestrictionParam(), estimator: Any = _MANUAL_WATERMARK
+        self, element: bytes, tracker: Any = beam.DoFn.RestrictionParam(), estimator: Any = MANUAL_WATERMARK
     ) -> Iterator[object]:
-        yield from self.read(_Partition.decode(element).number, tracker, estimator)
+        yield from self.read(Partition.decode(element), tracker, estimator)
 
 
 class _ReadForever(_ReadPartition):
@@ -211,56 +194,9 @@ class _ReadForever(_ReadPartition):
 
     @beam.DoFn.unbounded_per_element()
     def process(
-        self, element: bytes, tracker: Any = beam.DoFn.RestrictionParam(), estimator: Any = _MANUAL_WATERMARK
+        self, element: bytes, tracker: Any = beam.DoFn.RestrictionParam(), estimator: Any = MANUAL_WATERMARK
     ) -> Iterator[object]:
-        yield from self.read(_Partition.decode(element).number, tracker, estimator)
-
-
-class _DiscoverPartitions(beam.DoFn, RestrictionProvider):
-    """Hands out the partitions of the topic, and later those that have been added.
-
-    The restriction counts partitions handed out: Kafka numbers them from 0 and never removes one.
-    """
-
-    def __init__(self, source: KafkaSource) -> None:
-        self._source = source
-
-    def initial_restriction(self, element: bytes) -> OffsetRange:
-        """All partitions there may ever be."""
-        return OffsetRange(0, MAX_PARTITIONS)
-
-    def create_tracker(self, restriction: OffsetRange) -> OffsetTracker:
-        """Claims by partition number."""
-        return OffsetTracker(restriction, bounded=False)
-
-    def restriction_size(self, element: bytes, restriction: OffsetRange) -> int:
-        """No size is known."""
-        return 1
-
-    def restriction_coder(self) -> Coder:
-        """See :class:`RangeCoder`."""
-        return RangeCoder()
-
-    def truncate(self, element: bytes, restriction: OffsetRange) -> None:
-        """A drain looks for no more."""
-
-    @beam.DoFn.unbounded_per_element()
-    def process(
-        self, element: bytes, tracker: Any = beam.DoFn.RestrictionParam(), estimator: Any = _MANUAL_WATERMARK
-    ) -> Iterator[bytes]:
-        catalog = Catalog(self._source.topic)
-        try:
-            count = catalog.partitions()
-        finally:
-            catalog.close()
-        first = tracker.current_restriction().start
-        for partition in range(first, count):
-            if not tracker.try_claim(partition):
-                return
-            yield _Partition(partition, added=first > 0).encode()
-        # This step knows no event time, and must not hold back that of the partitions; short of the end of time, which would end the job.
-        _advance(estimator, MAX_TIMESTAMP.micros // 1000 - 86_400_000)
-        tracker.defer_remainder(Duration(seconds=max(1, self._source.discovery_ms // 1000)))
+        yield from self.read(Partition.decode(element), tracker, estimator)
 
 
 class ReadSamples(beam.PTransform):
@@ -273,9 +209,10 @@ class ReadSamples(beam.PTransform):
         ConnectionError: (likewise) no broker answers.
     """
 
-    def __init__(self, source: KafkaSource, settings: IntakeSettings) -> None:
+    def __init__(self, source: KafkaSource, settings: IntakeSettings, telling: int | None = None) -> None:
+        """With ``telling``, its number among the sources, it tells watermarks behind what was read (:func:`transforms.intake.mark`)."""
         super().__init__()
-        self._source, self._settings = source, settings
+        self._source, self._settings, self._telling = source, settings, telling
 
     def expand(self, begin: beam.pvalue.PBegin) -> dict[str, beam.PCollection]:
         """The partitions, spread over the workers, then their records."""
@@ -286,12 +223,15 @@ class ReadSamples(beam.PTransform):
                 count = catalog.partitions()
             finally:
                 catalog.close()
-            partitions = begin | "Partitions" >> beam.Create([_Partition(i, False).encode() for i in range(count)])
+            partitions = begin | "Partitions" >> beam.Create(
+                [Partition(number, False, count).encode() for number in range(count)]
+            )
         else:
             partitions = (
                 begin
                 | "Topic" >> beam.Create([source.topic.topic.encode()])
-                | "Discover partitions" >> beam.ParDo(_DiscoverPartitions(source)).with_output_types(bytes)
+                | "Discover partitions"
+                >> beam.ParDo(DiscoverPartitions(source.topic, source.discovery_ms)).with_output_types(bytes)
             )
         reading = _ReadToEnd if source.bounded else _ReadForever
-        return take_in(partitions, reading(source, self._settings))
+        return take_in(partitions, reading(source, self._settings, self._telling))
