@@ -92,6 +92,26 @@ def assert_close(found: np.ndarray, wanted: np.ndarray, bound: np.ndarray) -> No
     assert (off <= bound[finite]).all(), (off, bound[finite])
 
 
+SEAMS = [
+    [np.nan, np.nan, np.nan, 1.0, np.nan],
+    [5.0, 3.0, 3.0, 7.0, 0.0],
+    [np.inf, np.inf, 1.0, -np.inf, -np.inf],
+    [0.0, -0.0, 4.0, 4.0, -4.0],
+    [8.0],
+]
+
+
+@pytest.mark.parametrize("function", [*PICKING, *ADDING])
+def test_what_lies_between_two_pieces_counts(function: str) -> None:
+    for values in SEAMS:
+        times = START + MINUTE * np.arange(1, len(values) + 1)
+        memory = MemoryStorage.from_series([({"__name__": "x_total"}, times, values)])
+        for cut in range(len(values)):
+            for other in range(cut, len(values) + 2):
+                seams = [START + cut * MINUTE + 5, START + other * MINUTE + 6]
+                assert_same_bits(f"{function}(x_total[1h])", memory, seams, TIMES[:1])
+
+
 @settings(max_examples=100)
 @given(stores(FLOATS), cuts, instants, st.sampled_from(["stdvar_over_time", "stddev_over_time", "deriv"]))
 def test_moments_are_those_of_the_samples(
