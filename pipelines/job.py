@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -76,8 +77,11 @@ def evaluate(samples: beam.PCollection, rules: RuleOptions, options: JobOptions)
         The dead letters of what outputs could not take.
     """
     watch = RuleSource(rules.paths, rules.poll_ms) if rules.poll_ms else None
-    sources = len(options.inputs) if tells(samples.pipeline, options) else 0
-    evaluated = samples | "Rules" >> EvaluateRules(replace(rules.settings, sources=sources), watch)
+    settings = rules.settings
+    if tells(samples.pipeline, options):
+        topics = [entry.topic.topic for entry in options.inputs if isinstance(entry, kafka.KafkaSource)]
+        settings = replace(settings, sources=frozenset(source_number(*each) for each in enumerate(topics)))
+    evaluated = samples | "Rules" >> EvaluateRules(settings, watch)
     evaluated["events"] | "Write alerts" >> outputs.alert_events(rules.alerts, options.kafka_config).write()
     if not options.raw:
         return []
@@ -105,7 +109,14 @@ def _read(index: int, entry: kafka.KafkaSource | FileInput, options: JobOptions,
     if isinstance(entry, FileInput):
         before = sum(len(other.paths) for other in options.inputs[:index] if isinstance(other, FileInput))
         return f"Read {index}: files" >> files.ReadSamples(entry.paths, options.intake, before)
-    return f"Read {index}: {entry.topic.topic}" >> kafka.ReadSamples(entry, options.intake, index if telling else None)
+    return f"Read {index}: {entry.topic.topic}" >> kafka.ReadSamples(
+        entry, options.intake, source_number(index, entry.topic.topic) if telling else None
+    )
+
+
+def source_number(index: int, topic: str) -> int:
+    """The number of an input among sources: another one for another, so that after a restart what was known of one does not count for another."""
+    return int.from_bytes(hashlib.blake2b(f"{index}: {topic}".encode(), digest_size=4).digest(), "big") >> 1
 
 
 def _one(collections: Sequence[beam.PCollection], label: str) -> beam.PCollection:

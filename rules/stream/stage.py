@@ -53,8 +53,8 @@ class StageSettings:
         grace_ms: how long after the watermark has passed it an instant is evaluated.
         late_ms: how far before the watermark that overtook it a sample may lie (:attr:`schemas.batch.SampleBatch.overtaken`), at most.
         bounded: the input ends: no instant is evaluated after its newest sample.
-        sources: how many inputs tell of their partitions (:mod:`rules.stream.watermarks`), if all do, and elements stay in order from there to
-            shards; 0 if not, and then instants wait for the runner's watermark.
+        sources: numbers of the inputs, if all tell of their partitions (:mod:`rules.stream.watermarks`), and elements stay in order from there to
+            shards; none if not, and then instants wait for the runner's watermark.
         max_series: how many series a shard keeps; those that are new beyond it are refused, and counted.
     """
 
@@ -65,7 +65,7 @@ class StageSettings:
     grace_ms: int = 0
     late_ms: int = 361_000
     bounded: bool = False
-    sources: int = 0
+    sources: frozenset[int] = frozenset()
     max_series: int = 1_000_000
 
 

@@ -11,7 +11,7 @@ been told that a partition has passed a time has all of its samples that were ah
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 _TOLD = struct.Struct(">iiiq")
@@ -22,7 +22,7 @@ class Told(NamedTuple):
     """What a source says of a partition.
 
     Attributes:
-        source: its number, below how many there are.
+        source: its number, one that no other source of the job has or had.
         partition: its number.
         partitions: how many partitions the source had when it began to read this one, this one included.
         watermark_ms: what comes of it behind this is overtaken (:attr:`schemas.batch.SampleBatch.overtaken`), or ahead of this time.
@@ -58,15 +58,15 @@ class Watermarks:
     It is part of a shard's state: after a failure the shard knows no more than what came before the checkpoint from which all goes on.
     """
 
-    def __init__(self, sources: int, stored: bytes = b"") -> None:
+    def __init__(self, sources: Collection[int], stored: bytes = b"") -> None:
         """Begin, or go on.
 
         Args:
-            sources: how many tell of their partitions, besides the launch; none if nobody does.
-            stored: what :meth:`to_bytes` gave.
+            sources: those that tell of their partitions, besides the launch; none if nobody does.
+            stored: what :meth:`to_bytes` gave. What sources said that are there no more is forgotten.
         """
-        self._sources = sources
-        self._told = {each[:2]: each for each in decode(stored)}
+        self._sources = frozenset((*sources, LAUNCH.source)) if sources else frozenset()
+        self._told = {each[:2]: each for each in decode(stored) if each.source in self._sources}
 
     def hear(self, told: Iterable[Told], matters: Callable[[int, int], bool]) -> bool:
         """Take up what matters of what is told; gives whether anything did.
@@ -78,6 +78,8 @@ class Watermarks:
         """
         heard = False
         for each in told:
+            if each.source not in self._sources:
+                continue
             before = self._told.get(each[:2])
             passed = before is not None and each.watermark_ms > before.watermark_ms
             if before is None or (passed and matters(before.watermark_ms, each.watermark_ms)):
@@ -91,8 +93,7 @@ class Watermarks:
         wanted: dict[int, int] = {}
         for source, _, partitions, _ in self._told.values():
             wanted[source] = max(partitions, wanted.get(source, 0))
-        everybody = self._sources > 0 and len(wanted) > self._sources
-        if not everybody or len(self._told) < sum(wanted.values()):
+        if not self._sources or wanted.keys() != self._sources or len(self._told) < sum(wanted.values()):
             return _LONG_AGO
         return min(each.watermark_ms for each in self._told.values())
 

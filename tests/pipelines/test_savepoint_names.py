@@ -10,7 +10,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_runner_api_pb2
 
 from pipelines import alerts, metrics
-from pipelines.job import Job
+from pipelines.job import Job, source_number
 from pipelines.job import tells as tells_of
 
 OUTPUTS = ["--output=influxdb://127.0.0.1:8086", "--output=parquet:store"]
@@ -96,6 +96,12 @@ def test_watermarks_go_with_the_samples_where_order_is_kept(
     assert not tells(INPUT, "--bounded")
     (tmp_path / "samples.json").touch()
     assert not tells(INPUT, f"--input=file:{tmp_path / 'samples.json'}")
+
+
+def test_another_input_is_another_source() -> None:
+    """A shard's state says how far the partitions of each were."""
+    assert len({source_number(0, "a"), source_number(1, "a"), source_number(0, "b")}) == 3
+    assert source_number(1, "metrics.raw") == 186_264_331, "the same from release to release"
 
 
 def test_windows_get_no_marks(rules: str) -> None:

@@ -26,7 +26,7 @@ def always(before: int, after: int) -> bool:
 
 
 def hearing(sources: int, *told: Told) -> Watermarks:
-    found = Watermarks(sources)
+    found = Watermarks(range(sources))
     for each in told:
         found.hear([each], always)
     return found
@@ -72,7 +72,7 @@ def test_what_makes_no_difference_is_not_taken_up() -> None:
 
 def test_where_nobody_tells_nothing_is_complete() -> None:
     assert hearing(0, LAUNCH).complete_ms == LONG_AGO
-    assert Watermarks(0).complete_ms == LONG_AGO
+    assert Watermarks(()).complete_ms == LONG_AGO
 
 
 @given(
@@ -83,14 +83,23 @@ def test_where_nobody_tells_nothing_is_complete() -> None:
 def test_what_was_told_can_be_written_down(told: list[Told]) -> None:
     assert decode(encode(told)) == told
     found = hearing(2, *told)
-    assert Watermarks(2, found.to_bytes()).complete_ms == found.complete_ms
+    assert Watermarks(range(2), found.to_bytes()).complete_ms == found.complete_ms
+
+
+def test_what_another_source_said_before_a_restart_is_forgotten() -> None:
+    before = hearing(2, LAUNCH, Told(0, 0, 1, 90), Told(1, 0, 1, 80))
+    assert before.complete_ms == 80
+    after = Watermarks((0, 7), before.to_bytes())
+    assert after.complete_ms == LONG_AGO
+    after.hear([Told(7, 0, 1, 30), Told(1, 0, 1, 10)], always)
+    assert after.complete_ms == 30
 
 
 # What shards make of it. The runner's watermark does not move in what follows.
 
 
 def settings_of(text: str, **given_: object) -> StageSettings:
-    return replace(StageSettings({"r.yml": text}, shards=2, grace_ms=5_000, sources=1), **given_)
+    return replace(StageSettings({"r.yml": text}, shards=2, grace_ms=5_000, sources=frozenset({0})), **given_)
 
 
 def x(when: int, value: float, instance: str = "h0") -> Sent:
