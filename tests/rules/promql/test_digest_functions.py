@@ -222,13 +222,21 @@ HUGE = [1.7e308, 1.7e308, -1.7e308, -1.7e308, 1.6e308]
 
 @pytest.mark.parametrize("function", sorted(DIGESTED - {"predict_linear", "absent_over_time"}))
 def test_sums_that_may_leave_float64_are_left_to_the_samples(function: str) -> None:
-    for values in (HUGE, [*HUGE, np.inf], [-np.inf, *HUGE], [1e200, -1e200, 1e200, 3.0, 1e155]):
+    for values in (HUGE, [*HUGE, np.inf], [-np.inf, *HUGE], [*HUGE[1:4], 1.0], [1e200, -1e200, 1e200, 3.0, 1e155]):
         times = START + MINUTE * np.arange(1, len(values) + 1)
         memory = MemoryStorage.from_series(
             [({"__name__": "x_total", "a": "1"}, times, values), ({"__name__": "x_total"}, times, np.ones(len(values)))]
         )
         for cut in range(len(values)):
-            assert_same_bits(f"{function}(x_total[1h])", memory, [START + cut * MINUTE + 5], TIMES[:1])
+            seams = [START + cut * MINUTE + 5, START + (cut + 2) * MINUTE + 5]
+            assert_same_bits(f"{function}(x_total[1h])", memory, seams, TIMES[:1])
+
+
+def test_infinite_sums_are_told_by_digests() -> None:
+    times = START + MINUTE * np.arange(1, 4)
+    store = CutStorage(MemoryStorage.from_series([({"a": "1"}, times, [1.0, np.inf, 2.0])]), HOURS)
+    (values, _), *_ = rows(at_instants('avg_over_time({a="1"}[1h])', store, TIMES)).values()
+    assert (values[0], store.selected) == (np.inf, 0)
 
 
 def test_digests_of_something_else_are_refused() -> None:
