@@ -232,6 +232,14 @@ def test_sums_that_may_leave_float64_are_left_to_the_samples(function: str) -> N
             assert_same_bits(f"{function}(x_total[1h])", memory, seams, TIMES[:1])
 
 
+def test_lines_through_what_is_infinite_are_left_to_the_samples() -> None:
+    times = START + MINUTE * np.arange(1, 6)
+    memory = MemoryStorage.from_series([({"__name__": "x_total"}, times, [np.inf, 1.0, 2.0, 1.0, 3.0])])
+    found = both("predict_linear(x_total[1h] offset -30m, -60)", memory, HOURS, times[:1] + 1)
+    assert [wanted.tolist() for _, wanted in found.values()] == [[np.inf]]
+    assert [value.tolist() for value, _ in found.values()] == [[np.inf]]
+
+
 def test_infinite_sums_are_told_by_digests() -> None:
     times = START + MINUTE * np.arange(1, 4)
     store = CutStorage(MemoryStorage.from_series([({"a": "1"}, times, [1.0, np.inf, 2.0])]), HOURS)
