@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -32,7 +32,6 @@ class Storage(Protocol):
         ...
 
 
-@runtime_checkable
 class FragmentStorage(Protocol):
     """A store that also holds what shards have evaluated of an expression (:class:`rules.promql.ast.Fragment`)."""
 
@@ -65,9 +64,11 @@ def fragment(storage: Storage, number: int, times: Times) -> InstantVector:
     Raises:
         EvaluationError: see :meth:`FragmentStorage.fragment`; or the store holds none.
     """
-    if not isinstance(storage, FragmentStorage):
+    # Checking for the protocol takes longer than most answers.
+    ask: Callable[[int, Times], InstantVector] | None = getattr(storage, "fragment", None)
+    if ask is None:
         raise EvaluationError(f"there are no shards to ask for fragment {number}")
-    return storage.fragment(number, times)
+    return ask(number, times)
 
 
 def matching_rows(labels: LabelFrame, matchers: Iterable[Matcher]) -> Mask:

@@ -53,6 +53,17 @@ class _Block:
     present: Mask
 
 
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """The labels of a fragment's series as they were last: of which texts they were made, and whether no two are the same."""
+
+    names: list[int]
+    codes: Index
+    shards: list[int]
+    frame: LabelFrame
+    distinct: bool
+
+
 class PartialStore:
     """What shards have said of recent instants. Implements :class:`rules.promql.storage.FragmentStorage` and :class:`~rules.promql.storage.Storage`.
 
@@ -74,6 +85,7 @@ class PartialStore:
     def follow(self, tasks: Sequence[Task]) -> None:
         """Go on with the fragments of other rules: what is here of those that stayed is kept."""
         self._answers: dict[tuple[int, bytes], InstantVector] = {}
+        self._labels: dict[int, _Labels] = {}
         self._tasks = tuple(tasks)
         self._history = {task.id: task.spec.history_ms for task in tasks}
 
@@ -113,13 +125,23 @@ class PartialStore:
             return InstantVector.empty(len(times))
         names = sorted({name for block in found for name in block.names})
         codes = np.concatenate([_aligned(block, names) for block in found])
-        labels = self._frame(names, codes)
-        if task.spec.shard_label:
-            shards = np.repeat([block.shard for block in found], [len(block.codes) for block in found])
-            labels = labels.with_column(SHARD_LABEL, _column(shards, str))
+        shards = [block.shard for block in found for _ in range(len(block.codes))] if task.spec.shard_label else []
+        labels = self._labelled(task.id, names, codes, shards)
         values = np.concatenate([block.values for block in found])
         present = np.concatenate([block.present for block in found])
-        return united(InstantVector(labels, values, present).compact())
+        vector = InstantVector(labels.frame, values, present).compact()
+        return vector if labels.distinct else united(vector)
+
+    def _labelled(self, fragment: int, names: list[int], codes: Index, shards: list[int]) -> _Labels:
+        """The labels of a fragment's series; from one instant to the next they are mostly the same, and what is known of them stays."""
+        last = self._labels.get(fragment)
+        if last is not None and last.names == names and last.shards == shards and np.array_equal(last.codes, codes):
+            return last
+        frame = self._frame(names, codes)
+        if shards:
+            frame = frame.with_column(SHARD_LABEL, _column(np.array(shards, np.int64), str))
+        made = self._labels[fragment] = _Labels(names, codes, shards, frame, not frame.has_duplicates())
+        return made
 
     def is_empty(self, number: int, times: Times) -> bool:
         """Whether a fragment certainly has no series at any of the instants, and may be asked for at all of them."""
@@ -147,7 +169,7 @@ class PartialStore:
         if len(kept) < len(self._held):
             again = len(self._texts) > 2 * self._swept + _FORGOTTEN
             if again:
-                self._texts, self._numbers = [""], {"": 0}
+                self._texts, self._numbers, self._labels = [""], {"": 0}, {}
             self._held, self._at = [], {}
             for each in kept:
                 self._keep(self._hold(each.partials) if again else each)

@@ -7,7 +7,7 @@ Its columns are lists of their own lengths; an empty one is left out:
 | texts | label names and values, each once, whatever the number of fragments and series they stand in |
 | times | the instants, ms |
 | evaluated | ids of all fragments that were evaluated, those too that yielded nothing |
-| parts | four numbers a part: which of ``evaluated``, kind (0 vector, 1 samples), series, label names |
+| parts | four numbers a part, vectors first: which of ``evaluated``, kind (0 vector, 1 samples), series, label names |
 | names, codes | the label names of each part; for each of its series their values; indices of ``texts`` |
 | present | of vectors, which cells ``[series, instants]`` hold a value, a bit each, the cells of all parts in a row |
 | values | of vectors, those of the cells present; of samples, theirs; part by part |
@@ -116,15 +116,17 @@ def decode(data: bytes) -> Partials:
 
     parts = flat["parts"].reshape(-1, 4).tolist()
     cells = sum(series for _, kind, series, _ in parts if kind == _VECTOR) * len(times)
-    flat["present"] = np.unpackbits(flat["present"], count=cells).astype(np.bool_)
+    everywhere = np.unpackbits(flat["present"], count=cells).view(np.bool_)
+    spread = np.zeros(cells)
+    spread[everywhere] = take("values", int(np.count_nonzero(everywhere)))
+    flat["present"], flat["spread"], taken["spread"] = everywhere, spread, 0
     vectors, samples = {}, {}
     for place, kind, series, labels in parts:
         rows = Rows(tuple(take("names", labels).tolist()), take("codes", series * labels).reshape(series, labels))
         if kind == _VECTOR:
-            present = take("present", series * len(times)).reshape(series, len(times))
-            values = np.zeros(present.shape)
-            values[present] = take("values", int(np.count_nonzero(present)))
-            vectors[evaluated[place]] = VectorPart(rows, values, present)
+            shape = series, len(times)
+            present = take("present", series * len(times)).reshape(shape)
+            vectors[evaluated[place]] = VectorPart(rows, take("spread", series * len(times)).reshape(shape), present)
         else:
             counts = take("counts", series).astype(np.int64)
             size = int(counts.sum())
