@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
-from rules.groups import RuleState
 from rules.recorded import Recorded
+from rules.rule_state import IDLE, RuleState
 from rules.stream import written
 from rules.stream.corrections import History
 
@@ -47,7 +47,8 @@ class Base:
             "done": self.done,
             "base": self.time_ms,
             "initial": self.initial,
-            "states": [state.as_plain() for state in self.states],
+            "rules": len(self.states),
+            "states": {str(place): state.as_plain() for place, state in enumerate(self.states) if state is not IDLE},
             "fronts": self.fronts,
         }
         parts = [
@@ -67,11 +68,15 @@ class Base:
         """
         told, rules, recorded, history = _parts(data)
         plain = orjson.loads(told)
+        # Most rules have no state, and are left out.
+        states = [IDLE] * plain["rules"]
+        for place, state in plain["states"].items():
+            states[int(place)] = RuleState.from_plain(state)
         return cls(
             time_ms=plain["base"],
             done=plain["done"],
             initial=plain["initial"],
-            states=[RuleState.from_plain(each) for each in plain["states"]],
+            states=states,
             rules=rules,
             recorded=written.from_bytes(recorded),
             history=History.from_bytes(history),

@@ -24,7 +24,7 @@ BASE_EVERY_INSTANTS = 16
 """Event time, and instants, from one base to the next, at least: a base ends what is evaluated at once, and writes down all that is active."""
 
 _META = struct.Struct(f">B{TOKEN_BYTES}sqqi")
-_FORMAT = 2
+_FORMAT = 3
 _NEVER = -(1 << 62)
 
 
