@@ -98,19 +98,46 @@ def components(turns: Sequence[Turn]) -> list[Component]:
     return [Component(tuple(group), len(group) > 1 or group[0] in before[group[0]]) for group in found]
 
 
-def _reads(turn: Turn) -> list[tuple[ast.Matcher, ...]]:
-    found = [node.matchers for node in ast.walk(turn.rule.ast) if isinstance(node, ast.VectorSelector)]
+def readers(turns: Sequence[Turn]) -> list[frozenset[int]]:
+    """For each rule, those whose expression or templates, annotations too, may read what it writes."""
+    writes = [_writes(turn) for turn in turns]
+    names = _writers(writes)
+    found: list[set[int]] = [set() for _ in turns]
+    for reader, turn in enumerate(turns):
+        for writer in _written_for([*_selectors(turn), *_asked(template_queries(turn))], writes, names):
+            found[writer].add(reader)
+    return [frozenset(each) for each in found]
+
+
+def template_queries(turn: Turn) -> Iterator[str | None]:
+    """The expressions that a rule's templates query, those of labels before those of annotations; None for one that is put together from data."""
     if isinstance(turn.rule, AlertingRule):
-        for query in label_queries(turn.rule, turn.labels):
-            try:
-                asked = parse(query) if query is not None else None
-            except PromQLError:
-                continue
-            if asked is None:
-                found.append(_ANYTHING)
-            else:
-                found.extend(node.matchers for node in ast.walk(asked) if isinstance(node, ast.VectorSelector))
+        yield from label_queries(turn.rule, turn.labels)
+        yield from label_queries(turn.rule, turn.rule.annotations)
+
+
+def _reads(turn: Turn) -> list[tuple[ast.Matcher, ...]]:
+    found = _selectors(turn)
+    if isinstance(turn.rule, AlertingRule):
+        found.extend(_asked(label_queries(turn.rule, turn.labels)))
     return found
+
+
+def _selectors(turn: Turn) -> list[tuple[ast.Matcher, ...]]:
+    return [node.matchers for node in ast.walk(turn.rule.ast) if isinstance(node, ast.VectorSelector)]
+
+
+def _asked(queries: Iterable[str | None]) -> Iterator[tuple[ast.Matcher, ...]]:
+    """What queries select; one that does not parse selects nothing."""
+    for query in queries:
+        try:
+            asked = parse(query) if query is not None else None
+        except PromQLError:
+            continue
+        if asked is None:
+            yield _ANYTHING
+        else:
+            yield from (node.matchers for node in ast.walk(asked) if isinstance(node, ast.VectorSelector))
 
 
 def _writes(turn: Turn) -> list[dict[str, str]]:

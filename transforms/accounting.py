@@ -55,6 +55,7 @@ RULE_MEANINGS: dict[str, str] = {
     "alerts.corrections": "events that late data made: in the place of others, or to take them back",
     "rules.instants": "instants evaluated, each once",
     "rules.instants_again": "instants evaluated again after late data",
+    "rules.rules_again": "evaluations of single rules among them: of those that late data touch",
     "rules.shard_instants": "instants evaluated by shards, each once a shard",
     "rules.shard_instants_early": "of those: known to be complete from what sources told, before the runner's watermark passed",
     "rules.evaluations": "evaluations of single rules",

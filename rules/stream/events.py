@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rules.alerts import Phase, Transition
+from rules.alerts import Phase, Transition, label_set
 from rules.groups import Evaluator
 from rules.outcome import Event
 from rules.program import Program
@@ -22,6 +22,9 @@ class EventMaker:
 
     def __init__(self, program: Program) -> None:
         self._keys = rule_keys(program)
+        self._places: dict[tuple[str, str, str], list[int]] = {}
+        for position, key in enumerate(self._keys):
+            self._places.setdefault((key.file, key.group, key.name), []).append(position)
 
     def make(self, evaluator: Evaluator, events: Iterable[Event]) -> list[AlertEvent]:
         """The events to be sent, in the order of the transitions.
@@ -40,6 +43,12 @@ class EventMaker:
             rule = evaluator.program.rules[position]
             traces.update(zip(numbers, traced(evaluator, rule, time_ms, sources), strict=True))
         return [self._made(evaluator, event, traces[number]) for number, event in enumerate(found)]
+
+    def position(self, event: AlertEvent) -> int | None:
+        """The position of the rule that an event is of; None if it is none of the program's."""
+        found = self._places.get((event.file, event.group, event.rule), ())
+        labels = label_set(event.labels)
+        return next((each for each in found if alert_id(self._keys[each], labels) == event.alert), None)
 
     def _made(self, evaluator: Evaluator, event: Event, trace: tuple[Trace, ...]) -> AlertEvent:
         transition, alert = event.transition, event.transition.alert

@@ -12,12 +12,11 @@ may be five minutes late::
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
-from rules.groups import Evaluator, RuleState, aligned
+from rules.groups import Evaluator, aligned
 from rules.outcome import Outcome, RuleError
 from rules.promql import ast
 from rules.promql.values import Times
@@ -30,6 +29,7 @@ from rules.stream.messages import Contribution, Part, RuleFiles
 from rules.stream.migration import changes, hand_over, migrate
 from rules.stream.partial_store import PartialStore
 from rules.stream.silence import is_silent
+from rules.stream.snapshots import Snapshot, Snapshots
 from rules.stream.stage import EVENTS, SAMPLES, Out, StageSettings
 from schemas import batch as batches
 from schemas.alert_event import AlertEvent, encode
@@ -39,13 +39,6 @@ STRIDE = 64
 
 _LONG_AGO = -(1 << 62)
 _NEVER_AGAIN = 1 << 62
-
-
-class Snapshot(NamedTuple):
-    """The states of all rules after an instant; an evaluation makes new ones, so those that did not change are shared."""
-
-    time_ms: int
-    states: list[RuleState]
 
 
 class GroupState:
@@ -63,7 +56,7 @@ class GroupState:
         """The failures of the instants that were evaluated last, together."""
         self.done: int | None = None
         """The last evaluated instant; None before the first."""
-        self._snapshots: list[Snapshot] = []
+        self._snapshots = Snapshots()
         self._initial = False
         self._spoken: int | None = None
         self._newest = _LONG_AGO
@@ -140,7 +133,7 @@ class GroupState:
             return
         last = int(instants[-1])
         if not self._snapshots:
-            self._snapshots = [Snapshot(first - 1, list(self.evaluator.states))]
+            self._snapshots.add(first - 1, self.evaluator.states)
             self._initial = self.done is None
         outcome = self._run(first - 1, last)
         self.counted["rules.instants"] += len(instants)
@@ -148,50 +141,77 @@ class GroupState:
         yield from self._told(events)
         yield from self._wrote(last, written.written_after(self.evaluator.recorded, first - 1), corrected=False)
         self.done = last
-        self._snapshots.append(Snapshot(last, list(self.evaluator.states)))
-        # Nothing is evaluated again from before the newest snapshot that is older than all late samples.
-        while len(self._snapshots) > 1 and self._snapshots[1].time_ms <= last - self.horizon_ms:
-            del self._snapshots[0]
-            self._initial = False
+        self._snapshots.add(last, self.evaluator.states)
+        self._let_go(last)
 
     def _correct(self, instant: int) -> Iterator[Out]:
-        """Take up what late samples changed by now, and evaluate again what they touch."""
+        """Take up what late samples changed by now, and evaluate again the rules that they touch."""
         known = [part for part in self._waiting if part.known_ms <= instant]
         if not known:
             return
         self._waiting = self._waiting[len(known) :]
-        for part in known:
-            self.store.add(part.partials)
+        revised = frozenset[int]().union(*(self.store.revise(part.partials) for part in known))
         touched = min(int(part.partials.times[0]) for part in known)
         if self.done is None or touched > self.done or not self._snapshots:
             return
-        if self._initial and touched <= self._snapshots[0].time_ms:
+        again = self._ready.affected.rules(revised)
+        base = self._snapshots.base
+        if self._initial and touched <= base.time_ms:
             # There was nothing before the first instant, so it may as well have been this one.
-            earlier = min(self._begin(touched), self._snapshots[0].time_ms)
-            self._snapshots[0] = Snapshot(earlier, self._snapshots[0].states)
-        place = max(0, bisect_left(self._snapshots, touched, key=lambda each: each.time_ms) - 1)
-        back = self._snapshots[place]
-        del self._snapshots[place + 1 :]
-        before = list(written.written_after(self.evaluator.recorded, back.time_ms))
-        self.evaluator.states = list(back.states)
-        self.evaluator.recorded.rewind(back.time_ms)
-        outcome = self._run(back.time_ms, self.done)
+            base.time_ms = min(self._begin(touched), base.time_ms)
+            again = frozenset(range(len(self.evaluator.states)))
+        if not again:
+            return
+        back = self._snapshots.before(touched, again)
+        before = list(written.written_after(self.evaluator.recorded, back.time_ms, again))
+        outcome = self._again(back, again, self.done)
         self.counted["rules.instants_again"] += len(self._ready.instants(back.time_ms, self.done))
         # What was told by rules of before a change stands, and so do the ends that the change brought.
         touched = max(touched, back.time_ms + 1)
         # From the first instant touched, wherever the snapshot was: which places corrections take must not depend on that.
-        again = [each for each in outcome.events if each.transition.time_ms >= touched]
-        events = self._ready.events.make(self.evaluator, again)
-        standing = [
+        due = [each for each in outcome.events if each.transition.time_ms >= touched]
+        events = self._ready.events.make(self.evaluator, due)
+        yield from self._told(diff(self._standing(touched, again), events, instant), instant)
+        after = written.written_after(self.evaluator.recorded, back.time_ms, again)
+        yield from self._wrote(instant, written.changed(before, after))
+
+    def _standing(self, since_ms: int, rules: Collection[int]) -> list[AlertEvent]:
+        """What was told of alerts of these rules at instants from a time on."""
+        return [
             event
             for event in self.history.standing()
-            if event.evaluated_at >= touched and event.reason != "rule_removed"
+            if event.evaluated_at >= since_ms
+            and event.reason != "rule_removed"
+            and self._ready.events.position(event) in rules
         ]
-        yield from self._told(diff(standing, events, instant), instant)
-        after = written.written_after(self.evaluator.recorded, back.time_ms)
-        yield from self._wrote(instant, written.changed(before, after))
-        if back.time_ms < self.done:
-            self._snapshots.append(Snapshot(self.done, list(self.evaluator.states)))
+
+    def _again(self, back: Snapshot, rules: Collection[int], *ends: int) -> Outcome:
+        """Take some rules back to a snapshot, and evaluate them again for all instants up to some; gives what came up to the first."""
+        for position in rules:
+            self.evaluator.states[position] = back.states[position]
+        self.evaluator.recorded.rewind(back.time_ms, rules)
+        after, outcomes = back.time_ms, []
+        for end in ends:
+            outcomes.append(self._run(after, end, rules))
+            if after < end:
+                self._snapshots.replace(after, rules, end, self.evaluator.states)
+            after = end
+        return outcomes[0]
+
+    def _let_go(self, until_ms: int) -> None:
+        """Nothing is evaluated again from before the newest snapshot that is older than all late samples: it may be the base."""
+        last = until_ms - self.horizon_ms
+        base = self._snapshots.base.time_ms
+        self._snapshots.forget(last)
+        oldest = self._snapshots.base
+        if oldest.time_ms <= last - self.horizon_ms and self.done is not None:
+            # Rules that late samples touch over and over keep no state in between: they are led up to a snapshot that they lack.
+            lacking = self._snapshots.newest(last)
+            if lacking.missing:
+                rules = frozenset(lacking.missing)
+                self._again(self._snapshots.before(lacking.time_ms, rules), rules, lacking.time_ms, self.done)
+                self._snapshots.forget(last)
+        self._initial = self._initial and self._snapshots.base.time_ms == base
 
     def _change(self, instant: int) -> Iterator[Out]:
         """From this instant on other rules count."""
@@ -208,7 +228,9 @@ class GroupState:
         self.store.follow(new.tasks)
         self.counted["rules.changes"] += 1
         # What was evaluated by other rules is not evaluated again.
-        self._snapshots = [] if self.done is None else [Snapshot(self.done, list(evaluator.states))]
+        self._snapshots.clear()
+        if self.done is not None:
+            self._snapshots.add(self.done, evaluator.states)
         self._initial = False
 
     def _evaluator(self, ready: Ready) -> Evaluator:
@@ -218,13 +240,16 @@ class GroupState:
         """Most alerts are not there, and then no shard has anything to say of them."""
         return is_silent(expr, lambda _: False, lambda fragment: self.store.is_empty(fragment.number, times))
 
-    def _run(self, after_ms: int, until_ms: int) -> Outcome:
+    def _run(self, after_ms: int, until_ms: int, only: Collection[int] | None = None) -> Outcome:
+        """Evaluate all rules, or only some of them again, for the instants in ``(after, until]``."""
         program = self._ready.program
         schedule = [aligned(program.interval_ms(number), after_ms, until_ms) for number in range(len(program.groups))]
-        outcome = self.evaluator.evaluate_schedule(schedule)
-        self.counted["rules.evaluations"] += sum(
-            len(times) * len(group.rules) for times, group in zip(schedule, program.groups, strict=True)
-        )
+        outcome = self.evaluator.evaluate_schedule(schedule, only=only)
+        rules = program.rules if only is None else [program.rules[position] for position in only]
+        evaluations = sum(len(schedule[rule.group_number]) for rule in rules)
+        self.counted["rules.evaluations"] += evaluations
+        if only is not None:
+            self.counted["rules.rules_again"] += evaluations
         self.failed = outcome.errors
         self.counted["rules.failures"] += len(outcome.errors)
         self.complaints += dict.fromkeys(
@@ -272,20 +297,20 @@ class GroupState:
         if not self._snapshots:
             return _LONG_AGO if self._ready.program.rules else _NEVER_AGAIN
         history = max((task.spec.history_ms for task in self._ready.tasks), default=0)
-        return self._snapshots[0].time_ms - self._offset_ms - history
+        return self._snapshots.base.time_ms - self._offset_ms - history
 
     def prune(self) -> None:
         """Forget what no instant after the base asks for."""
         if not self._snapshots:
             return
-        base = self._snapshots[0].time_ms
+        base = self._snapshots.base.time_ms
         self.store.prune(base - self._offset_ms)
         self.evaluator.prune(base - self._offset_ms - self._ready.reach_ms)
         self.history.forget(base + 1)
 
     def to_base(self) -> bytes:
         """The base, for a checkpoint: from it, what was contributed for instants after it, and what was announced later, all else follows."""
-        base = self._snapshots[0] if self._snapshots else None
+        base = self._snapshots.base if self._snapshots else None
         return Base(
             time_ms=None if base is None else base.time_ms,
             done=self.done,
@@ -345,12 +370,12 @@ class GroupState:
         if done is None or kept.time_ms is None:
             return state
         state._initial = kept.initial
-        state._snapshots = [Snapshot(kept.time_ms, list(kept.states))]
+        state._snapshots.add(kept.time_ms, kept.states)
         known = [part for part in state._waiting if part.known_ms <= done]
         state._waiting = state._waiting[len(known) :]
         for part in known:
             state.store.add(part.partials)
         if kept.time_ms < done:
             state._run(kept.time_ms, done)
-            state._snapshots.append(Snapshot(done, list(state.evaluator.states)))
+            state._snapshots.add(done, state.evaluator.states)
         return state

@@ -22,6 +22,7 @@ from rules.model import RuleFile
 from rules.program import Program
 from rules.promql import ast
 from rules.promql.values import Times
+from rules.stream.affected import Affected
 from rules.stream.events import EventMaker
 from rules.stream.fragments import Cut, NotStreamable, cut
 from rules.stream.messages import RuleFiles
@@ -55,6 +56,11 @@ class Ready:
     def events(self) -> EventMaker:
         """Makes their events."""
         return EventMaker(self.program)
+
+    @cached_property
+    def affected(self) -> Affected:
+        """Which of them late samples touch."""
+        return Affected(self.program, self.tasks)
 
     @cached_property
     def reach_ms(self) -> int:

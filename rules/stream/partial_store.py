@@ -16,19 +16,12 @@ from rules.promql.storage import MemoryStorage
 from rules.promql.values import Floats, Index, InstantVector, Mask, SeriesSet, Times
 from rules.stream.fragments import SHARD_LABEL
 from rules.stream.partials import HISTORY, Partials, Rows, united
+from rules.stream.revisions import Held, otherwise
 from rules.stream.tasks import Task
 
 _NOTHING = MemoryStorage.from_series(())
 _FORGOTTEN = 10_000
 _FEW = 16
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Held:
-    """Partials, and what number each of their texts has in the store."""
-
-    partials: Partials
-    numbers: Index
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +66,8 @@ class PartialStore:
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         """An empty store for the fragments of a cut, in their order."""
-        self._held: list[_Held] = []
-        self._at: dict[int, dict[int, list[_Held]]] = {}
+        self._held: list[Held] = []
+        self._at: dict[int, dict[int, list[Held]]] = {}
         self._texts: list[str] = [""]
         self._numbers: dict[str, int] = {"": 0}
         self._gathered: list[_Gathered] = []
@@ -88,6 +81,27 @@ class PartialStore:
         self._labels: dict[int, _Labels] = {}
         self._tasks = tuple(tasks)
         self._history = {task.id: task.spec.history_ms for task in tasks}
+
+    def revise(self, partials: Partials) -> frozenset[int]:
+        """Take up what a shard says once more; gives the ids of the fragments of which it says something else than before."""
+        found = self._otherwise(self._hold(partials))
+        self.add(partials)
+        return found
+
+    def _otherwise(self, held: Held) -> frozenset[int]:
+        said = held.partials
+        # Of samples only those come that are new, or may be.
+        found, evaluated = set(said.samples), said.evaluated
+        for column, when in enumerate(said.times.tolist()):
+            left = evaluated - found
+            for old in reversed(self._at.get(when, {}).get(said.shard, ())):
+                both = left & old.partials.evaluated
+                left -= both
+                found.update(otherwise(held, old, both, column, when))
+                if not left:
+                    break
+            found |= left
+        return frozenset(found)
 
     def add(self, partials: Partials) -> None:
         """Take up what a shard says."""
@@ -185,14 +199,14 @@ class PartialStore:
         # A subquery's range is open on its left, so its whole length back nothing is asked for.
         return int(partials.times[-1]) + max(reach - 1, 0)
 
-    def _hold(self, partials: Partials) -> _Held:
+    def _hold(self, partials: Partials) -> Held:
         numbers = self._numbers
         found = [numbers.setdefault(text, len(numbers)) for text in partials.texts]
         if len(numbers) > len(self._texts):
             self._texts = list(numbers)
-        return _Held(partials, np.array(found, np.int64))
+        return Held(partials, np.array(found, np.int64))
 
-    def _keep(self, held: _Held) -> None:
+    def _keep(self, held: Held) -> None:
         self._held.append(held)
         for when in held.partials.times.tolist():
             said = self._at.setdefault(when, {}).setdefault(held.partials.shard, [])
@@ -202,7 +216,7 @@ class PartialStore:
 
     def _blocks(self, fragment: int, times: Times) -> Iterator[_Block]:
         """What each shard said last of the fragment at the instants, as far as it has series."""
-        chosen: dict[int, tuple[_Held, list[int]]] = {}
+        chosen: dict[int, tuple[Held, list[int]]] = {}
         for place, when in enumerate(times.tolist()):
             for shard, said in self._at.get(when, {}).items():
                 for held in reversed(said):

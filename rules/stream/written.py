@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from rules.alerts import Labels
 from rules.promql.labels import METRIC_NAME
-from rules.promql.values import STALE, Floats, Times
+from rules.promql.values import STALE, Floats, Mask, Times
 from rules.recorded import Recorded, Writer
 from schemas.batch import SampleBatch, read_ipc, write_ipc
 from schemas.builder import Interner
@@ -80,21 +80,27 @@ def written_after(recorded: Recorded, time_ms: int | None, writers: Collection[i
 
 
 def changed(before: Iterable[Column], after: Iterable[Column]) -> Iterator[Column]:
-    """The samples of ``after`` of series that have others in ``before``; a staleness marker stands where there is none any more."""
+    """The samples of ``after`` that are others in ``before``, or not there; a staleness marker stands where there is none any more."""
     old = {labels: (times, values) for labels, times, values in before}
     for labels, times, values in after:
         was = old.pop(labels, None)
         if was is None:
             yield labels, times, values
-        elif not _same(was, (times, values)):
-            yield _with_markers(labels, times, values, np.setdiff1d(was[0], times))
+            continue
+        new = ~_there(was, times, values)
+        gone = np.setdiff1d(was[0], times)
+        if new.any() or len(gone):
+            yield _with_markers(labels, times[new], values[new], gone)
     nothing = np.empty(0, np.int64), np.empty(0)
     for labels, (times, _) in old.items():
         yield _with_markers(labels, *nothing, times)
 
 
-def _same(one: tuple[Times, Floats], other: tuple[Times, Floats]) -> bool:
-    return np.array_equal(one[0], other[0]) and np.array_equal(one[1].view(np.uint64), other[1].view(np.uint64))
+def _there(was: tuple[Times, Floats], times: Times, values: Floats) -> Mask:
+    """Which samples, to the bit, are among others."""
+    places = np.minimum(np.searchsorted(was[0], times), len(was[0]) - 1)
+    same: Mask = (was[0][places] == times) & (was[1][places].view(np.uint64) == values.view(np.uint64))
+    return same
 
 
 def _with_markers(labels: Labels, times: Times, values: Floats, gone: Times) -> Column:

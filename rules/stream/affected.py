@@ -1,0 +1,77 @@
+"""Which rules can come out differently once shards say something else of instants that were evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from rules.dependencies import readers, template_queries
+from rules.program import Prepared, Program
+from rules.promql import ast
+from rules.promql.labels import METRIC_NAME
+from rules.promql.matchers import predicate
+from rules.stream.rewriting import named
+from rules.stream.tasks import Task
+
+_Names = tuple[ast.Matcher, ...]
+"""What a selector asks of the metric's name."""
+
+
+class Affected:
+    """The rules of a program by the fragments that they come from, directly or by way of other rules; it holds no state and may be shared."""
+
+    def __init__(self, program: Program, tasks: Sequence[Task]) -> None:
+        """Of a program of remainders and the fragments that shards evaluate for it, by number."""
+        self._readers = readers([rule.turn for rule in program.rules])
+        self._together = {
+            position: component.positions for component in program.components for position in component.positions
+        }
+        direct: dict[int, set[int]] = {task.id: set() for task in tasks}
+        selected: dict[_Names, set[int]] = {}
+        for rule in program.rules:
+            for node in _nodes(program, rule):
+                if isinstance(node, ast.Fragment):
+                    direct[tasks[node.number].id].add(rule.position)
+                elif isinstance(node, ast.VectorSelector):
+                    selected.setdefault(_names(node), set()).add(rule.position)
+            for name in rule.names:
+                # Whether samples came in under the name that it writes decides what it may write.
+                selected.setdefault(_names(named(name)), set()).add(rule.position)
+        for task in tasks:
+            if task.spec.kind == "samples" and isinstance(task.spec.expr, ast.VectorSelector):
+                gathered = _names(task.spec.expr)
+                for other, positions in selected.items():
+                    if _may_meet(gathered, other):
+                        direct[task.id] |= positions
+        self._direct = {fragment: frozenset(positions) for fragment, positions in direct.items()}
+
+    def rules(self, fragments: Collection[int]) -> frozenset[int]:
+        """The positions of the rules whose outcome may depend on fragments, given by their ids; all rules of a component, or none."""
+        found: set[int] = set()
+        waiting = [position for fragment in fragments for position in self._direct.get(fragment, ())]
+        while waiting:
+            position = waiting.pop()
+            if position in found:
+                continue
+            found.add(position)
+            waiting += self._together[position]
+            waiting += self._readers[position]
+        return frozenset(found)
+
+
+def _nodes(program: Program, rule: Prepared) -> Iterator[ast.Expr]:
+    """All nodes of what a rule evaluates, the queries of its templates included."""
+    yield from ast.walk(rule.rule.ast)
+    for text in template_queries(rule.turn):
+        tree = program.queries.get(text) if text is not None else None
+        if tree is not None:
+            yield from ast.walk(tree)
+
+
+def _names(selector: ast.VectorSelector) -> _Names:
+    return tuple(each for each in selector.matchers if each.name == METRIC_NAME)
+
+
+def _may_meet(one: _Names, other: _Names) -> bool:
+    """Whether two selectors may select samples of one metric."""
+    exact = next((each.value for each in (*one, *other) if each.op is ast.MatchOp.EQUAL), None)
+    return exact is None or all(predicate(each)(exact) for each in (*one, *other))
