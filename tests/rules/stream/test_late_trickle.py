@@ -99,7 +99,7 @@ def test_what_late_samples_touch_is_all_that_they_change(log_seed: int, seed: in
         expected, all_counted = play(log, seed, change=change)
     assert plain(outs) == plain(expected)
     if "rules.rules_again" in all_counted:
-        assert counted.get("rules.rules_again", 0) < all_counted["rules.rules_again"]
+        assert counted.get("rules.rules_again", 0) <= all_counted["rules.rules_again"]
 
 
 def again(monkeypatch: pytest.MonkeyPatch, late: Sequence[Sent], rules: str = RULES) -> tuple[set[str], list[Out]]:
