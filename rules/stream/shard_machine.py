@@ -176,7 +176,7 @@ class ShardMachine:
             cells.write("told", shard.watermarks.to_bytes())
             due = rules.latest(shard.watermarks.complete_ms - grace)
             if due is not None and meta.begin != NEVER and due > meta.after:
-                shard.course.counted["rules.shard_instants_early"] += len(rules.instants(meta.after, due))
+                shard.course.counted["rules.instants_early"] += len(rules.instants(meta.after, due))
                 yield from self._come(shard, due, cells, timers)
                 return
         if noted or heard:
