@@ -13,13 +13,19 @@ from rules.promql.measures import Measure
 from rules.promql.values import Index, Mask
 from schemas.series import DEFAULT_TARGET_LABELS
 
+BLOCK_MS = 3_600_000
+
 
 def states(
-    expr: ast.Expr, target_labels: frozenset[str] = DEFAULT_TARGET_LABELS, lookback_ms: int = DEFAULT_LOOKBACK_MS
+    expr: ast.Expr,
+    target_labels: frozenset[str] = DEFAULT_TARGET_LABELS,
+    lookback_ms: int = DEFAULT_LOOKBACK_MS,
+    block_ms: int = BLOCK_MS,
 ) -> Iterator[State]:
     """What each selector of an expression keeps, as :func:`rules.plan.plan` has it, and how it is read."""
     # Both go through the selectors in the order they are written.
-    for state, reading in zip(plan(expr, target_labels, lookback_ms).states, readings(expr, lookback_ms), strict=True):
+    found = plan(expr, target_labels, lookback_ms).states
+    for state, reading in zip(found, readings(expr, lookback_ms, block_ms), strict=True):
         yield replace(state, single_ms=reading.single_ms, measures=reading.measures)
 
 
@@ -28,13 +34,13 @@ class Packing:
     """Which samples are packed.
 
     Attributes:
-        block_ms: what a block spans; blocks end at its multiples.
+        block_ms: what a block spans; blocks end at its multiples. Windows as long as this, or longer, are put together from digests.
         long_ms: only series whose samples are needed this long.
         open_ms: samples stay as they are for so long, besides what late ones may still touch. Series that a rule reads further back sample by
             sample (:attr:`rules.plan.State.single_ms`) are not packed.
     """
 
-    block_ms: int = 3_600_000
+    block_ms: int = BLOCK_MS
     long_ms: int = 10_800_000
     open_ms: int = 3_600_000
 
@@ -58,12 +64,13 @@ class Reading(NamedTuple):
     measures: Measure = Measure.NONE
 
 
-def readings(expr: ast.Expr, lookback_ms: int, *, within: bool = False) -> Iterator[Reading]:
+def readings(expr: ast.Expr, lookback_ms: int, block_ms: int = BLOCK_MS, *, within: bool = False) -> Iterator[Reading]:
     """How each selector of an expression is read.
 
     Args:
         expr: the expression.
         lookback_ms: how old a sample an instant selector still takes.
+        block_ms: windows that are shorter are gone through sample by sample.
         within: it stands in a subquery, whose instants lie anywhere in its range.
     """
     match expr:
@@ -74,10 +81,10 @@ def readings(expr: ast.Expr, lookback_ms: int, *, within: bool = False) -> Itera
         case ast.Call(func=func, args=args) if func in NEEDS and not within:
             for part in args:
                 bare = ast.unwrap(part)
-                if isinstance(bare, ast.MatrixSelector):
+                if isinstance(bare, ast.MatrixSelector) and bare.range_ms >= block_ms:
                     yield Reading(bare.selector, 0, NEEDS[func])
                 else:
-                    yield from readings(part, lookback_ms)
+                    yield from readings(part, lookback_ms, block_ms)
         case _:
             for part in ast.children(expr):
-                yield from readings(part, lookback_ms, within=within or isinstance(expr, ast.Subquery))
+                yield from readings(part, lookback_ms, block_ms, within=within or isinstance(expr, ast.Subquery))

@@ -181,15 +181,13 @@ class PackedSamples:
                     found.put(*samples.renumbered(places).take(some))
         return found
 
-    def is_long(self, starts: Times, ends: Times) -> bool:
-        """Whether all windows ``(start, end]`` hold a block as a whole."""
-        first, last = self._inner(starts, ends)
-        return bool((first < last).all())
-
     def digests(
         self, number: int, rows: Index, still_open: SeriesSet, starts: Times, ends: Times, measures: Measure
     ) -> Digests:
-        """What the windows ``(start, end]`` come to, which all hold a block as a whole.
+        """What the windows ``(start, end]`` come to, none of them shorter than a block.
+
+        They are put together from the same pieces, cut where blocks end, whatever is packed by now: so an instant that is evaluated again, or by
+        another run, comes out the same to the last bit.
 
         Args:
             number: of the selector that finds the rows.
@@ -199,29 +197,31 @@ class PackedSamples:
             ends: likewise.
             measures: what the digests are to hold, which is among what the selectors were said to need.
         """
-        first, last = self._inner(starts, ends)
+        span = self._packing.block_ms
+        first, last = -(-starts // span) * span, ends // span * span
         moved = (np.diff(first, prepend=-1) != 0) | (np.diff(last, prepend=-1) != 0)
         heads = np.flatnonzero(moved).tolist()
         found = []
         for low, high in zip(heads, [*heads[1:], len(starts)], strict=True):
             begin, end = int(first[low]), int(last[low])
-            left = self._edge(rows, begin, starts[low:high], np.full(high - low, begin), measures)
-            since = np.full(high - low, end)
-            if end == self.until_ms:
-                right = Digests.of(RangeVector(still_open, since, ends[low:high]).windows(), measures)
-            else:
-                right = self._edge(rows, end + self._packing.block_ms, since, ends[low:high], measures)
-            held, middle = self._middle(number, rows, begin, end)
-            found.append(left.merged(middle.take(_places(rows, held))).merged(right))
+            bounds = np.full(high - low, begin), np.full(high - low, end)
+            left = self._piece(rows, still_open, begin, starts[low:high], bounds[0], measures)
+            packed = max(begin, min(end, self.until_ms))
+            held, middle = self._middle(number, rows, begin, packed)
+            middle = middle.take(_places(rows, held))
+            for until in range(packed + span, end + 1, span):
+                windows = RangeVector(still_open, np.array([until - span]), np.array([until])).windows()
+                middle = middle.merged(Digests.of(windows, measures))
+            right = self._piece(rows, still_open, end + span, bounds[1], ends[low:high], measures)
+            found.append(left.merged(middle).merged(right))
         return found[0] if len(found) == 1 else Digests.beside(found)
 
-    def _inner(self, starts: Times, ends: Times) -> tuple[Times, Times]:
-        """Where the blocks begin and end that the windows hold as a whole."""
-        span = self._packing.block_ms
-        return -(-starts // span) * span, np.minimum(ends // span * span, self.until_ms)
-
-    def _edge(self, rows: Index, end_ms: int, starts: Times, ends: Times, measures: Measure) -> Digests:
-        """Windows that lie in one block."""
+    def _piece(
+        self, rows: Index, still_open: SeriesSet, end_ms: int, starts: Times, ends: Times, measures: Measure
+    ) -> Digests:
+        """Windows that lie in one block, or where one will be."""
+        if end_ms > self.until_ms:
+            return Digests.of(RangeVector(still_open, starts, ends).windows(), measures)
         total = Digests.empty(len(rows), len(starts), measures)
         if (starts < ends).any():
             for block in self._ending(end_ms):

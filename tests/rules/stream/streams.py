@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rules.plan import State
 from rules.promql.engine import at_instants
 from rules.promql.errors import PromQLError
 from rules.promql.parser import parse
 from rules.promql.storage import MemoryStorage, Storage
 from rules.promql.values import InstantVector
 from rules.stream.fragments import FragmentSpec
-from rules.stream.long_ranges import states
+from rules.stream.long_ranges import BLOCK_MS, states
 from rules.stream.partials import Partials
 from rules.stream.tasks import Task
 from schemas.batch import SampleBatch
@@ -73,9 +74,9 @@ def tasks_of(*expressions: str, samples: Sequence[str] = ()) -> tuple[Task, ...]
     return tuple(map(Task.of, vectors + gathered))
 
 
-def states_of(tasks: Iterable[Task]) -> list:
+def states_of(tasks: Iterable[Task], block_ms: int = BLOCK_MS) -> list[State]:
     """What the fragments need kept."""
-    return [state for task in tasks for state in states(task.spec.expr)]
+    return [state for task in tasks for state in states(task.spec.expr, block_ms=block_ms)]
 
 
 def bits(value: float) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,16 +16,16 @@ from rules.promql.digest_functions import NEEDS
 from rules.promql.measures import Measure
 from rules.promql.parser import parse
 from rules.promql.printer import to_text
-from rules.stream import held
+from rules.stream import fragments, held
 from rules.stream.fragments import cut
 from rules.stream.local import LocalStage
 from rules.stream.long_ranges import Packing, states
 from rules.stream.packed import PackedSamples
+from rules.stream.samples import Samples
 from tests.rules.stream.logs import log_of
 from tests.rules.stream.test_fragments import program_of
 from tests.rules.stream.test_local import BEGIN, LENGTH, MINUTE, SERIES, events, play, settings_of
 
-SMALL = Packing(block_ms=MINUTE, long_ms=3 * MINUTE, open_ms=MINUTE)
 RULES = """
 groups:
 - name: long
@@ -32,7 +34,8 @@ groups:
   - {alert: Mean, expr: 'avg by (instance) (avg_over_time(x[5m])) > 1', for: 1m, annotations: {summary: '{{ $value }}'}}
   - {alert: Growth, expr: 'increase(x[6m]) > 2'}
   - {alert: Restless, expr: 'changes(y[4m]) > on (instance) group_left () resets(x[4m])'}
-  - {alert: Lower, expr: 'x < x offset 4m'}
+  - {record: 'x:deviation', expr: 'stddev_over_time(x[4m])'}
+  - {alert: Soon, expr: 'predict_linear(y[5m], 100) > 2', annotations: {summary: '{{ $value }} of {{ $labels.instance }}'}}
   - {alert: Gone, expr: 'absent_over_time(x{instance="h0"}[4m])'}
 - name: behind
   interval: 40s
@@ -53,6 +56,7 @@ groups:
             "x offset 1w > x",
             [("x", 7 * 86_400_000 + 300_000, 300_000, Measure.NONE), ("x", 300_000, 300_000, Measure.NONE)],
         ),
+        ("rate(x[59m])", [("x", 3_540_000, 3_540_000, Measure.NONE)]),
         ("quantile_over_time(0.9, x[1d])", [("x", 86_400_000, 86_400_000, Measure.NONE)]),
         ("max_over_time(rate(x[5m])[1d:1m])", [("x", 86_700_000, 86_700_000, Measure.NONE)]),
         (
@@ -81,20 +85,24 @@ def test_of_several_readings_the_longest_counts() -> None:
 @given(st.integers(0, 1 << 32), st.integers(0, 1 << 32))
 def test_what_is_told_does_not_depend_on_packing(log_seed: int, seed: int) -> None:
     log = log_of(log_seed, SERIES, LENGTH, BEGIN)
+    rules = settings_of(RULES, late_ms=MINUTE)
     found = []
-    for packing in (SMALL, Packing(long_ms=1 << 62)):
+    for is_due in (True, False):
+        put, packed = PackedSamples.put, Counter[str]()
+
+        def counting(self: PackedSamples, samples: Samples, put: Any = put, packed: Counter[str] = packed) -> object:
+            packed["samples"] += len(samples.rows)
+            return put(self, samples)
+
         with pytest.MonkeyPatch.context() as patch:
-            packed: list[int] = []
-            put = PackedSamples.put
-
-            def counting(self: PackedSamples, samples: object, put=put, packed=packed) -> object:
-                packed.append(len(samples.rows))
-                return put(self, samples)
-
-            patch.setattr(held, "Packing", partial(Packing, packing.block_ms, packing.long_ms, packing.open_ms))
+            patch.setattr(held, "Packing", partial(Packing, MINUTE, 3 * MINUTE, MINUTE))
+            patch.setattr(fragments, "states", partial(states, block_ms=MINUTE))
             patch.setattr(PackedSamples, "put", counting)
-            outs = play(LocalStage(settings_of(RULES, late_ms=MINUTE)), log, seed)
-        assert bool(packed) is (packing is SMALL)
+            if not is_due:
+                patch.setattr(PackedSamples, "due", lambda *_: -(1 << 62))
+            outs = play(LocalStage(rules), log, seed)
+        assert bool(packed) is is_due
         found.append(sorted(outs))
         assert events(outs)
+    # To the last bit: a value that came out otherwise at an instant that is evaluated again would be a correction.
     assert found[0] == found[1]

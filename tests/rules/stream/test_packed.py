@@ -83,7 +83,7 @@ def evaluated(state: ShardState, times: np.ndarray) -> dict[int, list]:
 @given(seed=st.integers(0, 1 << 32))
 def test_every_instant_ends_as_if_all_samples_had_been_there(way: str, seed: int) -> None:
     log = log_of(seed)
-    state = ShardState(0, states_of(TASKS), packing=PACKING)
+    state = ShardState(0, states_of(TASKS, PACKING.block_ms), packing=PACKING)
     chunks: list[bytes] = []
     answers: dict[int, list] = {}
     position, packed = 0, 0
@@ -102,7 +102,7 @@ def test_every_instant_ends_as_if_all_samples_had_been_there(way: str, seed: int
         state.prune(now - LATENESS - 5 * MINUTE)
         packed += len(state.to_chunks()) - 1
         if now % (15 * MINUTE) == 0 and way != "kept":
-            before, state = state, ShardState(0, states_of(TASKS), packing=PACKING)
+            before, state = state, ShardState(0, states_of(TASKS, PACKING.block_ms), packing=PACKING)
             if way == "restored":
                 chunks = before.to_chunks() if now % (30 * MINUTE) == 0 else chunks
                 random.Random(now).shuffle(chunks)
@@ -122,7 +122,7 @@ def counter(until: int, since: int = 0) -> list[Sent]:
 
 
 def state_of(*expressions: str, samples: list[Sent], packing: Packing = PACKING) -> ShardState:
-    state = ShardState(0, states_of(tasks_of(*expressions)), packing=packing)
+    state = ShardState(0, states_of(tasks_of(*expressions), packing.block_ms), packing=packing)
     state.add(batch_of(samples))
     return state
 
