@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
 
 from rules.groups import Evaluator, aligned
 from rules.outcome import Outcome, RuleError
@@ -22,17 +21,17 @@ from rules.promql import ast
 from rules.promql.values import Times
 from rules.stream import written
 from rules.stream.corrections import History, diff
-from rules.stream.fronts import Fronts
 from rules.stream.group_base import Base
+from rules.stream.heard import Heard
 from rules.stream.live import LiveRules, Ready
-from rules.stream.messages import Contribution, Part, RuleFiles
+from rules.stream.messages import Contribution, RuleFiles
 from rules.stream.migration import changes, hand_over, migrate
 from rules.stream.partial_store import PartialStore
 from rules.stream.silence import is_silent
 from rules.stream.snapshots import Snapshot, Snapshots
-from rules.stream.stage import EVENTS, SAMPLES, Out, StageSettings
-from schemas import batch as batches
-from schemas.alert_event import AlertEvent, encode
+from rules.stream.stage import Out, StageSettings
+from rules.stream.telling import Telling
+from schemas.alert_event import AlertEvent
 
 STRIDE = 64
 """Instants evaluated at once at most: what bounds memory while a job catches up."""
@@ -49,8 +48,6 @@ class GroupState:
         self.live = live or LiveRules(settings)
         self.store = PartialStore(self.live.current.tasks)
         self.evaluator = self._evaluator(self._ready)
-        self.history = History()
-        self.counted: Counter[str] = Counter()
         self.complaints: list[str] = []
         self.failed: list[RuleError] = []
         """The failures of the instants that were evaluated last, together."""
@@ -58,29 +55,15 @@ class GroupState:
         """The last evaluated instant; None before the first."""
         self._snapshots = Snapshots()
         self._initial = False
-        self._spoken: int | None = None
-        self._newest = _LONG_AGO
-        self._fronts = Fronts(settings.shards)
-        self._waiting: list[Part] = []
-        self._samples = written.SampleMaker(settings.target_labels)
+        self._heard = Heard(settings.shards)
+        self._telling = Telling(settings.target_labels)
 
     # What comes in.
 
     def contribute(self, contribution: Contribution) -> None:
         """Take up what a shard says."""
-        self._newest = max(self._newest, contribution.newest_ms)
-        self._fronts.hear(contribution)
-        if self.done is None:
-            # What is said again of earlier instants is known later, and must not count by coming in the same bundle.
-            first = [int(part.partials.times[0]) for part in contribution.parts if not part.partials.revision]
-            times = [contribution.until_ms, *first]
-            self._spoken = min(times) if self._spoken is None else min(self._spoken, *times)
-        for part in contribution.parts:
-            if part.partials.revision > 0:
-                self._waiting.append(part)
-            else:
-                self.store.add(part.partials)
-        self._waiting.sort(key=lambda each: (each.known_ms, each.partials.shard, each.partials.revision))
+        for partials in self._heard.take_up(contribution, begun=self.done is not None):
+            self.store.add(partials)
 
     # Going on.
 
@@ -94,20 +77,20 @@ class GroupState:
                 yield from self._change(first)
                 continue
             yield from self._correct(first)
-            if self._settings.bounded and first > self._newest:
+            if self._settings.bounded and first > self._heard.newest_ms:
                 return
             end = until_ms
-            if self._waiting:
-                end = min(end, self._waiting[0].known_ms - 1)
+            if self._heard.waiting:
+                end = min(end, self._heard.waiting[0].known_ms - 1)
             if self.live.change_ms is not None:
                 end = min(end, self.live.change_ms - 1)
             yield from self._evaluate(first, end)
 
     def _first(self) -> int | None:
         """The first instant that is not evaluated yet; one of the coming rules too, for then they are in force."""
-        if self.done is None and self._spoken is None:
+        if self.done is None and self._heard.spoken_ms is None:
             return None
-        after = self.done if self.done is not None else self._begin(self._earliest())
+        after = self.done if self.done is not None else self._begin(self._earliest_ms())
         found = [self._ready.following(after)]
         change = self.live.change_ms
         coming = self.live.coming() if change is not None else None
@@ -115,12 +98,8 @@ class GroupState:
             found.append(coming.following(max(after, change - 1)))
         return min((each for each in found if each is not None), default=None)
 
-    def _earliest(self) -> int:
-        """The first time of which shards speak before the first instant, late samples that are known by then included."""
-        spoken = self._spoken or 0
-        first = self._ready.following(self._begin(spoken))
-        late = [int(part.partials.times[0]) for part in self._waiting if first is not None and part.known_ms <= first]
-        return min([spoken, *late])
+    def _earliest_ms(self) -> int:
+        return self._heard.earliest_ms(self._ready.following(self._begin(self._heard.spoken_ms or 0)))
 
     def _begin(self, spoken_ms: int) -> int:
         """The time before the first instant, if this is the first that shards speak of: what is read with an offset is not absent before that."""
@@ -138,18 +117,19 @@ class GroupState:
         outcome = self._run(first - 1, last)
         self.counted["rules.instants"] += len(instants)
         events = self._ready.events.make(self.evaluator, outcome.events)
-        yield from self._told(events)
-        yield from self._wrote(last, written.written_after(self.evaluator.recorded, first - 1), corrected=False)
+        yield from self._telling.events(events)
+        yield from self._telling.samples(
+            last, written.written_after(self.evaluator.recorded, first - 1), corrected=False
+        )
         self.done = last
         self._snapshots.add(last, self.evaluator.states)
         self._let_go(last)
 
     def _correct(self, instant: int) -> Iterator[Out]:
         """Take up what late samples changed by now, and evaluate again the rules that they touch."""
-        known = [part for part in self._waiting if part.known_ms <= instant]
+        known = self._heard.known(instant)
         if not known:
             return
-        self._waiting = self._waiting[len(known) :]
         revised = frozenset[int]().union(*(self.store.revise(part.partials) for part in known))
         touched = min(int(part.partials.times[0]) for part in known)
         if self.done is None or touched > self.done or not self._snapshots:
@@ -171,9 +151,9 @@ class GroupState:
         # From the first instant touched, wherever the snapshot was: which places corrections take must not depend on that.
         due = [each for each in outcome.events if each.transition.time_ms >= touched]
         events = self._ready.events.make(self.evaluator, due)
-        yield from self._told(diff(self._standing(touched, again), events, instant), instant)
+        yield from self._telling.events(diff(self._standing(touched, again), events, instant), instant)
         after = written.written_after(self.evaluator.recorded, back.time_ms, again)
-        yield from self._wrote(instant, written.changed(before, after))
+        yield from self._telling.samples(instant, written.changed(before, after))
 
     def _standing(self, since_ms: int, rules: Collection[int]) -> list[AlertEvent]:
         """What was told of alerts of these rules at instants from a time on."""
@@ -218,12 +198,12 @@ class GroupState:
         old, new = self._ready, self.live.change()
         change = changes(old.program, new.program)
         migrated = migrate(self.evaluator.states, change, instant)
-        yield from self._told(old.events.make(self.evaluator, migrated.ended))
+        yield from self._telling.events(old.events.make(self.evaluator, migrated.ended))
         evaluator = self._evaluator(new)
         evaluator.states, evaluator.recorded = migrated.states, self.evaluator.recorded
         hand_over(evaluator.recorded, change, migrated.stale, instant)
         # What is stale by it is written at this very instant.
-        yield from self._wrote(instant, written.written_after(evaluator.recorded, instant - 1))
+        yield from self._telling.samples(instant, written.written_after(evaluator.recorded, instant - 1))
         self.evaluator = evaluator
         self.store.follow(new.tasks)
         self.counted["rules.changes"] += 1
@@ -258,19 +238,6 @@ class GroupState:
         )
         return outcome
 
-    # What goes out.
-
-    def _told(self, events: Sequence[AlertEvent], instant: int | None = None) -> Iterator[Out]:
-        for event in events:
-            if self.history.apply(event):
-                self.counted["alerts.corrections" if event.correction else f"alerts.{event.state.value}"] += 1
-                yield Out(event.evaluated_at if instant is None else instant, EVENTS, encode(event))
-
-    def _wrote(self, instant: int, columns: Any, *, corrected: bool = True) -> Iterator[Out]:
-        for batch in self._samples.batches(columns, instant if corrected else None):
-            self.counted["rules.samples_written"] += len(batch)
-            yield Out(instant, SAMPLES, batches.encode(batch))
-
     # What is kept.
 
     @property
@@ -280,7 +247,17 @@ class GroupState:
     @property
     def complete_ms(self) -> int:
         """See :attr:`rules.stream.fronts.Fronts.complete_ms`."""
-        return self._fronts.complete_ms
+        return self._heard.complete_ms
+
+    @property
+    def history(self) -> History:
+        """The events that were told."""
+        return self._telling.history
+
+    @property
+    def counted(self) -> Counter[str]:
+        """What happened, by the names of counters."""
+        return self._telling.counted
 
     @property
     def horizon_ms(self) -> int:
@@ -319,7 +296,7 @@ class GroupState:
             rules=self.live.to_bytes(),
             recorded=self.evaluator.recorded,
             history=self.history,
-            fronts=self._fronts.as_plain(),
+            fronts=self._heard.fronts(),
         ).to_bytes()
 
     @classmethod
@@ -360,20 +337,18 @@ class GroupState:
     def _at_base(cls, settings: StageSettings, base: bytes, contributions: Sequence[Contribution]) -> GroupState:
         kept = Base.from_bytes(base)
         state = cls(settings, LiveRules(settings, kept.rules))
-        state._fronts = Fronts.from_plain(kept.fronts, settings.shards)
+        state._heard = Heard(settings.shards, kept.fronts)
         for contribution in contributions:
             state.contribute(contribution)
         state.evaluator.states = kept.states
         state.evaluator.recorded = kept.recorded
-        state.history = kept.history
+        state._telling.history = kept.history
         state.done = done = kept.done
         if done is None or kept.time_ms is None:
             return state
         state._initial = kept.initial
         state._snapshots.add(kept.time_ms, kept.states)
-        known = [part for part in state._waiting if part.known_ms <= done]
-        state._waiting = state._waiting[len(known) :]
-        for part in known:
+        for part in state._heard.known(done):
             state.store.add(part.partials)
         if kept.time_ms < done:
             state._run(kept.time_ms, done)
