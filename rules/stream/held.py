@@ -81,6 +81,7 @@ class HeldSamples:
 
     def _changed(self) -> None:
         self._selected: dict[tuple[int, bool], SeriesSet] = {}
+        self._empty: dict[int, bool] = {}
         self._digested: dict[tuple[int, Measure, bytes, bytes], tuple[LabelFrame, Digests]] = {}
 
     @property
@@ -187,11 +188,10 @@ class HeldSamples:
         Raises:
             ValueError: the shard does not keep the selector's samples.
         """
-        number = self._number(matchers)
         # What is asked of the samples, and what of digests, must not depend on what is packed by now.
-        held = measures & self._selection.measures == measures
-        if not (held and int((ends - starts).min()) >= self._packing.block_ms):
+        if int((ends - starts).min()) < self._packing.block_ms or measures & ~self._selection.measures:
             return None
+        number = self._number(matchers)
         key = number, measures, starts.tobytes(), ends.tobytes()
         found = self._digested.get(key)
         if found is None:
@@ -216,7 +216,11 @@ class HeldSamples:
         Raises:
             ValueError: the shard does not keep its samples.
         """
-        return not self._counts[self._index.members(self._number(selector.matchers))].any()
+        number = self._number(selector.matchers)
+        empty = self._empty.get(number)
+        if empty is None:
+            empty = self._empty[number] = not self._counts[self._index.members(number)].any()
+        return empty
 
     def _number(self, matchers: Sequence[ast.Matcher]) -> int:
         number = self._selection.number(matchers)
