@@ -18,9 +18,10 @@ from rules.promql.labels import METRIC_NAME, LabelFrame
 from rules.promql.matchers import predicate
 from rules.promql.storage import Storage, fragment
 from rules.promql.values import Floats, Index, InstantVector, Mask, SeriesSet, Times
-from rules.recorded_table import LONG_AGO, Table, Writer
+from rules.recorded_table import Table, Writer
+from schemas.times import LONG_AGO
 
-__all__ = ["LONG_AGO", "Combined", "Recorded", "View", "Writer", "joined"]
+__all__ = ["Combined", "Recorded", "View", "Writer", "joined"]
 
 
 class Recorded:

@@ -12,13 +12,11 @@ from rules.promql.ast import Matcher
 from rules.promql.labels import LabelFrame
 from rules.promql.storage import matching_rows
 from rules.promql.values import Floats, Index, Mask, SeriesSet, Times, is_stale
+from schemas.times import LONG_AGO
 
 _NO_ROWS = np.empty(0, np.int64)
 _NEVER = 1 << 62
 _KNOWN_PLACES = 64
-
-LONG_AGO = -(1 << 62)
-"""Before all samples, ms."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from rules.promql.ast import Matcher, MatchOp
 from rules.promql.labels import METRIC_NAME
 from rules.promql.storage import Storage
 from rules.promql.values import STALE, Floats, Mask, Times
-from rules.recorded import LONG_AGO, Recorded, Writer
+from rules.recorded import Recorded, Writer
+from schemas.times import LONG_AGO
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,9 @@ UNITS = {
 MAX_DURATION_MS = (2**63 - 1) // 1_000_000
 """The longest duration: Prometheus counts nanoseconds in a signed 64-bit integer."""
 
+LONG_AGO = -(1 << 62)
+"""A time (ms) before all others, from which durations may be taken without leaving 64 bits."""
+
 _ORDER = list(UNITS)
 _PART = re.compile(r"([0-9]+)([^0-9]+)")
 _SHOWN = 60

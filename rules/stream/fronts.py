@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rules.stream.messages import BEGINNING_MS, Contribution
-
-LONG_AGO = -(1 << 62)
+from schemas.times import LONG_AGO
 
 
 class Place(NamedTuple):

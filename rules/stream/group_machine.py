@@ -18,6 +18,7 @@ from rules.stream import messages
 from rules.stream.group_state import GroupState
 from rules.stream.messages import RuleFiles
 from rules.stream.stage import TOKEN_BYTES, Cells, Memory, Out, StageSettings, Timers, new_token
+from schemas.times import LONG_AGO
 
 BASE_EVERY_MS = 60_000
 BASE_EVERY_INSTANTS = 16
@@ -25,7 +26,6 @@ BASE_EVERY_INSTANTS = 16
 
 _META = struct.Struct(f">B{TOKEN_BYTES}sqqi")
 _FORMAT = 3
-_NEVER = -(1 << 62)
 
 
 class _Open:
@@ -37,7 +37,7 @@ class _Open:
         instants: so many since then.
     """
 
-    def __init__(self, state: GroupState, due: int = _NEVER, based: int = _NEVER, instants: int = 0) -> None:
+    def __init__(self, state: GroupState, due: int = LONG_AGO, based: int = LONG_AGO, instants: int = 0) -> None:
         self.state, self.due, self.based, self.instants = state, due, based, instants
         self.token = b""
 
@@ -97,7 +97,7 @@ class GroupMachine:
         """All instants up to one are due."""
         if instant <= opened.due:
             return
-        passed = len(opened.state.live.current.instants(opened.due, instant)) if opened.due != _NEVER else 1
+        passed = len(opened.state.live.current.instants(opened.due, instant)) if opened.due != LONG_AGO else 1
         opened.due = instant
         opened.instants += passed
         if opened.instants >= BASE_EVERY_INSTANTS and instant - opened.based >= BASE_EVERY_MS:
@@ -142,7 +142,7 @@ class GroupMachine:
         if state is None:
             contributions = [messages.contribution(each) for each in cells.read_bag("contributions")]
             announced = [messages.rules(each) for each in cells.read_bag("announced")]
-            done = None if due == _NEVER else due
+            done = None if due == LONG_AGO else due
             state = GroupState.from_base(self._settings, cells.read("base"), contributions, announced, done)
         opened = _Open(state, due, based, instants)
         opened.token = token

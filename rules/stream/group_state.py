@@ -32,11 +32,11 @@ from rules.stream.snapshots import Snapshot, Snapshots
 from rules.stream.stage import Out, StageSettings
 from rules.stream.telling import Telling
 from schemas.alert_event import AlertEvent
+from schemas.times import LONG_AGO
 
 STRIDE = 64
 """Instants evaluated at once at most: what bounds memory while a job catches up."""
 
-_LONG_AGO = -(1 << 62)
 _NEVER_AGAIN = 1 << 62
 
 
@@ -272,7 +272,7 @@ class GroupState:
     def oldest_ms(self) -> int:
         """Contributions that end before this time will not be asked for any more."""
         if not self._snapshots:
-            return _LONG_AGO if self._ready.program.rules else _NEVER_AGAIN
+            return LONG_AGO if self._ready.program.rules else _NEVER_AGAIN
         history = max((task.spec.history_ms for task in self._ready.tasks), default=0)
         return self._snapshots.base.time_ms - self._offset_ms - history
 

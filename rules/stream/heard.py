@@ -8,8 +8,7 @@ from typing import Any
 from rules.stream.fronts import Fronts
 from rules.stream.messages import Contribution, Part
 from rules.stream.partials import Partials
-
-_LONG_AGO = -(1 << 62)
+from schemas.times import LONG_AGO
 
 
 class Heard:
@@ -23,7 +22,7 @@ class Heard:
 
     def __init__(self, shards: int, fronts: Mapping[str, Any] | None = None) -> None:
         """Nothing yet, or how far so many shards had spoken (:meth:`fronts`)."""
-        self.newest_ms = _LONG_AGO
+        self.newest_ms = LONG_AGO
         self.spoken_ms: int | None = None
         self.waiting: list[Part] = []
         self._fronts = Fronts(shards) if fronts is None else Fronts.from_plain(fronts, shards)

@@ -21,6 +21,7 @@ from rules.stream.selection import UNWANTED, Selection
 from rules.stream.series_index import SeriesIndex
 from schemas import batch as batches
 from schemas.batch import SampleBatch
+from schemas.times import LONG_AGO
 
 MAX_SERIES = 1_000_000
 _FORGOTTEN = 100_000
@@ -28,7 +29,6 @@ _TAKEN_UP = 1_000_000
 _SHARED_CELLS = 1 << 18
 """Series times windows up to which digests are kept for the next expression that asks for them: not when a job catches up."""
 
-_LONG_AGO = -(1 << 62)
 _NO_TIMES = np.empty(0, np.int64)
 
 
@@ -74,9 +74,12 @@ class HeldSamples:
         self._selection = Selection(states)
         self._packing = packing or Packing()
         self._known = 0
-        self._index = SeriesIndex(self._selection, max_series)
+        self._begin_anew(LONG_AGO)
+
+    def _begin_anew(self, packed_until_ms: int) -> None:
+        self._index = SeriesIndex(self._selection, self._max_series)
         self._open = SampleColumns()
-        self._packed = PackedSamples(self._index, self._packing)
+        self._packed = PackedSamples(self._index, self._packing, packed_until_ms)
         self._changed()
 
     def _changed(self) -> None:
@@ -173,11 +176,8 @@ class HeldSamples:
             # A rule that asks for this often keeps its series from being packed; late samples may ask for it now and then.
             packed, (rows, labels) = rows, self._filled(number, self._counts)
             samples = columns.samples(np.arange(len(packed), dtype=np.int64))
-            columns = SampleColumns()
-            columns.add_rows(len(rows))
-            columns.put(*samples.renumbered(np.searchsorted(rows, packed[samples.rows])))
-            samples = self._open.samples(rows)
-            columns.put(*samples.renumbered(np.searchsorted(rows, samples.rows)))
+            columns = SampleColumns.of(rows, samples.renumbered(packed[samples.rows]))
+            columns.put(*self._open.samples(rows).among(rows))
         return columns.series(np.arange(len(rows), dtype=np.int64), labels, stale=stale)
 
     def digests(
@@ -243,9 +243,7 @@ class HeldSamples:
         # Where new series are refused, those that have ended make room for them early.
         crowded = rows >= self._max_series and series < rows - rows // 8
         if crowded or series * 2 < rows or self._index.known > 2 * self._known + _FORGOTTEN:
-            until_ms, whole = self._packed.until_ms, self._batches()
-            self._begin_anew(until_ms)
-            self.restore(whole)
+            self.take_over(self)
             self._known = self._index.known
 
     def to_chunks(self) -> list[bytes]:
@@ -268,24 +266,21 @@ class HeldSamples:
             ValueError: a text of a batch is no series'.
         """
         waiting: list[SampleBatch] = []
+        samples = 0
         for batch in stored:
             waiting.append(batch)
-            if sum(map(len, waiting)) > _TAKEN_UP:
+            samples += len(batch)
+            if samples > _TAKEN_UP:
                 self._take_up(waiting, before_ms)
-                waiting = []
+                waiting, samples = [], 0
         if waiting:
             self._take_up(waiting, before_ms)
 
     def take_over(self, before: HeldSamples) -> None:
-        """Hold what another shard's state does, as far as the selectors here ask for it, instead of what is here."""
+        """Hold what this or another state does, as far as the selectors here ask for it, and nothing else."""
+        whole = before._batches()
         self._begin_anew(before._packed.until_ms)
-        self.restore(before._batches())
-
-    def _begin_anew(self, packed_until_ms: int) -> None:
-        self._index = SeriesIndex(self._selection, self._max_series)
-        self._open = SampleColumns()
-        self._packed = PackedSamples(self._index, self._packing, packed_until_ms)
-        self._changed()
+        self.restore(whole)
 
     def _take_up(self, stored: Sequence[SampleBatch], before_ms: int | None) -> None:
         whole = batches.concat(stored)
@@ -318,7 +313,7 @@ class HeldSamples:
         due = samples.times <= until_ms
         if due.any():
             self._packed.put(samples.take(due))
-            last = np.full(len(self._index.keep_ms), _LONG_AGO, np.int64)
+            last = np.full(len(self._index.keep_ms), LONG_AGO, np.int64)
             last[rows] = until_ms
             self._open.trim(last)
         self._packed.until_ms = until_ms

@@ -13,6 +13,7 @@ What late samples may still change is not packed. Should older ones come all the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 
 import numpy as np
 
@@ -25,9 +26,9 @@ from rules.stream.long_ranges import Packing
 from rules.stream.samples import SampleColumns, Samples
 from rules.stream.series_index import SeriesIndex
 from schemas.batch import SampleBatch
+from schemas.times import LONG_AGO
 
 _IDLE = 10
-_NEVER = -(1 << 62)
 
 
 class Block:
@@ -42,7 +43,8 @@ class Block:
 
     def __init__(self, index: SeriesIndex, start_ms: int, end_ms: int, samples: Samples) -> None:
         """The block of the samples, which lie in ``(start, end]``; of several with one row and time the highest ``seq`` counts."""
-        columns, self.rows = in_columns(samples)
+        self.rows = np.unique(samples.rows)
+        columns = SampleColumns.of(self.rows, samples)
         every = np.arange(len(self.rows), dtype=np.int64)
         held = columns.samples(every)
         self.chunk = to_chunk(scrapes(index, held.renumbered(self.rows[held.rows])))
@@ -66,7 +68,7 @@ class Block:
     def series(self, index: SeriesIndex, places: Index) -> SeriesSet:
         """Some of its rows as series without labels and staleness markers; they are kept unpacked until nobody has asked for a while."""
         if self._columns is None:
-            self._columns, _ = in_columns(self.samples(index))
+            self._columns = SampleColumns.of(self.rows, self.samples(index))
         self._idle = 0
         return _series(self._columns, places)
 
@@ -84,7 +86,7 @@ class PackedSamples:
         until_ms: what is to be packed and not newer than this is here.
     """
 
-    def __init__(self, index: SeriesIndex, packing: Packing, until_ms: int = _NEVER) -> None:
+    def __init__(self, index: SeriesIndex, packing: Packing, until_ms: int = LONG_AGO) -> None:
         """No blocks yet."""
         self.until_ms = until_ms
         self._index = index
@@ -176,9 +178,7 @@ class PackedSamples:
             for end, keep in sorted(self._blocks):
                 if key[1] < end <= key[2]:
                     samples = self._blocks[end, keep].samples(self._index)
-                    places = np.searchsorted(rows, samples.rows)
-                    some = np.append(rows, -1)[places] == samples.rows
-                    found.put(*samples.renumbered(places).take(some))
+                    found.put(*samples.take(np.isin(samples.rows, rows)).among(rows))
         return found
 
     def digests(
@@ -249,24 +249,13 @@ class PackedSamples:
         return [block for (end, _), block in self._blocks.items() if end == end_ms]
 
 
-def in_columns(samples: Samples) -> tuple[SampleColumns, Index]:
-    """Samples in columns, and what row each of the columns' rows is."""
-    rows, local = np.unique(samples.rows, return_inverse=True)
-    columns = SampleColumns()
-    columns.add_rows(len(rows))
-    columns.put(*samples.renumbered(local))
-    return columns, rows
-
-
 def _merged(before: Samples, more: Samples) -> tuple[Samples, tuple[Index, Times]]:
     """Samples and those put to them, and the rows and times at which that changed anything."""
     rows = np.unique(np.concatenate((before.rows, more.rows)))
-    columns = SampleColumns()
-    columns.add_rows(len(rows))
-    columns.put(*before.renumbered(np.searchsorted(rows, before.rows)))
-    changed, when = columns.put(*more.renumbered(np.searchsorted(rows, more.rows)))
-    all_ = columns.samples(np.arange(len(rows), dtype=np.int64))
-    return all_.renumbered(rows[all_.rows]), (rows[changed], when)
+    columns = SampleColumns.of(rows, before)
+    changed, when = columns.put(*more.among(rows))
+    both = columns.samples(np.arange(len(rows), dtype=np.int64))
+    return both.renumbered(rows[both.rows]), (rows[changed], when)
 
 
 def _series(columns: SampleColumns, places: Index) -> SeriesSet:
@@ -283,10 +272,5 @@ def _places(rows: Index, of: Index) -> Index:
 def spread(size: int, parts: Sequence[tuple[Index, Digests]]) -> Digests:
     """The digests of so many rows, from those of some of them each; ``parts`` tell which these are, and there is at least one part."""
     every = np.arange(size, dtype=np.int64)
-    total: Digests | None = None
-    for rows, digests in parts:
-        whole = digests if len(rows) == size else digests.take(_places(every, rows))
-        total = whole if total is None else total.merged(whole)
-    if total is None:
-        raise ValueError("nothing to spread")
-    return total
+    whole = (digests if len(rows) == size else digests.take(_places(every, rows)) for rows, digests in parts)
+    return reduce(Digests.merged, whole)

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from rules.promql.labels import LabelFrame, dense
 from rules.promql.search import bisect_right, places, renumbered
 from rules.promql.values import Floats, Index, Mask, SeriesSet, Times, is_stale
+from schemas.times import LONG_AGO
 
 _LEAST_ROOM = 8
 _FULL = 0.85
-_NEVER = -(1 << 62)
-
 Marks = NDArray[np.uint64]
 Number = TypeVar("Number", np.int64, np.float64)
 
@@ -39,6 +38,10 @@ class Samples(NamedTuple):
         """The same, of other rows."""
         return self._replace(rows=rows)
 
+    def among(self, rows: Index) -> Samples:
+        """The same, each row by its place among ascending rows, which have all of them."""
+        return self.renumbered(np.searchsorted(rows, self.rows))
+
 
 class SampleColumns:
     """Rows of samples, each ascending in time, with one sample a time; 24 bytes a sample and the unused part of the slots."""
@@ -57,6 +60,14 @@ class SampleColumns:
         self._clock = np.empty(0, np.uint64)
         self._clocks: Index | None = None
         self._plain: tuple[Index, Index, Index] | None = None
+
+    @classmethod
+    def of(cls, rows: Index, samples: Samples) -> SampleColumns:
+        """Columns of ascending rows, by their places, and samples of theirs."""
+        columns = cls()
+        columns.add_rows(len(rows))
+        columns.put(*samples.among(rows))
+        return columns
 
     @property
     def counts(self) -> Index:
@@ -140,9 +151,9 @@ class SampleColumns:
 
     def _newest(self, rows: Index) -> Times:
         if not len(self._times):
-            return np.full(len(rows), _NEVER, np.int64)
+            return np.full(len(rows), LONG_AGO, np.int64)
         empty = self._end[rows] == self._begin[rows]
-        return np.where(empty, _NEVER, self._times[self._end[rows] - 1])
+        return np.where(empty, LONG_AGO, self._times[self._end[rows] - 1])
 
     def _count(self, rows: Index, times: Times, values: Floats, *, forget: bool = False) -> None:
         """Keep the sums of rows up with samples that come, or go."""

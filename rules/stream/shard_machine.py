@@ -19,12 +19,13 @@ from typing import NamedTuple
 from rules.stream import messages
 from rules.stream.chunks import from_chunk, to_chunk
 from rules.stream.shard_course import ShardCourse
-from rules.stream.shard_meta import NEVER, Meta
+from rules.stream.shard_meta import Meta
 from rules.stream.shard_rules import ShardRules
 from rules.stream.stage import Cells, Memory, Out, StageSettings, Timers, new_token
 from rules.stream.watermarks import Watermarks
 from schemas import batch as batches
 from schemas.batch import MIN_WATERMARK, SampleBatch
+from schemas.times import LONG_AGO
 
 COMPACT_EVERY_MS = 60_000
 """Event time between two times at which the bag is made one chunk, at least."""
@@ -114,7 +115,7 @@ class ShardMachine:
             self._compact(shard, cells)
         if changed:
             cells.write("rules", course.rules.to_bytes())
-            meta.armed = NEVER
+            meta.armed = LONG_AGO
         if instant > due:
             # The input has ended: what waits for an instant that does not come counts now.
             yield from course.advance(meta.evaluated, meta.newest)
@@ -149,7 +150,7 @@ class ShardMachine:
         if not len(batch):
             return
         oldest, grace = int(batch.ts.min()), self._settings.grace_ms
-        if meta.evaluated != NEVER and (batch.overtaken != MIN_WATERMARK or oldest <= meta.evaluated):
+        if meta.evaluated != LONG_AGO and (batch.overtaken != MIN_WATERMARK or oldest <= meta.evaluated):
             # Whatever a source says, nothing is slipped under an instant that was evaluated.
             batch = replace(batch, overtaken=max(batch.overtaken, meta.evaluated + grace))
         kept = course.keep(batch)
@@ -175,7 +176,7 @@ class ShardMachine:
         if heard:
             cells.write("told", shard.watermarks.to_bytes())
             due = rules.latest(shard.watermarks.complete_ms - grace)
-            if due is not None and meta.begin != NEVER and due > meta.after:
+            if due is not None and meta.begin != LONG_AGO and due > meta.after:
                 shard.course.counted["rules.instants_early"] += len(rules.instants(meta.after, due))
                 yield from self._come(shard, due, cells, timers)
                 return
@@ -185,10 +186,10 @@ class ShardMachine:
     def _note(self, meta: Meta, rules: ShardRules, newest: int, oldest: int, always: bool = False) -> bool:
         """Take up how far event time reaches; gives whether that is worth being written down, which it always may be."""
         worth = always
-        if meta.evaluated == NEVER:
+        if meta.evaluated == LONG_AGO:
             begins = rules.following(oldest - 1) is not None
-            if begins and (meta.begin == NEVER or oldest < meta.begin):
-                meta.begin, meta.armed, worth = oldest, NEVER, True
+            if begins and (meta.begin == LONG_AGO or oldest < meta.begin):
+                meta.begin, meta.armed, worth = oldest, LONG_AGO, True
         if newest > meta.newest:
             crossed = rules.following(meta.newest)
             worth = worth or (crossed is not None and crossed <= newest)
@@ -205,7 +206,7 @@ class ShardMachine:
         if course.rules.change_ms is not None:
             timers.at(course.rules.change_ms + self._settings.grace_ms)
         cells.write("rules", course.rules.to_bytes())
-        meta.armed = NEVER
+        meta.armed = LONG_AGO
         self._go_on(shard, cells, timers)
 
     # What is due.
@@ -214,9 +215,9 @@ class ShardMachine:
         """All instants up to a time are due."""
         meta = shard.meta
         last = shard.course.rules.latest(due)
-        if last is None or meta.begin == NEVER or last <= meta.after:
+        if last is None or meta.begin == LONG_AGO or last <= meta.after:
             return
-        if meta.evaluated == NEVER:
+        if meta.evaluated == LONG_AGO:
             shard.course.start(meta.begin)
         meta.evaluated = last
 
@@ -239,7 +240,7 @@ class ShardMachine:
         """Set timers for what comes, and write down how far things are."""
         meta, rules, grace = shard.meta, shard.course.rules, self._settings.grace_ms
         shortest = rules.shortest_ms
-        if meta.begin != NEVER and shortest is not None:
+        if meta.begin != LONG_AGO and shortest is not None:
             after = meta.after
             ahead = rules.instants(max(after, meta.armed), min(meta.newest, after + _AHEAD * shortest)).tolist()
             following = rules.following(after)
@@ -278,7 +279,7 @@ class ShardMachine:
             ShardRules(self._settings, cells.read("rules") if stored else None),
             map(from_chunk, cells.read_bag("chunks")) if stored else (),
             meta.begin,
-            None if meta.evaluated == NEVER else meta.evaluated,
+            None if meta.evaluated == LONG_AGO else meta.evaluated,
             meta.asides,
         )
         told = cells.read("told") if stored else None

@@ -6,9 +6,7 @@ import struct
 from dataclasses import astuple, dataclass
 
 from rules.stream.stage import TOKEN_BYTES
-
-NEVER = -(1 << 62)
-"""A time that nothing has reached."""
+from schemas.times import LONG_AGO
 
 _FORMAT = 2
 _META = struct.Struct(f">B{TOKEN_BYTES}sqqqqqqq")
@@ -30,18 +28,18 @@ class Meta:
     """
 
     token: bytes = b""
-    evaluated: int = NEVER
-    begin: int = NEVER
-    armed: int = NEVER
-    newest: int = NEVER
+    evaluated: int = LONG_AGO
+    begin: int = LONG_AGO
+    armed: int = LONG_AGO
+    newest: int = LONG_AGO
     stored: int = 0
-    compacted: int = NEVER
+    compacted: int = LONG_AGO
     asides: int = 0
 
     @property
     def after(self) -> int:
         """Instants after this time are still to come."""
-        return self.evaluated if self.evaluated != NEVER else self.begin - 1
+        return self.evaluated if self.evaluated != LONG_AGO else self.begin - 1
 
     def encode(self) -> bytes:
         """For the state."""

@@ -18,11 +18,11 @@ from rules.stream.messages import RuleFiles
 from rules.stream.rewriting import Schedule
 from rules.stream.stage import StageSettings
 from rules.stream.tasks import Task
+from schemas.times import LONG_AGO
 
 OLD_RULES_MS = 120_000
 """How long after a change, besides the lateness, the fragments of the rules before it are evaluated."""
 
-_LONG_AGO = -(1 << 62)
 _NEVER = 1 << 62
 
 
@@ -61,7 +61,7 @@ class ShardRules:
             ValueError: what was stored is no such thing.
         """
         self._settings = settings
-        self._since_ms = _LONG_AGO
+        self._since_ms = LONG_AGO
         self._past: list[_Past] = []
         if stored is None:
             self._live = LiveRules(settings)

@@ -14,8 +14,9 @@ import struct
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
+from schemas.times import LONG_AGO
+
 _TOLD = struct.Struct(">iiiq")
-_LONG_AGO = -(1 << 62)
 
 
 class Told(NamedTuple):
@@ -94,7 +95,7 @@ class Watermarks:
         for source, _, partitions, _ in self._told.values():
             wanted[source] = max(partitions, wanted.get(source, 0))
         if not self._sources or wanted.keys() != self._sources or len(self._told) < sum(wanted.values()):
-            return _LONG_AGO
+            return LONG_AGO
         return min(each.watermark_ms for each in self._told.values())
 
     def to_bytes(self) -> bytes:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.stream import messages
-from rules.stream.fronts import LONG_AGO, Fronts
+from rules.stream.fronts import Fronts
 from rules.stream.messages import BEGINNING_MS, Contribution, contribution, of_contribution
+from schemas.times import LONG_AGO
 
 SHARDS = 2
 
