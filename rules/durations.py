@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
 from schemas.times import UNITS
 
 
@@ -17,7 +22,11 @@ def format_duration(milliseconds: int) -> str:
     return "".join(parts) or "0s"
 
 
-def seconds(milliseconds: int) -> float:
-    """A duration in seconds, rounded as Go does it (``Duration.Seconds``): whole seconds and the rest apart."""
+@overload
+def seconds(milliseconds: int) -> float: ...
+@overload
+def seconds(milliseconds: NDArray[np.int64]) -> NDArray[np.float64]: ...
+def seconds(milliseconds: Any) -> Any:
+    """A duration, or many of them, in seconds, rounded as Go does it (``Duration.Seconds``): whole seconds and the rest apart."""
     whole, rest = divmod(milliseconds, 1_000)
     return whole + rest / 1_000

@@ -189,6 +189,8 @@ class Windows:
 class RangeVector:
     """A range vector at each instant, its windows looked up when they are asked for.
 
+    Windows need not be of one width, nor evenly spaced: those of a part of a range may share a start, or an end.
+
     Attributes:
         series: the samples, without staleness markers.
         starts: ``[T]`` exclusive lower bounds, ms, not descending.
@@ -208,8 +210,7 @@ class RangeVector:
     @property
     def pinned(self) -> bool:
         """Whether there are several instants, and one window for all of them, as with ``@``."""
-        bounds = (self.starts, self.ends)
-        return len(self.ends) > 1 and all(int(bound[0]) == int(bound[-1]) for bound in bounds)
+        return len(self.ends) > 1 and all((bound == bound[0]).all() for bound in (self.starts, self.ends))
 
     def windows(self, rows: slice | Index = slice(None), *, whole: bool = False) -> Windows:
         """The windows of some of the series; in columns left ``whole``, for what reads but a sample or two of each."""
@@ -231,10 +232,9 @@ class RangeVector:
         if instants < _MANY_INSTANTS:
             both = bisect_right(timestamps, begin, end, np.concatenate((starts, ends)))
             return both[:, :instants], both[:, instants:]
-        step, width = int(ends[1] - ends[0]), int(ends[0] - starts[0])
-        if step > 0 and width % step == 0 and width // step <= instants and (ends[1:] - ends[:-1] == step).all():
-            # Where a window starts, an earlier one ends, or would have.
-            ahead = width // step
+        ahead = int(np.searchsorted(starts, ends[0]))
+        if ahead < instants and np.array_equal(starts[ahead:], ends[: instants - ahead]):
+            # Where a window starts, an earlier one ends.
             both = bisect_right(timestamps, begin, end, np.concatenate((starts[:ahead], ends)))
             return both[:, :instants], both[:, ahead:]
         return bisect_right(timestamps, begin, end, starts), bisect_right(timestamps, begin, end, ends)

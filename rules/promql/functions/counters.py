@@ -88,7 +88,7 @@ def extrapolated(sampled_at: Sampled, first: Floats, growth: Floats, *, counter:
         factor += to_end
         factor /= sampled
         if per_second:
-            factor /= seconds(int(sampled_at.ends[0] - sampled_at.starts[0]))
+            factor /= seconds(sampled_at.ends - sampled_at.starts)
     else:
         factor = spread((sampled + to_start + to_end) / sampled)
     growth *= factor

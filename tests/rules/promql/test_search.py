@@ -99,3 +99,38 @@ def test_windows_of_series_in_the_order_of_their_clocks(
                 assert windows.timestamps[inside].tolist() == [w for w in series[number] if end - width < w <= end]
                 assert set(windows.values[inside].tolist()) <= {float(number)}
     assert sorted(seen) == list(range(vector.size))
+
+
+BOUNDS = st.lists(st.integers(-600, 600), min_size=1, max_size=40).map(sorted)
+EVEN = st.builds(
+    lambda start, step: [start + step * place for place in range(40)], st.integers(-700, 300), st.integers(0, 60)
+)
+
+
+@given(
+    series=st.lists(st.one_of(TIMES, REGULAR).filter(bool), min_size=1, max_size=8),
+    one=st.one_of(BOUNDS, EVEN),
+    other=st.one_of(BOUNDS, EVEN, st.integers(-7, 7)),
+)
+# Windows that share a start, those that share an end, and those that grow.
+@example(series=[list(range(-500, 500, 7))], one=[-250] * 40, other=[60 * place - 250 for place in range(40)])
+@example(series=[list(range(-500, 500, 7))], one=[60 * place - 250 for place in range(40)], other=[2400] * 40)
+@example(series=[list(range(-500, 500, 7))], one=[10 * p for p in range(40)], other=[20 * p for p in range(40)])
+@example(series=[[0]], one=[-250] * 20, other=[250] * 20)
+def test_windows_of_any_widths(series: list[list[int]], one: list[int], other: list[int] | int) -> None:
+    size = len(one) if isinstance(other, int) else min(len(one), len(other))
+    # A number says how many windows later a window ends another one begins.
+    shifted = [one[min(max(place + other, 0), size - 1)] for place in range(size)] if isinstance(other, int) else other
+    starts = np.array([min(pair) for pair in zip(one[:size], shifted[:size], strict=True)], np.int64)
+    ends = np.array([max(pair) for pair in zip(one[:size], shifted[:size], strict=True)], np.int64)
+    storage = storage_of([[(when, float(when)) for when in times] for times in series])
+    vector = RangeVector(storage.select([], -1000, 5000, stale=False), starts, ends)
+    same = len(set(zip(starts.tolist(), ends.tolist(), strict=True))) == 1
+    assert vector.pinned is (size > 1 and same)
+    windows = vector.windows()
+    for number, low, high in zip(
+        map(int, (row["n"] for row in vector.series.labels.rows())), windows.low, windows.high, strict=True
+    ):
+        for place, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
+            inside = windows.timestamps[low[place] : high[place]].tolist()
+            assert inside == [when for when in series[number] if start < when <= end]
