@@ -20,6 +20,7 @@ PACKAGES = [
     "schemas.codecs",
     "services",
     "services.generate",
+    "services.kit",
     "services.topics",
     "deploy",
     "deploy.install",

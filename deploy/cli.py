@@ -26,6 +26,7 @@ from deploy.parts import CATALOGUE, influxdb
 from deploy.progress import for_stderr
 from deploy.settings import TOPICS, Settings
 from deploy.stack import Stack
+from services.kit.arguments import Parser
 
 EPILOG = f"""\
 parts:     {", ".join(CATALOGUE.names)}
@@ -41,6 +42,8 @@ examples:
   tidemark stack up --free-ports              on ports nobody uses; `status` and `env` tell which
   tidemark stack up --flink state.backend.type=rocksdb
   eval "$(tidemark stack env)"                KAFKA_BOOTSTRAP, INFLUX_URL, ... for the shell
+  tidemark stack status                       what runs, and where
+  tidemark stack install prometheus3          what the tests compare with; nothing is started
   tidemark stack logs flink-taskmanager -f    what it says, as it says it
   tidemark stack down                         stop; the data stays
   tidemark stack down --wipe                  stop, and remove the instance with its data
@@ -63,7 +66,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="tidemark stack",
         description="Kafka, Flink, Beam's job server and worker pool, and InfluxDB, as ordinary processes on this machine.",
         epilog=EPILOG,
@@ -74,7 +77,13 @@ def _parser() -> argparse.ArgumentParser:
     def command(
         name: str, run: Callable[[argparse.Namespace], int], meaning: str, parts: str = ""
     ) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=meaning, description=meaning)
+        added = commands.add_parser(
+            name,
+            help=meaning,
+            description=meaning,
+            epilog=f"examples:\n{_examples(name)}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         added.set_defaults(run=run)
         if parts:
             added.add_argument("parts", nargs="*", metavar="PART", help=parts)
@@ -115,6 +124,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     command("env", _env, "print the addresses as shell exports, and the path of the InfluxDB token's file")
     return parser
+
+
+def _examples(name: str) -> str:
+    """The examples that are of one command."""
+    return "\n".join(line for line in EPILOG.splitlines() if f"tidemark stack {name}" in line)
 
 
 def _up(options: argparse.Namespace) -> int:

@@ -44,4 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from pipelines import cli
+
+    sys.argv[1:1] = ["run", "alerts"]
+    sys.exit(cli.main())

@@ -2,59 +2,89 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
-from collections.abc import Mapping
-from typing import NamedTuple
+from importlib import metadata
 
-
-class Command(NamedTuple):
-    """One subcommand: the module whose ``main(argv) -> int`` runs it, and a line for the overview."""
-
-    module: str
-    help: str
-
+from services.kit import streams
+from services.kit.commands import Command, dispatch, listing
 
 COMMANDS: dict[str, Command] = {
-    "run": Command("pipelines.run", "run a job: tidemark run metrics --input=... --output=..."),
+    "run": Command(
+        "pipelines.run", "run a job: tidemark run metrics --input=... --output=...", commands=("metrics", "alerts")
+    ),
     "submit": Command("pipelines.submit", "run a job on the local stack's Flink, or stop it with a savepoint"),
     "demo": Command("pipelines.demo", "a job on real input with no servers, and a report of what came out"),
-    "rules": Command("pipelines.authoring.cli", "alert and recording rules: check, fmt, test, backtest, explain"),
-    "promql": Command("pipelines.authoring.promql", "test scripts of PromQL, and expressions as a tree or laid out"),
-    "stack": Command("deploy.cli", "the local stack of real servers: up, down, status, logs"),
+    "rules": Command(
+        "pipelines.authoring.cli",
+        "alert and recording rules: check, fmt, test, backtest, explain",
+        commands=("check", "fmt", "test", "backtest", "explain", "library", "schema"),
+    ),
+    "promql": Command(
+        "pipelines.authoring.promql",
+        "test scripts of PromQL, and expressions as a tree or laid out",
+        commands=("parse",),
+    ),
+    "stack": Command(
+        "deploy.cli",
+        "the local stack of real servers: up, down, status, logs",
+        commands=("up", "down", "status", "logs", "install", "env"),
+    ),
     "generate": Command("services.generate.cli", "a seeded load: metrics to Kafka or to files"),
-    "store": Command("services.store", "what a Parquet store holds, and its upkeep"),
-    "topics": Command("services.topics", "topics, offsets, lag and dead letters of a Kafka broker"),
+    "store": Command("services.store", "what a Parquet store holds, and its upkeep", commands=("compact", "retain")),
+    "topics": Command(
+        "services.topics",
+        "topics, offsets, lag and dead letters of a Kafka broker",
+        commands=("ls", "create", "lag", "dead-letters"),
+    ),
 }
 
 
 def usage() -> str:
     """The overview printed by ``tidemark --help``."""
-    return f"usage: tidemark COMMAND [OPTIONS]\n\n{listing(COMMANDS)}\n\n`tidemark COMMAND --help` tells the rest."
+    return (
+        f"usage: tidemark COMMAND [OPTIONS]\n\n{listing(COMMANDS)}\n\n"
+        "examples:\n"
+        "  tidemark demo                                                  half a minute, no servers\n"
+        "  tidemark run metrics --input=file:cpu.lp --output=parquet:store\n"
+        "  tidemark rules check rules/\n"
+        "  tidemark rules backtest rules/ --data=store                    when would alerts have fired?\n"
+        "\n`tidemark COMMAND --help` shows a command's options and examples; `tidemark --version` the version."
+    )
 
 
-def listing(commands: Mapping[str, Command]) -> str:
-    """A line for each command of a table."""
-    width = max(map(len, commands))
-    return "\n".join(f"  {name:<{width}}  {command.help}" for name, command in commands.items())
+def version() -> str:
+    """What ``tidemark --version`` prints: a report of a fault needs all of it. Nothing of it is imported."""
+
+    def of(package: str) -> str:
+        try:
+            return metadata.version(package)
+        except metadata.PackageNotFoundError:
+            return "(not installed)"
+
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"tidemark {of('tidemark')} (Apache Beam {of('apache-beam')}, Python {python})"
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Dispatch to a subcommand; returns the process's exit status (2 for words it does not know)."""
-    return dispatch("tidemark", COMMANDS, usage(), sys.argv[1:] if argv is None else argv)
+    """Dispatch to a subcommand; returns the process's exit status (2 for words it does not know).
+
+    Without ``argv``, the words are the process's, and so are its streams: a closed pipe ends it quietly.
+    """
+    if argv is not None:
+        return _main(argv)
+    streams.guard()
+    try:
+        return _main(sys.argv[1:])
+    finally:
+        # At the interpreter's own flush it would be too late to set the exit status.
+        sys.stdout.flush()
 
 
-def dispatch(program: str, commands: Mapping[str, Command], overview: str, words: list[str]) -> int:
-    """Run the command of a table that the first word names; print the overview where it names none."""
-    if not words or words[0] in ("-h", "--help", "help"):
-        print(overview)
-        return 0 if words else 2
-    command = commands.get(words[0])
-    if command is None:
-        print(f"{program}: no command {words[0]!r}\n\n{overview}", file=sys.stderr)
-        return 2
-    module = importlib.import_module(command.module)
-    return int(module.main(words[1:]) or 0)
+def _main(words: list[str]) -> int:
+    if words and words[0] in ("--version", "-V"):
+        print(version())
+        return 0
+    return dispatch("tidemark", COMMANDS, usage(), words)
 
 
 if __name__ == "__main__":

@@ -52,21 +52,21 @@ def add_inputs(words: argparse.ArgumentParser) -> None:
     )
     add("--bounded", action="store_true", help="read Kafka to its end as of now, then stop")
     add(
-        "--kafka_config",
+        "--kafka-config",
         metavar="FILE",
         help="YAML of librdkafka settings (security.protocol, sasl.*, ssl.*); ${NAME} takes a variable",
     )
     add(
-        "--idle_timeout",
+        "--idle-timeout",
         default="30s",
         metavar="TIME",
         help="a partition with nothing to read this long stops holding back the others",
     )
-    add("--discovery_interval", default="1m", metavar="TIME", help="how often to look for new partitions; 0s for never")
-    add("--default_content_type", default=JSON_SCRAPE, metavar="TYPE", help="of records without a content-type header")
+    add("--discovery-interval", default="1m", metavar="TIME", help="how often to look for new partitions; 0s for never")
+    add("--default-content-type", default=JSON_SCRAPE, metavar="TYPE", help="of records without a content-type header")
     add("--precision", default="ns", choices=get_args(Precision), help="of the timestamps of line protocol (ns)")
     add(
-        "--max_future",
+        "--max-future",
         default="10m",
         metavar="TIME",
         help="how far an event time may lie after its record's own time; 'none' for any",
@@ -92,8 +92,8 @@ def _input(uri: str, given: argparse.Namespace, kafka_config: dict[str, str]) ->
                 topic=KafkaTopic.from_url(uri, kafka_config),
                 start=Start.parse(given.start),
                 bounded=given.bounded,
-                idle_ms=duration("--idle_timeout", given.idle_timeout),
-                discovery_ms=duration("--discovery_interval", given.discovery_interval),
+                idle_ms=duration("--idle-timeout", given.idle_timeout),
+                discovery_ms=duration("--discovery-interval", given.discovery_interval),
             )
         if scheme == "file" and rest:
             return FileInput(tuple(matching(rest)))
@@ -120,9 +120,9 @@ def intake(given: argparse.Namespace, config: dict[str, Any]) -> IntakeSettings:
     labels = config.get("target_labels", sorted(DEFAULT_TARGET_LABELS))
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise OptionError(f"{where}: target_labels: a list of label names is wanted, not {labels!r}")
-    future = None if given.max_future == "none" else duration("--max_future", given.max_future)
+    future = None if given.max_future == "none" else duration("--max-future", given.max_future)
     if media_type(given.default_content_type) not in CODECS:
-        raise OptionError(f"--default_content_type={given.default_content_type}: known: {', '.join(sorted(CODECS))}")
+        raise OptionError(f"--default-content-type={given.default_content_type}: known: {', '.join(sorted(CODECS))}")
     return IntakeSettings(
         tiers=tiers,
         shards=number(f"{where}: shards", config.get("shards", DEFAULT_SHARDS), MAX_SHARDS),

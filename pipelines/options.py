@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pipelines.intake_options import FileInput, add_inputs, inputs, intake
 from pipelines.option_values import OptionError, read_yaml
 from pipelines.rule_options import RuleOptions, add_rules, rule_options
+from pipelines.runners import beam_words
 from schemas.alert_event import TOPIC_ALERT_EVENTS
 from schemas.records import TOPIC_DEAD_LETTER, TOPIC_LATE
 from schemas.tiers import Tiers
+from services.kit.arguments import Parser
 from transforms.intake import IntakeSettings
 from transforms.io import outputs
 from transforms.io.kafka import KafkaSource
 
 __all__ = ["FileInput", "JobOptions", "OptionError", "RuleOptions", "alerts_parser", "parse", "parse_alerts", "parser"]
 
-_BEAM = "Every other option goes to Beam: --runner, --job_endpoint, --checkpointing_interval, ... "
+_BEAM = """Every other option goes to Beam: --runner, --job_endpoint, --checkpointing_interval, ... Names may be joined by dashes or by underscores.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,16 +73,17 @@ class JobOptions:
             outputs.alert_events(self.rules.alerts, self.kafka_config).validate()
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line of the metrics job; what it does not know goes to Beam."""
-    words = argparse.ArgumentParser(
-        prog="python -m pipelines.metrics",
+    words = Parser(
+        lenient=True,
+        prog="tidemark run metrics",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Roll up metrics from Kafka or files through retention tiers into InfluxDB, Parquet, or both, and evaluate alert rules on them.",
         epilog=f"{_BEAM}docs/operations.md has complete commands.\n\n"
         "examples:\n"
-        "  python -m pipelines.metrics --input=file:metrics.lp.gz --output=parquet:store\n"
-        "  python -m pipelines.metrics --input=kafka://localhost:9092/metrics.raw --output=influxdb://localhost:8086 \\\n"
+        "  tidemark run metrics --input=file:metrics.lp.gz --output=parquet:store\n"
+        "  tidemark run metrics --input=kafka://localhost:9092/metrics.raw --output=influxdb://localhost:8086 \\\n"
         "      --rules=rules/ --runner=FlinkRunner --flink_master=localhost:8081 --checkpointing_interval=10000\n",
         allow_abbrev=False,
     )
@@ -88,16 +92,17 @@ def parser() -> argparse.ArgumentParser:
     return _with_the_rest(words)
 
 
-def alerts_parser() -> argparse.ArgumentParser:
+def alerts_parser() -> Parser:
     """The command line of the alerts job; what it does not know goes to Beam."""
-    words = argparse.ArgumentParser(
-        prog="python -m pipelines.alerts",
+    words = Parser(
+        lenient=True,
+        prog="tidemark run alerts",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Evaluate Prometheus alert and recording rules on metrics from Kafka or files: the metrics job without its rollups.",
         epilog=f"{_BEAM}docs/operations.md has complete commands.\n\n"
         "examples:\n"
-        "  python -m pipelines.alerts --rules=rules/ --input=file:metrics.lp.gz --alerts=file:alerts\n"
-        "  python -m pipelines.alerts --rules=rules/ --input=kafka://localhost:9092/metrics.raw \\\n"
+        "  tidemark run alerts --rules=rules/ --input=file:metrics.lp.gz --alerts=file:alerts\n"
+        "  tidemark run alerts --rules=rules/ --input=kafka://localhost:9092/metrics.raw \\\n"
         "      --runner=FlinkRunner --flink_master=localhost:8081 --checkpointing_interval=10000\n",
         allow_abbrev=False,
     )
@@ -105,12 +110,12 @@ def alerts_parser() -> argparse.ArgumentParser:
     return _with_the_rest(words)
 
 
-def _add_outputs(words: argparse.ArgumentParser, text: str) -> None:
+def _add_outputs(words: Parser, text: str) -> None:
     add_inputs(words)
     words.add_argument("--output", action="append", default=[], metavar="URI", help=text)
 
 
-def _with_the_rest(words: argparse.ArgumentParser) -> argparse.ArgumentParser:
+def _with_the_rest(words: Parser) -> Parser:
     add_rules(words)
     add = words.add_argument
     add(
@@ -118,7 +123,7 @@ def _with_the_rest(words: argparse.ArgumentParser) -> argparse.ArgumentParser:
         metavar="FILE",
         help="YAML: tiers, target_labels, shards, watermark_delay, rules (see docs/operations.md)",
     )
-    add("--dead_letter", metavar="URI", help="where unreadable records go: kafka://HOST:PORT/TOPIC or file:DIR")
+    add("--dead-letter", metavar="URI", help="where unreadable records go: kafka://HOST:PORT/TOPIC or file:DIR")
     add(
         "--late",
         metavar="URI",
@@ -130,7 +135,7 @@ def _with_the_rest(words: argparse.ArgumentParser) -> argparse.ArgumentParser:
         help="return when the job runs (needs --job_endpoint), and tell how to look at it and stop it",
     )
     add("--plan", action="store_true", help="print what would run, and stop")
-    add("--summary_json", metavar="FILE", help="write the balance of a bounded run there")
+    add("--summary-json", metavar="FILE", help="write the balance of a bounded run there")
     return words
 
 
@@ -155,7 +160,7 @@ def alerts_options(given: argparse.Namespace) -> JobOptions:
 
 
 def _options(given: argparse.Namespace, *, rollups: bool, raw: bool) -> JobOptions:
-    kafka_config = {str(name): str(value) for name, value in read_yaml("--kafka_config", given.kafka_config).items()}
+    kafka_config = {str(name): str(value) for name, value in read_yaml("--kafka-config", given.kafka_config).items()}
     reads = inputs(given, kafka_config)
     if rollups and not given.output:
         raise OptionError("--output is missing: influxdb://HOST:PORT, parquet:DIR, or blackhole: to write nowhere")
@@ -208,9 +213,9 @@ def parse(argv: Sequence[str]) -> Parsed:
 
     Raises:
         OptionError: an option is missing or cannot be taken.
+        RunnerError: an option that is not known.
     """
-    given, beam_args = parser().parse_known_args(list(argv))
-    return given, metrics_options(given), beam_args
+    return _parse(parser(), argv, metrics_options)
 
 
 def parse_alerts(argv: Sequence[str]) -> Parsed:
@@ -218,6 +223,12 @@ def parse_alerts(argv: Sequence[str]) -> Parsed:
 
     Raises:
         OptionError: an option is missing or cannot be taken.
+        RunnerError: an option that is not known.
     """
-    given, beam_args = alerts_parser().parse_known_args(list(argv))
-    return given, alerts_options(given), beam_args
+    return _parse(alerts_parser(), argv, alerts_options)
+
+
+def _parse(words: Parser, argv: Sequence[str], options: Callable[[argparse.Namespace], JobOptions]) -> Parsed:
+    given, rest = words.parse_known_args(list(argv))
+    beam_args = beam_words(rest, words.options)
+    return given, options(given), beam_args

@@ -62,13 +62,13 @@ def add_rules(words: argparse.ArgumentParser) -> None:
         help="where the events of alerts go: kafka://HOST:PORT/TOPIC (alerts.events beside the input), file:DIR or blackhole:",
     )
     add(
-        "--rules_poll",
+        "--rules-poll",
         default="30s",
         metavar="TIME",
         help="how often rule files are looked at for changes; 0s for never, as in bounded runs",
     )
     add(
-        "--rule_shards",
+        "--rule-shards",
         type=int,
         metavar="N",
         help=f"shards that evaluate rules, fixed once a job has state ({DEFAULT_SHARDS})",
@@ -92,7 +92,7 @@ def rule_options(
     if not given.rules:
         for name in ("alerts", "rule_shards"):
             if getattr(given, name) is not None:
-                raise OptionError(f"--{name}: there are no rules: name their files with --rules=PATH")
+                raise OptionError(f"--{name.replace('_', '-')}: there are no rules: name their files with --rules=PATH")
         return None
     paths = tuple(os.path.abspath(path) for path in given.rules)
     settings = replace(settings, files=_read(paths))
@@ -131,7 +131,7 @@ def _settings(
     if "shards" in config:
         shards = number(f"{where}.shards", config["shards"], intake.shards)
     if given.rule_shards is not None:
-        shards = number("--rule_shards", given.rule_shards, intake.shards)
+        shards = number("--rule-shards", given.rule_shards, intake.shards)
     return StageSettings(
         files={},
         program=Settings(
@@ -158,9 +158,9 @@ def _read(paths: tuple[str, ...]) -> Mapping[str, str]:
 
 
 def _poll(text: str) -> int:
-    poll_ms = duration("--rules_poll", text)
+    poll_ms = duration("--rules-poll", text)
     if poll_ms % 1_000:
-        raise OptionError(f"--rules_poll={text}: whole seconds are wanted, or 0s for never")
+        raise OptionError(f"--rules-poll={text}: whole seconds are wanted, or 0s for never")
     return poll_ms
 
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Sequence
 
-JOBS = {
-    "metrics": ("pipelines.metrics", "roll up metrics through retention tiers, and evaluate rules on them"),
-    "alerts": ("pipelines.alerts", "evaluate rules, without rollups"),
+from services.kit.commands import Command, dispatch, listing
+
+JOBS: dict[str, Command] = {
+    "metrics": Command("pipelines.metrics", "roll up metrics through retention tiers, and evaluate rules on them"),
+    "alerts": Command("pipelines.alerts", "evaluate rules, without rollups"),
 }
+
+
+def usage() -> str:
+    """The overview printed by ``tidemark run --help``."""
+    return (
+        f"usage: tidemark run JOB [OPTIONS]\n\n{listing(JOBS)}\n\n"
+        "examples:\n"
+        "  tidemark run metrics --input=file:cpu.lp --output=parquet:store\n"
+        "  tidemark run alerts --rules=rules/ --input=file:cpu.lp --alerts=file:alerts\n"
+        "\n`tidemark run JOB --help` shows a job's options and more examples."
+    )
 
 
 def main(argv: Sequence[str]) -> int:
     """Run a job; 2 for one that does not exist."""
-    if argv and argv[0] in JOBS:
-        return int(importlib.import_module(JOBS[argv[0]][0]).main(argv[1:]))
-    asked = bool(argv) and argv[0] in ("-h", "--help")
-    lines = ["usage: tidemark run JOB [OPTIONS]", "", *(f"  {name:<8} {text}" for name, (_, text) in JOBS.items()), ""]
-    lines.append("`tidemark run JOB --help` tells a job's options.")
-    print("\n".join(lines), file=sys.stdout if asked else sys.stderr)
-    return 0 if asked else 2
+    return dispatch("tidemark run", JOBS, usage(), argv)

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import logging
+import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import cache
+from typing import NoReturn
 
 import grpc
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, StandardOptions
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
 
+from services.kit.suggestions import did_you_mean, nearest
+
 LOCAL = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+LOCAL_RUNNERS = ("directrunner", "fnapirunner", "prismrunner")
+"""Runners without options that the SDK does not know, in lower case."""
+
 _JOB_SERVER_TIMEOUT_S = 10.0
+# An option that only a job server knows may be a little like one of a job's.
+_ALIKE = 0.75
 
 
 class RunnerError(ValueError):
@@ -32,7 +41,7 @@ def beam_options(args: Sequence[str], bounded: bool, name: str = "metrics") -> P
     Raises:
         RunnerError: a word that is none of the runner's options, or a runner that cannot run the job.
     """
-    runner = (option_value(args, "runner") or "DirectRunner").lower().rpartition(".")[2]
+    runner = _runner(args)
     own: dict[str, str] = {} if bounded else {"streaming": ""}
     runner_options: set[str] = set()
     if runner in ("directrunner", "fnapirunner"):
@@ -61,7 +70,7 @@ def beam_options(args: Sequence[str], bounded: bool, name: str = "metrics") -> P
     _check(
         words,
         runner_options,
-        known_runner=bool(runner_options) or runner in ("fnapirunner", "directrunner", "prismrunner"),
+        known_runner=bool(runner_options) or runner in LOCAL_RUNNERS,
     )
     # The SDK warns of every option that only the job server knows; those have just been checked.
     logging.getLogger("apache_beam.options.pipeline_options").setLevel(logging.ERROR)
@@ -92,13 +101,15 @@ def _without(args: Sequence[str], name: str) -> list[str]:
 
 
 def option_value(args: Sequence[str], name: str) -> str | None:
-    """The value of an option, empty for one that has none, None if it is not there."""
+    """The value of an option, empty for one that has none, None if it is not there; its name may have dashes or underscores."""
     for index, word in enumerate(args):
-        if word == f"--{name}":
-            following = args[index + 1] if index + 1 < len(args) else "--"
-            return "" if following.startswith("--") else following
-        if word.startswith(f"--{name}="):
-            return word.partition("=")[2]
+        given, equals, value = word.partition("=")
+        if not given.startswith("--") or given[2:].replace("-", "_") != name.replace("-", "_"):
+            continue
+        if equals:
+            return value
+        following = args[index + 1] if index + 1 < len(args) else "--"
+        return "" if following.startswith("--") else following
     return None
 
 
@@ -132,23 +143,89 @@ def _describe(endpoint: str) -> set[str]:
     return {option.name for option in described.options}
 
 
+def beam_words(args: Sequence[str], ours: Collection[str]) -> list[str]:
+    """The words that a job did not know, options spelt as Beam spells them: ``--job-endpoint`` is ``--job_endpoint``.
+
+    What is wrong with a name is said here, before anything is found missing that a misspelt option was to give. Only a job server knows
+    all of its options, so :func:`beam_options` looks at the rest.
+
+    Args:
+        args: the words.
+        ours: the job's own options, which are suggested first for a word that is not known.
+
+    Raises:
+        RunnerError: a word that is no option, or is none of Beam's and like one of the job's.
+    """
+    names = _sdk_options()
+    words = [_spelt(word, names) for word in args]
+    written = {word.partition("=")[0]: given.partition("=")[0] for word, given in zip(words, args, strict=True)}
+    local = _runner(words) in LOCAL_RUNNERS
+    for name in _unknown(words):
+        if name not in names and (local or nearest(name, ours, cutoff=_ALIKE) is not None):
+            raise RunnerError(_no_such(written[f"--{name}"], ours, names))
+    return words
+
+
+def _no_such(word: str, *groups: Iterable[str]) -> str:
+    known = [[f"--{name.lstrip('-')}" for name in group] for group in groups]
+    return f"no such option: {word}{did_you_mean(word, *known)}"
+
+
+def _runner(args: Sequence[str]) -> str:
+    return (option_value(args, "runner") or "DirectRunner").lower().rpartition(".")[2]
+
+
+def _spelt(word: str, names: Collection[str]) -> str:
+    name, equals, value = word.partition("=")
+    if not name.startswith("--") or name[2:] in names:
+        return word
+    return f"--{name[2:].replace('-', '_')}{equals}{value}"
+
+
 def _check(words: Sequence[str], runner_options: set[str], known_runner: bool) -> None:
-    """Refuse options that no one knows: the SDK would pass them on, and the runner drop them, without a word."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    """Refuse options that no one knows: the SDK would pass them on, and the runner drop them, without a word.
+
+    Raises:
+        RunnerError: there is one.
+    """
+    names = _sdk_options() | runner_options
+    for name in _unknown(words):
+        if name not in names and known_runner:
+            raise RunnerError(_no_such(f"--{name}", names))
+
+
+def _unknown(words: Sequence[str]) -> Iterator[str]:
+    """The names of options that the SDK does not know.
+
+    Raises:
+        RunnerError: a word that is no option, nor the value of one; or a value that the SDK does not take.
+    """
+    _, unknown = _sdk_parser().parse_known_args(list(words))
+    for before, word in zip(["", *unknown], unknown, strict=False):
+        if word.startswith("--"):
+            yield word[2:].partition("=")[0]
+        elif "=" in word or not before.startswith("--"):
+            hint = f"; to read it, write --input=file:{word}" if os.path.exists(word) else ""
+            raise RunnerError(f"not an option: {word!r}{hint}")
+
+
+@cache
+def _sdk_parser() -> argparse.ArgumentParser:
+    parser = _SdkParser(add_help=False, allow_abbrev=False)
     for kind in PipelineOptions.__subclasses__():
         kind._add_argparse_args(_Lenient(parser))
-    _, unknown = parser.parse_known_args(list(words))
-    names = {name.lstrip("-") for action in parser._actions for name in action.option_strings} | runner_options
-    for word in unknown:
-        name = word.lstrip("-").partition("=")[0]
-        if not word.startswith("--"):
-            if "=" not in word and unknown.index(word) and unknown[unknown.index(word) - 1].startswith("--"):
-                continue
-            raise RunnerError(f"not an option: {word!r}")
-        if name in names or not known_runner:
-            continue
-        near = difflib.get_close_matches(name, names, 1)
-        raise RunnerError(f"no such option: --{name}" + (f"; did you mean --{near[0]}?" if near else ""))
+    return parser
+
+
+def _sdk_options() -> set[str]:
+    return {name.lstrip("-") for action in _sdk_parser()._actions for name in action.option_strings}
+
+
+class _SdkParser(argparse.ArgumentParser):
+    """The SDK's options; it does not end the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise RunnerError(message.removeprefix("argument "))
 
 
 class _Lenient:

@@ -17,6 +17,7 @@ from pipelines.flink import Flink, FlinkError, Job
 from pipelines.runners import option_value
 from schemas.alert_event import TOPIC_ALERT_EVENTS
 from schemas.records import TOPIC_RAW
+from services.kit.arguments import Parser
 
 DEFAULT_NAME = metrics.JOB.name
 JOBS = {metrics.JOB.name: metrics.run, alerts.JOB.name: alerts.run}
@@ -156,9 +157,10 @@ def stop(name: str, directory: str | None, at: Addresses) -> None:
     )
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line; what it does not know is the job's."""
-    words = argparse.ArgumentParser(
+    words = Parser(
+        lenient=True,
         prog="tidemark submit",
         usage="tidemark submit metrics|alerts [OPTIONS of the job]\n       tidemark submit --stop [--savepoint DIR] [--name NAME]",
         description="Run a job on the local stack's Flink, or stop it with a savepoint (never a drain).",

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from schemas.tiers import Tiers
 from schemas.times import parse_duration
+from services.kit.arguments import Parser
 from transforms.io.parquet_compact import Compaction, compact, expired, retain
 from transforms.io.parquet_layout import time_text
 from transforms.io.parquet_store import files
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None, clock: Callable[[], float] = time.ti
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="tidemark store",
         description="What a Parquet store holds, and its upkeep.",
         epilog=EXAMPLES,
@@ -51,23 +52,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    listing = commands.add_parser("ls", help="files, rows, bytes and times of each tier")
+    def command(name: str, meaning: str) -> Parser:
+        examples = "\n".join(line for line in EXAMPLES.splitlines() if f"tidemark store {name}" in line)
+        return commands.add_parser(
+            name,
+            help=meaning,
+            description=meaning,
+            epilog=f"examples:\n{examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    listing = command("ls", "files, rows, bytes and times of each tier")
     listing.set_defaults(run=_list)
 
-    folding = commands.add_parser(
-        "compact", help="fold small files, and panes that newer ones replaced, into large files"
-    )
+    folding = command("compact", "fold small files, and panes that newer ones replaced, into large files")
     folding.set_defaults(run=_compact)
 
-    keeping = commands.add_parser("retain", help="delete files that are past their tier's retention")
+    keeping = command("retain", "delete files that are past their tier's retention")
     keeping.add_argument(
         "--config", metavar="FILE", help="the job's YAML with its tiers (raw 7 days, 1m 30 days, 1h 365 days)"
     )
     keeping.add_argument("--dry-run", action="store_true", help="name the files and delete nothing")
     keeping.set_defaults(run=_retain)
 
-    for command in (listing, folding, keeping):
-        command.add_argument("directory", type=Path, metavar="DIR", help="the store, as in --output=parquet:DIR")
+    for each in (listing, folding, keeping):
+        each.add_argument("directory", type=Path, metavar="DIR", help="the store, as in --output=parquet:DIR")
     folding.add_argument("tiers", nargs="*", metavar="TIER", help="1m, 1h, raw, ... (all that there are)")
     folding.add_argument(
         "--older", metavar="DURATION", default="2h", help="leave alone what may still change (%(default)s)"

@@ -21,7 +21,8 @@ LAYERS = {
     "services": ("schemas", "rules", "transforms.io", "services"),
     # `tidemark submit` asks the local stack where its parts are.
     "pipelines": ("schemas", "rules", "transforms", "services", "pipelines", "deploy"),
-    "deploy": ("deploy",),
+    # Where the job's own packages are broken or absent, the stack still starts.
+    "deploy": ("deploy", "services.kit"),
 }
 OURS = (*LAYERS, "benchmarks", "tests")
 FRAMEWORKS = {
@@ -88,6 +89,16 @@ def test_imports_point_downward(layer: str) -> None:
         if within(name, OURS) and not within(name, LAYERS[layer])
     ]
     assert wrong == []
+
+
+def test_what_all_commands_share_rests_on_nothing_else() -> None:
+    ours = [
+        f"{where(path, line)} imports {name}"
+        for path in modules("services/kit")
+        for line, name in imports(path)
+        if within(name, OURS) and not within(name, ("services.kit",))
+    ]
+    assert ours == []
 
 
 def test_the_core_knows_no_framework() -> None:

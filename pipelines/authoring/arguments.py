@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 
+from services.kit.arguments import Parser
 
-def command_parser(name: str, description: str, epilog: str) -> argparse.ArgumentParser:
+
+def command_parser(name: str, description: str, epilog: str) -> Parser:
     """A parser of ``tidemark rules NAME``; its texts are printed with their lines as they are."""
-    return argparse.ArgumentParser(
+    return Parser(
         prog=f"tidemark rules {name}",
         description=description,
         epilog=epilog,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
-from pipelines.cli import Command, dispatch, listing
+from services.kit.commands import Command, dispatch, listing
 
 COMMANDS: dict[str, Command] = {
     "check": Command("pipelines.authoring.check", "faults and doubts in rule files, each with its place"),
@@ -27,7 +26,7 @@ def usage() -> str:
         "  tidemark rules check rules/                 every file below, errors and doubts\n"
         "  tidemark rules fmt --diff rules/            what a canonical layout would change\n"
         "  tidemark rules test rules/tests/*.yml\n"
-        "\n`tidemark rules COMMAND --help` tells the rest."
+        "\n`tidemark rules COMMAND --help` shows its options and examples."
     )
 
 
@@ -37,7 +36,3 @@ def main(argv: list[str] | None = None) -> int:
         return dispatch("tidemark rules", COMMANDS, usage(), sys.argv[1:] if argv is None else argv)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # Whoever read the output has read enough; the interpreter's own flush at exit must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141

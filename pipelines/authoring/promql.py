@@ -20,6 +20,7 @@ from rules.promql.parser import parse
 from rules.promql.printer import prettify, to_text
 from rules.promql.script import ScriptError
 from rules.promql.script_run import Outcome, Verdict, run_script
+from services.kit.arguments import Parser
 
 DESCRIPTION = "Run PromQL test scripts, and look at expressions as this engine reads them."
 TEST_DESCRIPTION = """\
@@ -81,9 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog="tidemark promql", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw
-    )
+    parser = Parser(prog="tidemark promql", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     test = commands.add_parser(
         "test",
@@ -101,7 +100,9 @@ def _parser() -> argparse.ArgumentParser:
         ("parse", "the tree of an expression, with the type and place of each part"),
         ("fmt", "an expression in the canonical layout"),
     ):
-        command = commands.add_parser(name, help=help_text, description=f"Print {help_text}.")
+        command = commands.add_parser(
+            name, help=help_text, description=f"Print {help_text}.", epilog=EPILOG, formatter_class=raw
+        )
         command.add_argument("expr", metavar="EXPR", help="the expression, in quotes; - for standard input")
     return parser
 

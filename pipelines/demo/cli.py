@@ -27,6 +27,7 @@ from pipelines.report.alerts import AlertsError
 from pipelines.report.build import changed_late
 from pipelines.report.html import render
 from pipelines.report.payload import Report
+from services.kit.arguments import Parser
 from transforms.accounting import MEANINGS
 
 INTERRUPTED = 130
@@ -52,12 +53,17 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="tidemark demo",
-        description="Run the metrics job with no servers, on this computer's own metrics and on a seeded day of a fleet, with alert rules "
+        description="Run the metrics job with no servers, on this computer's own metrics and on a seeded day of a fleet, with alert rules\n"
         "over both; show what came out.",
-        epilog="The output folder then holds the input as files, the store as Parquet, what was refused or too late, the rules and "
-        "the events of their alerts, and report.html.",
+        epilog="The output folder then holds the input as files, the store as Parquet, what was refused or too late, the rules and\n"
+        "the events of their alerts, and report.html.\n\n"
+        "examples:\n"
+        "  tidemark demo\n"
+        "  tidemark demo --hours=2 --seconds=5 --no-open --output=demo-short    a few seconds\n"
+        "  tidemark demo --rules=mine.yml                                       your rules on the fleet's day",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add(

@@ -96,14 +96,14 @@ class Job:
             f"--input=file:{glob.escape(str(folder.inputs))}/{inputs}",
             f"--output=parquet:{folder.store}",
             f"--config={folder.root / name}.yaml",
-            f"--dead_letter=file:{folder.dead_letters}",
+            f"--dead-letter=file:{folder.dead_letters}",
             f"--late=file:{folder.late}",
             f"--rules={folder.rules / name}.yml",
             f"--alerts=file:{folder.alerts / name}",
             "--runner=DirectRunner",
             # A worker measures all that it caches, which here takes longer than reading it again.
             "--max_cache_memory_usage_mb=0",
-            f"--summary_json={self._summary}",
+            f"--summary-json={self._summary}",
         ]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(

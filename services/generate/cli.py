@@ -16,13 +16,14 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Te
 
 from services.generate.fleet import Fleet
 from services.generate.load import FORMATS, Load
-from services.generate.options import Options, add_metrics, checked
+from services.generate.options import EXAMPLES, Options, add_metrics, checked
 from services.generate.outputs import DeliveryFailed, FileOutput, KafkaOutput, Output
 from services.generate.pacing import Pace, instants, live_instants
 from services.generate.plan import scrapes
 from services.generate.summary import Summary
 from services.generate.truth import TruthFile
 from services.kafka_client import KafkaUnavailable, connect, create_topic, read_config, topic_exists, unavailable
+from services.kit.arguments import Parser
 from transforms.io.kafka_settings import KafkaTopic
 
 INTERRUPTED = 130
@@ -31,7 +32,12 @@ INTERRUPTED = 130
 
 def main(argv: list[str]) -> int:
     """Run ``tidemark generate``; returns the exit status: 0 sent, 1 not all could be sent, 2 options, 130 interrupted before the end."""
-    parser = argparse.ArgumentParser(prog="tidemark generate", description="A seeded load, to Kafka or to files.")
+    parser = Parser(
+        prog="tidemark generate",
+        description="A seeded load, to Kafka or to files.",
+        epilog="`tidemark generate metrics --help` shows the options.\n\n" + EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add_metrics(parser.add_subparsers(dest="load", required=True, metavar="metrics"))
     words = parser.parse_args(argv)
     try:

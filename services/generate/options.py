@@ -11,6 +11,7 @@ from typing import TypeVar
 from schemas.times import parse_duration, parse_time
 from services.generate.load import FORMATS
 from services.generate.plan import Faults
+from services.kit.arguments import Parser
 from transforms.io.kafka_settings import KafkaTopic
 
 T = TypeVar("T")
@@ -125,7 +126,7 @@ def _told(read: Callable[[str], T]) -> Callable[[str], T]:
     return argument
 
 
-def add_metrics(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> argparse.ArgumentParser:
+def add_metrics(commands: argparse._SubParsersAction[Parser]) -> Parser:
     """Declare ``metrics`` with all its options."""
     parser = commands.add_parser(
         "metrics",

@@ -25,6 +25,7 @@ from services.kafka_client import (
     read_config,
     unavailable,
 )
+from services.kit.arguments import Parser
 from services.topics import dead_letters, offsets
 from transforms.io.kafka_settings import KafkaTopic
 
@@ -64,13 +65,13 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="tidemark topics",
         description="Topics, offsets, lag and dead letters of a Kafka broker.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    common = argparse.ArgumentParser(add_help=False)
+    common = Parser(add_help=False)
     brokers = os.environ.get(BROKERS_VARIABLE, "localhost:9092")
     common.add_argument(
         "--brokers",
@@ -87,13 +88,22 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--json", action="store_true", help="JSON instead of a table")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    listed = commands.add_parser(
-        "ls", parents=[common], help="topics and their partitions, with first and last offsets"
-    )
+    def command(name: str, meaning: str) -> Parser:
+        examples = "\n".join(line for line in EXAMPLES.splitlines() if f"tidemark topics {name}" in line)
+        return commands.add_parser(
+            name,
+            parents=[common],
+            help=meaning,
+            description=meaning,
+            epilog=f"examples:\n{examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    listed = command("ls", "topics and their partitions, with first and last offsets")
     listed.add_argument("topic", nargs="*", help="only these")
     listed.set_defaults(run=_ls)
 
-    created = commands.add_parser("create", parents=[common], help="create a topic; no harm if it is there")
+    created = command("create", "create a topic; no harm if it is there")
     created.add_argument("topic")
     created.add_argument("--partitions", type=int, default=4, metavar="N", help="at least the job's parallelism (4)")
     created.add_argument("--replication", type=int, default=1, metavar="N", help="copies of each record (1)")
@@ -106,14 +116,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     created.set_defaults(run=_create)
 
-    lagging = commands.add_parser("lag", parents=[common], help="how far a consumer group is behind")
+    lagging = command("lag", "how far a consumer group is behind")
     lagging.add_argument("group")
     lagging.add_argument("topic", nargs="*", help="only these")
     lagging.set_defaults(run=_lag)
 
-    letters = commands.add_parser(
-        "dead-letters", parents=[common], help="count, show, export or send again what could not be read"
-    )
+    letters = command("dead-letters", "count, show, export or send again what could not be read")
     letters.add_argument(
         "action",
         nargs="?",

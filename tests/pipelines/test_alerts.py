@@ -67,9 +67,9 @@ def words(directory: Path, *more: str) -> list[str]:
         f"--output=parquet:{directory / 'store'}",
         f"--rules={directory / 'rules.yml'}",
         f"--alerts=file:{directory / 'alerts'}",
-        f"--dead_letter=file:{directory / 'dead'}",
+        f"--dead-letter=file:{directory / 'dead'}",
         f"--late=file:{directory / 'late'}",
-        f"--summary_json={directory / 'balance.json'}",
+        f"--summary-json={directory / 'balance.json'}",
         *more,
     ]
 

@@ -52,9 +52,9 @@ def words(directory: Path, *more: str) -> list[str]:
         f"--input=file:{directory}/*.jsonl",
         f"--input=file:{directory}/*.lp",
         f"--output=parquet:{directory / 'store'}",
-        f"--dead_letter=file:{directory / 'dead'}",
+        f"--dead-letter=file:{directory / 'dead'}",
         f"--late=file:{directory / 'late'}",
-        f"--summary_json={directory / 'balance.json'}",
+        f"--summary-json={directory / 'balance.json'}",
         *more,
     ]
 
@@ -144,7 +144,7 @@ def test_a_plan_is_printed_and_nothing_runs(directory: Path, capsys: pytest.Capt
     [
         (["--output=tape:/dev/st0"], "no output 'tape:/dev/st0'; write one of"),
         (["--late=tape:x"], "no output for late 'tape:x'"),
-        (["--dead_letter=tape:x"], "no output for dead letters 'tape:x'"),
+        (["--dead-letter=tape:x"], "no output for dead letters 'tape:x'"),
         (["--output=parquet:/proc/none"], "/proc/none cannot be written"),
         (["--strat=latest"], "no such option: --strat"),
         (["--detach"], "--detach is for jobs without an end"),
@@ -157,7 +157,7 @@ def test_a_mistake_is_told_before_anything_runs(
 ) -> None:
     assert metrics.main(words(directory, *more)) == 2
     said = capsys.readouterr().err
-    assert said.startswith("metrics: ")
+    assert "metrics: " in said
     assert message in said
     assert not (directory / "store" / "raw").exists()
 

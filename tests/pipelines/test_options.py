@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.options import FileInput, OptionError, alerts_parser, metrics_options, parse, parse_alerts, parser
+from pipelines.runners import RunnerError
 from schemas.records import JSON_SCRAPE, LINE_PROTOCOL
 from schemas.series import DEFAULT_TARGET_LABELS
 from schemas.tiers import Tiers
@@ -58,12 +59,12 @@ def test_one_endless_input_makes_an_endless_job(records: Path) -> None:
 def test_words_on_the_command_line_reach_the_job() -> None:
     words = [
         "--start=offset:7",
-        "--idle_timeout=2s",
-        "--discovery_interval=0s",
+        "--idle-timeout=2s",
+        "--discovery-interval=0s",
         "--no-raw",
-        f"--default_content_type={LINE_PROTOCOL}",
-        "--max_future=none",
-        "--dead_letter=file:dead",
+        f"--default-content-type={LINE_PROTOCOL}",
+        "--max-future=none",
+        "--dead-letter=file:dead",
         "--late=kafka://other:1/late",
     ]
     _, options, _ = parse([KAFKA, OUTPUT, "--output=parquet:store", *words])
@@ -104,7 +105,7 @@ def test_an_empty_configuration_file_changes_nothing(tmp_path: Path) -> None:
 def test_kafka_settings_of_a_file_go_to_every_connection(tmp_path: Path) -> None:
     config = tmp_path / "kafka.yaml"
     config.write_text("security.protocol: SASL_SSL\nsasl.password: ${KAFKA_PASSWORD}\nsocket.timeout.ms: 5000\n")
-    _, options, _ = parse([KAFKA, OUTPUT, f"--kafka_config={config}"])
+    _, options, _ = parse([KAFKA, OUTPUT, f"--kafka-config={config}"])
     wanted = {
         "security.protocol": "SASL_SSL",
         "sasl.password": "${KAFKA_PASSWORD}",
@@ -121,8 +122,68 @@ def test_what_the_job_does_not_know_goes_to_beam() -> None:
 
 
 def test_options_are_not_guessed_from_their_beginnings() -> None:
-    _, _, rest = parse([KAFKA, OUTPUT, "--bound"])
-    assert rest == ["--bound"]
+    with pytest.raises(RunnerError, match="no such option: --bound; did you mean --bounded"):
+        parse([KAFKA, OUTPUT, "--bound"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        # What is misspelt comes before what is missing for it, and our own options before Beam's.
+        (["--imput=file:a.lp", OUTPUT], "no such option: --imput; did you mean --input?"),
+        ([KAFKA, "--presicion=s", OUTPUT], "no such option: --presicion; did you mean --precision?"),
+        ([KAFKA, "--kafka_confg=a", OUTPUT], "no such option: --kafka_confg; did you mean --kafka-config?"),
+        ([KAFKA, "--summary-jsn", "a", OUTPUT], "no such option: --summary-jsn; did you mean --summary-json?"),
+        ([KAFKA, "--regoin=x", OUTPUT], "no such option: --regoin; did you mean --region?"),
+        ([KAFKA, "--job-nmae=x", OUTPUT], "no such option: --job-nmae; did you mean --job_name?"),
+        ([KAFKA, "--qqq", OUTPUT], "no such option: --qqq$"),
+        # Only a job server knows all of its options; those like ours are refused before it is asked.
+        ([KAFKA, "--ouput=parquet:a", "--runner=FlinkRunner"], "no such option: --ouput; did you mean --output?"),
+        ([KAFKA, OUTPUT, "metrics.lp"], "not an option: 'metrics.lp'$"),
+        ([KAFKA, OUTPUT, __file__], "to read it, write --input=file:.*test_options.py"),
+    ],
+)
+def test_a_misspelt_option_is_named_with_the_one_that_may_be_meant(words: list[str], message: str) -> None:
+    with pytest.raises(RunnerError, match=message):
+        parse(words)
+
+
+@pytest.mark.parametrize("words", [["--checkpointing-interval=9"], ["--checkpointing_interval", "9"]])
+def test_what_only_a_job_server_knows_is_left_to_it(words: list[str]) -> None:
+    _, _, rest = parse([KAFKA, OUTPUT, "--runner=FlinkRunner", *words])
+    assert rest == ["--runner=FlinkRunner", words[0].replace("-i", "_i"), *words[1:]]
+
+
+@pytest.mark.parametrize("name", ["default-content-type", "dead-letter", "idle-timeout", "max-future", "summary-json"])
+def test_a_name_is_joined_by_dashes_or_by_underscores(name: str) -> None:
+    assert f"--{name}" in parser().options
+    given = [parser().parse_args([f"--{written}=a"]) for written in (name, name.replace("-", "_"))]
+    assert given[0] == given[1]
+    assert vars(given[0])[name.replace("-", "_")] == "a"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--summary-json="], "--summary-json: the value is empty; FILE is wanted"),
+        (["--input", ""], "--input: the value is empty; URI is wanted"),
+        (["--precision=sec"], "--precision: no 'sec' among ns, us, ms, s"),
+        (["--rule-shards=1_000"], "--rule-shards: a whole number is wanted, not '1_000'"),
+    ],
+)
+def test_a_value_that_cannot_be_meant_is_refused(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        parse([KAFKA, OUTPUT, *words])
+    assert f"tidemark run metrics: {message}" in capsys.readouterr().err
+
+
+def test_of_two_values_the_last_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    given = parse([KAFKA, OUTPUT, "--start=earliest", "--start=latest"])
+    assert capsys.readouterr().err == "tidemark run metrics: --start is given more than once: the last counts\n"
+    assert given == parse([KAFKA, OUTPUT, "--start=latest", "--start=latest"])
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
@@ -135,12 +196,12 @@ def test_options_are_not_guessed_from_their_beginnings() -> None:
         (["--input=file:/no/such/*.lp", OUTPUT], "no file matches '/no/such/"),
         (["--input=kafka://broker/t", OUTPUT], "--input=kafka://broker/t: .* write HOST:PORT"),
         ([KAFKA, OUTPUT, "--start=first"], "not a start position: 'first'"),
-        ([KAFKA, OUTPUT, "--idle_timeout=30"], "--idle_timeout: not a duration: '30'"),
-        ([KAFKA, OUTPUT, "--discovery_interval=x"], "--discovery_interval: not a duration"),
-        ([KAFKA, OUTPUT, "--max_future=never"], "--max_future: not a duration"),
+        ([KAFKA, OUTPUT, "--idle-timeout=30"], "--idle-timeout: not a duration: '30'"),
+        ([KAFKA, OUTPUT, "--discovery-interval=x"], "--discovery-interval: not a duration"),
+        ([KAFKA, OUTPUT, "--max-future=never"], "--max-future: not a duration"),
         ([KAFKA, OUTPUT, "--config=/no/such.yaml"], "--config=/no/such.yaml: No such file"),
-        ([KAFKA, OUTPUT, "--kafka_config=/no/such.yaml"], "--kafka_config=/no/such.yaml: No such file"),
-        ([KAFKA, OUTPUT, "--default_content_type=text/csv"], "--default_content_type=text/csv: known: "),
+        ([KAFKA, OUTPUT, "--kafka-config=/no/such.yaml"], "--kafka-config=/no/such.yaml: No such file"),
+        ([KAFKA, OUTPUT, "--default-content-type=text/csv"], "--default-content-type=text/csv: known: "),
         ([KAFKA, OUTPUT, "--since=yesterday"], "--since: 'yesterday' is no time"),
     ],
 )
@@ -176,8 +237,8 @@ def test_a_mistake_in_the_configuration_is_named_with_its_file(tmp_path: Path, t
 @pytest.mark.parametrize(
     ("made", "words"),
     [
-        (parser, ("python -m pipelines.metrics --input=kafka://", "--output=influxdb://")),
-        (alerts_parser, ("python -m pipelines.alerts --rules=rules/", "--alerts=file:")),
+        (parser, ("tidemark run metrics --input=kafka://", "--output=influxdb://")),
+        (alerts_parser, ("tidemark run alerts --rules=rules/", "--alerts=file:")),
     ],
 )
 def test_help_shows_whole_commands(

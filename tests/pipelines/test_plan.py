@@ -91,7 +91,7 @@ def test_a_plan_says_what_becomes_of_rules(tmp_path: Path, rules: Path) -> None:
         "--input=kafka://broker:9092/metrics.raw",
         f"--output=parquet:{tmp_path / 'store'}",
         f"--rules={rules}",
-        "--rules_poll=1m",
+        "--rules-poll=1m",
         f"--config={config}",
     ).splitlines()
     start = said.index("evaluates")

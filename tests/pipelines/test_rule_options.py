@@ -74,7 +74,7 @@ def test_files_directories_and_patterns_may_be_named_together(directory: Path, t
 
 
 def test_words_reach_the_stage(directory: Path) -> None:
-    found = options("--rules=rules", "--alerts=file:told", "--rules_poll=0s", "--rule_shards=3")
+    found = options("--rules=rules", "--alerts=file:told", "--rules-poll=0s", "--rule-shards=3")
     assert (found.alerts, found.poll_ms, found.settings.shards) == ("file:told", 0, 3)
 
 
@@ -100,7 +100,7 @@ def test_the_configuration_says_what_rules_mean(directory: Path, tmp_path: Path)
     program = settings.program
     assert (program.interval_ms, program.options.default_step_ms, program.query_offset_ms) == (15_000, 15_000, 30_000)
     assert program.site == Site({"region": "eu"}, "http://alerts.example")
-    assert options("--rules=rules", f"--config={config}", "--rule_shards=2").settings.shards == 2
+    assert options("--rules=rules", f"--config={config}", "--rule-shards=2").settings.shards == 2
 
 
 def test_a_job_of_few_shards_evaluates_rules_in_as_many(directory: Path, tmp_path: Path) -> None:
@@ -132,12 +132,12 @@ def test_whatever_the_intake_lets_through_is_not_too_late_for_rules(lateness: in
         (["--rules=."], "--rules: no rule files (*.yml, *.yaml) in the directory: "),
         (["--rules=rules", "--rules=none.yml"], "none.yml"),
         (["--alerts=file:a"], "--alerts: there are no rules: name their files with --rules=PATH"),
-        (["--rule_shards=2"], "--rule_shards: there are no rules"),
+        (["--rule-shards=2"], "--rule-shards: there are no rules"),
         (["--rules=rules", "--alerts=tape:x"], "no output for alerts 'tape:x'; write one of: kafka://HOST:PORT/TOPIC"),
-        (["--rules=rules", "--rules_poll=soon"], "--rules_poll: not a duration"),
-        (["--rules=rules", "--rules_poll=1500ms"], "--rules_poll=1500ms: whole seconds are wanted, or 0s for never"),
-        (["--rules=rules", "--rule_shards=0"], "--rule_shards: a number from 1 to 32 is wanted, not 0"),
-        (["--rules=rules", "--rule_shards=33"], "--rule_shards: a number from 1 to 32 is wanted, not 33"),
+        (["--rules=rules", "--rules-poll=soon"], "--rules-poll: not a duration"),
+        (["--rules=rules", "--rules-poll=1500ms"], "--rules-poll=1500ms: whole seconds are wanted, or 0s for never"),
+        (["--rules=rules", "--rule-shards=0"], "--rule-shards: a number from 1 to 32 is wanted, not 0"),
+        (["--rules=rules", "--rule-shards=33"], "--rule-shards: a number from 1 to 32 is wanted, not 33"),
     ],
 )
 def test_a_wrong_word_is_named_with_what_would_do(directory: Path, words: list[str], message: str) -> None:

@@ -60,7 +60,7 @@ def test_the_collection_of_a_stateful_step_is_read_by_nothing_else(outputs: list
 
 
 @pytest.mark.parametrize("outputs", [[], OUTPUTS], ids=["no output", "two outputs"])
-@pytest.mark.parametrize("poll", ["--rules_poll=0s", "--rules_poll=10s"])
+@pytest.mark.parametrize("poll", ["--rules-poll=0s", "--rules-poll=10s"])
 def test_the_alerts_job_has_the_state_of_the_stage_alone(outputs: list[str], poll: str, rules: str) -> None:
     check_stateful(graph(alerts.JOB, *outputs, poll, rules), STAGE)
 

@@ -115,7 +115,7 @@ def test_a_job_that_runs_already_is_not_run_twice(monkeypatch: pytest.MonkeyPatc
         ([], "write a job to run it, or --stop to stop it"),
         (["metrics", "--stop"], "write a job to run it, or --stop to stop it"),
         (["--stop", "--parallelism=3"], "--stop takes no options of the job: --parallelism=3"),
-        (["clicks"], "invalid choice: 'clicks'"),
+        (["clicks"], "no 'clicks' among alerts, metrics"),
     ],
 )
 def test_mistakes_are_told(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -203,7 +203,7 @@ class Catalog:
         except KafkaException as error:
             raise ConnectionError(
                 f"Kafka at {source.bootstrap} does not answer ({error.args[0].str()}); "
-                "is it running (tidemark stack status), and are its address and --kafka_config right?"
+                "is it running (tidemark stack status), and are its address and --kafka-config right?"
             ) from None
         if metadata.error is not None or not metadata.partitions:
             raise LookupError(

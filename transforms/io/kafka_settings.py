@@ -56,7 +56,7 @@ class KafkaTopic:
             raise ValueError(f"not a Kafka topic: {url!r}; write kafka://HOST:PORT/TOPIC, brokers parted by commas")
         if "@" in parts.netloc:
             raise ValueError(
-                "a Kafka URL takes no user or password; put sasl.* settings into the file of --kafka_config"
+                "a Kafka URL takes no user or password; put sasl.* settings into the file of --kafka-config"
             )
         for broker in parts.netloc.split(","):
             host, colon, port = broker.rpartition(":")
