@@ -26,7 +26,7 @@ def build(pipeline: beam.Pipeline, options: JobOptions) -> None:
     if options.rules is None:
         raise ValueError("there are no rules to evaluate")
     taken = job.read(pipeline, options)
-    refused = job.evaluate(taken[SAMPLES], options.rules, options)
+    refused = job.evaluate(taken[SAMPLES], options.rules, options, job.writers(options))
     job.write_rest([taken[DEAD_LETTERS], *refused], taken[TOO_LATE], options)
 
 

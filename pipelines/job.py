@@ -70,8 +70,17 @@ def unmarked(pipeline: beam.Pipeline, samples: beam.PCollection, options: JobOpt
     return samples | "Samples alone" >> beam.Filter(is_samples).with_output_types(tuple[bytes, bytes])
 
 
-def evaluate(samples: beam.PCollection, rules: RuleOptions, options: JobOptions) -> list[beam.PCollection]:
+Writers = list[tuple[str, outputs.Output]]
+"""The outputs of rows, each with what labels of steps call it."""
+
+
+def evaluate(
+    samples: beam.PCollection, rules: RuleOptions, options: JobOptions, writing: Writers
+) -> list[beam.PCollection]:
     """Evaluate the rules on samples, and write their alerts' events and, where raw samples are written, their series.
+
+    Args:
+        writing: the job's :func:`writers`, the same for all its rows: a store orders rows by the run that an output begins.
 
     Returns:
         The dead letters of what outputs could not take.
@@ -85,13 +94,11 @@ def evaluate(samples: beam.PCollection, rules: RuleOptions, options: JobOptions)
     evaluated["events"] | "Write alerts" >> outputs.alert_events(rules.alerts, options.kafka_config).write()
     if not options.raw:
         return []
-    return [
-        evaluated["samples"] | f"Write rule series to {label}" >> output.raw() for label, output in writers(options)
-    ]
+    return [evaluated["samples"] | f"Write rule series to {label}" >> output.raw() for label, output in writing]
 
 
-def writers(options: JobOptions) -> list[tuple[str, outputs.Output]]:
-    """The outputs of rows, each with what labels of steps call it."""
+def writers(options: JobOptions) -> Writers:
+    """The outputs of a job's rows."""
     return [
         (f"{index}: {uri.partition(':')[0]}", outputs.parse(uri, options.tiers))
         for index, uri in enumerate(options.outputs)

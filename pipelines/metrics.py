@@ -29,14 +29,15 @@ def build(pipeline: beam.Pipeline, options: JobOptions) -> dict[str, beam.PColle
     samples = job.unmarked(pipeline, taken[SAMPLES], options)
     rollups = samples | "Rollups" >> Rollups(options.tiers)
     refused = [taken[DEAD_LETTERS]]
-    for label, output in job.writers(options):
+    writing = job.writers(options)
+    for label, output in writing:
         for tier in options.tiers.rollups:
             refused.append(rollups[tier.name] | f"Write {tier.name} to {label}" >> output.rollups(tier))
         if options.raw:
             raw = samples | f"Raw for {label}" >> beam.Values()
             refused.append(raw | f"Write raw to {label}" >> output.raw())
     if options.rules is not None:
-        refused += job.evaluate(taken[SAMPLES], options.rules, options)
+        refused += job.evaluate(taken[SAMPLES], options.rules, options, writing)
     job.write_rest(refused, taken[TOO_LATE], options)
     return rollups
 

@@ -161,7 +161,7 @@ def test_the_alerts_job_writes_what_rules_wrote_and_nothing_else(
     directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert alerts.main(words(directory)) == 0
-    assert {path.name for path in (directory / "store").iterdir()} == {"raw"}
+    assert {path.name for path in (directory / "store").iterdir()} == {"_runs", "raw"}
     assert not any(name.startswith("load ") for name in read_raw(directory / "store")["metric"].to_pylist())
     assert "samples: difference" not in capsys.readouterr().out
 

@@ -20,6 +20,12 @@ INPUT = "--input=kafka://127.0.0.1:1/t"
 Graph = list[beam_runner_api_pb2.PTransform]
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A graph begins a run in its store."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def rules(tmp_path: Path) -> str:
     path = tmp_path / "rules.yml"

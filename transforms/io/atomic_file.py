@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from uuid import uuid4
@@ -10,6 +11,9 @@ TEMPORARY = ".tmp"
 """Suffix of files that are being written; their names begin with a dot."""
 
 _ATTEMPTS = 10
+
+# What a file system without hard links answers when it is asked for one.
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 
 def write_atomically(path: Path, content: bytes | memoryview, sync: bool = True) -> None:
@@ -40,6 +44,37 @@ def write_atomically(path: Path, content: bytes | memoryview, sync: bool = True)
             raise
     if sync:
         sync_folder(path.parent)
+
+
+def create_atomically(path: Path, content: bytes) -> None:
+    """Make a file that is not there yet, whole or not at all: of several processes that try, one succeeds. It survives a power failure.
+
+    A file system without hard links makes the file first and fills it then: a crash between leaves it empty.
+
+    Raises:
+        FileExistsError: it is there.
+        OSError: it cannot be written.
+    """
+    temporary = path.parent / f".{path.name}.{uuid4().hex}{TEMPORARY}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _write_new(temporary, content)
+        try:
+            os.link(temporary, path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            _write_new(path, content)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,14 +1,19 @@
 """The Parquet sink: a bundle's rows as few large files in a local (or mounted) directory.
 
+The rows of a run count before those of all runs that began before it (:mod:`transforms.io.parquet_runs`).
+
 Counters (namespace ``tidemark``): ``parquet.rows_written``, ``parquet.files_written``. Every row is held, none refused; a full disk fails the bundle.
-A bundle that is tried again replaces its files if its rows are the same, else adds a file with rows that readers know to be the same.
+A bundle that is tried again, by the same run, replaces its files if its rows are the same, else adds a file with rows that readers know to be
+the same.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import parse_qsl
 
@@ -21,7 +26,12 @@ from schemas.times import format_duration
 from transforms.io.file_sink import check_directory
 from transforms.io.parquet_layout import RAW
 from transforms.io.parquet_rows import rollup_table, sample_table
+from transforms.io.parquet_runs import StoreFormatError, check_format, start
 from transforms.io.parquet_store import write
+from transforms.io.sink_errors import SinkError
+
+TableOf = Callable[[Sequence[bytes], int], pa.Table]
+"""Makes a table of encoded batches and the number of their run."""
 
 BUFFER_BYTES = 64_000_000
 """Encoded bytes that a bundle collects before it writes: some two million rows, and about 1 GB while they are sorted."""
@@ -54,12 +64,16 @@ class ParquetSettings:
 
 
 class WriteToParquet(beam.DoFn):
-    """Collects the encoded batches of a bundle and writes them as one file a day, at :data:`BUFFER_BYTES` and the end of the bundle."""
+    """Collects the encoded batches of a bundle and writes them as one file a day, at :data:`BUFFER_BYTES` and the end of the bundle.
 
-    def __init__(self, settings: ParquetSettings, folder: str, table_of: Callable[[Sequence[bytes]], pa.Table]) -> None:
+    ``run`` is the number of the run, which is the same wherever and however often a bundle is tried.
+    """
+
+    def __init__(self, settings: ParquetSettings, folder: str, table_of: TableOf, run: int) -> None:
         self._settings = settings
         self._folder = folder
         self._table_of = table_of
+        self._run = run
         self._rows_written = Metrics.counter("tidemark", "parquet.rows_written")
         self._files_written = Metrics.counter("tidemark", "parquet.files_written")
 
@@ -80,7 +94,7 @@ class WriteToParquet(beam.DoFn):
     def _flush(self) -> None:
         if not self._waiting:
             return
-        table = self._table_of(self._waiting)
+        table = self._table_of(self._waiting, self._run)
         self.start_bundle()
         paths = write(self._settings.directory, self._folder, table, self._settings.sync)
         self._rows_written.inc(table.num_rows)
@@ -88,25 +102,48 @@ class WriteToParquet(beam.DoFn):
 
 
 class ParquetOutput:
-    """Rollups and raw samples into a store; see :class:`transforms.io.outputs.Output`."""
+    """Rollups and raw samples into a store; see :class:`transforms.io.outputs.Output`.
 
-    def __init__(self, settings: ParquetSettings, tiers: Tiers) -> None:
+    Its run begins with the first of its transforms; all of them are of that run. ``clock`` gives seconds since 1970.
+    """
+
+    def __init__(self, settings: ParquetSettings, tiers: Tiers, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._tiers = tiers
+        self._clock = clock
+
+    @cached_property
+    def run(self) -> int:
+        """The number of the run, claimed when it is first asked for.
+
+        Raises:
+            transforms.io.sink_errors.SinkError: the store cannot be written, or only by a newer release.
+        """
+        try:
+            return start(self._settings.directory, int(self._clock() * 1_000))
+        except (OSError, StoreFormatError) as error:
+            raise SinkError(f"Parquet store: no run can begin in {self._settings.directory}: {error}") from None
 
     def validate(self, raw: bool = True, rollups: bool = True) -> None:
         """Make the directory if need be, and a file in it.
 
         Raises:
-            transforms.io.sink_errors.SinkError: that cannot be done.
+            transforms.io.sink_errors.SinkError: that cannot be done, or only a newer release may write there.
         """
         check_directory("Parquet store", Path(self._settings.directory))
+        try:
+            check_format(self._settings.directory)
+        except StoreFormatError as error:
+            raise SinkError(str(error)) from None
 
     def rollups(self, tier: Tier) -> beam.PTransform:
-        return beam.ParDo(WriteToParquet(self._settings, tier.name, rollup_table)).with_output_types(bytes)
+        return self._write(tier.name, rollup_table)
 
     def raw(self) -> beam.PTransform:
-        return beam.ParDo(WriteToParquet(self._settings, RAW, sample_table)).with_output_types(bytes)
+        return self._write(RAW, sample_table)
+
+    def _write(self, folder: str, table_of: TableOf) -> beam.PTransform:
+        return beam.ParDo(WriteToParquet(self._settings, folder, table_of, self.run)).with_output_types(bytes)
 
     def describe(self, raw: bool = True, rollups: bool = True) -> str:
         kept = [(tier.name, tier.retention_ms) for tier in self._tiers.rollups if rollups]

@@ -19,6 +19,7 @@ from schemas.tiers import Tiers
 from transforms.io.atomic_file import TEMPORARY, sync_folder
 from transforms.io.parquet_layout import DAY_MS, RAW, kind_of
 from transforms.io.parquet_rows import newest
+from transforms.io.parquet_runs import RUNS, check_format
 from transforms.io.parquet_store import StoredFile, files, read_files, write_file
 
 TARGET_ROWS = 2_000_000
@@ -27,7 +28,7 @@ TARGET_ROWS = 2_000_000
 
 @dataclass(frozen=True)
 class Compaction:
-    """What a compaction did, in files and rows of the parts it folded; rows fall by what newer panes replaced."""
+    """What a compaction did, in files and rows of the parts it folded; rows fall by what newer panes and later runs replaced."""
 
     files_before: int = 0
     files_after: int = 0
@@ -50,7 +51,9 @@ def compact(directory: str | os.PathLike[str], folder: str, before: int, target_
 
     Raises:
         OSError, pyarrow.ArrowInvalid: a file cannot be read or written; nothing is lost.
+        transforms.io.parquet_runs.StoreFormatError: only a newer release may fold it.
     """
+    check_format(directory)
     done = Compaction()
     past = [file for file in files(directory, folder, end=before) if file.name.last < before]
     for _, day in groupby(past, key=lambda file: file.path.parent):
@@ -131,7 +134,7 @@ def _retentions(tiers: Tiers) -> dict[str, tuple[int, int]]:
 
 
 def _tidy(folder: Path, now: int) -> None:
-    for temporary in folder.glob(f"date=*/.*{TEMPORARY}"):
+    for temporary in [*folder.glob(f"date=*/.*{TEMPORARY}"), *folder.parent.glob(f"{RUNS}/.*{TEMPORARY}")]:
         # No writer takes a day over one file.
         if temporary.stat().st_mtime * 1_000 < now - DAY_MS:
             temporary.unlink(missing_ok=True)

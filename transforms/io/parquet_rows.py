@@ -19,8 +19,8 @@ _ATTRIBUTES = ("window", "shard", "pane", "watermark")
 _BARE_NAME = re.compile(r'[^"{]+')
 
 
-def rollup_table(elements: Sequence[bytes]) -> pa.Table:
-    """The rows of encoded rollup batches (at least one), in columns of :data:`~transforms.io.parquet_layout.ROLLUP_SCHEMA`, unsorted.
+def rollup_table(elements: Sequence[bytes], run: int = 0) -> pa.Table:
+    """The rows of encoded rollup batches (at least one) of a run, in columns of :data:`~transforms.io.parquet_layout.ROLLUP_SCHEMA`, unsorted.
 
     Raises:
         pyarrow.ArrowInvalid: an element is no Arrow IPC stream.
@@ -35,11 +35,12 @@ def rollup_table(elements: Sequence[bytes]) -> pa.Table:
         values = np.fromiter((int(attributes[name.encode()]) for attributes in metadata), np.int64, len(batches))
         columns[name] = pa.array(np.repeat(values, lengths))
     columns["name"] = _names(table.column("metric"))
+    columns["run"] = pa.array(np.full(len(table), run, np.int64))
     return pa.table([columns[field.name].cast(field.type) for field in ROLLUP_SCHEMA], schema=ROLLUP_SCHEMA)
 
 
-def sample_table(elements: Sequence[bytes]) -> pa.Table:
-    """The rows of encoded sample batches (at least one), in columns of :data:`~transforms.io.parquet_layout.RAW_SCHEMA`, unsorted.
+def sample_table(elements: Sequence[bytes], run: int = 0) -> pa.Table:
+    """The rows of encoded sample batches (at least one) of a run, in columns of :data:`~transforms.io.parquet_layout.RAW_SCHEMA`, unsorted.
 
     Raises:
         pyarrow.ArrowInvalid: an element is no Arrow IPC stream.
@@ -48,6 +49,7 @@ def sample_table(elements: Sequence[bytes]) -> pa.Table:
     table = _join([to_arrow(decode(element)) for element in elements], ("target", "metric", "ts", "value", "seq"))
     columns = {name: table.column(name) for name in table.column_names}
     columns["name"] = _names(table.column("metric"))
+    columns["run"] = pa.array(np.full(len(table), run, np.int64))
     return pa.table([columns[field.name].cast(field.type) for field in RAW_SCHEMA], schema=RAW_SCHEMA)
 
 
@@ -62,7 +64,9 @@ def newest(kind: Kind, table: pa.Table) -> pa.Table:
     metric, target = (_ranks(table.column(name)) for name in ("metric", "target"))
     time = _integers(table, kind.time)
     versions = [_integers(table, name) for name in reversed(kind.versions)]
-    order = np.lexsort((*versions, time, target, metric))
+    # A column that says the same everywhere orders nothing, and a sort by it costs as much as one that does.
+    telling = [version for version in versions if version.min() != version.max()]
+    order = np.lexsort((*telling, time, target, metric))
     series_time = [column[order] for column in (metric, target, time)]
     last = np.ones(len(order), np.bool_)
     last[:-1] = np.logical_or.reduce([column[1:] != column[:-1] for column in series_time])

@@ -13,12 +13,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from transforms.io.atomic_file import write_atomically
-from transforms.io.parquet_layout import DAY_MS, RAW, FileName, Kind, date_folder, day_of_folder, file_name, kind_of
+from transforms.io.parquet_layout import (
+    DAY_MS,
+    FORMAT,
+    FORMAT_KEY,
+    RAW,
+    FileName,
+    Kind,
+    date_folder,
+    day_of_folder,
+    file_name,
+    kind_of,
+)
 from transforms.io.parquet_rows import by_day, newest
+from transforms.io.parquet_runs import check_format
 
 ROW_GROUP = 131_072
 """Rows of a row group: what a reader that wants one metric can skip."""
@@ -56,6 +69,7 @@ def write_file(folder: Path, kind: Kind, table: pa.Table, sync: bool = True) -> 
         OSError: it cannot be written.
     """
     sink = pa.BufferOutputStream()
+    table = table.replace_schema_metadata({FORMAT_KEY: str(FORMAT)})
     pq.write_table(table, sink, compression="zstd", row_group_size=ROW_GROUP)
     content = sink.getvalue()
     path = folder / str(file_name(kind, table, content))
@@ -92,7 +106,7 @@ def read_rollups(
     end: int | None = None,
     names: Collection[str] | None = None,
 ) -> pa.Table:
-    """The rows of a tier with window starts in ``[start, end)`` (ms), each series' newest pane of each window.
+    """The rows of a tier with window starts in ``[start, end)`` (ms): of each series and window what the latest run says, its newest pane.
 
     Args:
         names: metric names to read; all if None.
@@ -102,6 +116,7 @@ def read_rollups(
 
     Raises:
         OSError, pyarrow.ArrowInvalid: a file cannot be read.
+        transforms.io.parquet_runs.StoreFormatError: only a newer release can read the store.
     """
     return _read(directory, tier, start, end, names)
 
@@ -112,13 +127,14 @@ def read_raw(
     end: int | None = None,
     names: Collection[str] | None = None,
 ) -> pa.Table:
-    """The raw samples with event times in ``[start, end)`` (ms): of a series and event time the one with the highest ``seq``.
+    """The raw samples with event times in ``[start, end)`` (ms): of a series and event time the latest run's with the highest ``seq``.
 
     Returns:
         columns of :data:`~transforms.io.parquet_layout.RAW_SCHEMA`, sorted by metric, target and time.
 
     Raises:
         OSError, pyarrow.ArrowInvalid: a file cannot be read.
+        transforms.io.parquet_runs.StoreFormatError: only a newer release can read the store.
     """
     return _read(directory, RAW, start, end, names)
 
@@ -126,6 +142,7 @@ def read_raw(
 def _read(
     directory: str | os.PathLike[str], folder: str, start: int | None, end: int | None, names: Collection[str] | None
 ) -> pa.Table:
+    check_format(directory)
     kind = kind_of(folder)
     condition = _condition(kind, start, end, names)
     for attempt in range(_ATTEMPTS):
@@ -140,7 +157,7 @@ def _read(
 
 
 def read_files(kind: Kind, paths: Sequence[Path], condition: ds.Expression | None = None) -> pa.Table:
-    """All rows of some files, or those that meet a condition, in any order.
+    """All rows of some files, or those that meet a condition, in any order; rows of format 1 are of run 0.
 
     Raises:
         OSError, pyarrow.ArrowInvalid: a file cannot be read; FileNotFoundError, if it is not there.
@@ -148,7 +165,9 @@ def read_files(kind: Kind, paths: Sequence[Path], condition: ds.Expression | Non
     if not paths:
         return kind.schema.empty_table()
     data: ds.Dataset = ds.dataset([str(path) for path in paths], schema=kind.schema, format="parquet")
-    return data.to_table(filter=condition)
+    table = data.to_table(filter=condition)
+    run = table.column("run")
+    return table.set_column(table.column_names.index("run"), "run", pc.fill_null(run, 0)) if run.null_count else table
 
 
 def _settled(listing: Callable[[], list[Path]]) -> list[Path]:

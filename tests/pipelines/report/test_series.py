@@ -19,7 +19,16 @@ TARGET = '{host="a"}'
 
 def rollup_table(*rows):
     """Rows of the store from dicts with what matters to a test."""
-    base = {"name": "m", "metric": "m", "target": TARGET, "shard": 0, "pane": 0, "watermark": 0, "increase": 0.0}
+    base = {
+        "name": "m",
+        "metric": "m",
+        "target": TARGET,
+        "shard": 0,
+        "pane": 0,
+        "watermark": 0,
+        "increase": 0.0,
+        "run": 1,
+    }
     filled = [
         {"first": row["min"], "last": row["max"], "first_ts": row["window"], "last_ts": row["window"], **base, **row}
         for row in rows
@@ -39,7 +48,7 @@ def raw_table(*rows):
     columns = list(zip(*rows, strict=True)) or [[]] * 5
     metric, target, ts, value, offset = columns
     seq = [sequence(0, each) for each in offset]
-    arrays = [metric, metric, target, ts, value, seq]
+    arrays = [metric, metric, target, ts, value, seq, [1] * len(seq)]
     return pa.table(
         [
             pa.array(column, pa.int64()).cast(field.type)

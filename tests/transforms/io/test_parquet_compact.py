@@ -105,7 +105,13 @@ def crash_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
 KEYS = [series("a", "up"), series("b", "up"), series("a", "disk")]
 
 panes = st.lists(
-    st.tuples(st.sampled_from(KEYS), st.sampled_from([0, MINUTE, DAY]), st.integers(1, 3), st.integers(0, 2)),
+    st.tuples(
+        st.sampled_from(KEYS),
+        st.sampled_from([0, MINUTE, DAY]),
+        st.integers(0, 2),
+        st.integers(1, 3),
+        st.integers(0, 2),
+    ),
     min_size=2,
     max_size=8,
 )
@@ -117,11 +123,10 @@ def test_a_crash_at_any_step_loses_nothing_and_doubles_nothing(
     tmp_path_factory: pytest.TempPathFactory, rows: list, steps: int
 ) -> None:
     directory = tmp_path_factory.mktemp("store")
-    for key, window, count, pane in rows:
-        store(
-            directory,
-            rollups([(key, {"count": count, "sum": float(10 * count + pane)})], window=WINDOW + window, pane=pane),
-        )
+    for key, window, run, count, pane in rows:
+        value = float(100 * run + 10 * count + pane)
+        part = rollups([(key, {"count": count, "sum": value})], window=WINDOW + window, pane=pane)
+        write(directory, "1m", rollup_table([rollup.encode(part)], run), sync=False)
     before = rows_of(directory)
     with pytest.MonkeyPatch.context() as patched:
         crash_after(patched, steps)

@@ -35,6 +35,21 @@ def test_folders_read_back_for_any_time(ms: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("rest", "run"),
+    [
+        ("s0-31_p2_0123456789abcdef", 0),
+        ("0123456789abcdef", 0),
+        ("s0_p2_r1768176000123_0123456789abcdef", 1_768_176_000_123),
+        ("r7_0123456789abcdef", 7),
+    ],
+)
+def test_names_tell_the_run(rest: str, run: int) -> None:
+    name = FileName.parse(f"2024-02-29T23-59-00Z_2024-02-29T23-59-00Z_{rest}.parquet")
+    assert name is not None
+    assert name.run == run
+
+
+@pytest.mark.parametrize(
     "name", ["", "x.parquet", ".a_b_c.parquet.tmp", "2024_2025_x.parquet.tmp", "a_b_c.parquet", "README"]
 )
 def test_other_files_are_not_of_the_store(name: str) -> None:

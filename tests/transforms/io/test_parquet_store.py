@@ -203,21 +203,6 @@ def test_a_file_that_vanishes_between_listing_and_reading_is_looked_up_again(
     assert read_rollups(tmp_path, "1m").num_rows == 2
 
 
-def test_duckdb_reads_the_store(tmp_path: Path) -> None:
-    a = series("a", "cpu seconds", cpu="0")
-    store(tmp_path, rollups([(a, {"count": 3, "sum": 6.0})]))
-    store(tmp_path, rollups([(a, {"count": 4, "sum": 10.0})], pane=1))
-    query = f"""
-        SELECT name, target, "window", sum / count AS average
-        FROM read_parquet('{tmp_path}/1m/*/*.parquet', hive_partitioning = true)
-        WHERE date = '2023-11-14' AND name = 'cpu seconds'
-        QUALIFY row_number() OVER (PARTITION BY metric, target, "window" ORDER BY count DESC, pane DESC, watermark DESC) = 1
-    """
-    ((name, target, window, average),) = duckdb.sql(query).fetchall()
-    assert (name, target, average) == ("cpu seconds", a[0], 2.5)
-    assert int(window.timestamp() * 1_000) == WINDOW
-
-
 def test_sync_can_be_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     monkeypatch.setattr(atomic_file.os, "fsync", calls.append)
