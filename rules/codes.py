@@ -43,6 +43,7 @@ ERRORS = {
     "promql-syntax": "The expression cannot be parsed, or its types do not fit.",
     "experimental": "The expression needs what Prometheus takes only under `--enable-feature`.",
     "template-syntax": "The template of a label or an annotation cannot be parsed.",
+    "not-rules": "Kubernetes objects, and no `PrometheusRule` among them.",
     "unreadable": "The file cannot be read.",
 }
 

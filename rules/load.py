@@ -1,27 +1,39 @@
 """Rule files: from text to the groups they mean, or to all that is wrong with them.
 
 Semantics: the loader of Prometheus 3 (``model/rulefmt``) with UTF-8 names, as ``promtool check rules`` runs it: what it refuses is an error
-here, what it accepts is none. docs/rules-check.md lists the kinds of faults.
+here, what it accepts is none. docs/rules-check.md lists the kinds of faults. Besides rule files, ``PrometheusRule`` objects are read.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rules import embedded
-from rules.diagnostics import Diagnostic, Severity, TextSpan, in_order
-from rules.model import AlertingRule, FieldPlace, Place, RecordingRule, Rule, RuleFile, RuleGroup
-from rules.promql.ast import Expr
-from rules.quoting import is_text
+from rules.diagnostics import FILE_START, Diagnostic, Severity, in_order
+from rules.kubernetes import (
+    OBJECT_GROUP_KEYS,
+    RULE_KIND,
+    RuleObject,
+    documents,
+    is_misspelt,
+    is_object,
+    kinds,
+    rule_objects,
+)
+from rules.load_groups import GROUP_KEYS, GroupLoader
+from rules.model import RuleFile, RuleGroup
 from rules.yaml_decode import Decoder, Field
-from rules.yaml_tree import Kind, Node, Tree, YamlFault, compose
+from rules.yaml_tree import Kind, Node, Tree, YamlFault
 
 FILE_KEYS = ("groups",)
-GROUP_KEYS = ("name", "interval", "query_offset", "limit", "labels", "rules")
-RULE_KEYS = ("alert", "record", "expr", "for", "keep_firing_for", "labels", "annotations")
 
+# For the count of rules of a text that is not YAML.
+_RULE = re.compile(r"^[ \t]*(?:-[ \t]+)?(?:alert|record)[ \t]*:", re.MULTILINE)
 _CONFIGURATION = "this is a configuration of Prometheus; the rule files are what its `rule_files` names"
+_NO_LIST = "the list `groups:` around it is missing: `groups:` on a line above, `- name: ...` and `rules:` below it"
 _FILE_HINTS = {
+    **dict.fromkeys(("name", "interval", "rules", "alert", "record", "expr"), _NO_LIST),
     **dict.fromkeys(
         ("tests", "evaluation_interval", "rule_files", "group_eval_order", "fuzzy_compare"),
         "this is a unit-test file: run it with `tidemark rules test`",
@@ -29,14 +41,8 @@ _FILE_HINTS = {
     **dict.fromkeys(("scrape_configs", "global", "alerting", "remote_write", "remote_read"), _CONFIGURATION),
     **dict.fromkeys(
         ("apiVersion", "kind", "spec", "metadata"),
-        "this is a Kubernetes object: the rule file is what stands under its `spec`",
+        "a Kubernetes object has both `apiVersion` and `kind`; one of rules is of `kind: PrometheusRule`",
     ),
-}
-_GROUP_HINTS = dict.fromkeys(("alert", "record", "expr"), "rules stand in the list `rules:` of their group")
-_RULE_HINTS = {
-    **dict.fromkeys(("summary", "description", "runbook_url", "dashboard"), "it belongs under `annotations:`"),
-    **dict.fromkeys(("severity", "team"), "it belongs under `labels:`"),
-    **dict.fromkeys(("interval", "limit", "query_offset"), "it is set for the whole group, not for one rule"),
 }
 
 
@@ -48,10 +54,12 @@ class Loaded:
         file: the rules; None if there was an error, or an expression that Prometheus may accept and nothing here can evaluate (a warning
             of the code ``unsupported``): a file is meant whole or not at all.
         diagnostics: errors and warnings in the order of their places.
+        rules: how many rules were met, those with errors among them.
     """
 
     file: RuleFile | None
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    rules: int = 0
 
     @property
     def refusals(self) -> list[Diagnostic]:
@@ -65,18 +73,17 @@ def load_rules(text: str, name: str, *, ignore_unknown: bool = False) -> Loaded:
     ``ignore_unknown`` leaves keys that rule files do not have out, as ``--ignore-unknown-fields`` does.
     """
     try:
-        tree = compose(text)
+        trees = documents(text)
     except YamlFault as fault:
-        return Loaded(None, [_fault(fault, name)])
-    decoder = Decoder(tree, name, ignore_unknown=ignore_unknown)
-    groups: tuple[RuleGroup, ...] = ()
-    try:
-        groups = _Loader(decoder).groups(tree)
-    except YamlFault as fault:
-        decoder.diagnostics.append(_fault(fault, name))
-    found = in_order(decoder.diagnostics)
+        return Loaded(None, [_fault(fault, name)], len(_RULE.findall(text)))
+    reading = _Reading(name, ignore_unknown)
+    if is_object(trees[0].root):
+        reading.objects(trees)
+    else:
+        reading.file(trees[0])
+    found = in_order(reading.diagnostics)
     refused = any(map(_refuses, found))
-    return Loaded(None if refused else RuleFile(groups, name, text), found)
+    return Loaded(None if refused else RuleFile(tuple(reading.groups), name, text), found, reading.rules)
 
 
 def _refuses(diagnostic: Diagnostic) -> bool:
@@ -88,190 +95,86 @@ def _fault(fault: YamlFault, name: str) -> Diagnostic:
     return Diagnostic(fault.code, Severity.ERROR, fault.message, name, fault.span, fault.hint)
 
 
-class _Loader:
-    def __init__(self, decoder: Decoder) -> None:
-        self._decoder = decoder
-        self._tree = decoder.tree
+class _Reading:
+    """Reads the documents of a file.
 
-    def groups(self, tree: Tree) -> tuple[RuleGroup, ...]:
+    Attributes:
+        groups: that were read.
+        diagnostics: what is wrong.
+        rules: how many rules were met.
+    """
+
+    def __init__(self, name: str, ignore_unknown: bool) -> None:
+        self._name = name
+        self._ignore_unknown = ignore_unknown
+        self.groups: list[RuleGroup] = []
+        self.diagnostics: list[Diagnostic] = []
+        self.rules = 0
+
+    def file(self, tree: Tree) -> None:
+        """Read a rule file."""
+        decoder = self._decoder(tree)
         if tree.more:
-            self._decoder.warn(
+            decoder.warn(
                 "second-document",
                 "only the first document of the file is read, as Prometheus does",
                 tree.more,
                 "put the groups into one document",
             )
         if tree.root is None:
-            self._decoder.warn("no-groups", "the file is empty", TextSpan(1, 1, 1, 1), "begin it with `groups:`")
-            return ()
-        fields = self._decoder.struct(tree.root, FILE_KEYS, "a rule file", _FILE_HINTS) or {}
-        if "groups" not in fields:
-            if not self._decoder.diagnostics:
-                self._decoder.warn("no-groups", "the file has no groups", TextSpan(1, 1, 1, 1))
-            return ()
-        found = []
-        names: dict[str, int] = {}
-        for item, _ in self._decoder.sequence(fields["groups"].via, "groups"):
-            group = self._group(item)
-            if group is None:
-                continue
-            if group.name in names:
-                self._decoder.error(
-                    "duplicate-group",
-                    f"group {group.name!r} is already on line {names[group.name]}",
-                    group.place.of("name"),
-                    "a name may stand once in a file: rename one, or join the two",
-                )
-            names.setdefault(group.name, group.place.line)
-            found.append(group)
-        return tuple(found)
+            decoder.warn("no-groups", "the file is empty", FILE_START, "begin it with `groups:`")
+        elif not self._groups(decoder, tree.root, self._name, {}):
+            decoder.warn("no-groups", "the file has no groups", FILE_START)
+        self.diagnostics += decoder.diagnostics
 
-    def _group(self, node: Node) -> RuleGroup | None:
-        decoder = self._decoder
-        fields = decoder.struct(node, GROUP_KEYS, "a group", _GROUP_HINTS)
-        if fields is None:
-            return None
-        name = self._text(fields, "name", "the group's name")
-        if not name:
-            where = fields["name"].via if "name" in fields else self._head(node)
-            decoder.error("empty-group-name", "a group needs a name", where, "give it one: `- name: ...`")
-        interval = self._duration(fields, "interval", "interval")
-        labels, label_places = self._strings(fields, "labels", "labels", name)
-        self._check_labels(labels, label_places, name)
-        rules = []
-        if "rules" in fields:
-            for item, _ in decoder.sequence(fields["rules"].via, "rules"):
-                rule = self._rule(item)
-                if rule is not None:
-                    rules.append(rule)
-        return RuleGroup(
-            name=name,
-            interval_ms=interval or None,
-            query_offset_ms=self._duration(fields, "query_offset", "query_offset"),
-            limit=decoder.integer(fields["limit"].via, "limit") if "limit" in fields else 0,
-            labels=labels,
-            rules=tuple(rules),
-            file=decoder.file,
-            place=self._place(node, fields, label_places),
-        )
+    def objects(self, trees: Sequence[Tree]) -> None:
+        """Read the ``PrometheusRule`` objects of documents, each of which is a rule file of its own."""
+        names: dict[str, dict[str, int]] = {}
+        for tree in trees:
+            objects = rule_objects(tree)
+            decoder = self._decoder(tree)
+            for each in objects:
+                file = f"{self._name}#{each.name}"
+                self._spec(decoder, each, file, names.setdefault(file, {}))
+            self.diagnostics += decoder.diagnostics
+        if not names:
+            self._no_rules(trees)
 
-    def _rule(self, node: Node) -> Rule | None:
-        decoder = self._decoder
-        fields = decoder.struct(node, RULE_KEYS, "a rule", _RULE_HINTS)
-        if fields is None:
-            return None
-        alert = self._text(fields, "alert", "alert")
-        record = self._text(fields, "record", "record")
-        name = alert or record
-        expr = self._text(fields, "expr", "expr")
-        for_ms = self._duration(fields, "for", "for") or 0
-        keep_ms = self._duration(fields, "keep_firing_for", "keep_firing_for") or 0
-        labels, places = self._strings(fields, "labels", "labels", name)
-        annotations, annotation_places = self._strings(fields, "annotations", "annotations", name)
-        places.update(annotation_places)
-        place = self._place(node, fields, places)
-        if alert and record:
-            decoder.error(
-                "record-and-alert",
-                "a rule is either `alert` or `record`, not both",
-                place.fields["record"].key,
-                "make two rules of it",
-                name,
-            )
-        if not alert and not record:
-            where = next((fields[key].key for key in ("alert", "record") if key in fields), None) or self._head(node)
-            decoder.error("no-record-or-alert", "a rule needs a name: `alert: ...` or `record: ...`", where)
-        if record:
-            self._check_recording(record, for_ms, keep_ms, annotations, place)
-        self._check_labels(labels, places, name)
-        for key in annotations:
-            if not _is_name(key):
-                where = places[f"annotations.{key}"].key
-                decoder.error("bad-annotation-name", f"{key!r} cannot name an annotation", where, rule=name)
-        if alert:
-            decoder.add(embedded.template_faults(alert, labels, annotations, place, decoder.file))
-        ast = self._expression(expr, fields, node, place, name)
-        if ast is None or not name:
-            return None
-        if alert:
-            return AlertingRule(alert, expr, ast, for_ms, keep_ms, labels, annotations, place)
-        return RecordingRule(record, expr, ast, labels, place)
+    def _spec(self, decoder: Decoder, found: RuleObject, file: str, names: dict[str, int]) -> None:
+        if found.spec is None or not self._groups(decoder, found.spec, file, names, OBJECT_GROUP_KEYS):
+            decoder.warn("no-groups", "the object has no groups", found.node, "they stand in a list `spec.groups`")
 
-    def _expression(self, expr: str, fields: dict[str, Field], node: Node, place: Place, name: str) -> Expr | None:
-        if not expr:
-            if "expr" in fields and self._decoder.follow(fields["expr"].via).kind is not Kind.SCALAR:
-                return None
-            where = fields["expr"].key if "expr" in fields else self._head(node)
-            self._decoder.error("no-expr", "a rule needs an expression", where, "add `expr: ...`", name)
-            return None
-        ast, faults = embedded.expression(expr, place, self._decoder.file, name)
-        self._decoder.add(faults)
-        return ast
+    def _groups(
+        self, decoder: Decoder, node: Node, file: str, names: dict[str, int], more_keys: Sequence[str] = ()
+    ) -> bool:
+        """Read the groups of a rule file, or of what stands in place of one; whether there is a list of them, or at least a fault."""
+        loader = GroupLoader(decoder, file)
+        before = len(decoder.diagnostics)
+        what = f"the `spec` of a {RULE_KIND}" if more_keys else "a rule file"
+        fields: dict[str, Field] = {}
+        try:
+            if node.kind is Kind.SEQUENCE and node.items and not more_keys:
+                decoder.error("wrong-type", f"{what} is a mapping, not a list", node, _NO_LIST)
+                return True
+            fields = decoder.struct(node, FILE_KEYS, what, {} if more_keys else _FILE_HINTS) or {}
+            if "groups" in fields:
+                self.groups.extend(loader.groups(fields["groups"].via, names, (*GROUP_KEYS, *more_keys)))
+        except YamlFault as fault:
+            decoder.diagnostics.append(_fault(fault, self._name))
+        self.rules += loader.rules
+        return "groups" in fields or len(decoder.diagnostics) > before
 
-    def _check_recording(
-        self, record: str, for_ms: int, keep_ms: int, annotations: dict[str, str], place: Place
-    ) -> None:
-        error = self._decoder.error
-        for key, given in (("for", for_ms), ("keep_firing_for", keep_ms), ("annotations", annotations)):
-            if given:
-                where = place.fields[key].key
-                error(
-                    "alert-only-field", f"`{key}` belongs to alerts, and this rule records", where, "delete it", record
-                )
-        if not _is_name(record):
-            error("bad-record-name", f"{record!r} cannot name a metric", place.of("record"), rule=record)
-        if "{" in record or "}" in record:
-            error(
-                "bad-record-name",
-                f"braces in the recorded name {record!r}",
-                place.of("record"),
-                "labels of the recorded series go under `labels:`, a selector into `expr:`",
-                record,
-            )
+    def _no_rules(self, trees: Sequence[Tree]) -> None:
+        """Say so of objects among which there are none of rules."""
+        found = [(tree, node) for tree in trees for node in kinds(tree)]
+        if not found:
+            self.diagnostics.append(Diagnostic("no-groups", Severity.WARNING, "the list holds no objects", self._name))
+            return
+        tree, node = next((each for each in found if is_misspelt(each[1].value)), found[0])
+        hint = f"did you mean {RULE_KIND!r}?" if is_misspelt(node.value) else "rules stand in others, or in rule files"
+        message = f"a Kubernetes object of kind {node.value!r} holds no rules: only {RULE_KIND} does"
+        span = tree.span(node)
+        self.diagnostics.append(Diagnostic("not-rules", Severity.ERROR, message, self._name, span, hint))
 
-    def _check_labels(self, labels: dict[str, str], places: dict[str, FieldPlace], rule: str) -> None:
-        for key, value in labels.items():
-            where = places[f"labels.{key}"]
-            if key == "__name__":
-                hint = "a recorded metric is named by `record:`"
-                self._decoder.error("bad-label-name", "`__name__` is set by the rule itself", where.key, hint, rule)
-            elif not _is_name(key):
-                self._decoder.error("bad-label-name", f"{key!r} cannot name a label", where.key, rule=rule)
-            if not is_text(value):
-                self._decoder.error(
-                    "bad-label-value", f"the value of {key!r} is no text in UTF-8", where.value, rule=rule
-                )
-
-    def _text(self, fields: dict[str, Field], key: str, what: str) -> str:
-        return (self._decoder.string(fields[key].via, what) or "") if key in fields else ""
-
-    def _duration(self, fields: dict[str, Field], key: str, what: str) -> int | None:
-        return self._decoder.duration(fields[key].via, what) if key in fields else None
-
-    def _strings(
-        self, fields: dict[str, Field], key: str, what: str, rule: str
-    ) -> tuple[dict[str, str], dict[str, FieldPlace]]:
-        found: dict[str, str] = {}
-        places: dict[str, FieldPlace] = {}
-        if key not in fields:
-            return found, places
-        for name, each in (self._decoder.strings(fields[key].via, what) or {}).items():
-            found[name] = self._decoder.string(each.via, f"{what[:-1]} {name!r}") or ""
-            places[f"{key}.{name}"] = self._field_place(each)
-        return found, places
-
-    def _field_place(self, each: Field) -> FieldPlace:
-        scalar = self._tree.scalar(each.value) if each.value.kind is Kind.SCALAR else None
-        return FieldPlace(self._tree.span(each.key), self._tree.span(each.via), scalar)
-
-    def _place(self, node: Node, fields: dict[str, Field], more: dict[str, FieldPlace]) -> Place:
-        own = {name: self._field_place(each) for name, each in fields.items()}
-        return Place(self._tree.span(node), {**own, **more})
-
-    def _head(self, node: Node) -> TextSpan:
-        """What to underline of a whole mapping: its first key."""
-        return self._tree.span(node.items[0] if node.kind is Kind.MAPPING and node.items else node)
-
-
-def _is_name(text: str) -> bool:
-    return bool(text) and is_text(text)
+    def _decoder(self, tree: Tree) -> Decoder:
+        return Decoder(tree, self._name, ignore_unknown=self._ignore_unknown)

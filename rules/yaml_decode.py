@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from rules.diagnostics import Diagnostic, Severity, TextSpan
-from rules.yaml_tree import Kind, Node, Tree, YamlFault
+from rules.yaml_tree import Kind, Node, Tree, YamlFault, quoting_hint
 from rules.yaml_types import RESOLVED, number_of, tag_of
 from schemas.times import parse_duration
 
@@ -24,6 +24,7 @@ MAX_ALIASED = 100_000
 MAX_MERGES = 100
 MAX_FAULTS = 1_000
 
+_KEY = re.compile(r"([\w.-]+):[ \t]+$")
 _BREAKS = re.compile(r"[\r\n]")
 _NAMES = {
     "!!null": "null",
@@ -128,11 +129,15 @@ class Decoder:
 
     def strings(self, node: Node, what: str) -> dict[str, Field] | None:
         """A mapping of names to texts; None where it is null or no mapping. Read the values with ``string``."""
+        return self.mapping(node, what, f"{what} are a mapping of names to texts")
+
+    def mapping(self, node: Node, what: str, wanted: str) -> dict[str, Field] | None:
+        """The fields of a mapping with any keys; None where it is null or no mapping: ``wanted`` says what it should be."""
         node = self.follow(node)
         if self.is_null(node):
             return None
         if node.kind is not Kind.MAPPING:
-            self._wrong_type(node, f"{what} are a mapping of names to texts")
+            self._wrong_type(node, wanted)
             return None
         return dict(self._entries(node, what))
 
@@ -157,7 +162,7 @@ class Decoder:
         """A text; None where it is null or no scalar."""
         node = self.follow(node)
         if node.kind is not Kind.SCALAR:
-            self._wrong_type(node, f"{what} is a text")
+            self._wrong_type(node, f"{what} is a text", self._unquoted(node))
             return None
         return self._text(node)
 
@@ -253,8 +258,16 @@ class Decoder:
         hint = hints.get(name) or (f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}")
         self.error("unknown-key", f"{what} has no key {name!r}", key, hint)
 
-    def _wrong_type(self, node: Node, wanted: str) -> None:
-        self.error("wrong-type", f"{wanted}, not {_shown(node)}", node)
+    def _unquoted(self, node: Node) -> str:
+        """What to write in place of a mapping or a list that was meant as a text: ``{{ $labels.x }}``, ``[FIRING]``."""
+        text = self.tree.lines.text
+        if text[node.start : node.start + 1] not in ("{", "["):
+            return ""
+        key = _KEY.search(text, text.rfind("\n", 0, node.start) + 1, node.start)
+        return quoting_hint(key[1] if key else "...", text[node.start : node.end])
+
+    def _wrong_type(self, node: Node, wanted: str, hint: str = "") -> None:
+        self.error("wrong-type", f"{wanted}, not {_shown(node)}", node, hint)
 
 
 def _shown(node: Node) -> str:

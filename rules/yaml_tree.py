@@ -24,6 +24,10 @@ MAX_NODES = 1_000_000
 # An anchor and a tag stand before what they belong to.
 _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
 
+# A value that begins with what YAML gives a meaning to; block scalars are read as they are.
+_OPENED = re.compile(r"[ \t]*(?:-[ \t]+)?(?P<key>[\w.-]+):[ \t]+(?P<value>[{\[*&!%@`\"'].*)")
+_SHOWN = 100
+
 # The C parser is twenty times the speed of the other, and is in every wheel of PyYAML.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -111,6 +115,19 @@ def compose(text: str) -> Tree:
     Raises:
         YamlFault: the text is not YAML, or too large, too deep or of too many nodes.
     """
+    return _composed(text, every=False)[0]
+
+
+def compose_all(text: str) -> list[Tree]:
+    """Read all documents of a text; ``more`` of each is None. There is one at least, if an empty one.
+
+    Raises:
+        YamlFault: as for :func:`compose`; the limits are those of the whole text.
+    """
+    return _composed(text, every=True)
+
+
+def _composed(text: str, *, every: bool) -> list[Tree]:
     if len(text) > MAX_CHARACTERS:
         raise YamlFault(
             "file-too-large",
@@ -123,7 +140,7 @@ def compose(text: str) -> Tree:
     except (yaml.YAMLError, UnicodeError) as error:
         raise _refused(error, lines) from None
     try:
-        return _Composer(loader, lines).tree()
+        return _Composer(loader, lines).trees(every=every)
     except (yaml.YAMLError, UnicodeError) as error:
         raise _refused(error, lines) from None
     finally:
@@ -140,8 +157,9 @@ class _Composer:
         # A byte order mark is a character of the text that the parser does not count.
         self._shift = 1 if lines.text.startswith("\ufeff") else 0
 
-    def tree(self) -> Tree:
+    def trees(self, *, every: bool) -> list[Tree]:
         nodes = 0
+        found: list[Tree] = []
         while True:
             event = self._loader.get_event()
             kind = type(event)
@@ -162,9 +180,13 @@ class _Composer:
             elif kind is yaml.AliasEvent:
                 self._add(self._alias(event), None)
             elif kind is yaml.DocumentEndEvent:
-                return Tree(self._root, self._lines, self._second())
+                if not every:
+                    return [Tree(self._root, self._lines, self._second())]
+                found.append(Tree(self._root, self._lines))
+                self._root = None
+                self._anchors.clear()
             elif kind is yaml.StreamEndEvent:
-                return Tree(None, self._lines)
+                return found or [Tree(None, self._lines)]
             nodes += 1
             if nodes > MAX_NODES:
                 span = self._lines.span(event.start_mark.index, event.end_mark.index)
@@ -190,7 +212,9 @@ class _Composer:
         node.target = self._anchors.get(event.anchor)
         if node.target is None:
             span = self._lines.span(node.start, node.end)
-            raise YamlFault("unknown-anchor", f"nothing before here is anchored as &{event.anchor}", span)
+            message = f"nothing before here is anchored as &{event.anchor}"
+            hint = f"a text that begins with `*` is quoted: '*{event.anchor}...'"
+            raise YamlFault("unknown-anchor", message, span, hint)
         return node
 
     def _flow_end(self, event: Any) -> int:
@@ -225,7 +249,7 @@ def _refused(error: Exception, lines: Lines) -> YamlFault:
             "yaml-syntax",
             f"{problem}, {context}" if context else str(problem),
             lines.span(start, start + 1),
-            _hint(str(problem), lines.text, start),
+            _hint(str(problem), lines.text, start, getattr(error, "context_mark", None)),
         )
     if isinstance(error, UnicodeError):
         return YamlFault("not-utf8", f"not text in UTF-8: {error}")
@@ -234,15 +258,34 @@ def _refused(error: Exception, lines: Lines) -> YamlFault:
     return YamlFault("yaml-syntax", str(reason), lines.span(place, place + 1))
 
 
-def _hint(problem: str, text: str, place: int) -> str:
+def _hint(problem: str, text: str, place: int, context: Any) -> str:
     """The slips that most broken rule files are made of."""
-    line = text[text.rfind("\n", 0, place) + 1 : (text + "\n").index("\n", place)]
+    line = _line(text, place)
     if "\t" in line[: len(line) - len(line.lstrip())] or "'\\t'" in problem:
         return "indent with spaces, not tabs"
     if "unknown escape character" in problem:
         return "double quotes read backslashes: write two, or use single quotes or a block after `|`"
     if "mapping values are not allowed" in problem:
         return "quote a value that holds `: `, or write it as a block after `|`"
+    before = _line(text, min(context.index, len(text))) if context is not None else ""
+    for each in dict.fromkeys((line, before)):
+        if (opened := _OPENED.match(each)) is not None:
+            return quoting_hint(opened["key"], opened["value"])
     if "did not find expected key" in problem or "expected <block end>" in problem:
         return "look at the indentation of this line and of the one before, and for a quote that closes too early"
     return ""
+
+
+def quoting_hint(key: str, value: str) -> str:
+    """What to write where a text begins with a character that YAML reads as more than text; ``value`` is the rest of its line."""
+    value = value.strip()
+    begins = "{{" if value.startswith("{{") else value[:1]
+    if begins in ("'", '"'):
+        return "the quotes end before the text does: quote the whole of it, or write it as a block after `|`"
+    quoted = value.replace("'", "''")
+    shown = f": `{key}: '{quoted}'`" if len(quoted) < _SHOWN else ", or written as a block after `|`"
+    return f"a text that begins with `{begins}` is quoted{shown}"
+
+
+def _line(text: str, place: int) -> str:
+    return text[text.rfind("\n", 0, place) + 1 : (text + "\n").index("\n", place)]

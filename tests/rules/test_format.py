@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.format import format_rules, layout, same_meaning
+from rules.format import format_rules, same_meaning
+from rules.format_writer import layout
 from rules.load import load_rules
 from rules.yaml_comments import comments_of
 from rules.yaml_tree import compose

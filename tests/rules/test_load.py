@@ -79,6 +79,27 @@ FAULTS = [
     (rule("alert: A", "expr: mad_over_time(x[5m])"), "experimental", (5, 11)),
 ]
 
+UNQUOTED = [
+    (rule("alert: A", "expr: up", "annotations:", "  s: {{ $labels.x }}"), "`{{` is quoted: `s: '{{ $labels.x }}'`"),
+    (rule("alert: A", "expr: up", "annotations:", "  s: {{ $labels.x }} is down"), "`{{` is quoted: `s: '{{ $labels.x }} is down'`"),
+    (rule("alert: A", "expr: up", "annotations:", "  s: {{ $labels.x", "  t: x"), "`{{` is quoted: `s: '{{ $labels.x'`"),
+    (rule("alert: A", "expr: up", "labels: {s: {{ $value }}}"), "`{{` is quoted: `s: '{{ $value }}'`"),
+    (rule("alert: A", "expr: up", "annotations:", "  s: [FIRING] it's {{ $labels.x }}"), "`[` is quoted: `s: '[FIRING] it''s {{ $labels.x }}'`"),
+    (rule("alert: A", "expr: up", "annotations:", "  s: [FIRING]"), "`[` is quoted: `s: '[FIRING]'`"),
+    (rule("alert: A", 'expr: {job="x"} > 1'), "`{` is quoted: `expr: '{job=\"x\"} > 1'`"),
+    (rule("alert: A", 'expr: {job="x"}'), "`{` is quoted: `expr: '{job=\"x\"}'`"),
+    (rule("alert: A", 'expr: "up" == 0'), "the quotes end before the text does"),
+    (rule("alert: A", "expr: up", "annotations:", "  s: @here"), "`@` is quoted: `s: '@here'`"),
+    (rule("alert: A", "expr: up", "annotations:", "  s: *bold* text"), "`*` is quoted"),
+    (ALERT.removeprefix("groups:\n"), "the list `groups:` around it is missing"),
+    ("rules:\n- alert: A\n  expr: up\n", "the list `groups:` around it is missing"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "hint"), UNQUOTED)
+def test_what_to_write_where_yaml_reads_more_than_text(text: str, hint: str) -> None:
+    assert hint in load_rules(text, "f.yml").diagnostics[0].hint
+
 
 @pytest.mark.parametrize(
     ("text", "code", "place"), FAULTS, ids=[f"{code}-{i}" for i, (_, code, _) in enumerate(FAULTS)]
