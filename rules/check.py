@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from rules.codes import LINTS
-from rules.diagnostics import Diagnostic, in_order
+from rules.diagnostics import FILE_START, Diagnostic, in_order
 from rules.lint import lint, without_ignored
 from rules.lints.metrics import Metrics
 from rules.load import load_rules
 from rules.model import RecordingRule, RuleFile
+
+_SHOWN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +23,13 @@ class Checked:
         name: the file as the caller named it.
         file: the rules, if there is no error.
         diagnostics: in the order of their places.
+        rules: how many it has, those with errors among them.
     """
 
     name: str
     file: RuleFile | None
     diagnostics: list[Diagnostic]
-
-    @property
-    def rules(self) -> int:
-        """How many rules were read; 0 of a file with errors."""
-        return sum(len(group.rules) for group in self.file.groups) if self.file else 0
+    rules: int = 0
 
 
 def check(
@@ -54,7 +53,8 @@ def check(
         loaded = load_rules(text, name)
         file = loaded.file
         told = without_ignored(loaded.diagnostics, file) if file else loaded.diagnostics
-        found.append(Checked(name, file, [each for each in told if each.code not in LINTS or each.code in lints]))
+        kept = [each for each in told if each.code not in LINTS or each.code in lints]
+        found.append(Checked(name, file, kept, loaded.rules))
         progress()
     if metrics is not None:
         metrics = replace(metrics, names=metrics.names | _recorded(found))
@@ -74,3 +74,14 @@ def _recorded(checked: Iterable[Checked]) -> set[str]:
     return {
         rule.record for each in checked if each.file for _, rule in each.file.rules() if isinstance(rule, RecordingRule)
     }
+
+
+def once_a_run(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """The diagnostics with one in place of all that say of a whole file that it has no groups: the first tells of the others too."""
+    empty = [each for each in diagnostics if each.code == "no-groups" and each.span == FILE_START]
+    if len(empty) < 2:
+        return list(diagnostics)
+    message = f"{len(empty):,} files have no groups: this one, {', '.join(each.file for each in empty[1 : _SHOWN + 1])}"
+    first = replace(empty[0], message=message + (", ..." if len(empty) > _SHOWN + 1 else ""))
+    others = {id(each) for each in empty[1:]}
+    return [first if each is empty[0] else each for each in diagnostics if id(each) not in others]

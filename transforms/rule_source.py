@@ -112,9 +112,12 @@ def _magic_at(pattern: str) -> int:
     return min(pattern.index(each) for each in "*?[" if each in pattern)
 
 
-def _read(files: Mapping[str, _File]) -> dict[str, str]:
+def _read(files: Mapping[str, _File], earlier: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The texts of those that are rule files; one that was a rule file ``earlier`` is a broken one now, and none of another kind."""
     texts = {name: Path(file.path).read_bytes().decode(errors="replace") for name, file in files.items()}
-    found = {name: text for name, text in texts.items() if files[name].named or not is_other(text)}
+    found = {
+        name: text for name, text in texts.items() if files[name].named or name in (earlier or ()) or not is_other(text)
+    }
     if not found:
         raise FileNotFoundError(f"none of these is a rule file: {', '.join(file.path for file in files.values())}")
     return found
@@ -138,7 +141,7 @@ class RuleFilesWatch:
             files = _find(self._paths)
             states = {name: _state(file.path) for name, file in files.items()}
             if states != self._states or not self._texts:
-                texts = _read(files)
+                texts = _read(files, self._texts)
                 whole = all(not 0 <= now_s - changed / 1e9 < SETTLED_S for changed, *_ in states.values())
                 if not whole or {name: _state(file.path) for name, file in files.items()} != states:
                     return None

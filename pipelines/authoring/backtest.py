@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipelines.authoring.arguments import add_rule_files, command_parser
 from pipelines.authoring.backtest_text import episode_lines, instant, json_lines, score_lines, summary_lines
-from pipelines.authoring.files import is_other, sources
+from pipelines.authoring.files import rule_sources
 from pipelines.authoring.history import History, add_history_options, read_reach
 from pipelines.authoring.labelled import LabelsError, read_labelled
 from pipelines.authoring.progress import Progress
@@ -130,9 +130,7 @@ def _duration(text: str) -> int:
 def _program(given: argparse.Namespace) -> Program:
     groups: list[RuleGroup] = []
     faults = []
-    for source in sources(given.files):
-        if is_other(source):
-            continue
+    for source in rule_sources(given.files):
         if source.text is None:
             raise _RulesError(f"{source.name}: {source.fault}")
         loaded = load_rules(source.text, source.name)

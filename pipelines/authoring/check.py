@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.authoring.arguments import add_rule_files, command_parser
-from pipelines.authoring.files import Source, colours, counter, is_other, read_bytes, sources
-from rules.check import Checked, check
+from pipelines.authoring.files import Source, colours, counter, read_bytes, rule_sources
+from rules.check import Checked, check, once_a_run
 from rules.codes import CODES, LINTS
 from rules.diagnostics import Diagnostic, Severity, worst
 from rules.lints.metrics import Metrics, read_metrics
@@ -20,7 +20,8 @@ from schemas.times import parse_duration
 
 DESCRIPTION = """\
 Check rule files: errors are what Prometheus refuses (the verdict is that of `promtool check rules`), warnings what it accepts and the author
-hardly means. All faults of all files in one run, each with its place, the text underlined, and what to do.
+hardly means. All faults of all files in one run, each with its place, the text underlined, and what to do. PrometheusRule objects are
+checked where they stand; of a directory, files of other kinds are left out.
 """
 EPILOG = f"""\
 exit status:
@@ -37,6 +38,7 @@ examples:
   tidemark rules check rules/                            every *.yml and *.yaml below
   tidemark rules check rules/ --metrics names.txt        and whether each metric exists
   curl -s HOST:9090/api/v1/label/__name__/values | tidemark rules check rules/ --metrics -
+  kubectl get prometheusrules -A -o yaml | tidemark rules check -
   tidemark rules check --lint=all,-for-below-interval --fail-on=warning rules/
   tidemark rules check --format=sarif rules/ > rules.sarif
 """
@@ -52,9 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         print(f"tidemark rules check: {error}", file=sys.stderr)
         return 2
-    found = list(sources(options.files))
-    others = [source for source in found if is_other(source)]
-    read = [source for source in found if not is_other(source)]
+    read = rule_sources(options.files)
     if not read:
         print(f"tidemark rules check: no rule files in {', '.join(options.files)}", file=sys.stderr)
         return 2
@@ -63,9 +63,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     checked += check(texts, lints=lints, metrics=metrics, interval_ms=interval, progress=counter(len(texts), "checked"))
     diagnostics = [diagnostic for each in checked for diagnostic in each.diagnostics]
     _print(options.format, diagnostics, checked, dict(texts), quiet=options.quiet)
-    if others:
-        names = ", ".join(source.name for source in others)
-        print(f"left out, being no rule files: {names}", file=sys.stderr)
     return _status(diagnostics, options.fail_on)
 
 
@@ -134,10 +131,11 @@ def _print(
         print(data.decode())
         return
     colour = colours(sys.stdout)
-    for diagnostic in diagnostics:
+    shown = once_a_run(diagnostics)
+    for diagnostic in shown:
         print(text_of(diagnostic, texts.get(diagnostic.file), colour=colour))
     if not quiet:
-        print(summary(diagnostics, len(checked), rules))
+        print(summary(shown, len(checked), rules))
 
 
 def _status(diagnostics: list[Diagnostic], fail_on: str) -> int:

@@ -60,9 +60,14 @@ def read_text(path: Path) -> str:
     return source.text
 
 
-def is_other(source: Source) -> bool:
-    """Whether a file that a search came upon is of another kind than rule files."""
-    return source.found and other_files.is_other(source.text or "")
+def rule_sources(names: Iterable[str]) -> list[Source]:
+    """The :func:`sources` less the files of other kinds that a search came upon, of which one line on standard error tells."""
+    found = list(sources(names))
+    kinds = [other_files.kind_of(source.text or "") if source.found else None for source in found]
+    others = [(source.name, kind) for source, kind in zip(found, kinds, strict=True) if kind is not None]
+    if others:
+        print(other_files.left_out(others), file=sys.stderr)
+    return [source for source, kind in zip(found, kinds, strict=True) if kind is None]
 
 
 def _read(path: Path) -> Source:

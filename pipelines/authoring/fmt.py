@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pipelines.authoring.arguments import add_rule_files, command_parser
-from pipelines.authoring.files import STDIN, Source, colours, counter, is_other, replace_text, sources
+from pipelines.authoring.files import STDIN, Source, colours, counter, replace_text, rule_sources
 from rules.diagnostics import Severity
 from rules.format import Formatted, format_rules
 from rules.reporting import text_of
@@ -36,7 +36,7 @@ _PAINT = {"+": "32", "-": "31", "@": "36"}
 def main(argv: Sequence[str] | None = None) -> int:
     """Format files; returns the exit status that ``--help`` documents."""
     options = _parser().parse_args(argv)
-    found = [source for source in sources(options.files) if not is_other(source)]
+    found = rule_sources(options.files)
     if not found:
         print(f"tidemark rules fmt: no rule files in {', '.join(options.files)}", file=sys.stderr)
         return 2

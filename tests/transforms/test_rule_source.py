@@ -57,6 +57,15 @@ def test_unit_tests_beside_rules_are_no_rules_unless_they_are_named(tmp_path: Pa
         read_files([str(tmp_path)])
 
 
+def test_what_was_a_rule_file_is_a_broken_one_and_none_of_another_kind(tmp_path: Path) -> None:
+    rules, other = tmp_path / "a.yml", write(tmp_path / "compose.yml", "services: {}\n")
+    watch = RuleFilesWatch([str(tmp_path)])
+    write(rules, "groups: []\n")
+    assert watch.poll(1e6) == {"a.yml": "groups: []\n"}
+    write(rules, other.read_text(), at=2_000)
+    assert watch.poll(1e6) == {"a.yml": "services: {}\n"}
+
+
 def test_a_file_is_called_by_its_own_name_and_needs_no_suffix(tmp_path: Path) -> None:
     assert read_files([str(write(tmp_path / "rules.conf", "x"))]) == {"rules.conf": "x"}
 
@@ -170,8 +179,8 @@ def test_a_file_that_changes_while_it_is_read_is_left_for_later(
     watch = RuleFilesWatch([str(tmp_path)])
     read = rule_source._read
 
-    def slowly(files: dict[str, str]) -> dict[str, str]:
-        found = read(files)
+    def slowly(*given: Any) -> dict[str, str]:
+        found = read(*given)
         write(path, "half and half", LONG_AGO + 1)
         return found
 

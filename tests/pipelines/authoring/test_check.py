@@ -54,7 +54,7 @@ def test_a_fault_of_one_file_is_none_of_another(folder: Path, capsys: pytest.Cap
     told = capsys.readouterr().out
     assert "bad.yaml:5:15: error: unexpected end of input" in told
     assert "doubtful.yml:5:11: warning:" in told
-    assert told.endswith("3 files, 2 rules: 1 error, 1 warning\n")
+    assert told.endswith("3 files, 3 rules: 1 error, 1 warning\n")
     assert "\x1b" not in told
 
 
@@ -64,10 +64,41 @@ def test_files_of_other_kinds_are_left_out_of_a_search_only(folder: Path, capsys
     (folder / "sub" / "tests.yml").write_text("rule_files: [../good.yml]\ntests: []\n")
     (folder / ".hidden.yml").write_text(BAD)
     assert rules(["check", "."]) == 0
-    assert "left out, being no rule files: sub/tests.yml" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert (
+        told == "left out 1 file without rules: unit tests (sub/tests.yml); name a file to have it read all the same\n"
+    )
     assert rules(["check", "sub/tests.yml"]) == 1
     assert "tidemark rules test" in capsys.readouterr().out
     assert rules(["check", "sub"]) == 2
+
+
+def test_files_without_groups_are_told_of_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("e1.yml", "e2.yml", "e3.yml"):
+        (folder / name).write_text("# nothing\n")
+    assert rules(["check", "good.yml", "e1.yml", "e2.yml", "e3.yml"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("e1.yml:1:1: warning: 3 files have no groups: this one, e2.yml, e3.yml [no-groups]\n")
+    assert told.endswith("\n4 files, 1 rule: 1 warning\n")
+    rules(["check", "--format=json", "e1.yml", "e2.yml"])
+    assert [each["file"] for each in json.loads(capsys.readouterr().out)["diagnostics"]] == ["e1.yml", "e2.yml"]
+
+
+@pytest.mark.parametrize(
+    "text", [BAD + "  - alert: B\n    expr: up\n  - record: c\n    expr: (\n", BAD + "  - alert: B\n  - record: [c\n"]
+)
+def test_rules_with_errors_are_rules(folder: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    (folder / "three.yml").write_text(text)
+    assert rules(["check", "three.yml"]) == 1
+    assert ("\n1 file, 3 rules: ") in capsys.readouterr().out
+
+
+def test_objects_of_a_cluster(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    given = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: m/v1\n  kind: PrometheusRule\n  spec:\n"
+    text = given + "".join(f"    {line}\n" for line in BAD.splitlines())
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    assert rules(["check", "-"]) == 1
+    assert capsys.readouterr().out.startswith("<stdin>:11:19: error:")
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
