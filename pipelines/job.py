@@ -15,9 +15,10 @@ import apache_beam as beam
 from pipelines.detach import advice, check_detachable, detach
 from pipelines.options import FileInput, JobOptions, OptionError, Parsed, RuleOptions
 from pipelines.plan import plan
+from pipelines.result import Result, conclude
 from pipelines.runners import RunnerError, beam_options, keeps_order
-from transforms.accounting import NAMESPACE, Balance
 from transforms.evaluate import EvaluateRules
+from transforms.evidence import evidence
 from transforms.intake import DEAD_LETTERS, SAMPLES, TOO_LATE, is_samples
 from transforms.io import files, kafka, outputs
 from transforms.io.sink_errors import SinkError
@@ -25,14 +26,6 @@ from transforms.rule_source import RuleSource
 
 REFUSALS = (OptionError, RunnerError, SinkError, LookupError, ConnectionError)
 """What :func:`run` raises where a person can mend it; the message says how."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a run came to: the ``balance`` of a bounded one that has ended, the name of a ``detached`` one; neither if it was only planned."""
-
-    balance: Balance | None = None
-    detached: str | None = None
 
 
 @dataclass(frozen=True)
@@ -154,25 +147,24 @@ def run(job: Job, argv: Sequence[str]) -> Result:
     result.wait_until_finish()
     if not options.bounded:
         return Result()
-    balance = Balance(counters(result), rollups=options.rollups, rules=options.rules is not None)
+    outcome = conclude(options, evidence(result.metrics()))
     if given.summary_json:
-        Path(given.summary_json).write_text(json.dumps(dict(balance.counts), indent=1, sort_keys=True) + "\n")
-    return Result(balance)
+        Path(given.summary_json).write_text(json.dumps(outcome.to_json(), indent=1, sort_keys=True) + "\n")
+    return outcome
 
 
 def counters(result: beam.runners.runner.PipelineResult) -> dict[str, int]:
     """The counters of the job, by name."""
-    found = result.metrics().query(beam.metrics.MetricsFilter().with_namespace(NAMESPACE))["counters"]
-    totals: dict[str, int] = {}
-    for counter in found:
-        # A counter of several steps is one number; `committed` is absent on runners that report attempts only.
-        value = counter.committed if counter.committed is not None else counter.attempted
-        totals[counter.key.metric.name] = totals.get(counter.key.metric.name, 0) + (value or 0)
-    return totals
+    return evidence(result.metrics()).counters
 
 
 def main(name: str, running: Callable[[Sequence[str]], Result], argv: Sequence[str] | None) -> int:
-    """A job's command line; prints the balance of a bounded run. 0 when all is well, 2 for a mistake in the options, 1 if it does not balance."""
+    """A job's command line; prints the balance of a bounded run, and what there is to know of it.
+
+    Returns:
+        the exit status: 0 when all is well, 1 for a run that does not balance, 2 for a mistake in the options, 3 for a run of which nothing came,
+        or of whose rows a store refused some.
+    """
     try:
         result = running(sys.argv[1:] if argv is None else argv)
     except REFUSALS as error:
@@ -180,7 +172,4 @@ def main(name: str, running: Callable[[Sequence[str]], Result], argv: Sequence[s
         return 2
     if result.detached is not None:
         print(advice(name, result.detached))
-    if result.balance is None:
-        return 0
-    print("\n".join([f"{name}: every record accounted for:", *result.balance.lines()]))
-    return 0 if not (result.balance.records_missing or result.balance.samples_missing) else 1
+    return result.report(name)

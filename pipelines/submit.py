@@ -95,8 +95,8 @@ def job_words(given: Sequence[str], at: Addresses, job: str = DEFAULT_NAME) -> l
     return [*given, *missing, *([] if ends else ["--detach"])]
 
 
-def submit(job: str, given: Sequence[str], at: Addresses) -> None:
-    """Run a job, and say what to do with it.
+def submit(job: str, given: Sequence[str], at: Addresses) -> int:
+    """Run a job, and say what to do with it; a bounded one is reported, and its exit status returned.
 
     Raises:
         SubmitError: one of that name runs already: two would read the same and write the same.
@@ -111,12 +111,11 @@ def submit(job: str, given: Sequence[str], at: Addresses) -> None:
             f"job {name} runs already ({running[0].id}): stop it with `{_stop_words(name)}`, or give this one another --job_name"
         )
     result = JOBS[job](words)
-    if result.balance is not None:
-        print("\n".join(result.balance.lines()))
     if result.detached is None:
-        return
+        return result.report(job)
     running_job = flink.wait_running(result.detached, START_SECONDS)
     print("\n".join([f"job {name} runs: {flink.url}/jobs/{running_job.id}", *_advice(job, name, words, at)]))
+    return 0
 
 
 def _advice(job: str, name: str, words: Sequence[str], at: Addresses) -> list[str]:
@@ -183,7 +182,7 @@ def parser() -> Parser:
 
 
 def main(argv: Sequence[str]) -> int:
-    """The command; 0 when done, 1 when the stack or Flink does not do it, 2 for a mistake in the options."""
+    """The command; 0 when done, 1 when the stack or Flink does not do it, 2 for a mistake in the options, 3 for a bounded run with losses."""
     words = parser()
     given, rest = words.parse_known_args(list(argv))
     if given.stop == bool(given.job):
@@ -194,12 +193,11 @@ def main(argv: Sequence[str]) -> int:
         at = Addresses.of(Stack(given.dir))
         if given.stop:
             stop(given.name, given.savepoint, at)
-        else:
-            submit(given.job, rest, at)
+            return 0
+        return submit(given.job, rest, at)
     except (SubmitError, FlinkError, StackError) as error:
         print(f"tidemark submit: {error}", file=sys.stderr)
         return 1
     except metrics.REFUSALS as error:
         print(f"tidemark submit: {error}", file=sys.stderr)
         return 2
-    return 0

@@ -81,3 +81,13 @@ def parse_time(text: str) -> int:
             f"{text!r} is no time; write it like 2026-01-12T00:00:00Z, or as milliseconds since 1970"
         ) from None
     return round((when if when.tzinfo else when.replace(tzinfo=timezone.utc)).timestamp() * 1000)
+
+
+def format_time(milliseconds: int) -> str:
+    """A time since 1970 as ISO 8601 has it, in UTC: ``2023-11-14T22:13:20Z``, with milliseconds where there are any; the number beyond year 9999."""
+    seconds, rest = divmod(milliseconds, 1000)
+    try:
+        text = datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        return f"{milliseconds} ms"
+    return f"{text}.{rest:03}Z" if rest else f"{text}Z"

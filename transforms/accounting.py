@@ -1,18 +1,22 @@
-"""The fates of records and samples, as Beam counters of the namespace ``tidemark``, and the balance that they must keep; what rules came to.
+"""The fates of records, samples and rows, as Beam counters of the namespace ``tidemark``, and the balance that they must keep.
 
-Two identities hold at the end of a bounded run, and over any stretch of a streaming one that ends with all windows expired::
+These identities hold at the end of a bounded run, and over any stretch of a streaming one that ends with all windows expired::
 
     records.read  = records.decoded + records.dead_lettered
     samples.read  = samples.written + samples.merged_late + samples.duplicate + samples.too_late + samples.unwritable
                    + samples.early
+    rows of all tiers + raw samples + samples that rules wrote, for each output
+                  = rows written + rows refused + rows without a finite value, of its store
+    dead_letters + rows refused = dead letters delivered
+    events of alerts = events delivered
 
-A job without rollups keeps the first of them. What rules write is counted apart: it was not read.
+A job without rollups keeps all of them but the second. What rules write is counted apart from samples: it was not read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 NAMESPACE = "tidemark"
 
@@ -30,6 +34,9 @@ TOO_LATE = "samples.too_late"
 UNWRITABLE = "samples.unwritable"
 EARLY = "samples.early"
 
+OFFSETS_UNREAD = "offsets.unread"
+RULE_SAMPLES = "rules.samples_written"
+
 MEANINGS: dict[str, str] = {
     RECORDS_READ: "records taken from the source",
     RECORDS_DECODED: "records read without an objection",
@@ -37,6 +44,7 @@ MEANINGS: dict[str, str] = {
     DEAD_LETTERS: "dead letters written: whole records, or single lines of one",
     VALUES_SKIPPED: "values that are no numbers (string fields): no samples",
     OFFSETS_LOST: "offsets that retention had deleted before they were read",
+    OFFSETS_UNREAD: "offsets between the end of a bounded read and the end of the topic",
     SAMPLES_READ: "samples decoded",
     WRITTEN: "in an on-time pane",
     MERGED_LATE: "behind the watermark, merged into a correction",
@@ -76,10 +84,48 @@ COUNTED_AT_INTAKE = (
     DEAD_LETTERS,
     VALUES_SKIPPED,
     OFFSETS_LOST,
+    OFFSETS_UNREAD,
     SAMPLES_READ,
     TOO_LATE,
     EARLY,
 )
+
+
+@dataclass(frozen=True)
+class Store:
+    """The counters of a kind of output.
+
+    Attributes:
+        fates: of its rows, each with its meaning; every row that is handed to it is in one of them.
+        refused: the fate of rows that it did not take, and that are dead letters; None if it takes all.
+        others: counters that belong to it and are no fates, each with its meaning.
+    """
+
+    fates: Mapping[str, str]
+    refused: str | None = None
+    others: Mapping[str, str] = field(default_factory=dict)
+
+
+STORES: Mapping[str, Store] = {
+    "influxdb": Store(
+        {
+            "influxdb.rows_written": "rows that InfluxDB took",
+            "influxdb.refused": "rows that InfluxDB refused or cannot hold: dead letters, each with its reason",
+            "influxdb.unwritable": "rows without a finite value: InfluxDB has no notation for NaN and infinities",
+        },
+        refused="influxdb.refused",
+        others={"influxdb.values_unwritable": "values that are not finite, left out of rows written"},
+    ),
+    "parquet": Store({"parquet.rows_written": "rows in files of the store"}),
+    "blackhole": Store({"blackhole.rows": "rows counted and forgotten"}),
+}
+"""Outputs of rows by kind."""
+
+_DELIVERED = {
+    "dead letters": ("dead_letters.written", "dead_letters.forgotten"),
+    "events": ("alerts.written", "alerts.forgotten"),
+}
+_EVENTS = ("alerts.pending", "alerts.firing", "alerts.resolved", "alerts.inactive", "alerts.corrections")
 _SAMPLE_FATES = (WRITTEN, MERGED_LATE, DUPLICATE, TOO_LATE, UNWRITABLE, EARLY)
 
 
@@ -90,11 +136,17 @@ class Balance:
     Attributes:
         rollups: whether samples were rolled up, and so have all their fates.
         rules: whether rules were evaluated.
+        raw: whether raw samples were handed to the outputs, if samples were rolled up, and the samples that rules wrote.
+        outputs: how many outputs of rows there were of each kind, a key of :data:`STORES`.
+        delivered: whether the outputs of dead letters and of events count what they deliver.
     """
 
     counts: Mapping[str, int]
     rollups: bool = True
     rules: bool = False
+    raw: bool = True
+    outputs: Mapping[str, int] = field(default_factory=dict)
+    delivered: bool = False
 
     def __getitem__(self, name: str) -> int:
         return self.counts.get(name, 0)
@@ -109,14 +161,71 @@ class Balance:
         """Samples read less samples accounted for; 0 when all is well, and without rollups."""
         return 0 if not self.rollups else self[SAMPLES_READ] - sum(self[name] for name in _SAMPLE_FATES)
 
+    @property
+    def samples_kept(self) -> int:
+        """Samples that went beyond the intake, to windows, rules and outputs."""
+        return self[SAMPLES_READ] - self[TOO_LATE] - self[EARLY]
+
+    @property
+    def rows(self) -> int:
+        """Rows handed to each output: of all tiers, and raw."""
+        tiers = sum(count for name, count in self.counts.items() if name.startswith("rows.")) if self.rollups else 0
+        raw = (self.samples_kept if self.rollups else 0) + (self[RULE_SAMPLES] if self.rules else 0)
+        return tiers + (raw if self.raw else 0)
+
+    @property
+    def rows_refused(self) -> int:
+        """Rows that stores did not take."""
+        return sum(self[store.refused] for store in self._stores.values() if store.refused)
+
+    @property
+    def differences(self) -> dict[str, int]:
+        """What came less what is accounted for, of each identity that this job keeps, by what it is about; all 0 when all is well."""
+        found = {"records": self.records_missing}
+        if self.rollups:
+            found["samples"] = self.samples_missing
+        for kind, store in self._stores.items():
+            found[f"{kind} rows"] = self.rows * self.outputs[kind] - sum(self[name] for name in store.fates)
+        if self.delivered:
+            made = {"dead letters": self[DEAD_LETTERS] + self.rows_refused}
+            if self.rules:
+                made["events"] = sum(self[name] for name in _EVENTS)
+            for what, number in made.items():
+                found[what] = number - sum(self[name] for name in _DELIVERED[what])
+        return found
+
+    @property
+    def adds_up(self) -> bool:
+        """Whether all differences are 0."""
+        return not any(self.differences.values())
+
+    def every_count(self) -> dict[str, int]:
+        """All counters, those too that this job could have counted and did not."""
+        fates = [name for store in self._stores.values() for name in (*store.fates, *store.others)]
+        told = [*MEANINGS, *fates, *(RULE_MEANINGS if self.rules else ())]
+        return {**dict.fromkeys(told, 0), **self.counts}
+
+    @property
+    def _stores(self) -> dict[str, Store]:
+        return {kind: STORES[kind] for kind in self.outputs}
+
     def lines(self) -> list[str]:
         """The balance as text, a line each."""
         told = MEANINGS if self.rollups else {name: MEANINGS[name] for name in COUNTED_AT_INTAKE}
-        lines = self._counted(told)
-        differences = {"records": self.records_missing, **({"samples": self.samples_missing} if self.rollups else {})}
-        for what, missing in differences.items():
-            lines.append(f"  {what}: difference {missing:,}" + ("" if not missing else "  <-- does not add up"))
-        return [*lines, "rules:", *self._counted(RULE_MEANINGS)] if self.rules else lines
+        left = {what: self._difference(what, missing) for what, missing in self.differences.items()}
+        lines = [*self._counted(told), *(left[what] for what in ("records", "samples") if what in left)]
+        for kind, store in self._stores.items():
+            number = self.outputs[kind]
+            lines.append(
+                f"{kind}, {self.rows:,} rows handed over{f' to each of {number} outputs' if number > 1 else ''}:"
+            )
+            lines += [*self._counted({**store.fates, **store.others}), left[f"{kind} rows"]]
+        if self.rules:
+            lines += ["rules:", *self._counted(RULE_MEANINGS)]
+        return [*lines, *(left[what] for what in _DELIVERED if what in left)]
+
+    def _difference(self, what: str, missing: int) -> str:
+        return f"  {what}: difference {missing:,}" + ("" if not missing else "  <-- does not add up")
 
     def _counted(self, meanings: Mapping[str, str]) -> list[str]:
         width = max(len(f"{self[name]:,}") for name in meanings)

@@ -34,12 +34,14 @@ class Cut:
         too_late: samples behind the watermark by more than the lateness; None if there are none.
         early: how many samples lay before the time since which samples are taken; they are in neither.
         watermark: of the partition after the block, ms.
+        passed: of the partition just before the first sample that is too late, ms; if there is one.
     """
 
     pieces: list[tuple[Key, SampleBatch]]
     too_late: SampleBatch | None
     early: int
     watermark: int
+    passed: int = MIN_WATERMARK
 
 
 class Cutter:
@@ -84,15 +86,18 @@ class Cutter:
             lost = window + (self._window_ms + self._lateness_ms) <= before
         early = batch.ts < self._since_ms
         too_late: SampleBatch | None = None
+        passed = MIN_WATERMARK
         if lost.any() or early.any():
             lost &= ~early
             if lost.any():
-                found = batch.take(np.flatnonzero(lost))
+                rows = np.flatnonzero(lost)
+                found = batch.take(rows)
+                passed = int(before[rows[0]]) if before is not None else passed
                 too_late = replace(found, late=True, watermark=reached, overtaken=_full_second(reached)).compact()
             kept = np.flatnonzero(~(lost | early))
             batch, window, before = batch.take(kept), window[kept], before[kept] if before is not None else None
         pieces = list(self._pieces(batch, window, before, reached))
-        return Cut(pieces, too_late, int(np.count_nonzero(early)), reached)
+        return Cut(pieces, too_late, int(np.count_nonzero(early)), reached, passed)
 
     def _before(self, ts: Int64, clock: Int64, record: Int64, watermark: int) -> Int64 | None:
         """For each sample the partition's watermark just before its record; None if no sample was overtaken by it."""

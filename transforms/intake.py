@@ -15,14 +15,17 @@ from apache_beam.utils.timestamp import Timestamp
 from rules.stream import watermarks
 from rules.stream.watermarks import Told
 from schemas import batch as batches
-from schemas.batch import MIN_WATERMARK
+from schemas.batch import MAX_PARTITIONS, MIN_WATERMARK, SampleBatch
 from schemas.codecs.block import BlockDecoder, DecodedBlock
 from schemas.codecs.line_syntax import Precision
 from schemas.records import JSON_SCRAPE, RawRecord
-from schemas.series import DEFAULT_TARGET_LABELS
+from schemas.series import DEFAULT_TARGET_LABELS, series_text
 from schemas.tiers import Tiers
-from transforms import accounting
+from schemas.times import format_time
+from transforms import accounting, examples
 from transforms.cut_algorithm import Cut, Cutter
+from transforms.evidence import EVENT_TIME, Recorder
+from transforms.examples import Example, position, shown
 
 SAMPLES = "samples"
 DEAD_LETTERS = "dead_letters"
@@ -61,8 +64,8 @@ class IntakeSettings:
 class Taken:
     """A decoded and cut block; nothing is counted or handed on until :meth:`outputs` is asked."""
 
-    def __init__(self, intake: Intake, records: int, block: DecodedBlock, cut: Cut) -> None:
-        self._intake, self._records, self._block, self._cut = intake, records, block, cut
+    def __init__(self, intake: Intake, topic: str, records: int, block: DecodedBlock, cut: Cut) -> None:
+        self._intake, self._topic, self._records, self._block, self._cut = intake, topic, records, block, cut
         self.watermark = cut.watermark
         """Of the partition after the block, ms."""
 
@@ -78,6 +81,7 @@ class Taken:
         intake.count(accounting.VALUES_SKIPPED, block.skipped)
         intake.count(accounting.TOO_LATE, too_late)
         intake.count(accounting.EARLY, cut.early)
+        intake.record(block, cut, self._topic)
         for letter in block.dead_letters:
             yield beam.pvalue.TaggedOutput(DEAD_LETTERS, letter.encode())
         if cut.too_late is not None:
@@ -96,6 +100,8 @@ class Intake:
         self._cutter = Cutter(settings.tiers, settings.shards, settings.delay_ms, settings.since_ms)
         # Where any event time is taken, time itself may run ahead of that of the records: a replay that is faster than the clock.
         self._heed_stamps = settings.max_future_ms is not None
+        self._recorder = Recorder()
+        self._event_time = Metrics.distribution(accounting.NAMESPACE, EVENT_TIME)
         self._counters = {name: Metrics.counter(accounting.NAMESPACE, name) for name in accounting.COUNTED_AT_INTAKE}
 
     def take(self, records: Sequence[RawRecord], topic: str, partition: int, watermark: int = MIN_WATERMARK) -> Taken:
@@ -104,12 +110,30 @@ class Intake:
         stamped = None
         if self._heed_stamps:
             stamped = np.fromiter((each.timestamp_ms for each in records), np.int64, len(records))
-        return Taken(self, len(records), block, self._cutter.cut(block.batch, block.record, watermark, stamped))
+        return Taken(self, topic, len(records), block, self._cutter.cut(block.batch, block.record, watermark, stamped))
 
     def count(self, name: str, number: int) -> None:
         """Add to a counter of the balance."""
         if number:
             self._counters[name].inc(number)
+
+    def record(self, block: DecodedBlock, cut: Cut, topic: str) -> None:
+        """Record what a person who reads the balance wants to know besides: event times, and examples of what is lost."""
+        if len(block.batch):
+            for ts in (block.batch.ts.min(), block.batch.ts.max()):
+                self._event_time.update(int(ts) // 1000)
+        self._recorder.add_letters(block.dead_letters)
+        if cut.too_late is not None and self._recorder.wants(examples.TOO_LATE):
+            self._recorder.add(_too_late_example(cut.too_late, cut.passed, topic))
+
+
+def _too_late_example(samples: SampleBatch, passed: int, topic: str) -> Example:
+    """The first sample that came too late, when the partition's watermark had passed a time, ms."""
+    offset, partition = divmod(int(samples.seq[0]), MAX_PARTITIONS)
+    series = series_text(samples.targets[samples.target[0]], samples.metrics[samples.metric[0]])
+    reason = f"before it the watermark had reached {format_time(passed)}"
+    record = shown(f"{series} {samples.value[0]:g}".encode())
+    return Example(examples.TOO_LATE, position(topic, partition, offset), reason, record, int(samples.ts[0]))
 
 
 def mark(told: Told) -> TimestampedValue:

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines.result import counts_of
 from transforms.accounting import Balance
 
 MARKER = ".tidemark-demo"
@@ -132,7 +133,7 @@ class Job:
         if not self._summary.exists():
             last = "\n".join(self._log.read_text(errors="replace").splitlines()[-_SHOWN_LOG_LINES:])
             raise DemoFailed(f"the job {self._name} ended with status {status}; {self._log} ends with:\n{last}")
-        return Balance(json.loads(self._summary.read_text()))
+        return Balance(counts_of(json.loads(self._summary.read_text())))
 
     def stop(self) -> None:
         """End it, if it still runs."""

@@ -233,7 +233,7 @@ def encode_scrape(batch: SampleBatch) -> Iterator[bytes]:
     repeats: dict[tuple[int, int, int], int] = {}
     order = np.argsort(batch.seq, kind="stable")
     special = ~np.isfinite(batch.value)
-    texts = dict(zip(np.flatnonzero(special).tolist(), map(_special_text, batch.value[special]), strict=True))
+    texts = dict(zip(np.flatnonzero(special).tolist(), map(special_text, batch.value[special]), strict=True))
     columns = (batch.target[order], batch.metric[order], batch.ts[order], batch.value[order], order)
     for target, metric, ts, value, row in zip(*(column.tolist() for column in columns), strict=True):
         series = (target, metric, ts)
@@ -245,7 +245,8 @@ def encode_scrape(batch: SampleBatch) -> Iterator[bytes]:
         yield orjson.dumps({"labels": targets[target], "timestamp": ts, "samples": samples})
 
 
-def _special_text(value: np.float64) -> str:
+def special_text(value: float) -> str:
+    """A float that is not finite, as scrape documents have it: ``NaN``, ``StaleNaN`` (the staleness marker), ``+Inf`` or ``-Inf``."""
     if math.isnan(value):
-        return "StaleNaN" if value.view(np.uint64) == STALE_NAN_BITS else "NaN"
+        return "StaleNaN" if np.float64(value).view(np.uint64) == STALE_NAN_BITS else "NaN"
     return "+Inf" if value > 0 else "-Inf"

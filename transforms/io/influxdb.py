@@ -1,12 +1,14 @@
 """The InfluxDB sink: rollups and raw samples as line protocol, each row written, counted as unwritable, or dead-lettered.
 
 Counters (namespace ``tidemark``): ``influxdb.rows_written + influxdb.unwritable + influxdb.refused`` is the number of rows that came in;
+``influxdb.values_unwritable`` counts values left out of rows written.
 ``influxdb.requests`` and ``influxdb.retries`` count requests. A bundle that fails is written again by the runner; since a row carries all
 its fields under (series, time), that changes nothing in the database, but its rows are counted again.
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 
@@ -19,10 +21,13 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas import batch as sample_batch
 from schemas import rollup
+from schemas.codecs.json_scrape import special_text
 from schemas.records import LINE_PROTOCOL, DeadLetter
 from schemas.series import stable_hash
 from schemas.tiers import Tier, Tiers
 from schemas.times import format_duration
+from transforms.evidence import Recorder
+from transforms.examples import REFUSED, Example, shown
 from transforms.io.influxdb_lines import MAX_BYTES, MAX_LINES, Chunk, Lines, Unholdable, rollup_lines, sample_lines
 from transforms.io.influxdb_settings import InfluxSettings
 from transforms.io.influxdb_write import InfluxWriter, Refused
@@ -52,7 +57,8 @@ def refused_letter(bucket: str, refused: Refused) -> DeadLetter:
 
 def unholdable_letter(bucket: str, row: Unholdable) -> DeadLetter:
     """The dead letter of a row whose series InfluxDB cannot hold: line protocol has no way to write it, so its payload is JSON."""
-    payload = orjson.dumps({"series": row.series, "time": row.time, "fields": row.fields})
+    fields = {name: value if math.isfinite(value) else special_text(value) for name, value in row.fields.items()}
+    payload = orjson.dumps({"series": row.series, "time": row.time, "fields": fields})
     return _letter(bucket, payload, ROW_JSON, f"InfluxDB cannot hold this series: {row.reason}")
 
 
@@ -81,11 +87,13 @@ class WriteToInflux(beam.DoFn):
         self._make_writer = writer or _connect
         self._rows_written = Metrics.counter("tidemark", "influxdb.rows_written")
         self._unwritable = Metrics.counter("tidemark", "influxdb.unwritable")
+        self._values_unwritable = Metrics.counter("tidemark", "influxdb.values_unwritable")
         self._refused = Metrics.counter("tidemark", "influxdb.refused")
         self._requests = Metrics.counter("tidemark", "influxdb.requests")
         self._retries = Metrics.counter("tidemark", "influxdb.retries")
 
     def setup(self) -> None:
+        self._recorder = Recorder()
         self._writer = self._make_writer(self._settings)
 
     def teardown(self) -> None:
@@ -101,10 +109,13 @@ class WriteToInflux(beam.DoFn):
         self._timestamp = timestamp
         lines = self._lines_of(element)
         self._unwritable.inc(lines.unwritable)
+        self._values_unwritable.inc(lines.values_unwritable)
         if lines.unholdable:
             self._refused.inc(len(lines.unholdable))
             for row in lines.unholdable:
-                yield unholdable_letter(self._bucket, row).encode()
+                letter = unholdable_letter(self._bucket, row)
+                self._record(letter, row.time)
+                yield letter.encode()
         for chunk in lines.chunks:
             if self._waiting_lines + chunk.lines > MAX_LINES or self._waiting_bytes + len(chunk.data) > MAX_BYTES:
                 yield from self._flush()
@@ -129,7 +140,15 @@ class WriteToInflux(beam.DoFn):
             self._requests.inc()
         self._rows_written.inc(chunk.lines - len(refused))
         self._refused.inc(len(refused))
-        return [refused_letter(self._bucket, line).encode() for line in refused]
+        letters = [refused_letter(self._bucket, line) for line in refused]
+        for letter in letters:
+            self._record(letter, int(letter.payload.rpartition(b" ")[2]))
+        return [letter.encode() for letter in letters]
+
+    def _record(self, letter: DeadLetter, time_ms: int) -> None:
+        if self._recorder.wants(REFUSED):
+            where = f"InfluxDB, bucket {self._bucket}"
+            self._recorder.add(Example(REFUSED, where, letter.reason, shown(letter.payload), time_ms))
 
 
 def _connect(settings: InfluxSettings) -> InfluxWriter:

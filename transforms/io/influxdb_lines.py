@@ -5,8 +5,9 @@
 | rollup | all of :data:`schemas.rollup.COLUMNS`; ``count``, ``first_ts`` and ``last_ts`` are integers, ``*_ts`` in ms | start of the window, ms |
 | samples | ``value`` | event time, ms |
 
-A row always carries its full field set, so a repeated or corrected write replaces the whole point. Numbers are written shortest
-round-trip. Everything is done by column: a row costs no Python call.
+A row carries its full field set, so a repeated or corrected write replaces the whole point; a value that is not finite, which InfluxDB has no
+notation for, is left out of its row (the sum of large values may overflow, their maximum does not). Numbers are written shortest round-trip.
+Everything is done by column: a row costs no Python call.
 """
 
 from __future__ import annotations
@@ -36,7 +37,6 @@ MAX_BYTES = 1_000_000
 _SLICE = 16_384
 
 _INTEGERS = frozenset({"count", "first_ts", "last_ts"})
-_FLOATS = tuple(name for name in COLUMNS if name not in _INTEGERS)
 
 
 class Chunk(NamedTuple):
@@ -61,13 +61,15 @@ class Lines:
 
     Attributes:
         chunks: at most :data:`MAX_LINES` lines and :data:`MAX_BYTES` each.
-        unwritable: rows left out whole because a value is not finite.
+        unwritable: rows left out whole because none of their values is finite.
         unholdable: rows left out because of their series.
+        values_unwritable: values that are not finite, left out of rows in ``chunks``.
     """
 
     chunks: list[Chunk]
     unwritable: int
     unholdable: list[Unholdable]
+    values_unwritable: int = 0
 
 
 def rollup_lines(batch: RollupBatch) -> Lines:
@@ -76,9 +78,8 @@ def rollup_lines(batch: RollupBatch) -> Lines:
     Raises:
         ValueError: a text of the batch's dictionaries is not canonical.
     """
-    finite = np.logical_and.reduce([np.isfinite(getattr(batch, name)) for name in _FLOATS])
     fields = {name: getattr(batch, name) for name in COLUMNS}
-    return _lines(batch, finite, fields, np.full(len(batch), batch.window, np.int64))
+    return _lines(batch, fields, np.full(len(batch), batch.window, np.int64))
 
 
 def sample_lines(batch: SampleBatch) -> Lines:
@@ -87,17 +88,19 @@ def sample_lines(batch: SampleBatch) -> Lines:
     Raises:
         ValueError: a text of the batch's dictionaries is not canonical.
     """
-    return _lines(batch, np.isfinite(batch.value), {"value": batch.value}, batch.ts)
+    return _lines(batch, {"value": batch.value}, batch.ts)
 
 
 Column = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 
-def _lines(batch: RollupBatch | SampleBatch, finite: Mask, fields: dict[str, Column], time: Column) -> Lines:
+def _lines(batch: RollupBatch | SampleBatch, fields: dict[str, Column], time: Column) -> Lines:
     targets = [target_part(text) for text in batch.targets]
     metrics = [metric_part(text) for text in batch.metrics]
     holdable = _holdable(targets)[batch.target] & _holdable(metrics)[batch.metric]
+    finite = np.array([np.isfinite(column) for column in fields.values()]).reshape(len(fields), len(batch))
+    some, whole = finite.any(axis=0), finite.all(axis=0)
     unholdable = [
         Unholdable(
             series=series_text(batch.targets[batch.target[row]], batch.metrics[batch.metric[row]]),
@@ -105,22 +108,31 @@ def _lines(batch: RollupBatch | SampleBatch, finite: Mask, fields: dict[str, Col
             fields={name: column[row].item() for name, column in fields.items()},
             reason=targets[batch.target[row]].unholdable or metrics[batch.metric[row]].unholdable or "",
         )
-        for row in np.flatnonzero(finite & ~holdable).tolist()
+        for row in np.flatnonzero(some & ~holdable).tolist()
     ]
-    rows = np.flatnonzero(finite & holdable)
-    chunks: list[Chunk] = []
-    for start in range(0, len(rows), _SLICE):
-        part = rows[start : start + _SLICE]
-        order, series = _series(targets, metrics, batch.target[part], batch.metric[part])
-        part = part[order]
-        columns: list[pa.Array | str] = [series]
-        for number, (name, values) in enumerate(fields.items()):
-            columns += [f"{',' if number else ' '}{name}=", pa.array(values[part]).cast(pa.utf8())]
-            if name in _INTEGERS:
-                columns.append("i")
-        columns += [" ", pa.array(time[part]).cast(pa.utf8()), "\n"]
-        chunks.extend(_chunks(pc.binary_join_element_wise(*columns, "")))
-    return Lines(chunks, int(np.count_nonzero(~finite)), unholdable)
+
+    def chunks_of(rows: npt.NDArray[np.intp], names: list[str]) -> Iterator[Chunk]:
+        for start in range(0, len(rows), _SLICE):
+            part = rows[start : start + _SLICE]
+            order, series = _series(targets, metrics, batch.target[part], batch.metric[part])
+            part = part[order]
+            columns: list[pa.Array | str] = [series]
+            for number, name in enumerate(names):
+                columns += [f"{',' if number else ' '}{name}=", pa.array(fields[name][part]).cast(pa.utf8())]
+                if name in _INTEGERS:
+                    columns.append("i")
+            columns += [" ", pa.array(time[part]).cast(pa.utf8()), "\n"]
+            yield from _chunks(pc.binary_join_element_wise(*columns, ""))
+
+    chunks = list(chunks_of(np.flatnonzero(whole & holdable), list(fields)))
+    partial = np.flatnonzero(some & ~whole & holdable)
+    if len(partial):
+        patterns, pattern_of = np.unique(finite[:, partial], axis=1, return_inverse=True)
+        for number, pattern in enumerate(patterns.T):
+            names = [name for name, present in zip(fields, pattern.tolist(), strict=True) if present]
+            chunks += chunks_of(partial[np.ravel(pattern_of) == number], names)
+    left_out = int(np.count_nonzero(~finite[:, partial]))
+    return Lines(chunks, int(np.count_nonzero(~some)), unholdable, left_out)
 
 
 def _holdable(parts: list[Part]) -> Mask:

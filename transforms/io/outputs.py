@@ -69,6 +69,11 @@ def parse(uri: str, tiers: Tiers) -> Output:
     raise ValueError(f"no output {uri!r}; write one of: {', '.join(FORMS)}")
 
 
+def kind_of(uri: str) -> str:
+    """The kind of an output of :func:`parse`, a key of :data:`transforms.accounting.STORES`."""
+    return uri.partition(":")[0].replace("influxdbs", "influxdb")
+
+
 class RecordOutput(Protocol):
     """Where dead letters, late samples or alert events go."""
 

@@ -91,6 +91,7 @@ def test_rollups_of_many_windows_arrive_in_few_requests(server: Server) -> None:
     assert counters == {
         "influxdb.rows_written": 12_000,
         "influxdb.unwritable": 0,
+        "influxdb.values_unwritable": 0,
         "influxdb.refused": 0,
         "influxdb.retries": 0,
     }
@@ -136,9 +137,12 @@ def test_refused_lines_and_series_that_cannot_be_held_become_dead_letters(server
     (unholdable,) = rollup_lines(batch).unholdable
     letters = [refused_letter("rollup_1m", refused), unholdable_letter("rollup_1m", unholdable)]
     counters = run([rollup.encode(batch)], output(server).rollups(TIERS.rollups[0]), letters)
-    assert set(stored(server, "rollup_1m")) == {row("up", host="good", job="node")}
-    fates = [counters[f"influxdb.{fate}"] for fate in ("rows_written", "refused", "unwritable")]
-    assert fates == [1, 2, 1]
+    good, overflowed = (row("up", host=host, job="node") for host in ("good", "d"))
+    found = stored(server, "rollup_1m")
+    assert set(found) == {good, overflowed}
+    assert found[good].keys() - found[overflowed].keys() == {"sum"}
+    fates = [counters[f"influxdb.{fate}"] for fate in ("rows_written", "refused", "unwritable", "values_unwritable")]
+    assert fates == [2, 2, 0, 1]
 
 
 def test_dead_letters_say_what_and_why_and_are_recognised_when_they_come_again() -> None:
@@ -156,6 +160,9 @@ def test_dead_letters_say_what_and_why_and_are_recognised_when_they_come_again()
         "time": WINDOW,
         "fields": {"value": 1.5},
     }
+    (row,) = rollup_lines(rollups([(series("c", "up", path="C:\\"), {"sum": math.inf, "min": -math.inf})])).unholdable
+    fields = json.loads(unholdable_letter("rollup_1m", row).payload)["fields"]
+    assert (fields["sum"], fields["min"], fields["max"]) == ("+Inf", "-Inf", 3)
 
 
 def test_a_busy_server_is_waited_for(server: Server) -> None:

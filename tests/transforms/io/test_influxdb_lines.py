@@ -57,20 +57,18 @@ def test_every_row_reads_back_or_is_accounted_for(data: st.DataObject) -> None:
         return
     batch = rollups(rows)
     lines = rollup_lines(batch)
-    not_finite = {key for key, values in rows if not all(map(math.isfinite, values.values()))}
+    held = {key: {name: value for name, value in values.items() if math.isfinite(value)} for key, values in rows}
     unholdable = {row.series: row for row in lines.unholdable}
-    assert lines.unwritable == len(not_finite)
-    wanted = [
-        expected(key, values, WINDOW)
-        for key, values in as_rows(batch).items()
-        if key not in not_finite and series_text(*key) not in unholdable
-    ]
+    assert lines.unwritable == 0
+    wanted = [expected(key, held[key], WINDOW) for key in as_rows(batch) if series_text(*key) not in unholdable]
     assert sorted(map(repr, read(lines))) == sorted(map(repr, wanted))
-    assert len(wanted) + len(not_finite) + len(lines.unholdable) == len(rows)
-    for key, values in as_rows(batch).items():
-        if series_text(*key) in unholdable and key not in not_finite:
+    assert len(wanted) + len(lines.unholdable) == len(rows)
+    left_out = [len(values) - len(held[key]) for key, values in rows if series_text(*key) not in unholdable]
+    assert lines.values_unwritable == sum(left_out)
+    for key, values in rows:
+        if series_text(*key) in unholdable:
             row = unholdable[series_text(*key)]
-            assert (row.fields, row.time) == (values, WINDOW)
+            assert (repr(row.fields), row.time) == (repr(values), WINDOW)
             assert row.reason
 
 
@@ -83,10 +81,18 @@ def test_floats_survive_to_the_bit(values: list[float]) -> None:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_what_is_not_finite_is_counted_and_left_out_whole(value: float) -> None:
-    batch = rollups([(series("a", "up"), {"max": value}), (series("b", "up"), {})])
+def test_a_value_that_is_not_finite_takes_no_other_along(value: float) -> None:
+    batch = rollups([(series("a", "up"), {"sum": value, "max": value}), (series("b", "up"), {})])
     lines = rollup_lines(batch)
-    assert lines.unwritable == 1
+    assert (lines.unwritable, lines.values_unwritable) == (0, 2)
+    fields = {point.tags["host"]: set(point.fields) for point in read(lines)}
+    assert fields == {"a": set(COLUMNS) - {"sum", "max"}, "b": set(COLUMNS)}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_row_without_a_finite_value_is_counted(value: float) -> None:
+    lines = sample_lines(samples([(series("a", "up"), WINDOW, value, 0), (series("b", "up"), WINDOW, 1.0, 0)]))
+    assert (lines.unwritable, lines.values_unwritable) == (1, 0)
     assert [point.tags["host"] for point in read(lines)] == ["b"]
 
 

@@ -1,0 +1,136 @@
+"""What a run came to: the balance of a bounded one, what a person should know of it, and the exit status. All jobs report by this."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.options import FileInput, JobOptions
+from schemas.times import format_time
+from transforms import accounting
+from transforms.accounting import Balance
+from transforms.evidence import Evidence
+from transforms.findings import Finding, Setup, Severity, findings
+from transforms.io import outputs
+
+UNBALANCED = 1
+"""Exit status of a run that does not add up: a defect."""
+LOSS = 3
+"""Exit status of a run of which nothing came, or of which an output lacks rows."""
+
+
+_BESIDE = ("differences", "event_time", "findings", "status")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to; nothing of all this if it was only planned.
+
+    Attributes:
+        balance: the counters of a bounded one that has ended.
+        detached: the name of one that was left to its job server.
+        findings: what there is to know of a bounded one, the gravest first.
+        places: where its dead letters and late samples are, by what they are, if there are any.
+        span: the first and the last event time, whole seconds since 1970; None if that is not known.
+    """
+
+    balance: Balance | None = None
+    detached: str | None = None
+    findings: tuple[Finding, ...] = ()
+    places: tuple[tuple[str, str], ...] = ()
+    span: tuple[int, int] | None = None
+
+    @property
+    def status(self) -> int:
+        """The exit status: 0 when all is well, else :data:`UNBALANCED` or :data:`LOSS`."""
+        if self.balance is not None and not self.balance.adds_up:
+            return UNBALANCED
+        return LOSS if any(each.severity is Severity.LOSS for each in self.findings) else 0
+
+    def report(self, name: str) -> int:
+        """Print the balance of a bounded run, and on standard error what there is to know of it; returns the exit status."""
+        if self.balance is not None:
+            print("\n".join([f"{name}: {self._headline(self.balance)}:", *self._lines(self.balance)]), flush=True)
+        for finding in self.findings:
+            print("\n".join([f"{name}: {finding.severity.value}: {finding.text}", *finding.details()]), file=sys.stderr)
+        return self.status
+
+    def to_json(self) -> dict[str, Any]:
+        """The counters of a bounded run by name, and beside them ``differences``, ``findings``, ``event_time`` (seconds) and ``status``.
+
+        Raises:
+            ValueError: it has no balance.
+        """
+        if self.balance is None:
+            raise ValueError("only a bounded run that has ended has a balance")
+        found = [
+            {
+                "code": each.code,
+                "severity": each.severity.value,
+                "text": each.text,
+                "examples": [example._asdict() for example in each.examples],
+                "advice": list(each.advice),
+            }
+            for each in self.findings
+        ]
+        beside = (self.balance.differences, self.span, found, self.status)
+        return {**self.balance.every_count(), **dict(zip(_BESIDE, beside, strict=True))}
+
+    def _headline(self, balance: Balance) -> str:
+        if not balance.adds_up:
+            return "not every record is accounted for"
+        return "every record accounted for" + (", but not every row is stored" if balance.rows_refused else "")
+
+    def _lines(self, balance: Balance) -> list[str]:
+        lines = balance.lines()
+        if self.span is not None:
+            first, last = (format_time(second * 1000) for second in self.span)
+            lines.append(f"event times: {first} to {last}")
+        return [*lines, *(f"{what}: {place}" for what, place in self.places)]
+
+
+def conclude(options: JobOptions, evidence: Evidence) -> Result:
+    """What a bounded run came to.
+
+    Args:
+        options: of the job.
+        evidence: what its metrics hold.
+    """
+    balance = Balance(
+        evidence.counters,
+        rollups=options.rollups,
+        rules=options.rules is not None,
+        raw=options.raw,
+        outputs=Counter(outputs.kind_of(uri) for uri in options.outputs),
+        delivered=True,
+    )
+    setup = setup_of(options)
+    counts = {
+        "dead letters": (balance[accounting.DEAD_LETTERS] + balance.rows_refused, setup.dead_letters),
+        "late samples": (balance[accounting.TOO_LATE], setup.late),
+    }
+    places = tuple((f"{what} ({number:,})", place) for what, (number, place) in counts.items() if number)
+    found = tuple(findings(balance, evidence.examples, setup))
+    return Result(balance, findings=found, places=places, span=evidence.span)
+
+
+def setup_of(options: JobOptions) -> Setup:
+    """What advice depends on."""
+    files = any(isinstance(entry, FileInput) for entry in options.inputs)
+    return Setup(
+        dead_letters=outputs.dead_letters(options.dead_letter, options.kafka_config).describe(),
+        late=outputs.late_samples(options.late, options.kafka_config).describe(),
+        files=files,
+        topics=not all(isinstance(entry, FileInput) for entry in options.inputs),
+        lateness_ms=options.tiers.lateness_ms,
+        since_ms=options.intake.since_ms,
+        default_content_type=options.intake.default_content_type,
+    )
+
+
+def counts_of(summary: Mapping[str, Any]) -> dict[str, int]:
+    """The counters of :meth:`Result.to_json`."""
+    return {name: count for name, count in summary.items() if name not in _BESIDE}

@@ -1,0 +1,159 @@
+"""Runs that lose or refuse: what a person is told, and the exit status."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines import alerts, metrics
+from schemas.records import DeadLetter
+from tests.transforms.io.fake_influxdb import TOKEN, Server, fake_influxdb
+from tests.transforms.naive import NOON
+
+RULES = """
+groups:
+- name: hosts
+  rules: [{alert: Busy, expr: cpu_usage > 5}]
+"""
+JOBS: dict[str, Callable[[Sequence[str]], int]] = {"metrics": metrics.main, "alerts": alerts.main}
+
+
+class Run:
+    """A job on some lines of input, and what it left behind."""
+
+    def __init__(self, directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.directory, self._capsys = directory, capsys
+        (directory / "rules.yml").write_text(RULES)
+
+    def __call__(self, lines: Sequence[str], *more: str, job: str = "metrics", name: str = "in.lp") -> int:
+        (self.directory / name).write_text("\n".join(lines) + "\n")
+        words = [
+            f"--input=file:{self.directory / name}",
+            f"--summary_json={self.directory / 'summary.json'}",
+            f"--dead_letter=file:{self.directory / 'dead'}",
+            f"--late=file:{self.directory / 'late'}",
+        ]
+        if job == "alerts":
+            words += [f"--rules={self.directory / 'rules.yml'}", f"--alerts=file:{self.directory / 'alerts'}"]
+        elif not any(word.startswith("--output") for word in more):
+            words.append(f"--output=parquet:{self.store}")
+        status = JOBS[job]([*words, *more])
+        self.out, self.err = self._capsys.readouterr()
+        return status
+
+    @property
+    def store(self) -> Path:
+        return self.directory / "store"
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return dict(json.loads((self.directory / "summary.json").read_text()))
+
+    @property
+    def codes(self) -> list[str]:
+        return [each["code"] for each in self.summary["findings"]]
+
+    @property
+    def letters(self) -> list[DeadLetter]:
+        paths = sorted((self.directory / "dead").glob("*.ndjson"))
+        return [DeadLetter.decode(line) for path in paths for line in path.read_bytes().splitlines()]
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    return Run(tmp_path, capsys)
+
+
+@pytest.fixture
+def influxdb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("INFLUX_TOKEN", TOKEN)
+    with fake_influxdb() as server:
+        yield server
+
+
+def line(ts: int, value: float = 1, host: str = "web-1") -> str:
+    return f"cpu,host={host} usage={value} {ts * 1_000_000}"
+
+
+HONEST = [line(NOON + second * 1_000, second) for second in range(0, 300, 10)]
+
+
+def test_rows_that_a_store_refuses_are_in_the_balance_and_in_the_exit_status(run: Run, influxdb: Server) -> None:
+    influxdb.dropped = lambda _: True
+    output = influxdb.url.replace("http:", "influxdb:")
+    assert run(HONEST, f"--output={output}") == 3
+    assert len(run.letters) == 30 + 5 + 1
+    wanted = {"influxdb.rows_written": 0, "influxdb.refused": 36, "influxdb.unwritable": 0, "samples.written": 30}
+    assert {name: run.summary[name] for name in wanted} == wanted
+    assert run.summary["differences"] == {"records": 0, "samples": 0, "influxdb rows": 0, "dead letters": 0}
+    assert run.summary["status"] == 3
+    assert run.out.startswith("metrics: every record accounted for, but not every row is stored:")
+    assert re.search(r"influxdb.refused +36 ", run.out)
+    assert f"dead letters (36): files {run.directory}/dead/dead_letters-*.ndjson" in run.out
+    assert "metrics: loss: 36 of 36 rows were refused, and are not stored" in run.err
+    assert "e.g. InfluxDB, bucket raw: InfluxDB answered 422: failure writing points to database" in run.err
+    assert "cpu_usage,host=web-1 value=0 1700049600000  (2023-11-15T12:00:00Z)" in run.err
+
+
+def test_one_row_refused_of_two_outputs_shows_in_the_balance_of_the_one(run: Run, influxdb: Server) -> None:
+    influxdb.dropped = lambda text: b"value=10 " in text
+    outputs = [f"--output={influxdb.url.replace('http:', 'influxdb:')}", f"--output=parquet:{run.store}"]
+    assert run(HONEST, *outputs) == 3
+    wanted = {"influxdb.rows_written": 35, "influxdb.refused": 1, "parquet.rows_written": 36}
+    assert {name: run.summary[name] for name in wanted} == wanted
+    assert not any(run.summary["differences"].values())
+
+
+def test_a_sum_that_overflows_takes_nothing_along(run: Run, influxdb: Server) -> None:
+    output = influxdb.url.replace("http:", "influxdb:")
+    lines = [line(NOON, 1.7e308), line(NOON + 1_000, 1.7e308), line(NOON, 2, "web-2")]
+    assert run(lines, f"--output={output}") == 0
+    minutes = {series: fields for (bucket, series, _), fields in influxdb.stored.items() if bucket == "rollup_1m"}
+    assert b"sum=2," in minutes[b"cpu_usage,host=web-2"]
+    overflowed = minutes[b"cpu_usage,host=web-1"]
+    assert b"sum=" not in overflowed
+    assert b"count=2i,min=1.7e+308,max=1.7e+308," in overflowed
+    assert (run.summary["influxdb.values_unwritable"], run.summary["influxdb.rows_written"]) == (2, 7)
+    assert "metrics: warning: 2 values of rows are not finite" in run.err
+
+
+@pytest.mark.parametrize(
+    ("job", "lines", "text"),
+    [
+        ("metrics", [], "nothing was read: the input holds no records"),
+        ("alerts", ["cpu usage=", "cpu,"], "2 records were read, and what came of them is 2 dead letters"),
+    ],
+)
+def test_a_run_of_which_nothing_comes_is_no_success(job: str, lines: Sequence[str], text: str, run: Run) -> None:
+    assert run(lines, job=job) == 3
+    assert text in run.err
+    assert not any(run.summary["differences"].values())
+
+
+def test_a_run_without_losses_says_nothing(run: Run) -> None:
+    assert run(HONEST) == 0
+    assert (run.err, run.codes) == ("", [])
+    assert "event times: 2023-11-15T12:00:00Z to 2023-11-15T12:04:50Z" in run.out
+    assert "dead letters (" not in run.out
+
+
+def test_dead_letters_are_announced_and_explained(run: Run) -> None:
+    assert run([*HONEST, "cpu usage=", "cpu usage=x 1", "cpu usage=y 1"]) == 0
+    assert f"dead letters (3): files {run.directory}/dead/dead_letters-*.ndjson" in run.out
+    assert run.codes == ["dead-letters"]
+    assert "3 of 33 records could not be read" in run.err
+    assert f"e.g. {run.directory}/in.lp, line 31: column 1: '' is no value" in run.err
+    assert "     cpu usage=\n" in run.err
+    # Two of them differ in what is quoted alone.
+    assert len(run.summary["findings"][0]["examples"]) == 1
+
+
+def test_rules_that_select_nothing_are_told(run: Run) -> None:
+    assert run([text.replace("usage", "usag") for text in HONEST], job="alerts") == 0
+    assert run.codes == ["nothing-selected"]
+    assert "no rule selects any of the 30 samples" in run.err

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import pytest
+
+from transforms.accounting import Balance
+from transforms.examples import DEAD_LETTER, REFUSED, TOO_LATE, UNREAD, Example, position, reason_class, shown
+from transforms.findings import Finding, Setup, Severity, findings
+
+FILES = Setup("files dead", "files late", files=True, default_content_type="application/json")
+TOPICS = Setup("topic dead", "topic late", topics=True, lateness_ms=300_000)
+READ = {"records.read": 1_000, "records.decoded": 1_000, "samples.read": 1_000, "samples.written": 1_000}
+
+
+def found(counts: dict[str, int], *examples: Example, setup: Setup = FILES, rules: bool = False) -> list[Finding]:
+    outputs = {kind: 1 for kind in ("influxdb",) if any(name.startswith(kind) for name in counts)}
+    return findings(Balance({**READ, **counts}, rules=rules, outputs=outputs), examples, setup)
+
+
+def test_a_run_that_went_well_has_no_findings() -> None:
+    assert found({}) == []
+
+
+@pytest.mark.parametrize(
+    ("counts", "code", "severity", "text"),
+    [
+        ({"records.read": 0}, "nothing-read", Severity.LOSS, "nothing was read"),
+        (
+            {"samples.read": 0},
+            "nothing-written",
+            Severity.LOSS,
+            "1,000 records were read, and what came of them is no samples in them",
+        ),
+        (
+            {"samples.read": 0, "values.skipped": 7},
+            "nothing-written",
+            Severity.LOSS,
+            "what came of them is 7 values that are no numbers",
+        ),
+        (
+            {"samples.too_late": 600, "samples.early": 400, "samples.written": 0},
+            "nothing-written",
+            Severity.LOSS,
+            "what came of them is 600 samples too late, 400 samples before --since",
+        ),
+        ({"influxdb.refused": 1, "rows.1m": 20}, "rows-refused", Severity.LOSS, "1 of 1,020 rows were refused"),
+        ({"influxdb.values_unwritable": 2}, "values-left-out", Severity.WARNING, "2 values of rows are not finite"),
+        ({"records.dead_lettered": 11}, "dead-letters", Severity.WARNING, "11 of 1,000 records could not be read"),
+        ({"samples.too_late": 11}, "too-late", Severity.WARNING, "11 of 1,000 samples came later than the allowed"),
+        ({"samples.duplicate": 101}, "duplicates", Severity.WARNING, "101 of 1,000 samples are of a series"),
+        ({"samples.unwritable": 101}, "unwritable", Severity.WARNING, "101 of 1,000 samples are NaN"),
+        ({"offsets.lost": 1}, "offsets-lost", Severity.WARNING, "1 offsets were deleted"),
+        ({"offsets.unread": 1}, "read-stopped", Severity.WARNING, "the read ended 1 offsets before the end"),
+        ({"dead_letters.cut": 1}, "records-cut", Severity.WARNING, "1 dead letters were too large"),
+        ({"alerts.cut": 1}, "records-cut", Severity.WARNING, "1 events of alerts were too large"),
+    ],
+)
+def test_a_loss_is_found(counts: dict[str, int], code: str, severity: Severity, text: str) -> None:
+    first = found(counts)[0]
+    assert (first.code, first.severity) == (code, severity)
+    assert text in first.text
+
+
+@pytest.mark.parametrize("name", ["records.dead_lettered", "samples.too_late"])
+def test_up_to_one_in_a_hundred_is_counted_and_no_more_said(name: str) -> None:
+    assert found({name: 10}) == []
+
+
+@pytest.mark.parametrize("name", ["samples.duplicate", "samples.unwritable"])
+def test_up_to_one_in_ten_is_the_rule(name: str) -> None:
+    assert found({name: 100}) == []
+
+
+@pytest.mark.parametrize(
+    ("counts", "code", "option"),
+    [
+        ({"rules.series_refused": 1, "rules.samples_kept": 1}, "series-refused", "max_series"),
+        ({"rules.failures": 1, "rules.samples_kept": 1}, "rules-failed", "tidemark rules backtest"),
+        ({"rules.fragment_failures": 1, "rules.samples_kept": 1}, "rules-failed", "tidemark rules backtest"),
+        ({}, "nothing-selected", "tidemark rules explain"),
+    ],
+)
+def test_what_rules_lose_is_found_where_there_are_rules(counts: dict[str, int], code: str, option: str) -> None:
+    (one,) = found(counts, rules=True)
+    assert (one.code, one.severity) == (code, Severity.WARNING)
+    assert option in one.advice[0]
+    assert found(counts) == []
+
+
+def test_losses_come_before_warnings() -> None:
+    codes = [each.code for each in found({"records.dead_lettered": 500, "influxdb.refused": 1})]
+    assert codes == ["rows-refused", "dead-letters"]
+
+
+def test_a_finding_shows_an_example_of_each_reason_and_says_where_all_are() -> None:
+    same = [Example(DEAD_LETTER, f"/a.lp, line {n}", f"column {n}: 'x{n}' is no value", "cpu usage=x") for n in (2, 1)]
+    other = Example(DEAD_LETTER, "/b.lp, line 1", "not JSON: unexpected character", "cpu usage=1")
+    (one,) = found({"records.dead_lettered": 500}, *same, other, Example(TOO_LATE, "elsewhere", "no"))
+    assert one.details() == [
+        "  e.g. /a.lp, line 1: column 1: 'x1' is no value",
+        "       cpu usage=x",
+        "  and /b.lp, line 1: not JSON: unexpected character",
+        "       cpu usage=1",
+        "  all of them are in files dead",
+        "  records that do not say their format are taken for application/json: --default-content-type=TYPE names another, "
+        "application/vnd.influx.line-protocol, say; of a file its name does (.lp, .jsonl)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("setup", "option"),
+    [(FILES, None), (TOPICS, "lateness"), (Setup("d", "l", files=True, file_events=True), "--file-watermark")],
+)
+def test_the_advice_names_the_option_that_helps_here(setup: Setup, option: str | None) -> None:
+    (one,) = found({"samples.too_late": 500}, setup=setup)
+    assert [option in line for line in one.advice[1:]] == ([True] if option else [])
+
+
+@pytest.mark.parametrize(
+    ("reason", "option"),
+    [
+        ("InfluxDB answered 422: partial write: points beyond retention policy dropped=30", "--output=parquet:DIR"),
+        ('InfluxDB answered 422: partial write: field type conflict: input field "value"', "name another bucket"),
+    ],
+)
+def test_what_a_store_answers_says_what_helps(reason: str, option: str) -> None:
+    example = Example(REFUSED, "InfluxDB, bucket raw", reason, "up value=1 0", 1_700_000_000_123)
+    (one,) = found({"influxdb.refused": 30}, example)
+    assert option in one.advice[1]
+    assert one.details()[1] == "       up value=1 0  (2023-11-14T22:13:20.123Z)"
+
+
+def test_every_partition_that_was_not_read_to_its_end_is_told() -> None:
+    examples = [Example(UNREAD, f"topic t, partition {n}", "read up to offset 5 of 9") for n in range(5)]
+    (one,) = found({"offsets.unread": 20}, *examples, setup=TOPICS)
+    assert len(one.examples) == 5
+
+
+@pytest.mark.parametrize(
+    ("reason", "same"),
+    [
+        ("column 4: 'a b' is no value", "column 11: 'c\\'d' is no value"),
+        ('samples["load"]: a number is wanted, not "x"', 'samples["up"]: a number is wanted, not "y"'),
+        ("event time 2023-11-14T22:13:20Z", "event time 1970-01-01T00:00:00.001Z"),
+    ],
+)
+def test_reasons_are_the_same_up_to_quoted_texts_and_numbers(reason: str, same: str) -> None:
+    assert reason_class(reason) == reason_class(same) != reason_class("another")
+
+
+def test_an_example_is_read_back() -> None:
+    example = Example(REFUSED, "here", "because", "é\n", 12)
+    assert Example.decode(example.encode()) == example
+
+
+def test_positions_of_files_and_topics() -> None:
+    assert position("/data/a.lp", 0, 11) == "/data/a.lp, line 12"
+    assert position("/data/a.lp", 0, 11, 3) == "/data/a.lp, line 14"
+    assert position("metrics.raw", 3, 11) == "topic metrics.raw, partition 3, offset 11"
+    assert position("metrics.raw", 3, 11, 2) == "topic metrics.raw, partition 3, offset 11, line 2"
+
+
+def test_records_are_shown_as_one_line() -> None:
+    assert shown(b"a\nb\x00\xff") == "a\\nb\\x00\\xff"
+    assert shown(b"x" * 1_000) == "x" * 200 + "..."

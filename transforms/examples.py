@@ -1,0 +1,73 @@
+"""Examples of what a run lost: a count says how many, an example says why. Pure; :mod:`transforms.evidence` carries them out of the workers."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import orjson
+
+from schemas.times import format_time
+
+SHOWN = 200
+"""Characters of a record that an example shows."""
+
+DEAD_LETTER = "dead letter"
+TOO_LATE = "too late"
+REFUSED = "refused"
+UNREAD = "unread"
+
+_VARYING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\d[\d:.TZ-]*")
+
+
+class Example(NamedTuple):
+    """One thing lost.
+
+    Attributes:
+        kind: :data:`DEAD_LETTER`, :data:`TOO_LATE`, :data:`REFUSED` or :data:`UNREAD`.
+        where: its position: file and line, topic, partition and offset, or bucket.
+        reason: why.
+        record: what it was, the beginning of it.
+        time_ms: its time, None where it has none that can be read.
+    """
+
+    kind: str
+    where: str
+    reason: str
+    record: str = ""
+    time_ms: int | None = None
+
+    def encode(self) -> str:
+        """As a text of the metric."""
+        return orjson.dumps(tuple(self)).decode()
+
+    @classmethod
+    def decode(cls, text: str) -> Example:
+        """The example of :meth:`encode`'s text."""
+        return cls(*orjson.loads(text))
+
+    def lines(self) -> list[str]:
+        """The example as text: position and reason, then what it was, its time as a date."""
+        time = "" if self.time_ms is None else f"  ({format_time(self.time_ms)})"
+        shown = [f"  {self.record}{time}"] if self.record else []
+        return [f"{self.where}: {self.reason}", *shown]
+
+
+def reason_class(reason: str) -> str:
+    """A reason without what varies from record to record: quoted texts and numbers."""
+    return _VARYING.sub("#", reason)
+
+
+def position(topic: str, partition: int, offset: int, line: int | None = None) -> str:
+    """Where a record stands; a topic with a slash in its name, which no topic of Kafka has, is a file, and its offsets are lines from 0."""
+    if "/" in topic:
+        return f"{topic}, line {offset + (line or 1)}"
+    within = "" if line is None else f", line {line}"
+    return f"topic {topic}, partition {partition}, offset {offset}{within}"
+
+
+def shown(record: bytes) -> str:
+    """The beginning of a record as one line of text."""
+    text = record[: 4 * SHOWN].decode("utf-8", "backslashreplace")
+    text = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+    return text if len(text) <= SHOWN else text[:SHOWN] + "..."
