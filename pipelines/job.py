@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -17,6 +17,7 @@ from pipelines.options import FileInput, JobOptions, OptionError, Parsed, RuleOp
 from pipelines.plan import plan
 from pipelines.result import Result, conclude
 from pipelines.runners import RunnerError, beam_options, keeps_order
+from services.kit.outputs import OutputError, check_files, path
 from transforms.evaluate import EvaluateRules
 from transforms.evidence import evidence
 from transforms.intake import DEAD_LETTERS, SAMPLES, TOO_LATE, is_samples
@@ -24,7 +25,7 @@ from transforms.io import files, kafka, outputs
 from transforms.io.sink_errors import SinkError
 from transforms.rule_source import RuleSource
 
-REFUSALS = (OptionError, RunnerError, SinkError, LookupError, ConnectionError)
+REFUSALS = (OptionError, OutputError, RunnerError, SinkError, LookupError, ConnectionError)
 """What :func:`run` raises where a person can mend it; the message says how."""
 
 
@@ -128,6 +129,7 @@ def run(job: Job, argv: Sequence[str]) -> Result:
 
     Raises:
         OptionError: an option is missing or cannot be taken.
+        OutputError: the file of ``--summary-json`` cannot be written, or is one that is read.
         RunnerError: the runner cannot run this job.
         SinkError: an output cannot be written; the message says what to do.
     """
@@ -138,6 +140,7 @@ def run(job: Job, argv: Sequence[str]) -> Result:
     settings = beam_options(beam_args, options.bounded, job.name)
     if given.detach:
         check_detachable(settings, options.bounded)
+    _check_files(given, options)
     options.validate()
     pipeline = beam.Pipeline(options=settings)
     job.build(pipeline, options)
@@ -149,8 +152,29 @@ def run(job: Job, argv: Sequence[str]) -> Result:
         return Result()
     outcome = conclude(options, evidence(result.metrics()))
     if given.summary_json:
-        Path(given.summary_json).write_text(json.dumps(outcome.to_json(), indent=1, sort_keys=True) + "\n")
+        _write_summary(given.summary_json, json.dumps(outcome.to_json(), indent=1, sort_keys=True))
     return outcome
+
+
+def _check_files(given: argparse.Namespace, options: JobOptions) -> None:
+    """Check that what is written at the end can be, and does not replace what is read.
+
+    Raises:
+        OutputError: it cannot, or does.
+    """
+    reads = [name for entry in options.inputs if isinstance(entry, FileInput) for name in entry.paths]
+    reads += [name for name in (given.config, given.kafka_config) if name]
+    reads += options.rules.settings.files if options.rules else []
+    check_files({"--summary-json": given.summary_json}, reads)
+
+
+def _write_summary(written: str, summary: str) -> None:
+    try:
+        path(written).write_text(f"{summary}\n")
+    except OSError as error:
+        raise OutputError(
+            f"--summary-json={written}: cannot be written: {error.strerror}; the run is done, and this is its summary:\n{summary}"
+        ) from None
 
 
 def counters(result: beam.runners.runner.PipelineResult) -> dict[str, int]:

@@ -18,6 +18,8 @@ from pipelines.runners import option_value
 from schemas.alert_event import TOPIC_ALERT_EVENTS
 from schemas.records import TOPIC_RAW
 from services.kit.arguments import Parser
+from services.kit.outputs import check_directory, path
+from services.kit.suggestions import did_you_mean
 
 DEFAULT_NAME = metrics.JOB.name
 JOBS = {metrics.JOB.name: metrics.run, alerts.JOB.name: alerts.run}
@@ -106,6 +108,7 @@ def submit(job: str, given: Sequence[str], at: Addresses) -> int:
     words = job_words(given, at, job)
     name = option_value(words, "job_name") or job
     flink = Flink(at.flink)
+    check_savepoint(option_value(words, "savepoint_path"))
     if "--plan" not in words and (running := flink.jobs(name)):
         raise SubmitError(
             f"job {name} runs already ({running[0].id}): stop it with `{_stop_words(name)}`, or give this one another --job_name"
@@ -135,6 +138,28 @@ def _advice(job: str, name: str, words: Sequence[str], at: Addresses) -> list[st
 
 def _stop_words(name: str) -> str:
     return "tidemark submit --stop" + (f" --name={name}" if name != DEFAULT_NAME else "")
+
+
+def check_savepoint(place: str | None) -> None:
+    """Refuse a savepoint that is not there: Flink would say so in a stack trace, when the job is submitted."""
+    if place is None or "://" in place:
+        return
+    directory = path(place.removeprefix("file:"))
+    if not (directory / "_metadata").exists() and directory.name != "_metadata":
+        raise SubmitError(
+            f"--savepoint_path={place}: there is no savepoint (no file _metadata); `tidemark submit --stop` prints the path of the one it makes"
+        )
+
+
+def savepoint_directory(place: str | None) -> str | None:
+    """Where a savepoint goes, as Flink takes it: absolute, for Flink's processes have directories of their own.
+
+    Raises:
+        OutputError: nothing can be written there.
+    """
+    if place is None or "://" in place:
+        return place
+    return str(check_directory("--savepoint", place.removeprefix("file:")))
 
 
 def stop(name: str, directory: str | None, at: Addresses) -> None:
@@ -188,11 +213,12 @@ def main(argv: Sequence[str]) -> int:
     if given.stop == bool(given.job):
         words.error("write a job to run it, or --stop to stop it")
     if given.stop and rest:
-        words.error(f"--stop takes no options of the job: {' '.join(rest)}")
+        near = did_you_mean(rest[0].partition("=")[0], words.options)
+        words.error(f"--stop takes no options of the job: {' '.join(rest)}{near}")
     try:
         at = Addresses.of(Stack(given.dir))
         if given.stop:
-            stop(given.name, given.savepoint, at)
+            stop(given.name, savepoint_directory(given.savepoint), at)
             return 0
         return submit(given.job, rest, at)
     except (SubmitError, FlinkError, StackError) as error:

@@ -24,6 +24,7 @@ from rules.reach import reaches, together, written_names
 from rules.reporting import text_of
 from rules.scoring import LabelledSeries, Score, score
 from schemas.times import parse_duration
+from services.kit.outputs import check_files, path
 
 DESCRIPTION = """\
 Run rules over archived data, with the evaluator that a job runs them with: when would each alert have been pending, firing and resolved, how
@@ -60,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not given.data:
         parser.error("name the data: --data=SOURCE (--help lists the sources)")
     try:
+        check_files({"--html": given.html}, [*given.files, *given.data, *([given.labels] if given.labels else [])])
         program = _program(given)
         with Progress("reading") as progress:
             history = read_reach(given, together(reaches(program)), written_names(program), progress)
@@ -113,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", choices=("table", "json"), default="table", help="(%(default)s)")
     parser.add_argument("--pending", action="store_true", help="list the episodes too that never fired")
     parser.add_argument("--summary", action="store_true", help="no list of episodes")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with a timeline of all alerts")
+    parser.add_argument("--html", type=path, metavar="FILE", help="write a page with a timeline of all alerts")
     return parser
 
 

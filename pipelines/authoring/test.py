@@ -15,6 +15,7 @@ from pipelines.authoring.files import STDIN, colours, counter
 from pipelines.authoring.unit_tests import ENGINES, FileReport, Options, Runner, of_directory, re2_pattern
 from rules.reporting import text_of
 from rules.unit_test import Failure
+from services.kit import outputs
 
 # A second process costs what this many small files do.
 FILES_PER_PROCESS = 24
@@ -49,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         re2_pattern(run.run)
         names = list(_files(options.files))
+        outputs.check_files({"--junit": options.junit}, names)
     except ValueError as error:
         parser.error(str(error))
     if not names:
@@ -193,11 +195,11 @@ def _tests(count: int) -> str:
     return f"{count} test{'' if count == 1 else 's'}"
 
 
-def _write_junit(path: str, reports: Sequence[FileReport]) -> bool:
+def _write_junit(path: Path, reports: Sequence[FileReport]) -> bool:
     from pipelines.authoring.junit import junit
 
     try:
-        Path(path).write_text(junit(reports), encoding="utf-8")
+        path.write_text(junit(reports), encoding="utf-8")
     except OSError as error:
         print(f"tidemark rules test: cannot write {path}: {error.strerror}", file=sys.stderr)
         return False
@@ -238,7 +240,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="leave out keys of rule files that Prometheus does not know",
     )
-    add("--junit", metavar="FILE", help="also write a JUnit report")
+    add("--junit", type=outputs.path, metavar="FILE", help="also write a JUnit report")
     add("--coverage", action="store_true", help="also tell what the tests exercise of the rules")
     add("--coverage-threshold", type=float, metavar="PERCENT", help="fail if less is covered; implies --coverage")
     add("--coverage-format", choices=("text", "json"), default="text", help="(%(default)s)")

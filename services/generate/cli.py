@@ -24,6 +24,7 @@ from services.generate.summary import Summary
 from services.generate.truth import TruthFile
 from services.kafka_client import KafkaUnavailable, connect, create_topic, read_config, topic_exists, unavailable
 from services.kit.arguments import Parser
+from services.kit.outputs import check_files
 from transforms.io.kafka_settings import KafkaTopic
 
 INTERRUPTED = 130
@@ -43,6 +44,7 @@ def main(argv: list[str]) -> int:
     try:
         options = checked(words)
         fleet = Fleet(options.seed, options.hosts, options.metrics)
+        _check_files(options)
         output = open_output(options)
     except (ValueError, OSError, KafkaUnavailable) as error:
         print(f"tidemark generate: {error}", file=sys.stderr)
@@ -52,6 +54,17 @@ def main(argv: list[str]) -> int:
     except (DeliveryFailed, OSError) as error:
         print(f"tidemark generate: {error}", file=sys.stderr)
         return 1
+
+
+def _check_files(options: Options) -> None:
+    """Check that all files can be written.
+
+    Raises:
+        OutputError: one cannot.
+    """
+    to = None if options.output == "-" or isinstance(options.output, KafkaTopic) else options.output
+    files = {"--output": to, "--truth": options.truth, "--summary-json": options.summary_json}
+    check_files(files, [options.kafka_config] if options.kafka_config else [])
 
 
 def open_output(options: Options) -> Output:

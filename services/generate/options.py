@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from schemas.times import parse_duration, parse_time
 from services.generate.load import FORMATS
 from services.generate.plan import Faults
 from services.kit.arguments import Parser
+from services.kit.outputs import path
 from transforms.io.kafka_settings import KafkaTopic
 
 T = TypeVar("T")
@@ -101,7 +103,7 @@ def parse_output(text: str) -> KafkaTopic | str:
     if text == "-":
         return "-"
     if scheme == "file" and rest:
-        return rest
+        return os.fspath(path(rest))
     if scheme == "kafka":
         return KafkaTopic.from_url(text)
     raise ValueError(f"{text!r}: write kafka://HOST:9092/metrics.raw, file:PATH, file:PATH.gz, or -")
@@ -193,8 +195,8 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
 def _add_results(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     truth = "write every distinct sample and its intended fate to a Parquet file"
-    add("--truth", type=Path, metavar="FILE", help=truth)
-    add("--summary-json", type=Path, metavar="FILE", help="write the summary as JSON too")
+    add("--truth", type=path, metavar="FILE", help=truth)
+    add("--summary-json", type=path, metavar="FILE", help="write the summary as JSON too")
     add("--quiet", action="store_true", help="no progress, only the summary")
 
 

@@ -76,6 +76,7 @@ def check_directory(what: str, directory: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
+        reason = "a file of this name is there" if isinstance(error, FileExistsError) else error
         raise SinkError(
-            f"{what}: {directory} cannot be written: {error}; name another directory, or give write permission"
+            f"{what}: {directory} cannot be written: {reason}; name another directory, or give write permission"
         ) from None
