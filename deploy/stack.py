@@ -26,6 +26,9 @@ from deploy.status import Status, status
 POLL_SECONDS = 0.2
 LOG_LINES = 20
 
+_NO_DIRECTORY = frozenset(',:;%#?\\"')
+"""Characters at which one of the parts ends a path, begins another, or reads something else."""
+
 
 class Stack:
     """The stack in one directory; as a context manager it is stopped, and its data kept, at the end.
@@ -82,9 +85,11 @@ class Stack:
             the names of the parts that were started.
 
         Raises:
+            StackError: the directory's path has characters that a part would read as something else.
             MissingTools, InstallFailed, PortInUse: before anything is started.
             PartFailed: when a part ends or does not serve before its deadline.
         """
+        _check_directory(self.directory)
         chosen = self._catalogue.resolve(parts, with_needs=True)
         require([tool for part in chosen for tool in part.tools], "running the stack")
         recipes = {recipe.name: recipe for part in chosen for recipe in part.recipes}.values()
@@ -277,3 +282,13 @@ class Stack:
         if not self._alive(part):
             raise StackError(f"{part} does not run in {self.directory}: `tidemark stack up {part}`")
         return self._state.processes[part]
+
+
+def _check_directory(directory: Path) -> None:
+    text = str(directory)
+    wrong = "".join(sorted({each for each in text if each in _NO_DIRECTORY or not each.isprintable()}))
+    if wrong:
+        raise StackError(
+            f"the stack's directory {text!r} has {wrong!r} in its path, where Kafka, Flink or Java would take it for the end of a path: "
+            "name another directory with --dir or $TIDEMARK_STACK_DIR"
+        )

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from pipelines.option_values import OptionError, duration, number, refuse_unknown
+from pipelines.option_values import OptionError, check_labels, duration, number, refuse_unknown
 from schemas.batch import MIN_WATERMARK
 from schemas.codecs.block import CODECS, media_type
 from schemas.codecs.line_syntax import Precision
@@ -120,6 +120,7 @@ def intake(given: argparse.Namespace, config: dict[str, Any]) -> IntakeSettings:
     labels = config.get("target_labels", sorted(DEFAULT_TARGET_LABELS))
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise OptionError(f"{where}: target_labels: a list of label names is wanted, not {labels!r}")
+    check_labels(f"{where}: target_labels", labels)
     future = None if given.max_future == "none" else duration("--max-future", given.max_future)
     if media_type(given.default_content_type) not in CODECS:
         raise OptionError(f"--default-content-type={given.default_content_type}: known: {', '.join(sorted(CODECS))}")

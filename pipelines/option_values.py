@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from schemas.names import check_label
 from schemas.times import parse_duration
 
 
@@ -35,6 +37,19 @@ def number(option: str, value: Any, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         raise OptionError(f"{option}: a number from 1 to {most} is wanted, not {value!r}")
     return value
+
+
+def check_labels(option: str, names: Iterable[str]) -> None:
+    """Check names of labels.
+
+    Raises:
+        OptionError: one can be none.
+    """
+    try:
+        for name in names:
+            check_label(option, name)
+    except ValueError as error:
+        raise OptionError(str(error)) from None
 
 
 def refuse_unknown(where: str, mapping: dict[str, Any], known: set[str]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipelines.option_values import OptionError, duration, number, refuse_unknown
+from pipelines.option_values import OptionError, check_labels, duration, number, refuse_unknown
 from rules.alert_text import Site
 from rules.diagnostics import Severity
 from rules.program import Settings
@@ -123,6 +123,7 @@ def _settings(
     labels = config.get("external_labels", {})
     if not isinstance(labels, dict) or not all(isinstance(text, str) for pair in labels.items() for text in pair):
         raise OptionError(f"{where}.external_labels: a mapping of names to texts is wanted, not {labels!r}")
+    check_labels(f"{where}.external_labels", labels)
     url = config.get("external_url", "")
     if not isinstance(url, str):
         raise OptionError(f"{where}.external_url: a text is wanted, not {url!r}")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from schemas.names import check_bucket, check_folder, text_of
 from schemas.times import format_duration, parse_duration
 
 
@@ -14,7 +15,7 @@ class Tier:
     """One resolution of the rollups.
 
     Attributes:
-        name: as in buckets, folders and tables, ``1m``.
+        name: as in folders, tables and the labels of steps, ``1m``; see :func:`schemas.names.check_folder`.
         window_ms: length of its fixed windows, aligned to the epoch.
         retention_ms: how long stores keep it, 0 for ever.
         bucket: of InfluxDB.
@@ -42,7 +43,7 @@ class Tiers:
         raw_bucket, raw_retention_ms: of raw samples.
 
     Raises:
-        ValueError: windows that do not nest, or a negative or zero length.
+        ValueError: windows that do not nest, a negative or zero length, or names that cannot be, or are the same.
     """
 
     rollups: tuple[Tier, ...] = (
@@ -60,6 +61,7 @@ class Tiers:
         if self.lateness_ms < 0 or self.late_pane_delay_ms < 0:
             raise ValueError("tiers: lateness and late_pane_delay cannot be negative")
         for tier in self.rollups:
+            check_folder("tiers", tier.name)
             if tier.window_ms <= 0:
                 raise ValueError(f"tiers: {tier.name}: window must be longer than zero")
         for fine, coarse in zip(self.rollups, self.rollups[1:], strict=False):
@@ -89,14 +91,16 @@ class Tiers:
             raw = config["raw"]
             _refuse_unknown("tiers.raw", raw, {"bucket", "retention"})
             if "bucket" in raw:
-                fields["raw_bucket"] = str(raw["bucket"])
+                fields["raw_bucket"] = _bucket("tiers.raw.bucket", raw["bucket"])
             if "retention" in raw:
                 fields["raw_retention_ms"] = _duration("tiers.raw.retention", raw["retention"])
         if "rollups" in config:
             fields["rollups"] = tuple(
                 _tier(i, entry) for i, entry in enumerate(_list("tiers.rollups", config["rollups"]))
             )
-        return cls(**fields)
+        tiers = cls(**fields)
+        _check_apart(tiers)
+        return tiers
 
 
 def _tier(index: int, entry: Mapping[str, Any]) -> Tier:
@@ -105,13 +109,39 @@ def _tier(index: int, entry: Mapping[str, Any]) -> Tier:
     if "window" not in entry:
         raise ValueError(f"{where}: window is missing")
     window_ms = _duration(f"{where}.window", entry["window"])
-    name = str(entry.get("name", format_duration(window_ms)))
+    name = text_of(f"{where}.name", entry.get("name", format_duration(window_ms)))
+    check_folder(f"{where}.name", name)
+    if _said_length(name) not in (None, window_ms):
+        raise ValueError(f"{where}.name: {name!r} says another length than the window, {format_duration(window_ms)}")
     return Tier(
         name=name,
         window_ms=window_ms,
         retention_ms=_duration(f"{where}.retention", entry.get("retention", "0s")),
-        bucket=str(entry.get("bucket", f"rollup_{name}")),
+        bucket=_bucket(f"{where}.bucket", entry.get("bucket", f"rollup_{name}")),
     )
+
+
+def _said_length(name: str) -> int | None:
+    """The length that a name says, where it is a duration: readers of a store go by it."""
+    try:
+        return parse_duration(name)
+    except ValueError:
+        return None
+
+
+def _bucket(where: str, value: Any) -> str:
+    name = text_of(where, value)
+    check_bucket(where, name)
+    return name
+
+
+def _check_apart(tiers: Tiers) -> None:
+    """Refuse two tiers in one bucket: an hour's first minute and the hour have one time, so they would be one point."""
+    names = {tiers.raw_bucket: "raw"}
+    for tier in tiers.rollups:
+        other = names.setdefault(tier.bucket, tier.name)
+        if other != tier.name:
+            raise ValueError(f"tiers: {other} and {tier.name} have one bucket, {tier.bucket!r}: give each its own")
 
 
 def _list(where: str, value: Any) -> Sequence[Any]:

@@ -89,8 +89,9 @@ def configuration(instance: Instance) -> dict[str, str | int | bool]:
         # The hashmap backend lives on the heap; managed memory serves RocksDB and Python, which runs elsewhere here.
         "taskmanager.memory.managed.fraction": "0.1",
         "state.backend.type": "hashmap",
-        "state.checkpoints.dir": (data / "checkpoints").as_uri(),
-        "state.savepoints.dir": (data / "savepoints").as_uri(),
+        # Flink takes the text after the scheme for the path as it is: a blank written as %20 would be another directory.
+        "state.checkpoints.dir": f"file://{data / 'checkpoints'}",
+        "state.savepoints.dir": f"file://{data / 'savepoints'}",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "io.tmp.dirs": str(_made(instance, "tmp")),
         "parallelism.default": 1,

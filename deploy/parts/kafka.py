@@ -29,7 +29,7 @@ def server_properties(instance: Instance) -> str:
             "inter.broker.listener.name=PLAINTEXT",
             "controller.listener.names=CONTROLLER",
             f"controller.quorum.voters=1@{controller}",
-            f"log.dirs={instance.data('kafka') / 'log'}",
+            f"log.dirs={_escaped(str(instance.data('kafka') / 'log'))}",
             # A misspelt topic must be an error, not a new topic.
             "auto.create.topics.enable=false",
             "num.partitions=1",
@@ -45,6 +45,13 @@ def server_properties(instance: Instance) -> str:
             "",
         ]
     )
+
+
+def _escaped(text: str) -> str:
+    """A value of a properties file: Kafka reads it as Latin-1, anything else as escapes (Java, ``Properties.load``)."""
+    units = text.encode("utf-16-be")
+    codes = (int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2))
+    return "".join(chr(code) if code < 0x7F and chr(code) != "\\" else f"\\u{code:04x}" for code in codes)
 
 
 def command(instance: Instance) -> Command:

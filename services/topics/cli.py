@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from schemas.names import check_topic
 from schemas.records import TOPIC_DEAD_LETTER, DeadLetter
 from services.kafka_client import (
     NO_TOPIC,
@@ -166,6 +167,7 @@ def _ls(words: argparse.Namespace, cluster: KafkaTopic) -> int:
 def _create(words: argparse.Namespace, cluster: KafkaTopic) -> int:
     if words.partitions < 1 or words.replication < 1:
         raise ValueError("--partitions and --replication: at least 1 is wanted")
+    check_topic("create", words.topic)
     configs = dict(_setting(word) for word in words.config)
     admin = connect(cluster)
     try:
@@ -242,7 +244,9 @@ def _export(_words: argparse.Namespace, _options: dict[str, Any], letters: Seque
 
 
 def _replay(words: argparse.Namespace, options: dict[str, Any], letters: Sequence[DeadLetter]) -> int:
-    if not words.to:
+    if words.to:
+        check_topic("--to", words.to)
+    else:
         strays = sorted({letter.topic for letter in letters if "/" in letter.topic})
         if strays:
             raise ValueError(

@@ -5,6 +5,7 @@ import re
 import signal
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -325,6 +326,24 @@ def test_a_context_stops_what_it_started(make):
         stack.up()
         pid = stack.pid("a")
     assert not psutil.pid_exists(pid)
+
+
+@pytest.mark.parametrize("name", ["a,b", "a:b", "a%20b", "a#b", "a?b", "a\nb", 'a"b', "a\\b"])
+def test_a_directory_that_a_part_would_read_as_another_is_refused_before_anything_is_made(
+    tmp_path: Path, name: str
+) -> None:
+    stack = Stack(tmp_path / name, catalogue=Catalogue((server("a"),)))
+    with pytest.raises(StackError, match="in its path, where Kafka, Flink or Java"):
+        stack.up()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_directory_with_blanks_and_other_letters_will_do(make, tmp_path: Path) -> None:
+    stack = Stack(tmp_path / "Täglich neu 日", ports="free", catalogue=Catalogue((server("a"),)))
+    try:
+        assert stack.up() == ["a"]
+    finally:
+        stack.down()
 
 
 def test_ports_are_free_or_default():

@@ -158,6 +158,7 @@ def test_a_wrong_word_is_named_with_what_would_do(directory: Path, words: list[s
         ("{query_offset: -5s}", "query_offset: not a duration"),
         ("{external_labels: [a]}", "external_labels: a mapping of names to texts is wanted, not ['a']"),
         ("{external_labels: {a: 1}}", "external_labels: a mapping of names to texts is wanted"),
+        ("{external_labels: {'': a}}", "external_labels: '' cannot be the name of a label"),
         ("{max_series: 0}", "max_series: a number from 1 to 100000000 is wanted, not 0"),
         ("{external_url: 1}", "external_url: a text is wanted, not 1"),
     ],

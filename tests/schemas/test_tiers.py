@@ -6,6 +6,27 @@ from schemas.tiers import Tier, Tiers
 
 DAY = 86_400_000
 
+NO_FOLDERS = (
+    *(
+        "",
+        ".",
+        "..",
+        "../x",
+        "a/b",
+        "/etc",
+        "a\\b",
+        "..\\x",
+        ".hidden",
+        "_runs",
+        "-rf",
+        "a\n",
+        "a\0b",
+        "x" * 101,
+        "é" * 51,
+    ),
+    *("date=2026-01-12", "*", "a?", " a", "a ", "a.", "a:b", "\u202ea"),
+)
+
 
 def test_default_tiers() -> None:
     tiers = Tiers()
@@ -58,11 +79,39 @@ def test_from_config() -> None:
         ({"rollups": [{"window": "1h"}, {"window": "1m"}]}, "must be a multiple"),
         ({"rollups": [{"name": "raw", "window": "1m"}]}, "none may be 'raw'"),
         ({"rollups": [{"name": "a", "window": "1m"}, {"name": "a", "window": "1h"}]}, "names must differ"),
+        *(
+            ({"rollups": [{"name": name, "window": "1m"}]}, r"tiers.rollups\[0\].name: .* becomes a folder")
+            for name in NO_FOLDERS
+        ),
+        ({"rollups": [{"name": None, "window": "1m"}]}, r"tiers.rollups\[0\].name: a text is wanted, not None"),
+        ({"rollups": [{"name": True, "window": "1m"}]}, r"tiers.rollups\[0\].name: a text is wanted, not True"),
+        ({"rollups": [{"name": "5m", "window": "10m"}]}, "'5m' says another length than the window, 10m"),
+        ({"rollups": [{"window": "1m", "bucket": "_monitoring"}]}, r"tiers.rollups\[0\].bucket: '_monitoring' cannot"),
+        ({"rollups": [{"window": "1m", "bucket": ["a"]}]}, r"tiers.rollups\[0\].bucket: a text is wanted"),
+        ({"raw": {"bucket": ""}}, "tiers.raw.bucket: '' cannot be a bucket"),
+        ({"raw": {"bucket": "a\nb"}}, "tiers.raw.bucket: .* cannot be a bucket"),
+        ({"raw": {"bucket": "rollup_1h"}}, "raw and 1h have one bucket, 'rollup_1h'"),
+        (
+            {"rollups": [{"window": "1m", "bucket": "b"}, {"window": "1h", "bucket": "b"}]},
+            "1m and 1h have one bucket, 'b': give each its own",
+        ),
     ],
 )
 def test_from_config_names_what_is_wrong(config: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Tiers.from_config(config)
+
+
+@pytest.mark.parametrize("name", ["1m", "5 Minuten", "täglich", "10s.v2", "a", "x" * 100, "7", 7, "30+", "1h_eu-west"])
+def test_names_that_are_plain_are_taken(name: str | int) -> None:
+    (tier,) = Tiers.from_config({"rollups": [{"name": name, "window": "1m"}]}).rollups
+    assert tier.name == str(name)
+
+
+@pytest.mark.parametrize("name", NO_FOLDERS)
+def test_a_tier_made_in_code_stays_in_its_store_too(name: str) -> None:
+    with pytest.raises(ValueError, match="becomes a folder"):
+        Tiers(rollups=(Tier(name, 60_000, 0, "b"),))
 
 
 def test_negative_lateness_is_refused() -> None:

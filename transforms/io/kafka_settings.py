@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from schemas.names import check_topic
 from schemas.times import parse_time
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -48,20 +49,22 @@ class KafkaTopic:
         """The topic of ``kafka://HOST:PORT[,HOST:PORT...]/TOPIC``.
 
         Raises:
-            ValueError: the URL lacks a host, a port or a topic, or carries a password.
+            ValueError: the URL lacks a host, a port or a topic, carries a password, or names what can be no topic.
         """
-        parts = urlsplit(url)
-        topic = parts.path.strip("/")
-        if parts.scheme != "kafka" or not parts.netloc or not topic or "/" in topic:
-            raise ValueError(f"not a Kafka topic: {url!r}; write kafka://HOST:PORT/TOPIC, brokers parted by commas")
-        if "@" in parts.netloc:
+        # First of all, so that no message repeats a password.
+        if "@" in url:
             raise ValueError(
                 "a Kafka URL takes no user or password; put sasl.* settings into the file of --kafka-config"
             )
+        parts = urlsplit(url)
+        topic = parts.path.strip("/")
+        if parts.scheme != "kafka" or not parts.netloc or not topic or "/" in topic or "?" in url or "#" in url:
+            raise ValueError(f"not a Kafka topic: {url!r}; write kafka://HOST:PORT/TOPIC, brokers parted by commas")
         for broker in parts.netloc.split(","):
             host, colon, port = broker.rpartition(":")
             if not (host and colon and port.isdigit()):
                 raise ValueError(f"{url!r}: {broker!r} is no broker; write HOST:PORT")
+        check_topic(repr(url), topic)
         return cls(parts.netloc, topic, dict(config or {}))
 
     def librdkafka(self) -> dict[str, Any]:

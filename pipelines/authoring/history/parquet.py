@@ -16,9 +16,18 @@ from transforms.io.parquet_store import read_raw, read_rollups
 
 
 def tiers_of(directory: Path) -> list[str]:
-    """The tiers of a store, the finest first."""
+    """The tiers of a store, the finest first; those whose names are no durations come last."""
     found = {folder.parent.name for folder in directory.glob("*/date=*")}
-    return sorted(found, key=lambda tier: 0 if tier == RAW else parse_duration(tier))
+    lengths = {tier: 0 if tier == RAW else _length(tier) for tier in found}
+    return sorted(found, key=lambda tier: (lengths[tier] is None, lengths[tier] or 0, tier))
+
+
+def _length(tier: str) -> int | None:
+    """The length of a tier's windows, ms; None if its name does not say it."""
+    try:
+        return parse_duration(tier)
+    except ValueError:
+        return None
 
 
 def read_store(directory: Path, tier: str | None, value: str, wanted: Wanted, collected: Collected) -> None:
@@ -50,7 +59,8 @@ def read_store(directory: Path, tier: str | None, value: str, wanted: Wanted, co
         times, values = table.column("ts"), table.column("value")
     else:
         # A window that begins before the bound may hold samples after it.
-        early = None if start is None else start - parse_duration(chosen)
+        length = _length(chosen)
+        early = None if start is None or length is None else start - length
         table = read_rollups(directory, chosen, early, end, wanted.names())
         times = table.column("last_ts")
         values = pc.divide(table.column("sum"), table.column("count")) if value == "avg" else table.column(value)

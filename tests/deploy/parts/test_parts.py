@@ -64,6 +64,15 @@ def test_kafka_listens_on_the_loopback_interface_and_makes_no_topics(instance):
     assert Path(config["log.dirs"]).is_relative_to(instance.directory)
 
 
+def test_paths_with_blanks_and_other_letters_are_those_of_the_instance(tmp_path):
+    # What Java reads: `\\uXXXX` is a character, and a percent sign in Flink's paths is just that.
+    instance = Instance(tmp_path / "Täglich neu 日", CATALOGUE.standard_ports, Settings())
+    config = properties(kafka.server_properties(instance))
+    assert config["log.dirs"].endswith("/T\\u00e4glich neu \\u65e5/data/kafka/log")
+    assert config["log.dirs"].encode("ascii").decode("unicode-escape") == str(instance.data("kafka") / "log")
+    assert flink.configuration(instance)["state.checkpoints.dir"] == f"file://{instance.data('flink')}/checkpoints"
+
+
 def test_kafka_keeps_its_cluster_id(instance):
     first, second = (kafka.command(instance).argv[5] for _ in range(2))
     assert first == second
@@ -72,7 +81,7 @@ def test_kafka_keeps_its_cluster_id(instance):
 
 def test_flink_keeps_state_inside_the_instance(instance):
     config = flink.configuration(instance)
-    directory = instance.directory.as_uri()
+    directory = f"file://{instance.directory}"
     for key in ("state.checkpoints.dir", "state.savepoints.dir"):
         assert str(config[key]).startswith(f"{directory}/")
     assert Path(str(config["io.tmp.dirs"])).is_relative_to(instance.directory)

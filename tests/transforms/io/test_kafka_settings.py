@@ -39,6 +39,13 @@ def test_a_url_names_brokers_and_topic(url: str, bootstrap: str, topic: str) -> 
         ("kafka://a:1,b/t", "'b' is no broker"),
         ("kafka://a:x/t", "'a:x' is no broker"),
         ("kafka://me:secret@a:1/t", "takes no user or password; put sasl"),
+        ("kafka://a:1/..", "'kafka://a:1/..': '..' cannot be a topic: Kafka takes letters"),
+        ("kafka://a:1/t\u00fcr", "cannot be a topic"),
+        ("kafka://a:1/my topic", "cannot be a topic"),
+        ("kafka://a:1/%2e%2e", "cannot be a topic"),
+        (f"kafka://a:1/{'t' * 250}", "cannot be a topic"),
+        ("kafka://a:1/t?acks=1", "not a Kafka topic"),
+        ("kafka://a:1/t#1", "not a Kafka topic"),
     ],
 )
 def test_what_is_no_topic_is_refused_with_what_to_write(url: str, message: str) -> None:
@@ -46,9 +53,13 @@ def test_what_is_no_topic_is_refused_with_what_to_write(url: str, message: str) 
         KafkaTopic.from_url(url)
 
 
-def test_a_password_in_a_url_is_not_repeated() -> None:
+@pytest.mark.parametrize(
+    "url",
+    ["kafka://me:secret@a:1/t", "kafka://me:secret@a:1", "kafka://me:#secret@a:1/t", "kafka://me:secret@a:1/t?x=1"],
+)
+def test_a_password_in_a_url_is_not_repeated(url: str) -> None:
     with pytest.raises(ValueError, match="password") as refused:
-        KafkaTopic.from_url("kafka://me:secret@a:1/t")
+        KafkaTopic.from_url(url)
     assert "secret" not in str(refused.value)
 
 

@@ -53,6 +53,15 @@ def test_a_window_that_began_before_the_range_is_read_too(store: Path) -> None:
     assert [when for when, _ in points] == [WINDOW + 40_000]
 
 
+def test_a_tier_with_a_name_of_its_own_is_read_too(store: Path) -> None:
+    (store / "1m").rename(store / "fine")
+    wanted = series_of(read(["--data", f"parquet:{store}", "--end", str(WINDOW + 20_000)], "cpu").storage)
+    assert wanted == {CPU_TEXT: [(WINDOW, 0.0), (WINDOW + 20_000, 1.0)]}
+    words = ["--data", f"parquet:{store}?tier=fine", "--start", str(WINDOW + 30_000), "--end", str(WINDOW + 90_000)]
+    (points,) = series_of(read(words, "cpu").storage).values()
+    assert [when for when, _ in points] == [WINDOW + 40_000]
+
+
 def test_a_selector_without_a_name_reads_every_metric(store: Path) -> None:
     assert len(series_of(read(["--data", store], '{host="a"}').storage)) == 2
 
