@@ -15,6 +15,7 @@ import numpy as np
 from rules.alert_text import Query
 from rules.alerting import Course, Samples, run_alerts
 from rules.alerts import Alert, AlertState, Labels, Phase
+from rules.instants import aligned
 from rules.outcome import ActiveAlert, Event, Outcome, QueriedSample, RuleError
 from rules.program import Prepared, Program
 from rules.promql import ast
@@ -308,12 +309,6 @@ class _Run:
 def _place(event: Event) -> tuple[int, int, bool, Labels]:
     change = event.transition
     return change.time_ms, event.rule.position, change.after is not Phase.INACTIVE, change.alert.labels
-
-
-def aligned(interval_ms: int, after_ms: int, until_ms: int) -> Times:
-    """The instants of a group: the multiples of its interval in ``(after_ms, until_ms]``."""
-    first = (after_ms // interval_ms + 1) * interval_ms
-    return np.arange(first, until_ms + 1, interval_ms, dtype=np.int64)
 
 
 def _is_sorted(expr: ast.Expr) -> bool:

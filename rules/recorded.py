@@ -62,6 +62,17 @@ class Recorded:
             return np.full(len(series), LONG_AGO), np.zeros(len(series))
         return table.newest(series)
 
+    def seen(self, time_ms: int, reach_ms: int, but: Collection[int] = ()) -> int | None:
+        """The first time, from the given one on, at which a rule that reads so far back may see what rules wrote; None if there is none.
+
+        Args:
+            time_ms: the earliest answer.
+            reach_ms: a sample is seen for less than this.
+            but: the positions of rules whose samples do not matter.
+        """
+        found = (table.seen(time_ms, reach_ms, but) for table in self._tables.values())
+        return min((each for each in found if each is not None), default=None)
+
     def prune(self, before_ms: int) -> None:
         """Forget all samples dated before a time."""
         for table in self._tables.values():

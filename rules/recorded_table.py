@@ -144,6 +144,14 @@ class Table:
         self.writers = [self.writers[row] for row in alive.tolist()]
         self._frame, self._plain, self._places = None, None, {}
 
+    def seen(self, time_ms: int, reach_ms: int, but: Collection[int]) -> int | None:
+        """The first time, from the given one on, that lies less than ``reach_ms`` after a sample of other writers than ``but``; None if none does."""
+        rows = [row for row, writer in enumerate(self.writers) if writer.position not in but]
+        filled = np.arange(self.times.shape[1]) < self.counts[rows, None]
+        times = self.times[rows][filled]
+        times = times[times + reach_ms > time_ms]
+        return max(time_ms, int(times.min())) if len(times) else None
+
     def rewind(self, time_ms: int, writers: Collection[int] | None = None) -> None:
         """Forget what its writers, or those at some positions, wrote at instants after a time, and series that have nothing left."""
         again = [writers is None or writer.position in writers for writer in self.writers]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from rules.dependencies import readers, template_queries
 from rules.program import Prepared, Program
@@ -46,8 +46,12 @@ class Affected:
 
     def rules(self, fragments: Collection[int]) -> frozenset[int]:
         """The positions of the rules whose outcome may depend on fragments, given by their ids; all rules of a component, or none."""
+        return self.with_readers(position for fragment in fragments for position in self._direct.get(fragment, ()))
+
+    def with_readers(self, positions: Iterable[int]) -> frozenset[int]:
+        """These rules and those that read what they write, over others too; all rules of a component, or none."""
         found: set[int] = set()
-        waiting = [position for fragment in fragments for position in self._direct.get(fragment, ())]
+        waiting = [*positions]
         while waiting:
             position = waiting.pop()
             if position in found:

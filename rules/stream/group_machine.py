@@ -24,6 +24,9 @@ BASE_EVERY_MS = 60_000
 BASE_EVERY_INSTANTS = 16
 """Event time, and instants, from one base to the next, at least: a base ends what is evaluated at once, and writes down all that is active."""
 
+MOST_TIMERS = 256
+"""Timers set for one contribution, at most."""
+
 _META = struct.Struct(f">B{TOKEN_BYTES}sqqi")
 _FORMAT = 3
 
@@ -79,7 +82,7 @@ class GroupMachine:
         cells.append("contributions", element)
         self._touch(opened, cells)
         first = min([contribution.until_ms, *(int(part.partials.times[0]) for part in contribution.parts)])
-        for instant in opened.state.live.instants(max(first - 1, opened.due), contribution.until_ms):
+        for instant in self._instants(opened, first, contribution.until_ms):
             timers.at(instant + self._settings.grace_ms + 1)
         known = max((part.known_ms for part in contribution.parts), default=contribution.until_ms)
         if known > contribution.until_ms:
@@ -87,6 +90,13 @@ class GroupMachine:
             timers.at(known + self._settings.grace_ms + 1)
         # Once all shards have spoken of an instant there is nothing to wait for: a timer comes with the watermark, a second later and more.
         yield from self._reach(opened, opened.state.complete_ms, cells)
+
+    def _instants(self, opened: _Open, first: int, until_ms: int) -> list[int]:
+        """The instants that a shard has spoken of; the last one stands for very many, at which it had nothing to say."""
+        after = max(first - 1, opened.due)
+        if opened.state.live.current.count(after, until_ms) > MOST_TIMERS:
+            return [until_ms]
+        return opened.state.live.instants(after, until_ms)
 
     def fire(self, key: bytes, time_ms: int, cells: Cells, timers: Timers) -> Iterator[Out]:
         """An instant is due; it is evaluated at the end of the bundle, or now if it is time to take a base."""
@@ -97,9 +107,9 @@ class GroupMachine:
         """All instants up to one are due."""
         if instant <= opened.due:
             return
-        passed = len(opened.state.live.current.instants(opened.due, instant)) if opened.due != LONG_AGO else 1
+        passed = opened.state.live.current.count(opened.due, instant) if opened.due != LONG_AGO else 1
         opened.due = instant
-        opened.instants += passed
+        opened.instants = min(opened.instants + passed, BASE_EVERY_INSTANTS)
         if opened.instants >= BASE_EVERY_INSTANTS and instant - opened.based >= BASE_EVERY_MS:
             yield from opened.state.advance(instant)
             self._take_base(opened, cells)

@@ -30,12 +30,13 @@ from rules.stream.partial_store import PartialStore
 from rules.stream.silence import is_silent
 from rules.stream.snapshots import Snapshot, Snapshots
 from rules.stream.stage import Out, StageSettings
+from rules.stream.stretches import LONG_MS, Stretch, next_stretch, no_samples_from
 from rules.stream.telling import Telling
 from schemas.alert_event import AlertEvent
 from schemas.times import LONG_AGO
 
-STRIDE = 64
-"""Instants evaluated at once at most: what bounds memory while a job catches up."""
+MOST = 1_024
+"""Instants evaluated again at once at most."""
 
 _NEVER_AGAIN = 1 << 62
 
@@ -55,6 +56,7 @@ class GroupState:
         """The last evaluated instant; None before the first."""
         self._snapshots = Snapshots()
         self._initial = False
+        self._long = False
         self._heard = Heard(settings.shards)
         self._telling = Telling(settings.target_labels)
 
@@ -106,16 +108,20 @@ class GroupState:
         return spoken_ms - 1 + self._offset_ms
 
     def _evaluate(self, first: int, end: int) -> Iterator[Out]:
-        """First evaluations, of a stride at most."""
-        instants = self._ready.instants(first - 1, end)[:STRIDE]
-        if not len(instants):
+        """First evaluations, of a stretch."""
+        stretch = next_stretch(self._ready, self.store, self.evaluator, first - 1, end)
+        last = self._ready.latest(stretch.until_ms)
+        if last is None or last < first:
             return
-        last = int(instants[-1])
         if not self._snapshots:
             self._snapshots.add(first - 1, self.evaluator.states)
             self._initial = self.done is None
-        outcome = self._run(first - 1, last)
-        self.counted["rules.instants"] += len(instants)
+        outcome = self._noted(self._run_stretch(first - 1, Stretch(last, stretch.rules), None))
+        if stretch.rules is not None and last - first > LONG_MS and not self._long:
+            self._long = True
+            self.complaints.append(no_samples_from(first))
+        counter = "rules.instants" if stretch.rules is None else "rules.instants_skipped"
+        self.counted[counter] += self._ready.count(first - 1, last)
         events = self._ready.events.make(self.evaluator, outcome.events)
         yield from self._telling.events(events)
         yield from self._telling.samples(
@@ -124,6 +130,9 @@ class GroupState:
         self.done = last
         self._snapshots.add(last, self.evaluator.states)
         self._let_go(last)
+        if stretch.rules:
+            # They may write for years before anything is stored.
+            self.prune()
 
     def _correct(self, instant: int) -> Iterator[Out]:
         """Take up what late samples changed by now, and evaluate again the rules that they touch."""
@@ -145,7 +154,7 @@ class GroupState:
         back = self._snapshots.before(touched, again)
         before = list(written.written_after(self.evaluator.recorded, back.time_ms, again))
         outcome = self._again(back, again, self.done)
-        self.counted["rules.instants_again"] += len(self._ready.instants(back.time_ms, self.done))
+        self.counted["rules.instants_again"] += self._ready.count(back.time_ms, self.done)
         # What was told by rules of before a change stands, and so do the ends that the change brought.
         touched = max(touched, back.time_ms + 1)
         # From the first instant touched, wherever the snapshot was: which places corrections take must not depend on that.
@@ -222,20 +231,38 @@ class GroupState:
 
     def _run(self, after_ms: int, until_ms: int, only: Collection[int] | None = None) -> Outcome:
         """Evaluate all rules, or only some of them again, for the instants in ``(after, until]``."""
-        program = self._ready.program
-        schedule = [aligned(program.interval_ms(number), after_ms, until_ms) for number in range(len(program.groups))]
-        outcome = self.evaluator.evaluate_schedule(schedule, only=only)
-        rules = program.rules if only is None else [program.rules[position] for position in only]
-        evaluations = sum(len(schedule[rule.group_number]) for rule in rules)
-        self.counted["rules.evaluations"] += evaluations
-        if only is not None:
-            self.counted["rules.rules_again"] += evaluations
+        outcome = Outcome()
+        while after_ms < until_ms:
+            stretch = next_stretch(self._ready, self.store, self.evaluator, after_ms, until_ms, only, MOST)
+            found = self._run_stretch(after_ms, stretch, only)
+            outcome.events.extend(found.events)
+            outcome.errors.extend(found.errors)
+            after_ms = stretch.until_ms
+        return self._noted(outcome)
+
+    def _noted(self, outcome: Outcome) -> Outcome:
+        """Count, and complain of, what failed."""
         self.failed = outcome.errors
         self.counted["rules.failures"] += len(outcome.errors)
         self.complaints += dict.fromkeys(
             f"{each.rule.group.file}: group {each.rule.group.name}: rule {each.rule.rule.name} failed: {each.message}"
             for each in outcome.errors
         )
+        return outcome
+
+    def _run_stretch(self, after_ms: int, stretch: Stretch, only: Collection[int] | None) -> Outcome:
+        program = self._ready.program
+        among = only if stretch.rules is None else stretch.rules
+        if among is not None and not among:
+            return Outcome()
+        intervals = map(program.interval_ms, range(len(program.groups)))
+        schedule = [aligned(interval, after_ms, stretch.until_ms) for interval in intervals]
+        outcome = self.evaluator.evaluate_schedule(schedule, only=among)
+        rules = program.rules if among is None else [program.rules[position] for position in among]
+        evaluations = sum(len(schedule[rule.group_number]) for rule in rules)
+        self.counted["rules.evaluations"] += evaluations
+        if only is not None:
+            self.counted["rules.rules_again"] += evaluations
         return outcome
 
     # What is kept.

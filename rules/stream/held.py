@@ -222,6 +222,11 @@ class HeldSamples:
             empty = self._empty[number] = not self._counts[self._index.members(number)].any()
         return empty
 
+    def seen(self, time_ms: int) -> int | None:
+        """The first time, from the given one on, at which an instant may read any sample that is held; None if there is none."""
+        found = (self._open.seen(time_ms, self._index.keep_ms), self._packed.seen(time_ms))
+        return min((each for each in found if each is not None), default=None)
+
     def _number(self, matchers: Sequence[ast.Matcher]) -> int:
         number = self._selection.number(matchers)
         if number is None:

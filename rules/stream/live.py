@@ -17,7 +17,7 @@ import orjson
 
 from rules.alerts import RESOLVED_RETENTION_MS
 from rules.diagnostics import Diagnostic, Severity
-from rules.groups import aligned
+from rules.instants import aligned, count, distinct
 from rules.model import RuleFile
 from rules.program import Program
 from rules.promql import ast
@@ -27,6 +27,7 @@ from rules.stream.events import EventMaker
 from rules.stream.fragments import Cut, NotStreamable, cut
 from rules.stream.messages import RuleFiles
 from rules.stream.rule_set import RuleSet
+from rules.stream.silence import needs_samples
 from rules.stream.stage import StageSettings
 from rules.stream.tasks import Task
 
@@ -46,6 +47,7 @@ class Ready:
         self.cut: Cut = cut(rules.program(settings.program), settings.target_labels)
         self.tasks = tuple(Task.of(spec) for spec in self.cut.fragments)
         self.intervals_ms = sorted({self.program.interval_ms(number) for number in range(len(self.program.groups))})
+        self._distinct_ms = distinct(self.intervals_ms)
 
     @property
     def program(self) -> Program:
@@ -63,6 +65,14 @@ class Ready:
         return Affected(self.program, self.tasks)
 
     @cached_property
+    def unprompted(self) -> frozenset[int]:
+        """The positions of the rules of which something may come although no sample is near; those that read what these write among them."""
+        options = self.program.settings.options
+        return self.affected.with_readers(
+            rule.position for rule in self.program.rules if not needs_samples(rule.rule.ast, options)
+        )
+
+    @cached_property
     def reach_ms(self) -> int:
         """How far back of an instant rules may read what they wrote, ms, at most."""
         program = self.program
@@ -76,8 +86,16 @@ class Ready:
 
     def instants(self, after_ms: int, until_ms: int) -> Times:
         """The instants in ``(after, until]`` at which any group is evaluated, ascending."""
-        multiples = [aligned(step, after_ms, until_ms) for step in self.intervals_ms]
+        multiples = [aligned(step, after_ms, until_ms) for step in self._distinct_ms]
         return np.unique(np.concatenate(multiples)) if multiples else np.empty(0, np.int64)
+
+    def count(self, after_ms: int, until_ms: int) -> int:
+        """How many instants are in ``(after, until]``, without listing them."""
+        return count(self._distinct_ms, after_ms, until_ms)
+
+    def latest(self, time_ms: int) -> int | None:
+        """The last instant up to a time; None if there are no groups."""
+        return max((time_ms // step * step for step in self._distinct_ms), default=None)
 
     def following(self, time_ms: int) -> int | None:
         """The first instant after a time; None if there are no groups."""

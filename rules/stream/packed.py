@@ -159,6 +159,12 @@ class PackedSamples:
         for block in self._blocks.values():
             block.rest()
 
+    def seen(self, time_ms: int) -> int | None:
+        """As :meth:`rules.stream.samples.SampleColumns.seen`, but a block is taken to be read throughout."""
+        span = self._packing.block_ms
+        starts = [end - span for end, keep in self._blocks if time_ms < end + keep]
+        return max(time_ms, min(starts)) if starts else None
+
     def chunks(self) -> list[bytes]:
         """All samples as they are stored, by time."""
         return [self._blocks[key].chunk for key in sorted(self._blocks)]

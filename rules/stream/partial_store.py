@@ -163,8 +163,8 @@ class PartialStore:
         if task.spec.step_ms is not None:
             # A subquery asks for it at other instants.
             return False
-        for when in times.tolist():
-            for said in self._at.get(when, {}).values():
+        for when in times[self._spoken(times)].tolist():
+            for said in self._at[when].values():
                 held = next((each.partials for each in reversed(said) if task.id in each.partials.evaluated), None)
                 if held is None or task.id in held.vectors or task.id in held.failures:
                     return False
@@ -175,6 +175,32 @@ class PartialStore:
         if self._samples is None:
             self._samples = _as_storage(sorted(self._gathered, key=lambda each: each.revision))
         return self._samples.select(matchers, start_ms, end_ms, stale=stale)
+
+    def seen(self, time_ms: int, offset_ms: int) -> int | None:
+        """The first time, from the given one on, at which rules may ask for anything that is here; None if there is none.
+
+        Args:
+            time_ms: the earliest answer.
+            offset_ms: how far behind its instants a rule looks, at most.
+        """
+        spans = [(int(each.partials.times[0]), self._last_asked(each.partials)) for each in self._held]
+        history = self._gathered_ms
+        spans += [(int(each.timestamps.min()), int(each.timestamps.max()) + history) for each in self._gathered]
+        starts = [start for start, last in spans if time_ms <= last + offset_ms]
+        return max(time_ms, min(starts)) if starts else None
+
+    def _spoken(self, times: Times) -> Index:
+        """The places of the instants of which anybody spoke: few of them where there are no samples."""
+        return (
+            np.array([place for place, when in enumerate(times.tolist()) if when in self._at], np.int64)
+            if len(times) <= len(self._at)
+            else np.flatnonzero(np.isin(times, list(self._at)))
+        )
+
+    @property
+    def _gathered_ms(self) -> int:
+        """How long samples that were gathered may be asked for."""
+        return max((task.spec.history_ms for task in self._tasks if task.spec.kind == "samples"), default=0)
 
     def prune(self, before_ms: int) -> None:
         """Forget what rules do not ask for at instants from ``before_ms`` on."""
@@ -188,8 +214,7 @@ class PartialStore:
             for each in kept:
                 self._keep(self._hold(each.partials) if again else each)
             self._swept = len(self._texts) if again else self._swept
-        history = max((task.spec.history_ms for task in self._tasks if task.spec.kind == "samples"), default=0)
-        gathered = [each for each in self._gathered if int(each.timestamps.max()) > before_ms - history]
+        gathered = [each for each in self._gathered if int(each.timestamps.max()) > before_ms - self._gathered_ms]
         if len(gathered) < len(self._gathered):
             self._gathered, self._samples = gathered, None
 
@@ -217,8 +242,9 @@ class PartialStore:
     def _blocks(self, fragment: int, times: Times) -> Iterator[_Block]:
         """What each shard said last of the fragment at the instants, as far as it has series."""
         chosen: dict[int, tuple[Held, list[int]]] = {}
-        for place, when in enumerate(times.tolist()):
-            for shard, said in self._at.get(when, {}).items():
+        spoken = self._spoken(times)
+        for place, when in zip(spoken.tolist(), times[spoken].tolist(), strict=True):
+            for shard, said in self._at[when].items():
                 for held in reversed(said):
                     if fragment in held.partials.evaluated:
                         chosen.setdefault(id(held), (held, []))[1].append(place)

@@ -146,6 +146,24 @@ class SampleColumns:
         at = places(self._begin[rows], counts)
         return Samples(np.repeat(rows, counts), self._times[at], self._values[at], self._seqs[at])
 
+    def seen(self, time_ms: int, keep_ms: Index) -> int | None:
+        """The first time, from the given one on, at which an instant reads any sample; None if there is none.
+
+        Args:
+            time_ms: the earliest answer.
+            keep_ms: ``[rows]``, for how long instants read a sample.
+        """
+        rows = np.flatnonzero(self._end > self._begin)
+        if not len(rows):
+            return None
+        begin, end = self._begin[rows], self._end[rows]
+        after = bisect_right(self._times, begin, end, np.array([time_ms]))[:, 0]
+        last = self._times[np.maximum(after - 1, begin)]
+        if ((after > begin) & (last + keep_ms[rows] > time_ms)).any():
+            return time_ms
+        on = after < end
+        return int(self._times[after[on]].min()) if on.any() else None
+
     def _changed(self) -> None:
         self._clocks, self._plain = None, None
 

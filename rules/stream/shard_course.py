@@ -139,14 +139,16 @@ class ShardCourse:
         grace = self._settings.grace_ms
         while self.done is not None and (first := self.rules.following(self.done)) is not None and first <= until_ms:
             parts = self._late(first)
-            reach = first + (STRIDE - 1) * (self.rules.shortest_ms or 1)
-            end = min(until_ms, reach, *(each.overtaken - grace for each in self.waiting))
-            instants = self.rules.instants(self.done, end)[:STRIDE]
-            last = int(instants[-1])
+            end = min([until_ms, *(each.overtaken - grace for each in self.waiting)])
             # There may have been no rules for a year.
             after = max(self.done, first - 1 - self.rules.reach_ms)
-            parts += [Part(first, each) for each in self._first_words(after, last)]
-            self.counted["rules.shard_instants"] += len(instants)
+            last = self._empty_until(first, after, end)
+            if last is None:
+                reach = first + (STRIDE - 1) * (self.rules.shortest_ms or 1)
+                instants = self.rules.instants(self.done, min(end, reach))[:STRIDE]
+                last = int(instants[-1])
+                parts += [Part(first, each) for each in self._first_words(after, last)]
+                self.counted["rules.shard_instants"] += len(instants)
             said_ms, self.done = self.done, last
             yield self._said(parts, newest_ms, BEGINNING_MS if said_ms < self._begin else said_ms)
         if self.done is not None and (self._pruned is None or self.done - self._pruned >= PRUNE_EVERY_MS):
@@ -214,6 +216,20 @@ class ShardCourse:
                 yield self._evaluate((*(beside.tasks if beside is not None else ()), *run.tasks), run.times, since)
         for run in vectors.values():
             yield self._evaluate(run.tasks, run.times)
+
+    def _empty_until(self, first: int, after_ms: int, end_ms: int) -> int | None:
+        """The last of many instants at which the shard has nothing to say, because none of them sees a sample; None if these are few, or none.
+
+        Its first words name its first instants, so these are evaluated even so: that they came is how groups know when time begins.
+        """
+        done = first - 1 if self.done is None else self.done
+        far = first + STRIDE * (self.rules.shortest_ms or 1)
+        if end_ms < far or done < self._begin or not self.rules.need_samples:
+            return None
+        seen = self.state.seen(after_ms + 1)
+        if seen is not None and seen <= far:
+            return None
+        return self.rules.latest(end_ms if seen is None else min(end_ms, seen - 1))
 
     def _late(self, first: int) -> list[Part]:
         """Add what was waiting for an instant, and evaluate again what it touches."""

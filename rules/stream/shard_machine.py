@@ -31,7 +31,10 @@ COMPACT_EVERY_MS = 60_000
 """Event time between two times at which the bag is made one chunk, at least."""
 
 _AHEAD = 4_096
-"""Instants for which timers are set ahead, at most: one sample of long ago must not set millions."""
+"""Instants for each of which a timer is set ahead, at most: one sample of long ago, or of a far future, must not set millions."""
+
+_NEXT = 64
+"""Where there are more, each of so many has one; then they lie twice as far ahead each time."""
 
 _SLACK = 1_000
 _KEY = struct.Struct(">i")
@@ -161,6 +164,7 @@ class ShardMachine:
             meta.stored += len(kept)
         if noted:
             self._go_on(shard, cells, timers)
+        self._arm(shard, oldest, timers)
 
     def _hear(self, shard: _Shard, element: bytes, cells: Cells, timers: Timers) -> Iterator[Out]:
         """Take up how far time has come, of all and of partitions."""
@@ -177,11 +181,13 @@ class ShardMachine:
             cells.write("told", shard.watermarks.to_bytes())
             due = rules.latest(shard.watermarks.complete_ms - grace)
             if due is not None and meta.begin != LONG_AGO and due > meta.after:
-                shard.course.counted["rules.instants_early"] += len(rules.instants(meta.after, due))
+                shard.course.counted["rules.instants_early"] += rules.count(meta.after, due)
                 yield from self._come(shard, due, cells, timers)
                 return
         if noted or heard:
             self._go_on(shard, cells, timers)
+        if newest is not None:
+            self._arm(shard, newest, timers)
 
     def _note(self, meta: Meta, rules: ShardRules, newest: int, oldest: int, always: bool = False) -> bool:
         """Take up how far event time reaches; gives whether that is worth being written down, which it always may be."""
@@ -242,7 +248,7 @@ class ShardMachine:
         shortest = rules.shortest_ms
         if meta.begin != LONG_AGO and shortest is not None:
             after = meta.after
-            ahead = rules.instants(max(after, meta.armed), min(meta.newest, after + _AHEAD * shortest)).tolist()
+            ahead = _timers(rules, max(after, meta.armed), meta.newest)
             following = rules.following(after)
             if not ahead and meta.armed <= after and following is not None:
                 # Time goes on, whether or not anything comes; once, if the input ends, since only then the watermark comes there.
@@ -251,6 +257,19 @@ class ShardMachine:
                 timers.at(instant + grace)
                 meta.armed = instant
         self._store(shard, cells)
+
+    def _arm(self, shard: _Shard, time_ms: int, timers: Timers) -> None:
+        """Set a timer for the first instant that sees something of a time, if not every instant has one."""
+        meta, rules = shard.meta, shard.course.rules
+        if (
+            meta.begin == LONG_AGO
+            or rules.shortest_ms is None
+            or not _is_far(rules.shortest_ms, meta.after, meta.newest)
+        ):
+            return
+        instant = rules.following(max(meta.after, time_ms - 1))
+        if instant is not None:
+            timers.at(instant + self._settings.grace_ms)
 
     def _store(self, shard: _Shard, cells: Cells) -> None:
         meta, rules = shard.meta, shard.course.rules
@@ -284,3 +303,25 @@ class ShardMachine:
         )
         told = cells.read("told") if stored else None
         return Kept(course, Watermarks(self._settings.sources, told or b""))
+
+
+def _is_far(shortest_ms: int, after_ms: int, until_ms: int) -> bool:
+    return until_ms - after_ms > _AHEAD * shortest_ms
+
+
+def _timers(rules: ShardRules, after_ms: int, until_ms: int) -> list[int]:
+    """The instants in ``(after, until]`` that need a timer: all, or so many that what is to be evaluated doubles from one to the next.
+
+    A timer is only when it is known that instants are due: one stands for all before it.
+    """
+    shortest = rules.shortest_ms or 1
+    if not _is_far(shortest, after_ms, until_ms):
+        return list(map(int, rules.instants(after_ms, until_ms)))
+    found = list(map(int, rules.instants(after_ms, after_ms + _NEXT * shortest)))
+    ahead = _NEXT * shortest
+    while after_ms + ahead < until_ms:
+        ahead *= 2
+        instant = rules.latest(min(after_ms + ahead, until_ms))
+        if instant is not None and instant > after_ms:
+            found.append(instant)
+    return sorted(set(found))

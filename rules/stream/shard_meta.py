@@ -20,7 +20,7 @@ class Meta:
         token: of this version of the state; empty if there is none yet.
         evaluated: the last instant that was evaluated, or is to be at the end of the bundle.
         begin: the time from which on there are samples, as far as is known before the first instant is evaluated.
-        armed: the last instant for which a timer is set; there are timers for all before it.
+        armed: the last instant for which a timer is set; there are timers for all before it, or for some of them if they are very many.
         newest: event time, as far as it matters for instants.
         stored: how many samples the chunks hold.
         compacted: the last instant when they were made one.

@@ -12,10 +12,12 @@ import orjson
 
 from rules.plan import State
 from rules.promql import ast
+from rules.promql.context import Options
 from rules.promql.values import Times
 from rules.stream.live import LiveRules, Ready
 from rules.stream.messages import RuleFiles
 from rules.stream.rewriting import Schedule
+from rules.stream.silence import needs_samples
 from rules.stream.stage import StageSettings
 from rules.stream.tasks import Task
 from schemas.times import LONG_AGO
@@ -139,6 +141,12 @@ class ShardRules:
         ]
         return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
 
+    def count(self, after_ms: int, until_ms: int) -> int:
+        """How many instants are in ``(after, until]``, without listing them; those of two rule sets in force together count twice."""
+        return sum(
+            span.ready.count(max(after_ms, span.since_ms - 1), min(until_ms, span.until_ms)) for span in self._spans
+        )
+
     def following(self, time_ms: int) -> int | None:
         """The first instant after a time; None if there is none."""
         found = [(span.ready.following(max(time_ms, span.since_ms - 1)), span.until_ms) for span in self._spans]
@@ -154,6 +162,11 @@ class ShardRules:
             for step in span.ready.intervals_ms:
                 if until_ms - until_ms % step >= span.since_ms:
                     yield until_ms - until_ms % step
+
+    @property
+    def need_samples(self) -> bool:
+        """Whether nothing comes of any task where a shard has no samples."""
+        return _need_samples(self.vectors, self._settings.program.options)
 
     def _renew(self) -> None:
         spans = [each.span for each in self._past]
@@ -172,6 +185,12 @@ class ShardRules:
             spans.append(_Span(coming, self.change_ms, _NEVER))
         self._spans = spans
         self.states = tuple(state for span in spans for state in _states(span.ready))
+
+
+@lru_cache(maxsize=16)
+def _need_samples(tasks: tuple[Task, ...], options: Options) -> bool:
+    """Whether nothing comes of the tasks without samples; all shards of a process ask for the same."""
+    return all(needs_samples(task.spec.expr, options) for task in tasks)
 
 
 def _covers(before: Task | None, task: Task) -> bool:

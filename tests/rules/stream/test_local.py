@@ -66,7 +66,9 @@ def told(outs: Sequence[Out]) -> list[tuple[str, int]]:
     return [(event.state.value, event.evaluated_at) for event in events(outs)]
 
 
-def play(stage: LocalStage, log: Log, seed: int, *, trouble: bool = True) -> list[Out]:
+def play(
+    stage: LocalStage, log: Log, seed: int, *, trouble: bool = True, until: int = BEGIN + LENGTH + 10 * MINUTE
+) -> list[Out]:
     """A log read in some order and pieces, with restarts and failures; what came of bundles that were not lost.
 
     Where sources tell of their partitions, the runner's watermark moves now and then.
@@ -90,7 +92,7 @@ def play(stage: LocalStage, log: Log, seed: int, *, trouble: bool = True) -> lis
                 stage.lose()
             else:
                 outs += stage.advance(watermark)
-    return outs + stage.advance(BEGIN + LENGTH + 10 * MINUTE)
+    return outs + stage.advance(until)
 
 
 @settings(max_examples=6)
