@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from pipelines.option_values import OptionError, check_labels, duration, number, refuse_unknown
 from schemas.batch import MIN_WATERMARK
 from schemas.codecs.block import CODECS, media_type
 from schemas.codecs.line_syntax import Precision
-from schemas.records import JSON_SCRAPE
 from schemas.series import DEFAULT_TARGET_LABELS
 from schemas.tiers import Tiers
 from schemas.times import parse_duration, parse_time
 from transforms.intake import IntakeSettings
-from transforms.io.files import matching
+from transforms.io.input_paths import matching
 from transforms.io.kafka import KafkaSource
 from transforms.io.kafka_settings import KafkaTopic, Start
 
@@ -25,9 +26,10 @@ MAX_SHARDS = 1 << 16
 
 @dataclass(frozen=True)
 class FileInput:
-    """Files to read."""
+    """Files to read: ``copies`` says where, for those that can be read only once (:func:`transforms.io.input_paths.kept`)."""
 
     paths: tuple[str, ...]
+    copies: Mapping[str, str] = field(default_factory=dict)
 
 
 def add_inputs(words: argparse.ArgumentParser) -> None:
@@ -38,7 +40,7 @@ def add_inputs(words: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="URI",
-        help="kafka://HOST:PORT/TOPIC or file:PATH (a glob is fine); repeatable",
+        help="kafka://HOST:PORT/TOPIC, or file:PATH: a file, plain or gzip, a directory, a glob, a pipe, or file:- for standard input; repeatable",
     )
     add(
         "--start",
@@ -63,7 +65,12 @@ def add_inputs(words: argparse.ArgumentParser) -> None:
         help="a partition with nothing to read this long stops holding back the others",
     )
     add("--discovery-interval", default="1m", metavar="TIME", help="how often to look for new partitions; 0s for never")
-    add("--default-content-type", default=JSON_SCRAPE, metavar="TYPE", help="of records without a content-type header")
+    add(
+        "--default-content-type",
+        metavar="TYPE",
+        help="of records without a content-type header, and of files whose name says nothing: "
+        f"{', '.join(sorted(CODECS))} (each record is told by its content)",
+    )
     add("--precision", default="ns", choices=get_args(Precision), help="of the timestamps of line protocol (ns)")
     add(
         "--max-future",
@@ -101,7 +108,8 @@ def _input(uri: str, given: argparse.Namespace, kafka_config: dict[str, str]) ->
         raise
     except (ValueError, FileNotFoundError) as error:
         raise OptionError(f"--input={uri}: {error}") from None
-    raise OptionError(f"--input={uri}: write kafka://HOST:PORT/TOPIC or file:PATH")
+    hint = f"; for the file of that name, --input=file:{uri}" if os.path.exists(os.path.expanduser(uri)) else ""
+    raise OptionError(f"--input={uri}: write kafka://HOST:PORT/TOPIC or file:PATH{hint}")
 
 
 def intake(given: argparse.Namespace, config: dict[str, Any]) -> IntakeSettings:
@@ -122,7 +130,7 @@ def intake(given: argparse.Namespace, config: dict[str, Any]) -> IntakeSettings:
         raise OptionError(f"{where}: target_labels: a list of label names is wanted, not {labels!r}")
     check_labels(f"{where}: target_labels", labels)
     future = None if given.max_future == "none" else duration("--max-future", given.max_future)
-    if media_type(given.default_content_type) not in CODECS:
+    if given.default_content_type is not None and media_type(given.default_content_type) not in CODECS:
         raise OptionError(f"--default-content-type={given.default_content_type}: known: {', '.join(sorted(CODECS))}")
     return IntakeSettings(
         tiers=tiers,

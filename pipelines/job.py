@@ -6,7 +6,8 @@ import argparse
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from transforms.evaluate import EvaluateRules
 from transforms.evidence import evidence
 from transforms.intake import DEAD_LETTERS, SAMPLES, TOO_LATE, is_samples
 from transforms.io import files, kafka, outputs
+from transforms.io.input_paths import kept
 from transforms.io.sink_errors import SinkError
 from transforms.rule_source import RuleSource
 
@@ -109,7 +111,7 @@ def write_rest(refused: Sequence[beam.PCollection], too_late: beam.PCollection, 
 def _read(index: int, entry: kafka.KafkaSource | FileInput, options: JobOptions, telling: bool) -> beam.PTransform:
     if isinstance(entry, FileInput):
         before = sum(len(other.paths) for other in options.inputs[:index] if isinstance(other, FileInput))
-        return f"Read {index}: files" >> files.ReadSamples(entry.paths, options.intake, before)
+        return f"Read {index}: files" >> files.ReadSamples(entry.paths, options.intake, before, entry.copies)
     return f"Read {index}: {entry.topic.topic}" >> kafka.ReadSamples(
         entry, options.intake, source_number(index, entry.topic.topic) if telling else None
     )
@@ -142,12 +144,13 @@ def run(job: Job, argv: Sequence[str]) -> Result:
         check_detachable(settings, options.bounded)
     _check_files(given, options)
     options.validate()
-    pipeline = beam.Pipeline(options=settings)
-    job.build(pipeline, options)
-    result = pipeline.run()
-    if given.detach:
-        return Result(detached=detach(result, settings))
-    result.wait_until_finish()
+    with _kept(options) as lasting:
+        pipeline = beam.Pipeline(options=settings)
+        job.build(pipeline, lasting)
+        result = pipeline.run()
+        if given.detach:
+            return Result(detached=detach(result, settings))
+        result.wait_until_finish()
     if not options.bounded:
         return Result()
     outcome = conclude(options, evidence(result.metrics()))
@@ -175,6 +178,19 @@ def _write_summary(written: str, summary: str) -> None:
         raise OutputError(
             f"--summary-json={written}: cannot be written: {error.strerror}; the run is done, and this is its summary:\n{summary}"
         ) from None
+
+
+@contextmanager
+def _kept(options: JobOptions) -> Iterator[JobOptions]:
+    """The options, with copies of inputs that can be read only once, for as long as a job reads them."""
+    paths = [path for entry in options.inputs if isinstance(entry, FileInput) for path in entry.paths]
+    with ExitStack() as stack:
+        try:
+            copies = stack.enter_context(kept(paths))
+        except OSError as error:
+            raise OptionError(f"--input: cannot be copied to a file of its own: {error}") from None
+        inputs = [replace(entry, copies=copies) if isinstance(entry, FileInput) else entry for entry in options.inputs]
+        yield replace(options, inputs=tuple(inputs))
 
 
 def counters(result: beam.runners.runner.PipelineResult) -> dict[str, int]:

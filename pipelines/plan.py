@@ -38,7 +38,7 @@ def _reads(options: JobOptions) -> list[str]:
             )
     return [
         *lines,
-        f"  records without a content-type header are {intake.default_content_type}",
+        f"  records without a content-type header are {intake.default_content_type or 'told by their content'}",
         f"  watermark of a partition: its newest event time less {format_duration(intake.delay_ms)}",
         f"  target labels: {', '.join(sorted(intake.target_labels))}; {intake.shards} shards",
     ]

@@ -26,6 +26,7 @@ RECORDS_DEAD_LETTERED = "records.dead_lettered"
 DEAD_LETTERS = "dead_letters"
 VALUES_SKIPPED = "values.skipped"
 OFFSETS_LOST = "offsets.lost"
+UNREADABLE = "inputs.unreadable"
 SAMPLES_READ = "samples.read"
 WRITTEN = "samples.written"
 MERGED_LATE = "samples.merged_late"
@@ -45,6 +46,7 @@ MEANINGS: dict[str, str] = {
     VALUES_SKIPPED: "values that are no numbers (string fields): no samples",
     OFFSETS_LOST: "offsets that retention had deleted before they were read",
     OFFSETS_UNREAD: "offsets between the end of a bounded read and the end of the topic",
+    UNREADABLE: "files that could not be read, or not to their end: of each, one dead letter",
     SAMPLES_READ: "samples decoded",
     WRITTEN: "in an on-time pane",
     MERGED_LATE: "behind the watermark, merged into a correction",
@@ -86,6 +88,7 @@ COUNTED_AT_INTAKE = (
     VALUES_SKIPPED,
     OFFSETS_LOST,
     OFFSETS_UNREAD,
+    UNREADABLE,
     SAMPLES_READ,
     TOO_LATE,
     EARLY,

@@ -44,6 +44,10 @@ class Recorder:
             known.add(reason)
             self._metric.add(example.encode())
 
+    def add_every(self, example: Example) -> None:
+        """Record an example of which each one counts."""
+        self._metric.add(example.encode())
+
     def add_letters(self, letters: Sequence[DeadLetter]) -> None:
         """Record dead letters of a source."""
         if letters and self.wants(DEAD_LETTER):

@@ -16,6 +16,7 @@ DEAD_LETTER = "dead letter"
 TOO_LATE = "too late"
 REFUSED = "refused"
 UNREAD = "unread"
+UNREADABLE = "unreadable"
 
 _VARYING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\d[\d:.TZ-]*")
 
@@ -24,7 +25,7 @@ class Example(NamedTuple):
     """One thing lost.
 
     Attributes:
-        kind: :data:`DEAD_LETTER`, :data:`TOO_LATE`, :data:`REFUSED` or :data:`UNREAD`.
+        kind: :data:`DEAD_LETTER`, :data:`TOO_LATE`, :data:`REFUSED`, :data:`UNREAD` or :data:`UNREADABLE`.
         where: its position: file and line, topic, partition and offset, or bucket.
         reason: why.
         record: what it was, the beginning of it.

@@ -13,10 +13,12 @@ from schemas.batch import MIN_WATERMARK
 from schemas.times import format_duration, format_time
 from transforms import accounting
 from transforms.accounting import Balance
-from transforms.examples import DEAD_LETTER, REFUSED, TOO_LATE, UNREAD, Example, reason_class
+from transforms.examples import DEAD_LETTER, REFUSED, TOO_LATE, UNREAD, UNREADABLE, Example, reason_class
 
 LITTLE = 0.01
 """The share of what was read up to which dead letters and too late samples are counted, and no more said of them."""
+NAMED = 20
+"""Files that a finding names one by one."""
 SHOWN = 3
 """Examples of a finding, each of another reason."""
 MANY = 0.1
@@ -67,7 +69,7 @@ class Setup:
         file_events: whether the watermark of files followed their event times.
         lateness_ms: that was allowed.
         since_ms: samples before it were left out.
-        default_content_type: of records that do not say theirs.
+        default_content_type: of records that do not say theirs; None if each is told by its content.
     """
 
     dead_letters: str
@@ -77,7 +79,7 @@ class Setup:
     file_events: bool = False
     lateness_ms: int = 0
     since_ms: int = MIN_WATERMARK
-    default_content_type: str = ""
+    default_content_type: str | None = None
 
 
 def findings(balance: Balance, examples: Iterable[Example], setup: Setup) -> list[Finding]:
@@ -128,6 +130,18 @@ def _nothing(balance: Balance, examples: _Examples, setup: Setup) -> Iterator[Fi
     yield Finding("nothing-written", Severity.LOSS, text, (), tuple(advice))
 
 
+def _unreadable(balance: Balance, examples: _Examples, setup: Setup) -> Iterator[Finding]:
+    number = balance[accounting.UNREADABLE]
+    if not number:
+        return
+    named = examples.every(UNREADABLE)[:NAMED]
+    advice = [f"of each, a dead letter says where it breaks off: {setup.dead_letters}"]
+    if number > len(named) > 0:
+        advice.insert(0, f"... and {number - len(named):,} more")
+    text = f"{number:,} of the files could not be read, or not to their end: what they hold from there on is missing"
+    yield Finding("files-unreadable", Severity.LOSS, text, named, tuple(advice))
+
+
 def _refused(balance: Balance, examples: _Examples, setup: Setup) -> Iterator[Finding]:
     if not balance.rows_refused:
         return
@@ -163,10 +177,15 @@ def _dead_letters(balance: Balance, examples: _Examples, setup: Setup) -> Iterat
         return
     shown = examples.of(DEAD_LETTER)
     advice = [f"all of them are in {setup.dead_letters}"]
-    if any(example.reason.startswith("not JSON") for example in shown):
+    if setup.default_content_type is not None:
         advice.append(
-            f"records that do not say their format are taken for {setup.default_content_type}: --default-content-type=TYPE names another, "
-            "application/vnd.influx.line-protocol, say; of a file its name does (.lp, .jsonl)"
+            f"--default-content-type={setup.default_content_type} takes all records that do not say their format for that: "
+            "without it, each is told by its content"
+        )
+    elif any("taken for" in example.reason for example in shown):
+        advice.append(
+            "records that do not say their format are told by their content: a content-type header or --default-content-type=TYPE "
+            "fixes it, of a file its name does (.lp, .jsonl)"
         )
     text = f"{dead:,} of {read:,} records could not be read, or not all of their lines"
     yield Finding("dead-letters", Severity.WARNING, text, shown, tuple(advice))
@@ -261,6 +280,7 @@ def _cut(balance: Balance, examples: _Examples, setup: Setup) -> Iterator[Findin
 
 _RULES: Sequence[Callable[[Balance, _Examples, Setup], Iterator[Finding]]] = (
     _nothing,
+    _unreadable,
     _refused,
     _dead_letters,
     _too_late,

@@ -18,7 +18,7 @@ from schemas import batch as batches
 from schemas.batch import MAX_PARTITIONS, MIN_WATERMARK, SampleBatch
 from schemas.codecs.block import BlockDecoder, DecodedBlock
 from schemas.codecs.line_syntax import Precision
-from schemas.records import JSON_SCRAPE, RawRecord
+from schemas.records import DeadLetter, RawRecord
 from schemas.series import DEFAULT_TARGET_LABELS, series_text
 from schemas.tiers import Tiers
 from schemas.times import format_time
@@ -44,7 +44,7 @@ class IntakeSettings:
         shards: fixed for the life of a job's state.
         delay_ms: how far a partition's watermark stays behind its newest event time.
         target_labels: see :mod:`schemas.series`.
-        default_content_type: of records without that header.
+        default_content_type: of records without that header, and of files whose name says none; None looks at the content.
         precision: of line protocol's timestamps: ns, us, ms or s.
         max_future_ms: see :class:`schemas.codecs.block.BlockDecoder`; None for no limit. Within it, event times after their record's own time
             do not move the watermark.
@@ -55,7 +55,7 @@ class IntakeSettings:
     shards: int = 32
     delay_ms: int = 10_000
     target_labels: frozenset[str] = DEFAULT_TARGET_LABELS
-    default_content_type: str = JSON_SCRAPE
+    default_content_type: str | None = None
     precision: Precision = "ns"
     max_future_ms: int | None = 600_000
     since_ms: int = MIN_WATERMARK
@@ -111,6 +111,14 @@ class Intake:
         if self._heed_stamps:
             stamped = np.fromiter((each.timestamp_ms for each in records), np.int64, len(records))
         return Taken(self, topic, len(records), block, self._cutter.cut(block.batch, block.record, watermark, stamped))
+
+    def refuse(self, letter: DeadLetter) -> Iterator[object]:
+        """Account for a file that cannot be read on, as one record that is dead; to be handed on as :meth:`Taken.outputs` are."""
+        for name in (accounting.RECORDS_READ, accounting.RECORDS_DEAD_LETTERED, accounting.DEAD_LETTERS):
+            self.count(name, 1)
+        self.count(accounting.UNREADABLE, 1)
+        self._recorder.add_every(Example(examples.UNREADABLE, letter.topic, letter.reason, shown(letter.payload)))
+        yield beam.pvalue.TaggedOutput(DEAD_LETTERS, letter.encode())
 
     def count(self, name: str, number: int) -> None:
         """Add to a counter of the balance."""

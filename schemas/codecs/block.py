@@ -10,17 +10,21 @@ import numpy as np
 from schemas.batch import MAX_PARTITIONS, Int64, SampleBatch
 from schemas.builder import BatchBuilder
 from schemas.codecs.base import MAX_TS, Codec, DecodeError
+from schemas.codecs.content import content_type_of_content, unknown_content
 from schemas.codecs.json_scrape import JsonScrapeCodec
 from schemas.codecs.line_protocol import LineProtocolCodec
 from schemas.codecs.line_syntax import Precision
 from schemas.codecs.remote_write import RemoteWriteCodec
-from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, DeadLetter, RawRecord
+from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, REMOTE_WRITE, DeadLetter, RawRecord
 from schemas.series import DEFAULT_TARGET_LABELS
 
 CODECS: Mapping[str, type[Codec]] = {
     codec.content_type: codec for codec in (JsonScrapeCodec, LineProtocolCodec, RemoteWriteCodec)
 }
 """Codecs by content type."""
+
+NAMES: Mapping[str, str] = {JSON_SCRAPE: "JSON", LINE_PROTOCOL: "line protocol", REMOTE_WRITE: "remote write"}
+"""What people call the formats, by content type."""
 
 MAX_FUTURE_MS = 600_000
 _CONTENT_TYPES_KEPT = 1000
@@ -60,7 +64,7 @@ class BlockDecoder:
 
     Args:
         target_labels: labels of the target part, see :mod:`schemas.series`.
-        default_content_type: of records that have no such header.
+        default_content_type: of records that have no such header; None tells each by its content (:mod:`schemas.codecs.content`).
         max_future_ms: see above.
         precision: unit of the timestamps in line protocol, ``ns``, ``us``, ``ms`` or ``s``.
 
@@ -71,17 +75,21 @@ class BlockDecoder:
     def __init__(
         self,
         target_labels: frozenset[str] = DEFAULT_TARGET_LABELS,
-        default_content_type: str = JSON_SCRAPE,
+        default_content_type: str | None = None,
         max_future_ms: int | None = MAX_FUTURE_MS,
         precision: Precision = "ns",
     ) -> None:
         self._builder = BatchBuilder(target_labels)
         self._codecs: dict[str, Codec] = {name: codec(self._builder) for name, codec in CODECS.items()}
         self._codecs[LINE_PROTOCOL] = LineProtocolCodec(self._builder, precision)
-        self._by_header: dict[str | None, Codec | None] = {}
-        self._default = media_type(default_content_type)
-        if self._default not in self._codecs:
-            raise ValueError(_unknown_type(default_content_type))
+        self._by_header: dict[str | None, Codec] = {}
+        self._precision: Precision = precision
+        self._by_content = default_content_type is None
+        if default_content_type is not None:
+            default = self._codecs.get(media_type(default_content_type))
+            if default is None:
+                raise ValueError(_unknown_type(default_content_type))
+            self._by_header[None] = default
         self._max_future_ms = MAX_TS if max_future_ms is None else max_future_ms
 
     def decode_block(self, records: Sequence[RawRecord], topic: str, partition: int) -> DecodedBlock:
@@ -94,15 +102,16 @@ class BlockDecoder:
             own_ts = record.timestamp_ms
             latest_ts = min(own_ts + self._max_future_ms, MAX_TS) if own_ts > 0 else MAX_TS
             try:
-                bad_lines = self._codec(record.content_type).decode(record.value, own_ts, latest_ts)
+                bad_lines = self._codec(record).decode(record.value, own_ts, latest_ts)
             except DecodeError as error:
-                dead_letters.append(_dead_letter(str(error), topic, partition, record))
+                dead_letters.append(_dead_letter(f"{error}{self._taken_for(record)}", topic, partition, record))
                 dead_records += 1
                 continue
             if bad_lines:
                 dead_records += 1
+                taken_for = self._taken_for(record)
                 for line, text, reason in bad_lines:
-                    letter = _dead_letter(reason, topic, partition, record)
+                    letter = _dead_letter(f"{reason}{taken_for}", topic, partition, record)
                     dead_letters.append(replace(letter, payload=text, line=line))
         skipped = builder.skipped
         batch, origin = builder.build()
@@ -110,16 +119,29 @@ class BlockDecoder:
         seq = (offsets * MAX_PARTITIONS + partition)[origin]
         return DecodedBlock(replace(batch, seq=seq), origin, dead_letters, len(records) - dead_records, skipped)
 
-    def _codec(self, header: str | None) -> Codec:
+    def _codec(self, record: RawRecord) -> Codec:
+        header = record.content_type
         codec = self._by_header.get(header)
         if codec is None:
-            codec = self._codecs.get(self._default if header is None else media_type(header))
+            if header is None:
+                found = content_type_of_content(record.value, self._precision)
+                if found is None:
+                    raise DecodeError(unknown_content(record.value))
+                return self._codecs[found]
+            codec = self._codecs.get(media_type(header))
             if codec is None:
                 raise DecodeError(_unknown_type(header))
             if len(self._by_header) >= _CONTENT_TYPES_KEPT:
-                self._by_header.clear()
+                self._by_header = {None: self._by_header[None]} if None in self._by_header else {}
             self._by_header[header] = codec
         return codec
+
+    def _taken_for(self, record: RawRecord) -> str:
+        """What to add to the reason of a dead letter whose format nobody named."""
+        if record.content_type is not None or not self._by_content:
+            return ""
+        found = content_type_of_content(record.value, self._precision)
+        return f" (without a content type, taken for {NAMES[found]})" if found is not None else ""
 
 
 def _dead_letter(reason: str, topic: str, partition: int, record: RawRecord) -> DeadLetter:

@@ -24,6 +24,7 @@ from schemas.batch import Int32, SampleBatch
 from schemas.builder import BatchBuilder
 from schemas.codecs.base import MAX_TS, DecodeError, time_refusal
 from schemas.codecs.notation import parse_series
+from schemas.codecs.signatures import BYTE_ORDER_MARK, form_of
 from schemas.records import JSON_SCRAPE, BadLine
 from schemas.series import METRIC_NAME, labels_text, metric_text, parse_labels
 
@@ -76,7 +77,7 @@ class JsonScrapeCodec:
         try:
             document = orjson.loads(value)
         except orjson.JSONDecodeError as error:
-            raise DecodeError(f"not JSON: {error}") from None
+            document = _marked(value, error)
         if type(document) is not list:
             self._add(document, default_ts, latest_ts)
             return []
@@ -189,6 +190,21 @@ class JsonScrapeCodec:
                 self._series.clear()
             self._series[cached] = found
         return found
+
+
+def _marked(value: bytes, error: Exception) -> Any:
+    """The document behind a byte order mark.
+
+    Raises:
+        DecodeError: there is none, or what is there is not JSON.
+    """
+    if value.startswith(BYTE_ORDER_MARK):
+        try:
+            return orjson.loads(value[len(BYTE_ORDER_MARK) :])
+        except orjson.JSONDecodeError as behind:
+            error = behind
+    form = form_of(value)
+    raise DecodeError(f"not JSON: {form or error}") from None
 
 
 def _number(key: str, value: Any) -> float:

@@ -19,8 +19,9 @@ import orjson
 
 from schemas.batch import Int32
 from schemas.builder import BatchBuilder
-from schemas.codecs.base import MAX_TS, time_refusal
+from schemas.codecs.base import MAX_TS, DecodeError, time_refusal
 from schemas.codecs.line_syntax import NANOSECONDS, Point, Precision, decode_text, parse_head, parse_line
+from schemas.codecs.signatures import BYTE_ORDER_MARK, MARKED, form_of
 from schemas.records import LINE_PROTOCOL, BadLine
 from schemas.series import METRIC_NAME, metric_text, split_labels
 
@@ -81,8 +82,8 @@ class LineProtocolCodec:
         self._shapes = cast("dict[object, _Shape]", builder.cache())
 
     def decode(self, value: bytes, default_ts: int = -1, latest_ts: int = MAX_TS) -> list[BadLine]:
-        """See :class:`schemas.codecs.base.Codec`; a bad line, never the whole record, is refused."""
-        text = decode_text(value)
+        """See :class:`schemas.codecs.base.Codec`; a bad line, never the whole record, is refused, unless its bytes are known to be another form's."""
+        text = decode_text(_unmarked(value) if value[:1] in MARKED else value)
         bad: list[BadLine] = []
         if '"' not in text and "=-0" not in text and not _has_escapes(text):
             # No strings, so lines are what newlines separate; and one rewriting serves them all.
@@ -91,7 +92,7 @@ class LineProtocolCodec:
                 head, _, rest = rewritten.partition(" ")
                 if line and not self._add_plain(head, rest, 0, default_ts, latest_ts):
                     self._add_any(line, 0, number, default_ts, latest_ts, bad)
-            return bad
+            return _checked(bad, value) if bad else bad
         position, number = 0, 1
         while position < len(text):
             end = text.find("\n", position)
@@ -103,7 +104,7 @@ class LineProtocolCodec:
                 end = self._add_any(text, position, number, default_ts, latest_ts, bad)
             number += text.count("\n", position, end)
             position = end
-        return bad
+        return _checked(bad, value) if bad else bad
 
     def _add_plain(self, head: str, rest: str, strings: int, default_ts: int, latest_ts: int) -> bool:
         """Add a rewritten line; False, and nothing added, if it must be parsed. ``strings`` of its values are ``""``."""
@@ -206,6 +207,27 @@ class LineProtocolCodec:
                 self._shapes.clear()
             found = self._shapes[measurement, labels] = _Shape(measurement, labels)
         return found
+
+
+def _unmarked(value: bytes) -> bytes:
+    """A record without its byte order mark, which would become a part of its first measurement.
+
+    Raises:
+        DecodeError: it is of another form.
+    """
+    if value.startswith(BYTE_ORDER_MARK):
+        return value[len(BYTE_ORDER_MARK) :]
+    form = form_of(value)
+    if form is not None:
+        raise DecodeError(f"{form}: line protocol is text")
+    return value
+
+
+def _checked(bad: list[BadLine], value: bytes) -> list[BadLine]:
+    """Bad lines, unless text in UTF-16 without a mark made them: of that, every line is bad."""
+    if b"\0" in value[:4] and (form := form_of(value)) is not None:
+        raise DecodeError(f"{form}: line protocol is text")
+    return bad
 
 
 def _rewrite(text: str) -> str:

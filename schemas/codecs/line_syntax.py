@@ -76,6 +76,14 @@ class _Refusal(Exception):
         self.resume = position if resume is None else resume
 
 
+class _Unclosed(_Refusal):
+    """A string that the text does not end; ``field`` is where its field begins."""
+
+    def __init__(self, position: int, reason: str, field: int) -> None:
+        super().__init__(position, reason)
+        self.field = field
+
+
 def decode_text(data: bytes) -> str:
     """The text of a record; bytes that are no UTF-8 become lone surrogates, which :func:`parse_line` refuses where they matter."""
     return data.decode("utf-8", "surrogateescape")
@@ -110,6 +118,23 @@ def parse_line(text: str, start: int, number: int, precision: Precision = "ns") 
         reason = f"column {refusal.position - start + 1}: {refusal}"
         bad = BadLine(number, text[start:end].encode("utf-8", "surrogateescape"), reason)
         return bad, min(end + 1, len(text))
+
+
+def unclosed_field(text: str, *, at_field: bool = False) -> int | None:
+    """Where the field begins whose string the end of a text leaves open, so that its line goes on in the text that follows; None if there is none.
+
+    Args:
+        text: begins where a line does; with ``at_field`` where a field does, such as one that an earlier call found.
+    """
+    if not at_field and (_BLANK.match(text) or _COMMENT.match(text)):
+        return None
+    try:
+        _fields(text, 0 if at_field else _tags(text, _measurement(text, 0)[1])[1])
+    except _Unclosed as refusal:
+        return refusal.field
+    except _Refusal:
+        pass
+    return None
 
 
 def parse_head(text: str) -> tuple[str, list[tuple[str, str]]] | None:
@@ -200,7 +225,7 @@ def _fields(text: str, position: int) -> tuple[list[tuple[str, str | None, str]]
             if "\\" in string:
                 string = _STRING_ESCAPE.sub(lambda found: _STRING_ESCAPES.get(found[1], found[1]), string)
         elif value[:1] == '"':
-            raise _Refusal(found.start(3), f"the string of field {_shown(key_text)} is not closed")
+            raise _Unclosed(found.start(3), f"the string of field {_shown(key_text)} is not closed", position)
         fields.append((key_text, string, value))
         position = found.end()
         if position == len(text) or text[position] in " \r\n":

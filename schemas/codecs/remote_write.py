@@ -24,6 +24,7 @@ from schemas.batch import Float64, Int64
 from schemas.builder import BatchBuilder
 from schemas.codecs.base import MAX_TS, DecodeError, time_refusal
 from schemas.codecs.remote_write_pb2 import Label, Sample, TimeSeries, WriteRequest
+from schemas.codecs.signatures import form_of
 from schemas.records import REMOTE_WRITE, BadLine
 from schemas.series import METRIC_NAME, metric_text, split_labels
 
@@ -42,6 +43,11 @@ _ZERO_MARKS = b"\x12\x07\x10"
 _ZERO_VALUE = b"\x12\x10\x09" + bytes(8) + b"\x10"
 _VARINT_SHIFTS = np.arange(0, 42, 7, dtype=np.int64)
 _CORTEX_SOURCE = 2
+# How a request begins: with its series or metadata; in version 2.0 with symbols or series.
+_FIELDS = (b"\x0a", b"\x1a", b"\x22", b"\x2a")
+# A literal of snappy is longer than 60 bytes if its tag says so: 60 to 63 mean one to four bytes of length.
+_LONG_LITERAL = 59
+_EMPTY_BLOCK = b"\x00"
 _SHOWN = 200
 
 
@@ -147,6 +153,46 @@ class RemoteWriteCodec:
             self._series[labels] = ids
 
 
+def is_request(value: bytes) -> bool:
+    """Whether bytes are a write request as a whole: of any version, in a snappy block."""
+    # A block is its length and then a literal, a request one of its fields: what begins otherwise need not be decompressed.
+    at = 0
+    while at < min(4, len(value)) and value[at] >= 0x80:
+        at += 1
+    tag = value[at + 1 : at + 2]
+    if not tag:
+        return value == _EMPTY_BLOCK
+    size = tag[0] >> 2
+    at += 2 + max(size - _LONG_LITERAL, 0)
+    if tag[0] & 3 or value[at : at + 1] not in _FIELDS:
+        return False
+    try:
+        if cramjam.snappy.decompress_raw_len(value) > MAX_DECODED_BYTES:
+            return True
+        WriteRequest.FromString(bytes(cramjam.snappy.decompress_raw(value)))
+    except (cramjam.DecompressionError, ProtobufError):
+        return False
+    return True
+
+
+def is_plain_request(value: bytes) -> bool:
+    """Whether bytes are a write request without the compression that the protocol asks for."""
+    if value[:1] not in _FIELDS:
+        return False
+    try:
+        series = WriteRequest.FromString(value).timeseries
+        return any(TimeSeries.FromString(one).labels for one in series[:1])
+    except ProtobufError:
+        return False
+
+
+def _not_snappy(value: bytes, error: Exception) -> str:
+    form = "protobuf that is not compressed" if is_plain_request(value) else form_of(value)
+    if form is None:
+        return f"not in snappy's block format: {error}"
+    return f"{form}: remote write is protobuf in snappy's block format"
+
+
 def _request(value: bytes) -> WriteRequest:
     try:
         length = cramjam.snappy.decompress_raw_len(value)
@@ -156,7 +202,7 @@ def _request(value: bytes) -> WriteRequest:
             )
         data = bytes(cramjam.snappy.decompress_raw(value))
     except cramjam.DecompressionError as error:
-        raise DecodeError(f"not in snappy's block format: {error}") from None
+        raise DecodeError(_not_snappy(value, error)) from None
     try:
         request: WriteRequest = WriteRequest.FromString(data)
     except ProtobufError:

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.options import FileInput, OptionError, alerts_parser, metrics_options, parse, parse_alerts, parser
 from pipelines.runners import RunnerError
-from schemas.records import JSON_SCRAPE, LINE_PROTOCOL
+from schemas.records import LINE_PROTOCOL
 from schemas.series import DEFAULT_TARGET_LABELS
 from schemas.tiers import Tiers
 from transforms.io.kafka import KafkaSource
@@ -34,7 +34,7 @@ def test_defaults_of_a_job_that_reads_kafka() -> None:
     assert options.tiers == Tiers()
     assert (options.intake.shards, options.intake.delay_ms, options.intake.max_future_ms) == (32, 10_000, 600_000)
     assert options.intake.target_labels == DEFAULT_TARGET_LABELS
-    assert options.intake.default_content_type == JSON_SCRAPE
+    assert options.intake.default_content_type is None
     assert (options.dead_letter, options.late) == (
         "kafka://broker:9092/metrics.dead-letter",
         "kafka://broker:9092/metrics.late",

@@ -3,10 +3,20 @@ from __future__ import annotations
 import pytest
 
 from transforms.accounting import Balance
-from transforms.examples import DEAD_LETTER, REFUSED, TOO_LATE, UNREAD, Example, position, reason_class, shown
+from transforms.examples import (
+    DEAD_LETTER,
+    REFUSED,
+    TOO_LATE,
+    UNREAD,
+    UNREADABLE,
+    Example,
+    position,
+    reason_class,
+    shown,
+)
 from transforms.findings import Finding, Setup, Severity, findings
 
-FILES = Setup("files dead", "files late", files=True, default_content_type="application/json")
+FILES = Setup("files dead", "files late", files=True)
 TOPICS = Setup("topic dead", "topic late", topics=True, lateness_ms=300_000)
 READ = {"records.read": 1_000, "records.decoded": 1_000, "samples.read": 1_000, "samples.written": 1_000}
 
@@ -42,6 +52,7 @@ def test_a_run_that_went_well_has_no_findings() -> None:
             Severity.LOSS,
             "what came of them is 600 samples too late, 400 samples before --since",
         ),
+        ({"inputs.unreadable": 2}, "files-unreadable", Severity.LOSS, "2 of the files could not be read"),
         ({"influxdb.refused": 1, "rows.1m": 20}, "rows-refused", Severity.LOSS, "1 of 1,020 rows were refused"),
         ({"influxdb.values_unwritable": 2}, "values-left-out", Severity.WARNING, "2 values of rows are not finite"),
         ({"records.dead_lettered": 11}, "dead-letters", Severity.WARNING, "11 of 1,000 records could not be read"),
@@ -94,16 +105,37 @@ def test_losses_come_before_warnings() -> None:
 def test_a_finding_shows_an_example_of_each_reason_and_says_where_all_are() -> None:
     same = [Example(DEAD_LETTER, f"/a.lp, line {n}", f"column {n}: 'x{n}' is no value", "cpu usage=x") for n in (2, 1)]
     other = Example(DEAD_LETTER, "/b.lp, line 1", "not JSON: unexpected character", "cpu usage=1")
-    (one,) = found({"records.dead_lettered": 500}, *same, other, Example(TOO_LATE, "elsewhere", "no"))
+    setup = Setup("files dead", "files late", files=True, default_content_type="application/json")
+    (one,) = found({"records.dead_lettered": 500}, *same, other, Example(TOO_LATE, "elsewhere", "no"), setup=setup)
     assert one.details() == [
         "  e.g. /a.lp, line 1: column 1: 'x1' is no value",
         "       cpu usage=x",
         "  and /b.lp, line 1: not JSON: unexpected character",
         "       cpu usage=1",
         "  all of them are in files dead",
-        "  records that do not say their format are taken for application/json: --default-content-type=TYPE names another, "
-        "application/vnd.influx.line-protocol, say; of a file its name does (.lp, .jsonl)",
+        "  --default-content-type=application/json takes all records that do not say their format for that: "
+        "without it, each is told by its content",
     ]
+
+
+def test_every_unreadable_file_is_named() -> None:
+    files = [Example(UNREADABLE, f"/{number:02}.lp.gz", "line 9: the file is damaged") for number in range(25)]
+    (one,) = found({"inputs.unreadable": 2}, *files[:2])
+    assert one.details() == [
+        "  e.g. /00.lp.gz: line 9: the file is damaged",
+        "  and /01.lp.gz: line 9: the file is damaged",
+        "  of each, a dead letter says where it breaks off: files dead",
+    ]
+    (many,) = found({"inputs.unreadable": 25}, *files)
+    assert (len(many.examples), many.advice[0]) == (20, "... and 5 more")
+
+
+def test_what_a_record_was_taken_for_leads_to_the_option() -> None:
+    letter = Example(
+        DEAD_LETTER, "topic t, partition 0, offset 1", "column 1: x (without a content type, taken for line protocol)"
+    )
+    (one,) = found({"records.dead_lettered": 500}, letter)
+    assert "--default-content-type=TYPE" in one.advice[1]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import os
 
 from schemas.records import JSON_SCRAPE, LINE_PROTOCOL
 
-_CONTENT_TYPES = {
+CONTENT_TYPES = {
     ".lp": LINE_PROTOCOL,
     ".line": LINE_PROTOCOL,
     ".influx": LINE_PROTOCOL,
@@ -14,9 +14,15 @@ _CONTENT_TYPES = {
     ".jsonl": JSON_SCRAPE,
     ".ndjson": JSON_SCRAPE,
 }
+"""Content types by the end of a name."""
 
 
 def content_type_of(path: str) -> str | None:
     """The content type that a file's name says, None if it says none: ``.lp``, ``.line``, ``.influx``; ``.json``, ``.jsonl``, ``.ndjson``; each
     also with ``.gz``."""
-    return _CONTENT_TYPES.get(os.path.splitext(path.removesuffix(".gz"))[1].lower())
+    return CONTENT_TYPES.get(suffix_of(path))
+
+
+def suffix_of(path: str) -> str:
+    """The end of a file's name that says its format, in lower case, ``.gz`` set aside: ``.lp`` of ``cpu.LP.GZ``."""
+    return os.path.splitext(path.lower().removesuffix(".gz"))[1]

@@ -1,51 +1,20 @@
-"""The file source: newline-delimited records of the same formats, plain or gzip, so that every job runs with no broker.
+"""The file source: records of the same formats, plain or gzip, so that every job runs with no broker.
 
-A file is a partition and a line a record, its offset the line's number from 0; the watermark goes by the same rule as in Kafka.
+A file is a partition, and a record's offset the number of its first line from 0; the watermark goes by the same rule as in Kafka. If a file cannot
+be read to its end, the rest of it is one dead letter, its name and the reason are reported, and the other files are read.
 """
 
 from __future__ import annotations
 
-import glob
-import gzip
-import os
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 import apache_beam as beam
 
 from schemas.batch import MAX_PARTITIONS, MIN_WATERMARK
-from schemas.records import RawRecord
+from schemas.records import DeadLetter
 from transforms.intake import Intake, IntakeSettings, take_in
-from transforms.io.content_types import content_type_of
-
-BLOCK_BYTES = 8 << 20
-
-
-def matching(pattern: str) -> list[str]:
-    """The files of a path or glob pattern, sorted.
-
-    Raises:
-        FileNotFoundError: there are none.
-    """
-    paths = sorted(path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path))
-    if not paths:
-        raise FileNotFoundError(f"no file matches {pattern!r}")
-    return [os.path.abspath(path) for path in paths]
-
-
-def _blocks(path: str) -> Iterator[list[RawRecord]]:
-    """The file's lines as records; blank lines are no records but keep their number."""
-    content_type = content_type_of(path)
-    number = 0
-    opener: Any = gzip.open if path.endswith(".gz") else open
-    with opener(path, "rb") as file:
-        while lines := file.readlines(BLOCK_BYTES):
-            yield [
-                RawRecord(line.rstrip(b"\r\n"), number + index, -1, content_type)
-                for index, line in enumerate(lines)
-                if line.strip()
-            ]
-            number += len(lines)
+from transforms.io.input_paths import name_of
+from transforms.io.record_files import InputFault, read_blocks
 
 
 class _ReadFile(beam.DoFn):
@@ -55,13 +24,17 @@ class _ReadFile(beam.DoFn):
     def setup(self) -> None:
         self._intake = Intake(self._settings)
 
-    def process(self, element: tuple[int, str]) -> Iterator[object]:
-        partition, path = element
+    def process(self, element: tuple[int, str, str]) -> Iterator[object]:
+        partition, path, name = element
         watermark = MIN_WATERMARK
-        for records in _blocks(path):
-            taken = self._intake.take(records, path, partition, watermark)
-            watermark = taken.watermark
-            yield from taken.outputs()
+        try:
+            for records in read_blocks(path, self._settings.default_content_type):
+                taken = self._intake.take(records, name, partition, watermark)
+                watermark = taken.watermark
+                yield from taken.outputs()
+        except InputFault as fault:
+            letter = DeadLetter(str(fault), name, partition, fault.line, fault.rest)
+            yield from self._intake.refuse(letter)
 
 
 class ReadSamples(beam.PTransform):
@@ -71,14 +44,28 @@ class ReadSamples(beam.PTransform):
         ValueError: more files than :data:`schemas.batch.MAX_PARTITIONS`.
     """
 
-    def __init__(self, paths: Sequence[str], settings: IntakeSettings, first: int = 0) -> None:
-        """``first`` is the partition number of the first file: with several reads, each file needs its own."""
+    def __init__(
+        self, paths: Sequence[str], settings: IntakeSettings, first: int = 0, copies: Mapping[str, str] | None = None
+    ) -> None:
+        """Read these files.
+
+        Args:
+            paths: of :func:`transforms.io.input_paths.matching`.
+            settings: how their records become elements.
+            first: the partition number of the first file: with several reads, each file needs its own.
+            copies: where to read a path that can be read only once, see :func:`transforms.io.input_paths.kept`.
+        """
         super().__init__()
         if first + len(paths) > MAX_PARTITIONS:
             raise ValueError(f"{first + len(paths)} files are too many for one run; at most {MAX_PARTITIONS}")
-        self._paths, self._settings, self._first = list(paths), settings, first
+        self._paths, self._settings, self._first, self._copies = list(paths), settings, first, copies or {}
 
     def expand(self, begin: beam.pvalue.PBegin) -> dict[str, beam.PCollection]:
         """A file a call."""
-        files = begin | "Files" >> beam.Create(list(enumerate(self._paths, self._first)))
+        files = begin | "Files" >> beam.Create(
+            [
+                (number, self._copies.get(path, path), name_of(path))
+                for number, path in enumerate(self._paths, self._first)
+            ]
+        )
         return take_in(files, _ReadFile(self._settings))

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from pathlib import Path
 
 import apache_beam as beam
@@ -18,9 +17,9 @@ from schemas.tiers import Tiers
 from tests.transforms.naive import MINUTE, NOON, samples_of
 from transforms import accounting
 from transforms.intake import IntakeSettings
-from transforms.io import files
+from transforms.io import record_files
 from transforms.io.content_types import content_type_of
-from transforms.io.files import ReadSamples, matching
+from transforms.io.files import ReadSamples
 
 
 @pytest.mark.parametrize(
@@ -32,6 +31,7 @@ from transforms.io.files import ReadSamples, matching
         ("a.JSON", JSON_SCRAPE),
         ("dir.lp/a.jsonl", JSON_SCRAPE),
         ("a.ndjson.gz", JSON_SCRAPE),
+        ("CPU.LP.GZ", LINE_PROTOCOL),
         ("a.txt", None),
         ("a.gz", None),
         ("lp", None),
@@ -39,19 +39,6 @@ from transforms.io.files import ReadSamples, matching
 )
 def test_a_name_says_the_content_type(path: str, content_type: str | None) -> None:
     assert content_type_of(path) == content_type
-
-
-def test_a_pattern_names_files_in_order(tmp_path: Path) -> None:
-    for name in ("b.lp", "a.lp", "c.txt"):
-        (tmp_path / name).touch()
-    (tmp_path / "d.lp").mkdir()
-    assert matching(f"{tmp_path}/*.lp") == [str(tmp_path / "a.lp"), str(tmp_path / "b.lp")]
-    assert matching(os.path.relpath(tmp_path / "a.lp")) == [str(tmp_path / "a.lp")]
-
-
-def test_a_pattern_without_files_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no file matches '.*\*\.lp'"):
-        matching(f"{tmp_path}/*.lp")
 
 
 def line(host: str, minute: float, value: int) -> str:
@@ -84,7 +71,7 @@ def read(paths: list[Path], wanted: dict[str, list[object]], **settings: object)
 
 def test_a_file_is_a_partition_and_a_line_its_offset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # A few lines a block: numbers and the watermark go on from one to the next.
-    monkeypatch.setattr(files, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(record_files, "BLOCK_BYTES", 100)
     plain, packed = tmp_path / "a.lp", tmp_path / "b.jsonl.gz"
     lines = [line("a", minute, minute) for minute in range(10)]
     lines[3:3] = ["", "  ", "m,host=a value= 1"]
@@ -108,11 +95,38 @@ def test_a_file_is_a_partition_and_a_line_its_offset(tmp_path: Path, monkeypatch
     }
 
 
-def test_a_name_that_says_nothing_takes_the_default(tmp_path: Path) -> None:
-    path = tmp_path / "records.txt"
+@pytest.mark.parametrize("default", [LINE_PROTOCOL, None])
+@pytest.mark.parametrize("name", ["records.txt", "records", "records.out"])
+def test_a_name_that_says_nothing_takes_the_default_or_the_content(
+    name: str, default: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / name
     path.write_text(line("a", 0, 1) + "\n")
     wanted: dict[str, list[object]] = {"samples": [(1.0, 0)], "dead_letters": [], "too_late": []}
-    read([path], wanted, default_content_type=LINE_PROTOCOL)
+    read([path], wanted, default_content_type=default)
+
+
+def test_a_file_that_cannot_be_read_is_a_dead_letter_and_its_neighbours_are_read(tmp_path: Path) -> None:
+    good, cut, gone = tmp_path / "good.lp", tmp_path / "cut.lp.gz", tmp_path / "gone.lp"
+    good.write_text(line("a", 0, 1))
+    lines = [line("b", minute, minute) for minute in range(2000)]
+    packed = gzip.compress("\n".join(lines).encode(), 1)
+    # The checksum and the length are missing, nothing else.
+    cut.write_bytes(packed[:-8])
+    wanted: dict[str, list[object]] = {
+        "samples": sorted(
+            [(1.0, batches.sequence(1, 0)), *((float(each), batches.sequence(0, each)) for each in range(1999))]
+        ),
+        # What stands where it breaks off may be half a record.
+        "dead_letters": [(str(cut), 0, 1999), (str(gone), 2, 0)],
+        "too_late": [],
+    }
+    found = read([cut, good, gone], wanted)
+    assert {name: found.get(name) for name in (accounting.UNREADABLE, accounting.RECORDS_DEAD_LETTERED)} == {
+        accounting.UNREADABLE: 2,
+        accounting.RECORDS_DEAD_LETTERED: 2,
+    }
+    assert found[accounting.RECORDS_READ] == 2000 + 2
 
 
 def test_an_empty_file_is_no_error(tmp_path: Path) -> None:

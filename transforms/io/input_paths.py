@@ -1,0 +1,115 @@
+"""Which files a person means: a path, a directory, a pattern, a pipe or standard input."""
+
+from __future__ import annotations
+
+import glob
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO
+
+from transforms.io.content_types import CONTENT_TYPES, suffix_of
+
+STDIN = "-"
+STDIN_NAME = "/dev/stdin"
+
+
+def matching(pattern: str, suffixes: Collection[str] = tuple(CONTENT_TYPES)) -> list[str]:
+    """The files that a word of a command line names, absolute, sorted, each once.
+
+    A file or pipe that exists is meant itself, whatever letters its name holds. A directory stands for the files in and below it whose names
+    end in one of ``suffixes``, each also with ``.gz``; hidden ones are left out. Anything else is a pattern: directories that it fits stand for the
+    same, pipes are left out. ``~`` is the home directory, ``-`` standard input, which is given as it is.
+
+    Raises:
+        FileNotFoundError: there are none; the message says what was looked for.
+    """
+    if pattern == STDIN:
+        return [STDIN]
+    named = os.path.expanduser(pattern)
+    if os.path.isdir(named):
+        found = _below(named, suffixes)
+        if not found:
+            looked = f"{', '.join(suffixes)}, each also with .gz"
+            raise FileNotFoundError(f"{pattern}: no files of records in this directory (looked for {looked})")
+    elif os.path.lexists(named):
+        found = [named]
+    else:
+        found = [path for each in glob.glob(named, recursive=True) for path in _fitting(each, suffixes)]
+        if not found and not glob.has_magic(named):
+            raise FileNotFoundError(f"{pattern}: no such file or directory")
+        if not found:
+            raise FileNotFoundError(f"no file matches {pattern!r}")
+    return sorted({os.path.abspath(path) for path in found})
+
+
+def _fitting(path: str, suffixes: Collection[str]) -> list[str]:
+    if os.path.isdir(path):
+        return _below(path, suffixes)
+    # A link that leads nowhere is a file that cannot be read, and said to be one.
+    return [path] if os.path.isfile(path) or not os.path.exists(path) else []
+
+
+def _below(directory: str, suffixes: Collection[str]) -> list[str]:
+    return [
+        os.path.join(folder, name)
+        for folder, folders, names in os.walk(directory)
+        for name in names
+        # In place: os.walk goes where this list says.
+        if not folders.sort() and suffix_of(name) in suffixes and not _is_hidden(directory, folder, name)
+    ]
+
+
+def _is_hidden(directory: str, folder: str, name: str) -> bool:
+    return any(
+        part.startswith(".") for part in (*os.path.relpath(folder, directory).split(os.sep), name) if part != "."
+    )
+
+
+def name_of(path: str) -> str:
+    """What a file of :func:`matching` is called where its records are spoken of; it holds a slash, which no topic does."""
+    return STDIN_NAME if path == STDIN else path
+
+
+@contextmanager
+def kept(paths: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Paths that can be opened by other processes, and again: what can be read only once (standard input, a pipe) is copied to a file for as long.
+
+    Yields:
+        for each of the paths that was copied where the copy is.
+
+    Raises:
+        OSError: it cannot be read to its end, or not be copied. What cannot be opened stays what it is.
+    """
+    with tempfile.TemporaryDirectory(prefix="tidemark-input-") as directory:
+        found = {}
+        for number, path in enumerate(paths):
+            if _only_once(path) and (file := _opened(path)) is not None:
+                found[path] = os.path.join(directory, f"{number}{suffix_of(path)}")
+                with open(found[path], "wb") as copy, file:
+                    shutil.copyfileobj(file, copy, 1 << 20)
+        yield found
+
+
+def _only_once(path: str) -> bool:
+    if path == STDIN or path.startswith(("/dev/", "/proc/")):
+        return True
+    try:
+        return stat.S_ISFIFO(os.stat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _opened(path: str) -> IO[bytes] | None:
+    if path == STDIN:
+        if sys.stdin.isatty():
+            print("reading standard input; Ctrl-D ends it", file=sys.stderr)
+        return open(sys.stdin.fileno(), "rb", closefd=False)
+    try:
+        return open(path, "rb")
+    except OSError:
+        return None
