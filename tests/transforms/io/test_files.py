@@ -95,8 +95,7 @@ def test_a_file_is_a_partition_and_a_line_its_offset(tmp_path: Path, monkeypatch
     }
 
 
-@pytest.mark.parametrize("default", [LINE_PROTOCOL, None])
-@pytest.mark.parametrize("name", ["records.txt", "records", "records.out"])
+@pytest.mark.parametrize(("name", "default"), [("records.txt", LINE_PROTOCOL), ("records", None)])
 def test_a_name_that_says_nothing_takes_the_default_or_the_content(
     name: str, default: str | None, tmp_path: Path
 ) -> None:
