@@ -25,6 +25,10 @@ LONG_AGO = -(1 << 62)
 _ORDER = list(UNITS)
 _PART = re.compile(r"([0-9]+)([^0-9]+)")
 _SHOWN = 60
+_MAX_DIGITS = 18
+
+MAX_TIME_MS = 253_402_300_799_999
+"""The end of the year 9999, where the notation of ISO 8601 ends."""
 
 
 def parse_duration(text: str) -> int:
@@ -72,8 +76,11 @@ def parse_time(text: str) -> int:
     Raises:
         ValueError: the text is neither.
     """
-    if text.isdigit():
-        return int(text)
+    if text.isascii() and text.isdigit():
+        number = int(text) if len(text) <= _MAX_DIGITS else MAX_TIME_MS + 1
+        if number > MAX_TIME_MS:
+            raise ValueError(f"{text[:_SHOWN]} is after the year 9999: milliseconds since 1970 are wanted")
+        return number
     try:
         when = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
     except ValueError:

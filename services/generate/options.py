@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
+from schemas.numbers import decimal
 from schemas.times import parse_duration, parse_time
 from services.generate.load import FORMATS
 from services.generate.plan import Faults
-from services.kit.arguments import Parser
+from services.kit.arguments import Parser, told
 from services.kit.outputs import path
 from transforms.io.kafka_settings import KafkaTopic
-
-T = TypeVar("T")
 
 DEFAULT_DURATION_MS = 3_600_000
 
@@ -65,7 +62,7 @@ def share(text: str) -> float:
         ValueError: the text is neither.
     """
     try:
-        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        return decimal(text[:-1]) / 100 if text.endswith("%") else decimal(text)
     except ValueError:
         raise ValueError(f"{text!r} is no share; write it like 2% or 0.02") from None
 
@@ -116,18 +113,6 @@ def _positive_duration(text: str) -> int:
     return milliseconds
 
 
-def _told(read: Callable[[str], T]) -> Callable[[str], T]:
-    """Let argparse show the message of a ValueError beside the option's name."""
-
-    def argument(text: str) -> T:
-        try:
-            return read(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-
-    return argument
-
-
 def add_metrics(commands: argparse._SubParsersAction[Parser]) -> Parser:
     """Declare ``metrics`` with all its options."""
     parser = commands.add_parser(
@@ -146,7 +131,7 @@ def add_metrics(commands: argparse._SubParsersAction[Parser]) -> Parser:
 
 
 def _add_fleet(group: argparse._ArgumentGroup) -> None:
-    duration, time = _told(_positive_duration), _told(parse_time)
+    duration, time = told(_positive_duration), told(parse_time)
     add = group.add_argument
     add("--hosts", type=int, default=10, metavar="N", help="number of hosts (10)")
     add("--metrics", type=int, default=100, metavar="N", help="metrics a host, so series = hosts x metrics (100)")
@@ -168,21 +153,21 @@ def _add_faults(group: argparse._ArgumentGroup) -> None:
     )
     add(
         "--lateness",
-        type=_told(parse_lateness),
+        type=told(parse_lateness),
         default=(0.0, 30_000, 300_000),
         metavar="SHARE[:MEAN[:MAX]]",
         help=late,
     )
     twice = "share of scrapes sent twice, and of those the share with other values (0:0)"
-    add("--duplicates", type=_told(parse_duplicates), default=(0.0, 0.0), metavar="SHARE[:DIFFERING]", help=twice)
+    add("--duplicates", type=told(parse_duplicates), default=(0.0, 0.0), metavar="SHARE[:DIFFERING]", help=twice)
     malformed = "malformed records, as a share of scrapes; the kinds take turns (0)"
-    add("--malformed", type=_told(share), default=0.0, metavar="SHARE", help=malformed)
+    add("--malformed", type=told(share), default=0.0, metavar="SHARE", help=malformed)
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     to = "kafka://HOST:9092/metrics.raw, file:PATH, file:PATH.gz, or - for standard output"
-    add("--output", type=_told(parse_output), required=True, metavar="URL", help=to)
+    add("--output", type=told(parse_output), required=True, metavar="URL", help=to)
     formats = "json, line, remote-write, or mixed: the hosts take turns; files take json and line (json)"
     add("--format", choices=list(FORMATS), default="json", metavar="FORMAT", help=formats)
     add("--rate", type=float, default=0.0, metavar="N", help="samples a second at most, 0: as fast as possible (0)")

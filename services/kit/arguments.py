@@ -3,47 +3,32 @@
 - A name may be written with dashes or with underscores.
 - An option that is not known is named before anything else is found missing, with the one that may be meant.
 - An option that takes one value is refused if that is empty. Of several values the last counts, which is said.
-- Numbers are ASCII digits: no ``1_000``, no ``nan``, nothing that a float cannot hold.
+- Numbers are those of :mod:`schemas.numbers`: no ``1_000``, no ``nan``, nothing that a float cannot hold.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
-import re
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn, TypeVar
 
+from schemas.numbers import decimal, whole
 from services.kit.suggestions import did_you_mean
 
-_WHOLE = re.compile(r"[-+]?[0-9]{1,18}")
-_DECIMAL = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+T = TypeVar("T")
 
 
-def whole_number(text: str) -> int:
-    """A whole number in decimal digits.
+def told(read: Callable[[str], T]) -> Callable[[str], T]:
+    """A reader of a value whose ``ValueError`` is shown beside the option's name."""
 
-    Raises:
-        argparse.ArgumentTypeError: the text is none, or it has more than 18 digits.
-    """
-    if not _WHOLE.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"a whole number is wanted, not {text!r}")
-    return int(text)
+    def argument(text: str) -> T:
+        try:
+            return read(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
-
-def decimal_number(text: str) -> float:
-    """A finite number in decimal digits.
-
-    Raises:
-        argparse.ArgumentTypeError: the text is none, or it is out of the range of a 64-bit float.
-    """
-    if not _DECIMAL.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"a number is wanted, not {text!r}")
-    value = float(text)
-    if math.isinf(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is out of the range of a 64-bit float")
-    return value
+    return argument
 
 
 class _Store(argparse.Action):
@@ -95,8 +80,8 @@ class Parser(argparse.ArgumentParser):
         self.given: dict[str, Any] = {}
         for name, action in ((None, _Store), ("store", _Store), ("append", _Append)):
             self.register("action", name, action)
-        self.register("type", int, whole_number)
-        self.register("type", float, decimal_number)
+        self.register("type", int, told(whole))
+        self.register("type", float, told(decimal))
 
     @property
     def options(self) -> list[str]:

@@ -12,6 +12,9 @@ from urllib.parse import urlsplit
 from schemas.names import check_topic
 from schemas.times import parse_time
 
+MAX_OFFSET_DIGITS = 18
+"""Digits of an offset, which is a number of 64 bits."""
+
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 # Names of librdkafka's settings, and what kafka-python calls the same.
@@ -62,7 +65,7 @@ class KafkaTopic:
             raise ValueError(f"not a Kafka topic: {url!r}; write kafka://HOST:PORT/TOPIC, brokers parted by commas")
         for broker in parts.netloc.split(","):
             host, colon, port = broker.rpartition(":")
-            if not (host and colon and port.isdigit()):
+            if not (host and colon and port.isascii() and port.isdigit()):
                 raise ValueError(f"{url!r}: {broker!r} is no broker; write HOST:PORT")
         check_topic(repr(url), topic)
         return cls(parts.netloc, topic, dict(config or {}))
@@ -126,7 +129,7 @@ class Start:
         kind, _, rest = text.partition(":")
         if kind in ("earliest", "latest") and not rest:
             return cls(kind)
-        if kind == "offset" and rest.isdigit():
+        if kind == "offset" and rest.isascii() and rest.isdigit() and len(rest) <= MAX_OFFSET_DIGITS:
             return cls(kind, int(rest))
         if kind == "time" and rest:
             return cls(kind, parse_time(rest))

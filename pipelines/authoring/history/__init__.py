@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from pipelines.authoring.history.samples import MAX_TIME_MS, Collected, HistoryError, Wanted
+from pipelines.authoring.history.samples import Collected, HistoryError, Wanted
 from rules.plan import plan
 from rules.promql import ast
 from rules.promql.storage import MemoryStorage
@@ -19,7 +19,7 @@ from schemas.times import parse_time
 __all__ = ["History", "HistoryError", "add_history_options", "read_history", "read_reach"]
 
 SOURCES = """data sources (--data, repeatable; where two hold the same series and time, the later one counts):
-  FILE, DIR or 'GLOB'                *.csv (timestamp,value), *.lp *.line *.influx, *.json *.jsonl *.ndjson, each also with .gz
+  FILE, DIR or 'GLOB'                *.csv (two columns: timestamp,value), *.lp *.line *.influx, *.json *.jsonl *.ndjson, each also with .gz
   parquet:DIR[?tier=1m&value=avg]    a store that a job wrote with --output=parquet:DIR
                                      (tier: the finest; value: last, first, avg, min, max, sum, count, increase)
   prometheus:http://HOST:PORT[?mode=query_range&step=15s]
@@ -142,10 +142,10 @@ def read_reach(
 def _time(option: str, text: str | None) -> int | None:
     if text is None:
         return None
-    found = parse_time(text)
-    if found > MAX_TIME_MS:
-        raise HistoryError(f"{option}={text} is after the year 9999: milliseconds since 1970 are wanted")
-    return found
+    try:
+        return parse_time(text)
+    except ValueError as error:
+        raise HistoryError(f"{option}: {error}") from None
 
 
 def _read(source: str, given: argparse.Namespace, wanted: Wanted, collected: Collected, progress: Progress) -> None:

@@ -11,14 +11,17 @@ from typing import IO, cast
 
 import numpy as np
 
-from pipelines.authoring.history.samples import MAX_TIME_MS, Collected, HistoryError, Samples, Wanted, by_parts
+from pipelines.authoring.history.samples import Collected, HistoryError, Samples, Wanted, by_parts
 from rules.promql.labels import LabelFrame
 from rules.promql.values import Floats, Times
 from schemas.codecs.line_syntax import Precision
+from schemas.numbers import sample_value, whole
 from schemas.series import METRIC_NAME
+from schemas.times import MAX_TIME_MS
 
 SUFFIXES = (".csv", ".lp", ".line", ".influx", ".json", ".jsonl", ".ndjson")
 BLOCK_BYTES = 8 << 20
+_SHOWN = 60
 
 
 def suffix_of(path: Path) -> str:
@@ -121,13 +124,46 @@ def _read_csv(path: Path, collected: Collected, name: str | None) -> Iterator[Sa
     with _open(path) as file:
         lines = file.read().decode("utf-8-sig", "replace").split("\n")
     rows = [[cell.strip(' "\r\t') for cell in line.split(",")] if line.strip() else [] for line in lines]
-    first = 1 if rows and rows[0] and rows[0][0].lower() in ("timestamp", "time", "date") else 0
+    if max(map(len, rows)) > 2:
+        _check_columns(path, rows)
+    first = _first_row(rows)
     try:
         times, values = _columns([row for row in rows[first:] if row])
     except (ValueError, IndexError):
         times, values = _row_by_row(rows, first, path, collected)
     labels = LabelFrame.of([csv_labels(path, name)])
     yield Samples(labels, np.zeros(len(times), np.int64), times, values)
+
+
+def _first_row(rows: list[list[str]]) -> int:
+    """The number of the first row that is a sample: a row of names may stand before all others."""
+    head = rows[0] if rows else []
+    try:
+        _csv_row(head)
+    except ValueError:
+        return int(bool(head) and not any(letter.isdigit() for letter in head[0]))
+    return 0
+
+
+def _check_columns(path: Path, rows: list[list[str]]) -> None:
+    """Refuse a file of more than two columns: whether a further one is a label or another series, nobody but its author knows.
+
+    Empty cells at the end of a row are none; they are taken away.
+
+    Raises:
+        HistoryError: most rows have more.
+    """
+    for row in rows:
+        while len(row) > 2 and not row[-1]:
+            row.pop()
+    wide = [number for number, row in enumerate(rows, 1) if len(row) > 2]
+    if 2 * len(wide) <= sum(map(bool, rows)):
+        return
+    row = rows[wide[0] - 1]
+    raise HistoryError(
+        f"{path}:{wide[0]}: {len(row)} columns ({', '.join(row)[:_SHOWN]}): a CSV file holds one series, in the columns timestamp and value; "
+        "write a file for each series, or line protocol, which has labels"
+    )
 
 
 def _columns(rows: list[list[str]]) -> tuple[Times, Floats]:
@@ -138,8 +174,15 @@ def _columns(rows: list[list[str]]) -> tuple[Times, Floats]:
     zones = "Z" in together or "+" in together or together.count("-") != 2 * len(moments)
     if zones or any(len(text) < 16 or not text[0].isdigit() for text in moments):
         raise ValueError("not all are times of day without a zone")
+    texts = [row[1] for row in rows]
+    together = "".join(texts)
+    if not together.isascii() or "_" in together or max(map(len, rows), default=2) > 2:
+        raise ValueError("not all are rows of a time and a number")
+    values = np.array(texts, np.float64)
+    if not np.isfinite(values).all():
+        raise ValueError("some may have been written as finite numbers")
     times = np.array(moments, "datetime64[us]").astype(np.int64)
-    return (times + 500) // 1000, np.array([row[1] for row in rows], np.float64)
+    return (times + 500) // 1000, values
 
 
 def _row_by_row(rows: list[list[str]], first: int, path: Path, collected: Collected) -> tuple[Times, Floats]:
@@ -149,7 +192,7 @@ def _row_by_row(rows: list[list[str]], first: int, path: Path, collected: Collec
             continue
         try:
             when, value = _csv_row(row)
-        except (ValueError, OverflowError) as error:
+        except ValueError as error:
             collected.refuse(f"{path}:{number}", str(error))
             continue
         times.append(when)
@@ -158,15 +201,26 @@ def _row_by_row(rows: list[list[str]], first: int, path: Path, collected: Collec
 
 
 def _csv_row(row: list[str]) -> tuple[int, float]:
-    if len(row) < 2:
-        raise ValueError("a row is a timestamp and a value, with a comma between them")
-    text = row[0]
+    if len(row) != 2:
+        raise ValueError(f"a row is a timestamp and a value with a comma between them, not {len(row)} cells")
+    return _csv_time(row[0]), sample_value(row[1])
+
+
+def _csv_time(text: str) -> int:
     if text.lstrip("-").isdigit():
+        try:
+            number = whole(text)
+        except ValueError:
+            number = MAX_TIME_MS + 1
         # Eleven digits are seconds until the year 5138; milliseconds have had twelve since 1973.
-        number = int(text)
         when = number * 1000 if abs(number) < 100_000_000_000 else number
         if abs(when) > MAX_TIME_MS:
-            raise ValueError(f"{text} is no time: it is neither in seconds nor in milliseconds")
-        return when, float(row[1])
-    moment = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp() * 1000), float(row[1])
+            raise ValueError(f"{text[:_SHOWN]} is no time: it is neither in seconds nor in milliseconds")
+        return when
+    try:
+        moment = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+        return round((moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{text[:_SHOWN]!r} is no time; write 2026-01-12T00:00:00Z, or seconds or milliseconds since 1970"
+        ) from None

@@ -16,9 +16,6 @@ from schemas.series import METRIC_NAME, parse_labels, parse_metric
 
 KEPT_PROBLEMS = 20
 
-MAX_TIME_MS = 253_402_300_799_999
-"""The end of the year 9999."""
-
 ROLLUP_VALUES = ("last", "first", "avg", "min", "max", "sum", "count", "increase")
 """What of a rollup can be a sample's value."""
 

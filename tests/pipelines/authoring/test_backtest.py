@@ -182,7 +182,7 @@ def test_the_page_draws_itself(place: Path, capsys: pytest.CaptureFixture[str]) 
         (["records.yml", "--data=data"], 1, "no alerting rule in records.yml"),
         (["rules.yml", "--data=data", "--start=soon"], 1, "'soon' is no time"),
         (["rules.yml", "--data=data", "--labels=far.yml"], 1, "none of its 1 series is in the data"),
-        (["rules.yml", "--data=data", "--html=no/where.html"], 1, "no/where.html"),
+        (["rules.yml", "--data=data", "--html=data/cpu_a1.csv/x"], 1, "--html=data/cpu_a1.csv/x: cannot be written"),
     ],
 )
 def test_what_is_wrong_is_said(

@@ -62,7 +62,7 @@ def test_standard_output_carries_records_and_nothing_else(capfdbinary):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--output=file:/no/such/folder/x"], "No such file"),
+        (["--output=file:/proc/such/folder/x"], "--output=/proc/such/folder/x: cannot be written"),
         (["--output=nowhere"], "write kafka://HOST:9092/metrics.raw"),
         (["--output=-", "--format=mixed"], "needs Kafka"),
         (["--output=-", "--lateness=2x"], "write it like 2% or 0.02"),

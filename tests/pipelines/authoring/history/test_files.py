@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import re
 import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipelines.authoring.history import HistoryError, read_reach
@@ -56,7 +57,8 @@ def test_a_given_name_leaves_the_whole_file_name_to_the_instance() -> None:
         "\ufefftime,value\n1393632000,1.5\n1393632300,2\n",
         "1393632000000,1.5\n\n1393632300000,2\n",
         '"2014-03-01 00:00:00", "1.5"\n"2014-03-01 00:05:00",2\n',
-        "2014-03-01,1.5\n2014-03-01 00:05:00.000,2,more\n",
+        "2014-03-01,1.5,\n2014-03-01 00:05:00.000,2,,\n",
+        "ts,cpu\n2014-03-01,1.5e0\n2014-03-01 00:05:00.000,+2\n",
     ],
 )
 def test_csv(name: str, text: str, tmp_path: Path) -> None:
@@ -86,12 +88,65 @@ def test_bad_rows_are_told_with_their_place(tmp_path: Path, capsys: pytest.Captu
     assert f"{path}:3" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("2014-03-01,1e400", "'1e400' is out of the range of a 64-bit float"),
+        ("2014-03-01,-1e400", "'-1e400' is out of the range of a 64-bit float"),
+        ("2014-03-01,1_000", "a number is wanted, not '1_000'"),
+        ("2014-03-01,0x10", "a number is wanted, not '0x10'"),
+        ("2014-03-01,infinity", "a number is wanted, not 'infinity'"),
+        ("2014-03-01,\u0663", "a number is wanted, not '\u0663'"),
+        ("2014-03-01,", "a number is wanted, not ''"),
+        ("2014-03-01", "a row is a timestamp and a value with a comma between them, not 1 cells"),
+        ("2014-03-01,1,host", "a row is a timestamp and a value with a comma between them, not 3 cells"),
+        ("yesterday,1", "'yesterday' is no time; write 2026-01-12T00:00:00Z"),
+        ("\u0661\u0662,1", "is no time"),
+        ("\u00b2,1", "is no time"),
+        (f"{'9' * 5000},1", "is no time: it is neither in seconds nor in milliseconds"),
+    ],
+)
+def test_a_row_that_cannot_be_held_is_told_with_its_place(row: str, reason: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "cpu_a1.csv", f"2014-03-01 00:00:00,4\n2014-03-01 00:05:00,5\n{row}\n")
+    history = read(["--data", path])
+    assert series_of(history.storage) == {"__name__=cpu,instance=a1": [(START, 4.0), (START + 300_000, 5.0)]}
+    (problem,) = history.problems
+    assert problem.startswith(f"{path}:3: ")
+    assert reason in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("NaN", "nan"), ("nan", "nan"), ("+Inf", "inf"), ("-inf", "-inf"), ("INF", "inf")]
+)
+def test_values_that_are_not_finite_are_values_as_others_write_them(text: str, value: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "cpu_a1.csv", f"2014-03-01 00:00:00,{text}\n")
+    assert str(series_of(read(["--data", path]).storage)["__name__=cpu,instance=a1"]) == f"[({START}, {value})]"
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("timestamp,value,host\n2014-03-01,1,a\n", "3 columns (timestamp, value, host)"),
+        ("timestamp,cpu,mem,disk\n2014-03-01,1,2,3\n", "4 columns (timestamp, cpu, mem, disk)"),
+        ("2014-03-01,1,a\n2014-03-02,2,b\n", "3 columns (2014-03-01, 1, a)"),
+    ],
+)
+def test_a_file_of_more_columns_is_refused(text: str, columns: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "cpu_a1.csv", text)
+    with pytest.raises(HistoryError, match=re.escape(f"{path}:1: {columns}: a CSV file holds one series")):
+        read(["--data", path])
+
+
 @given(st.binary(max_size=200) | st.text('0123456789-:TZ .,+e"\n\0', max_size=80).map(str.encode))
 def test_any_bytes_are_samples_or_counted(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "cpu_a1.csv")
         path.write_bytes(b"2014-03-01 00:00:00,1\n" + data)
-        history = read(["--data", path])
+        try:
+            history = read(["--data", path])
+        except HistoryError:
+            # Most of its rows have a third column.
+            assume(False)
     lines = [line for line in data.decode("utf-8", "replace").split("\n") if line.strip()]
     assert history.bad + len(history.storage.timestamps) <= len(lines) + 1
 
