@@ -171,8 +171,7 @@ class _Composer:
                 self._add(node, event.anchor)
                 self._open.append(node)
                 if len(self._open) > MAX_DEPTH:
-                    span = self._lines.span(node.start, node.end)
-                    raise YamlFault("too-deep", f"nested more than {MAX_DEPTH} levels deep", span)
+                    raise _too_deep(self._lines.span(node.start, node.end))
             elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
                 node = self._open.pop()
                 # The end of a block collection is where the next token begins, lines later.
@@ -239,11 +238,18 @@ class _Untagged:
     tag: str = ""
 
 
+def _too_deep(span: TextSpan) -> YamlFault:
+    return YamlFault("too-deep", f"nested more than {MAX_DEPTH} levels deep", span)
+
+
 def _refused(error: Exception, lines: Lines) -> YamlFault:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is not None:
         start = min(mark.index, len(lines.text))
         problem = getattr(error, "problem", None) or "not YAML"
+        # From 0.2.6 on libyaml has a limit of its own, 1,000 levels, and reads a line ahead of the events that are counted here.
+        if problem == "exceeded maximum nesting depth":
+            return _too_deep(lines.span(start, start + 1))
         context = getattr(error, "context", None)
         return YamlFault(
             "yaml-syntax",
