@@ -3,9 +3,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+# What `make test-newest` installs into, beside the locked environment.
+NEWEST := .venv-newest
+
+PIP := -m pip install -q --disable-pip-version-check
+# Exact versions with hashes, and wheels only: no build of somebody else's fetches anything beside them.
+LOCKED := --require-hashes --only-binary=:all: --no-deps --requirement
+# One resolution for all Python versions; what differs between them carries a marker.
+RESOLVE := $(BIN)/uv pip compile setup.py --quiet --upgrade --universal --python-version=3.10 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint fmt bench bench-promql up down status submit clean
+.PHONY: help demo test test-newest lock check lint fmt bench bench-promql up down status submit clean
 
 help: ## this list
 	@echo "make TARGET, one of:"
@@ -22,6 +31,25 @@ test: $(VENV)/dev ## the whole suite, real servers included (installs and starts
 
 check: lint ## the fast loop: format, lint, types, unit tests
 	$(BIN)/pytest -q -m "not e2e" $(PYTEST_ARGS)
+
+test-newest: $(NEWEST)/python ## the fast suite on the newest releases that setup.py allows, to meet drift on purpose
+	@echo "installing the newest releases into $(NEWEST) ..."
+	@$(NEWEST)/bin/python $(PIP) --upgrade --upgrade-strategy=eager -e '.[dev]'
+	@sed -n 's/^\([^ ]*==[^ ]*\).*/\1/p' requirements.lock > $(NEWEST)/locked
+	@echo "other than in requirements.lock:"
+	@$(NEWEST)/bin/python -m pip freeze --exclude-editable | tr A-Z_ a-z- | grep -vxFf $(NEWEST)/locked || echo "nothing"
+	$(NEWEST)/bin/pytest -q -m "not e2e" --deselect=tests/test_lock.py::test_what_is_installed_is_what_is_locked $(PYTEST_ARGS)
+
+lock: $(VENV)/dev ## resolve requirements.lock anew: the newest releases that setup.py allows, for Python 3.10 to 3.12
+	@$(RESOLVE) --output-file=$(VENV)/lock.runtime
+	@$(RESOLVE) --extra=dev --constraint=$(VENV)/lock.runtime --output-file=$(VENV)/lock.tools \
+		$$(sed -n 's/==.*//p' $(VENV)/lock.runtime | sort -u | sed 's/^/--no-emit-package=/')
+	@{ echo "# What is installed: exact versions with hashes, for Python 3.10 to 3.12. Made by 'make lock'; do not edit."; \
+		cat $(VENV)/lock.runtime; \
+		echo "# Tools of the tests: what runs a job ends above this line."; \
+		cat $(VENV)/lock.tools; } > $(VENV)/lock
+	@mv $(VENV)/lock requirements.lock
+	@git --no-pager diff --stat -- requirements.lock
 
 lint: $(VENV)/dev ## format, lint and types only
 	$(BIN)/ruff format --check .
@@ -52,20 +80,23 @@ submit: $(VENV)/runtime ## submit the metrics job to the local stack's Flink
 	@$(BIN)/tidemark submit metrics $(SUBMIT_ARGS)
 
 clean: ## remove the virtual environment and what tools left behind; the cache and the stack's data stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-out build *.egg-info
+	rm -rf $(VENV) $(NEWEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-out build *.egg-info
 
-$(VENV)/python:
+$(VENV)/python $(NEWEST)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 13) else f"Python 3.10 to 3.12 is needed, {sys.executable} is {v[0]}.{v[1]}; say which: make PYTHON=python3.11")'
-	@echo "making the virtual environment $(VENV) ..."
-	@$(PYTHON) -m venv $(VENV)
+	@echo "making the virtual environment $(@D) ..."
+	@$(PYTHON) -m venv $(@D)
 	@touch $@
 
-$(VENV)/runtime: setup.py $(VENV)/python
+$(VENV)/runtime: setup.py requirements.lock $(VENV)/python
 	@echo "installing Tidemark and what it needs (a minute or two, once) ..."
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e .
+	@sed '/^# Tools of the tests/,$$d' requirements.lock > $(VENV)/runtime.lock
+	@$(BIN)/python $(PIP) $(LOCKED) $(VENV)/runtime.lock
+	@$(BIN)/python $(PIP) --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip check -q
 	@touch $@
 
-$(VENV)/dev: setup.py $(VENV)/runtime
+$(VENV)/dev: $(VENV)/runtime
 	@echo "installing the tools of the tests ..."
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+	@$(BIN)/python $(PIP) $(LOCKED) requirements.lock
 	@touch $@

@@ -38,6 +38,8 @@ PACKAGE_DATA = {
     "deploy.install": ["*.txt", "*_jars/*", "influxd_module/*", "prometheus_module/*"],
 }
 
+# Ranges are what is known to work, with an upper bound where a major version has broken us or is known to change what is used here.
+# What is installed by `make` is one point in them: requirements.lock (`make lock`).
 INSTALL_REQUIRES = [
     # The job server, Prism and the worker protocol are tested with exactly this SDK line.
     "apache-beam==2.77.*",
@@ -45,15 +47,17 @@ INSTALL_REQUIRES = [
     "kafka-python>=3.0,<4",
     "influxdb-client>=1.50,<2",
     "pyarrow>=18",
-    "numpy>=2.0",
+    "numpy>=2.0,<3",
     "orjson>=3.10",
     "cramjam>=2.10",
     "protobuf>=5.29,<7",
-    "pyyaml>=6.0",
+    "pyyaml>=6.0,<7",
     # Label patterns are RE2: its own engine, linear in time on any pattern.
     "google-re2>=1.1",
     "psutil>=6.0",
     "rich>=13.0",
+    # `--setup_file` makes a source distribution of the job with it; Python 3.12 brings none.
+    "setuptools>=70.1",
 ]
 
 setup(
@@ -68,14 +72,17 @@ setup(
     install_requires=INSTALL_REQUIRES,
     extras_require={
         "dev": [
-            "pytest>=8.3",
+            "pytest>=8.3,<10",
             "pytest-timeout>=2.3",
             "hypothesis>=6.120",
-            "duckdb>=1.1",
+            # 2.0 dropped a cast that the tests had used.
+            "duckdb>=1.1,<3",
             "jsonschema>=4.20",
             "ruff>=0.12",
             "mypy>=1.15",
             "types-PyYAML",
+            # Resolves requirements.lock for all Python versions at once (pip-tools does one at a time).
+            "uv>=0.9",
         ]
     },
     entry_points={"console_scripts": ["tidemark = pipelines.cli:main"]},
