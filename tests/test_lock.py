@@ -73,7 +73,7 @@ def test_the_lock_is_within_the_ranges_of_setup_py(python: str, extra: str) -> N
 
 
 def test_what_is_installed_is_what_is_locked() -> None:
-    locked = versions(LOCK, "{0}.{1}".format(*sys.version_info))
+    locked = versions(LOCK, "{}.{}".format(*sys.version_info))
     todo, seen = asked("dev"), set()
     while todo:
         each = todo.pop()
