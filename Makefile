@@ -14,13 +14,16 @@ RESOLVE := $(BIN)/uv pip compile setup.py --quiet --upgrade --universal --python
 	--no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-newest lock check lint fmt bench bench-promql up down status submit clean
+.PHONY: help install demo test test-newest lock check lint fmt bench bench-promql up down status submit clean
 
 help: ## this list
 	@echo "make TARGET, one of:"
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14 | sed 's/^/  /'
 	@echo
 	@echo "Everything installs into $(VENV) and the cache folder (TIDEMARK_CACHE, by default ~/.cache/tidemark)."
+
+install: $(VENV)/runtime ## Tidemark and what it needs, into .venv; no servers, no tools of the tests
+	@echo "installed: $(BIN)/tidemark"
 
 demo: $(VENV)/runtime ## roll up this computer's own metrics and a seeded fleet, no servers; shows a report
 	@$(BIN)/tidemark demo $(DEMO_ARGS)
