@@ -15,7 +15,7 @@ from schemas.codecs.line_syntax import Precision
 from schemas.series import DEFAULT_TARGET_LABELS
 from schemas.tiers import Tiers
 from schemas.times import parse_duration, parse_time
-from transforms.intake import IntakeSettings
+from transforms.intake import FileWatermark, IntakeSettings
 from transforms.io.input_paths import matching
 from transforms.io.kafka import KafkaSource
 from transforms.io.kafka_settings import KafkaTopic, Start
@@ -76,7 +76,14 @@ def add_inputs(words: argparse.ArgumentParser) -> None:
         "--max-future",
         default="10m",
         metavar="TIME",
-        help="how far an event time may lie after its record's own time; 'none' for any",
+        help="how far an event time may lie after its record's own time, or after now where it has none, as in a file; 'none' for any",
+    )
+    add(
+        "--file-watermark",
+        default="end",
+        choices=get_args(FileWatermark),
+        help="of files: 'end' takes them as a whole, and nothing in them is late, in whatever order it is; "
+        "'events' follows event times, as in a stream: late data correct their windows, or come too late (end)",
     )
 
 
@@ -141,6 +148,7 @@ def intake(given: argparse.Namespace, config: dict[str, Any]) -> IntakeSettings:
         precision=given.precision,
         max_future_ms=future,
         since_ms=_since(given.since),
+        file_watermark=given.file_watermark,
     )
 
 

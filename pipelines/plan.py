@@ -39,9 +39,17 @@ def _reads(options: JobOptions) -> list[str]:
     return [
         *lines,
         f"  records without a content-type header are {intake.default_content_type or 'told by their content'}",
-        f"  watermark of a partition: its newest event time less {format_duration(intake.delay_ms)}",
+        *_watermarks(options),
         f"  target labels: {', '.join(sorted(intake.target_labels))}; {intake.shards} shards",
     ]
+
+
+def _watermarks(options: JobOptions) -> list[str]:
+    intake = options.intake
+    follows = f"its newest event time less {format_duration(intake.delay_ms)}"
+    of_files = f"  watermark of a file: {follows if intake.file_watermark == 'events' else 'stands until its end, nothing in it is late'}"
+    kinds = {isinstance(entry, FileInput): None for entry in options.inputs}
+    return [of_files if is_file else f"  watermark of a partition: {follows}" for is_file in kinds]
 
 
 def _rolls_up(tiers: Tiers) -> list[str]:

@@ -124,6 +124,7 @@ def setup_of(options: JobOptions) -> Setup:
         dead_letters=outputs.dead_letters(options.dead_letter, options.kafka_config).describe(),
         late=outputs.late_samples(options.late, options.kafka_config).describe(),
         files=files,
+        file_events=options.intake.file_watermark == "events",
         topics=not all(isinstance(entry, FileInput) for entry in options.inputs),
         lateness_ms=options.tiers.lateness_ms,
         since_ms=options.intake.since_ms,

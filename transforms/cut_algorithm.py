@@ -50,11 +50,11 @@ class Cutter:
     Args:
         tiers: the finest window and the lateness.
         shards: fixed for the life of a job's state.
-        delay_ms: how far the watermark stays behind the newest event time.
+        delay_ms: how far the watermark stays behind the newest event time; None where it does not follow event times: then nothing is late.
         since_ms: samples before this event time are left out.
     """
 
-    def __init__(self, tiers: Tiers, shards: int, delay_ms: int, since_ms: int = MIN_WATERMARK) -> None:
+    def __init__(self, tiers: Tiers, shards: int, delay_ms: int | None, since_ms: int = MIN_WATERMARK) -> None:
         self._window_ms = tiers.rollups[0].window_ms
         self._lateness_ms = tiers.lateness_ms
         self._shards = shards
@@ -78,9 +78,12 @@ class Cutter:
         if not len(batch):
             return Cut([], None, 0, watermark)
         window = batch.ts - batch.ts % self._window_ms
-        clock = batch.ts if stamped is None else _not_after(batch.ts, stamped[record])
-        reached = max(watermark, int(clock.max()) - self._delay_ms)
-        before = self._before(batch.ts, clock, record, watermark) if int(batch.ts.min()) <= reached else None
+        before, reached = None, watermark
+        if self._delay_ms is not None:
+            clock = batch.ts if stamped is None else _not_after(batch.ts, stamped[record])
+            reached = max(watermark, int(clock.max()) - self._delay_ms)
+            if int(batch.ts.min()) <= reached:
+                before = self._before(batch.ts, clock, record, watermark, self._delay_ms)
         lost = np.zeros(len(batch), np.bool_)
         if before is not None:
             lost = window + (self._window_ms + self._lateness_ms) <= before
@@ -99,12 +102,12 @@ class Cutter:
         pieces = list(self._pieces(batch, window, before, reached))
         return Cut(pieces, too_late, int(np.count_nonzero(early)), reached, passed)
 
-    def _before(self, ts: Int64, clock: Int64, record: Int64, watermark: int) -> Int64 | None:
+    def _before(self, ts: Int64, clock: Int64, record: Int64, watermark: int, delay_ms: int) -> Int64 | None:
         """For each sample the partition's watermark just before its record; None if no sample was overtaken by it."""
         starts = np.flatnonzero(np.diff(record, prepend=record[0] - 1))
         newest = np.maximum.accumulate(np.maximum.reduceat(clock, starts))
         before = np.full(len(starts), watermark, np.int64)
-        np.maximum(newest[:-1] - self._delay_ms, watermark, out=before[1:])
+        np.maximum(newest[:-1] - delay_ms, watermark, out=before[1:])
         if np.all(np.minimum.reduceat(ts, starts) > before):
             return None
         return np.repeat(before, np.diff(starts, append=len(ts)))

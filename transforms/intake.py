@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import apache_beam as beam
 import numpy as np
@@ -35,6 +36,11 @@ MARK = b""
 """The key of marks, see :func:`mark`."""
 
 
+FileWatermark = Literal["end", "events"]
+"""``end``: the watermark stands until a file has been read to its end, as that of Beam's bounded sources, so that nothing in it is late, in
+whatever order it is. ``events``: it follows the event times, as that of a partition: what a stream of these records would have made of them."""
+
+
 @dataclass(frozen=True)
 class IntakeSettings:
     """How records become elements.
@@ -49,6 +55,7 @@ class IntakeSettings:
         max_future_ms: see :class:`schemas.codecs.block.BlockDecoder`; None for no limit. Within it, event times after their record's own time
             do not move the watermark.
         since_ms: samples before this event time are left out, and counted.
+        file_watermark: how the watermark of a file goes: see :data:`FileWatermark`.
     """
 
     tiers: Tiers = Tiers()  # noqa: RUF009 (frozen)
@@ -59,6 +66,7 @@ class IntakeSettings:
     precision: Precision = "ns"
     max_future_ms: int | None = 600_000
     since_ms: int = MIN_WATERMARK
+    file_watermark: FileWatermark = "end"
 
 
 class Taken:
@@ -91,26 +99,50 @@ class Taken:
 
 
 class Intake:
-    """Decodes and cuts; keeps caches of series. One instance for one thread."""
+    """Decodes and cuts; keeps caches of series. One instance for one thread.
 
-    def __init__(self, settings: IntakeSettings) -> None:
+    Args:
+        settings: how.
+        follows_events: whether the watermark follows event times; else it stands, and nothing is late.
+    """
+
+    def __init__(self, settings: IntakeSettings, follows_events: bool = True) -> None:
         self._decoder = BlockDecoder(
             settings.target_labels, settings.default_content_type, settings.max_future_ms, settings.precision
         )
-        self._cutter = Cutter(settings.tiers, settings.shards, settings.delay_ms, settings.since_ms)
+        delay_ms = settings.delay_ms if follows_events else None
+        self._cutter = Cutter(settings.tiers, settings.shards, delay_ms, settings.since_ms)
         # Where any event time is taken, time itself may run ahead of that of the records: a replay that is faster than the clock.
-        self._heed_stamps = settings.max_future_ms is not None
+        self._max_future_ms = settings.max_future_ms
         self._recorder = Recorder()
         self._event_time = Metrics.distribution(accounting.NAMESPACE, EVENT_TIME)
         self._counters = {name: Metrics.counter(accounting.NAMESPACE, name) for name in accounting.COUNTED_AT_INTAKE}
 
-    def take(self, records: Sequence[RawRecord], topic: str, partition: int, watermark: int = MIN_WATERMARK) -> Taken:
-        """Decode and cut records of one partition, which stood at ``watermark`` (ms) before them."""
-        block = self._decoder.decode_block(records, topic, partition)
+    def take(
+        self,
+        records: Sequence[RawRecord],
+        topic: str,
+        partition: int,
+        watermark: int = MIN_WATERMARK,
+        now_ms: int | None = None,
+    ) -> Taken:
+        """Decode and cut records of one partition.
+
+        Args:
+            records: in order.
+            topic, partition: where they come from.
+            watermark: of the partition before them, ms.
+            now_ms: the time by which they were there, ms: the guard against event times of the future for records without a time of their own,
+                or with one that lies in the future itself. None for no such guard.
+        """
+        block = self._decoder.decode_block(records, topic, partition, now_ms)
         stamped = None
-        if self._heed_stamps:
+        if self._max_future_ms is not None:
             stamped = np.fromiter((each.timestamp_ms for each in records), np.int64, len(records))
-        return Taken(self, topic, len(records), block, self._cutter.cut(block.batch, block.record, watermark, stamped))
+            if now_ms is not None:
+                stamped[stamped > now_ms + self._max_future_ms] = now_ms
+        cut = self._cutter.cut(block.batch, block.record, watermark, stamped)
+        return Taken(self, topic, len(records), block, cut)
 
     def refuse(self, letter: DeadLetter) -> Iterator[object]:
         """Account for a file that cannot be read on, as one record that is dead; to be handed on as :meth:`Taken.outputs` are."""

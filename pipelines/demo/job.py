@@ -99,6 +99,9 @@ class Job:
             f"--config={folder.root / name}.yaml",
             f"--dead-letter=file:{folder.dead_letters}",
             f"--late=file:{folder.late}",
+            # The demo shows what a stream makes of late data, and of a day that some clocks may have yet to reach.
+            "--file-watermark=events",
+            "--max-future=none",
             f"--rules={folder.rules / name}.yml",
             f"--alerts=file:{folder.alerts / name}",
             "--runner=DirectRunner",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import Protocol
 
 from schemas.builder import BatchBuilder
 from schemas.records import BadLine
+from schemas.times import format_time
 
 MAX_TS = 9_223_372_036_853
 """Latest event time (ms) that any format may carry: 2262-04-11, where 64-bit nanoseconds, which InfluxDB keeps, end."""
@@ -47,10 +47,6 @@ def time_refusal(ts: int, latest_ts: int) -> str:
     if ts > MAX_TS:
         return f"event time {ts} ms lies after the year 2262: check the unit of the timestamp"
     return (
-        f"event time {ts} ms ({_utc(ts)}) lies too far in the future: "
-        f"at the record's own time the latest allowed is {latest_ts} ms ({_utc(latest_ts)})"
+        f"event time {ts} ms ({format_time(ts)}) lies too far in the future: the latest allowed is {latest_ts} ms ({format_time(latest_ts)}), "
+        "which is --max-future after the record's own time, or after now if it has none"
     )
-
-
-def _utc(ts: int) -> str:
-    return datetime.fromtimestamp(ts / 1000, timezone.utc).isoformat(timespec="milliseconds")

@@ -57,10 +57,11 @@ class DecodedBlock:
 class BlockDecoder:
     """Decodes blocks of records. Keeps caches of series between blocks; use one instance from one thread.
 
-    An event time may lie at most ``max_future_ms`` after its record's own timestamp: the watermark follows the newest event time, and one sample
-    from the far future would make all honest data late. A record without a timestamp of its own (-1, as from a file) is not held to that,
-    nor is any with ``max_future_ms=None``, for replays which produce data of a time that is yet to come. Event times before the
-    record's timestamp are never refused, so a replay of the past needs nothing.
+    An event time may lie at most ``max_future_ms`` after its record's own timestamp: the watermark follows the newest event time, and one
+    sample from the far future would make all honest data late. A record without a timestamp of its own (-1, as from a file), and one whose
+    own timestamp itself lies further than that in the future, is held to the time by which it was there (``now_ms`` of
+    :meth:`decode_block`), where that is known. With ``max_future_ms=None`` any event time is taken, for replays which produce data of a time
+    that is yet to come. Event times before the record's timestamp are never refused for that, so a replay of the past needs nothing.
 
     Args:
         target_labels: labels of the target part, see :mod:`schemas.series`.
@@ -92,15 +93,26 @@ class BlockDecoder:
             self._by_header[None] = default
         self._max_future_ms = MAX_TS if max_future_ms is None else max_future_ms
 
-    def decode_block(self, records: Sequence[RawRecord], topic: str, partition: int) -> DecodedBlock:
-        """Decode records of one partition, in order. Whatever their bytes are, this does not raise; what cannot be read is a dead letter."""
+    def decode_block(
+        self, records: Sequence[RawRecord], topic: str, partition: int, now_ms: int | None = None
+    ) -> DecodedBlock:
+        """Decode records of one partition, in order. Whatever their bytes are, this does not raise; what cannot be read is a dead letter.
+
+        Args:
+            records: of the partition.
+            topic, partition: where they come from.
+            now_ms: the time by which they were there, ms; None if that is not known.
+        """
         builder = self._builder
         dead_letters: list[DeadLetter] = []
         dead_records = 0
+        latest_own_ts = MAX_TS if now_ms is None else now_ms + self._max_future_ms
+        latest_without = MAX_TS if now_ms is None else min(latest_own_ts, MAX_TS)
         for index, record in enumerate(records):
             builder.begin_record(index)
             own_ts = record.timestamp_ms
-            latest_ts = min(own_ts + self._max_future_ms, MAX_TS) if own_ts > 0 else MAX_TS
+            is_stamped = 0 < own_ts <= latest_own_ts
+            latest_ts = min(own_ts + self._max_future_ms, MAX_TS) if is_stamped else latest_without
             try:
                 bad_lines = self._codec(record).decode(record.value, own_ts, latest_ts)
             except DecodeError as error:

@@ -182,7 +182,7 @@ def test_the_alerts_job_needs_no_output(directory: Path) -> None:
 def test_records_that_cannot_be_read_and_samples_too_late_go_where_they_always_go(directory: Path) -> None:
     with (directory / "scrapes.jsonl").open("ab") as file:
         file.write(b"not json\n" + scrape("a", -3_600, 99) + b"\n")
-    assert alerts.main(words(directory)) == 0
+    assert alerts.main(words(directory, "--file-watermark=events")) == 0
     assert course(told(directory)) == WANTED
     assert [len(list((directory / name).iterdir())) for name in ("dead", "late")] == [1, 1]
 
@@ -192,7 +192,7 @@ def test_late_samples_make_corrections_and_the_history_is_that_of_a_run_in_order
     rest = [each for each in SCRAPES if each not in late]
     at = rest.index(("a", 360))
     write(directory, [*rest[:at], *late, *rest[at:]])
-    assert metrics.main(words(directory)) == 0
+    assert metrics.main(words(directory, "--file-watermark=events")) == 0
     events = told(directory)
     corrections = [event for event in events if event.correction]
     assert corrections
@@ -204,6 +204,15 @@ def test_late_samples_make_corrections_and_the_history_is_that_of_a_run_in_order
     assert counts["alerts.corrections"] == len(corrections)
     assert counts["rules.late_samples"] == len(late)
     assert counts["rules.instants_again"] > 0
+
+
+def test_a_file_in_any_order_has_the_alerts_of_one_in_order(directory: Path) -> None:
+    write(directory, sorted(SCRAPES, key=lambda each: (each[0], -each[1])))
+    assert metrics.main(words(directory)) == 0
+    assert course(told(directory)) == WANTED
+    counts = json.loads((directory / "balance.json").read_text())
+    untouched = ("samples.too_late", "samples.merged_late", "alerts.corrections", "rules.instants_again")
+    assert [counts[name] for name in untouched] == [0, 0, 0, 0]
 
 
 def test_a_rule_that_fails_is_counted_and_stops_nothing(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,8 @@ import pytest
 from pipelines import alerts, metrics
 from schemas.records import DeadLetter
 from tests.transforms.io.fake_influxdb import TOKEN, Server, fake_influxdb
-from tests.transforms.naive import NOON
+from tests.transforms.naive import MINUTE, NOON
+from transforms.io.parquet_store import read_rollups
 
 RULES = """
 groups:
@@ -157,3 +158,40 @@ def test_rules_that_select_nothing_are_told(run: Run) -> None:
     assert run([text.replace("usage", "usag") for text in HONEST], job="alerts") == 0
     assert run.codes == ["nothing-selected"]
     assert "no rule selects any of the 30 samples" in run.err
+
+
+def stored(run: Run) -> int:
+    return sum(row["count"] for row in read_rollups(run.store, "1m").to_pylist())
+
+
+def test_nothing_in_a_file_is_late_in_whatever_order_it_is(run: Run) -> None:
+    hosts = [line(NOON + minute * MINUTE, minute, host) for host in ("a", "b", "c") for minute in range(20)]
+    assert run(hosts) == 0
+    assert (run.err, run.codes) == ("", [])
+    assert (run.summary["samples.written"], stored(run)) == (60, 60)
+
+
+def test_a_file_read_as_a_stream_says_which_samples_are_too_late_and_why(run: Run) -> None:
+    hosts = [line(NOON + minute * MINUTE, minute, host) for host in ("a", "b") for minute in range(20)]
+    assert run(hosts, "--file-watermark=events") == 0
+    assert run.codes == ["too-late"]
+    # The watermark has reached 12:18:50: minutes that ended by 12:13:50 are over.
+    assert "13 of 40 samples came later than the allowed 5m and are in no window" in run.err
+    assert f"e.g. {run.directory}/in.lp, line 21: before it the watermark had reached 2023-11-15T12:18:50Z" in run.err
+    assert '{__name__="cpu_usage",host="b"} 0  (2023-11-15T12:00:00Z)' in run.err
+    assert "leave out --file-watermark=events" in run.err
+    assert f"late samples (13): files {run.directory}/late/late-*.ndjson" in run.out
+
+
+@pytest.mark.parametrize("watermark", ["end", "events"])
+def test_one_stamp_of_the_future_makes_nobody_late(run: Run, watermark: str) -> None:
+    far = line(4_070_908_800_000)
+    assert run([far, *HONEST], f"--file-watermark={watermark}") == 0
+    assert (run.summary["samples.written"], run.summary["dead_letters"]) == (30, 1)
+    assert "event time 4070908800000 ms (2099-01-01T00:00:00Z) lies too far in the future" in run.letters[0].reason
+    assert "--max-future" in run.err
+
+
+def test_any_time_of_the_future_is_taken_where_the_guard_is_off(run: Run) -> None:
+    assert run([line(4_070_908_800_000), *HONEST], "--max-future=none") == 0
+    assert run.summary["samples.written"] == 31

@@ -54,6 +54,7 @@ def words(directory: Path, *more: str) -> list[str]:
         f"--output=parquet:{directory / 'store'}",
         f"--dead-letter=file:{directory / 'dead'}",
         f"--late=file:{directory / 'late'}",
+        "--file-watermark=events",
         f"--summary-json={directory / 'balance.json'}",
         *more,
     ]

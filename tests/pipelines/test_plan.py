@@ -53,6 +53,10 @@ def test_a_plan_of_files_names_the_first_of_them(tmp_path: Path) -> None:
     assert f"  5 files: {shown}, ..." in said.splitlines()
     assert "  raw samples: not written" in said.splitlines()
     assert "metrics, bounded" in said.splitlines()
+    assert "  watermark of a file: stands until its end, nothing in it is late" in said.splitlines()
+    assert "watermark of a partition" not in said
+    followed = planned(f"--input=file:{tmp_path}/*.lp", "--output=blackhole:", "--file-watermark=events")
+    assert "  watermark of a file: its newest event time less 10s" in followed.splitlines()
     assert "runner options: (the local runner)" in said.splitlines()
 
 

@@ -184,6 +184,12 @@ def test_too_late_samples_say_so_and_carry_the_watermark() -> None:
     assert result.too_late is not None
     assert (result.too_late.late, result.too_late.watermark) == (True, NOON + 10 * MINUTE)
     assert result.too_late.overtaken == NOON + 10 * MINUTE
+    assert result.passed == NOON + 10 * MINUTE
+
+
+def test_the_first_too_late_sample_says_which_watermark_it_met() -> None:
+    records = [[Sample(A, NOON + at * MINUTE, 1, seq)] for seq, at in enumerate([20, 0, 40, 1])]
+    assert cut(cutter(delay_ms=0), records).passed == NOON + 20 * MINUTE
 
 
 def test_many_windows_and_shards_at_once() -> None:
@@ -214,6 +220,16 @@ def test_a_clock_that_is_ahead_makes_nobody_late() -> None:
     assert believed.watermark == NOON + 9 * MINUTE - 10 * SECOND
     assert believed.too_late is not None
     assert [sample.seq for sample in samples_of(believed.too_late)] == [1]
+
+
+def test_where_the_watermark_stands_nothing_is_late_and_nothing_overtaken() -> None:
+    samples = [Sample(A, NOON + second * SECOND, 1, seq) for seq, second in enumerate([86_400, 0, 43_200])]
+    result = Cutter(Tiers(), SHARDS, None).cut(batch_of(samples), np.arange(3))
+    assert (result.watermark, result.too_late) == (MIN_WATERMARK, None)
+    assert {(piece.late, piece.overtaken, piece.watermark) for _, piece in result.pieces} == {
+        (False, MIN_WATERMARK, MIN_WATERMARK)
+    }
+    assert sorted(each.seq for _, piece in result.pieces for each in samples_of(piece)) == [0, 1, 2]
 
 
 def test_the_time_of_a_record_says_nothing_of_older_samples() -> None:

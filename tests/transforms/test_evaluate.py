@@ -69,7 +69,7 @@ def scrapes(seed: int, disorder: float) -> list[bytes]:
     return [document for _, document in sorted(found, key=lambda each: each[0])]
 
 
-INTAKE = IntakeSettings(shards=8)
+INTAKE = IntakeSettings(shards=8, file_watermark="events")
 
 
 KEPT: defaultdict[str, list[Any]] = defaultdict(list)

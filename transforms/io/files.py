@@ -1,11 +1,16 @@
 """The file source: records of the same formats, plain or gzip, so that every job runs with no broker.
 
-A file is a partition, and a record's offset the number of its first line from 0; the watermark goes by the same rule as in Kafka. If a file cannot
-be read to its end, the rest of it is one dead letter, its name and the reason are reported, and the other files are read.
+A file is a partition, and a record's offset the number of its first line from 0. If a file cannot be read to its end, the rest of it is one dead
+letter, its name and the reason are reported, and the other files are read.
+
+What is there as a whole can be read in any order: a file's watermark stands until its end, so that nothing in it is late, unless it is to follow
+event times as that of a partition does (:data:`transforms.intake.FileWatermark`). No more is held for that: windows fire once all files have been
+read, either way.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import apache_beam as beam
@@ -22,14 +27,14 @@ class _ReadFile(beam.DoFn):
         self._settings = settings
 
     def setup(self) -> None:
-        self._intake = Intake(self._settings)
+        self._intake = Intake(self._settings, follows_events=self._settings.file_watermark == "events")
 
     def process(self, element: tuple[int, str, str]) -> Iterator[object]:
         partition, path, name = element
         watermark = MIN_WATERMARK
         try:
             for records in read_blocks(path, self._settings.default_content_type):
-                taken = self._intake.take(records, name, partition, watermark)
+                taken = self._intake.take(records, name, partition, watermark, now_ms=int(time.time() * 1000))
                 watermark = taken.watermark
                 yield from taken.outputs()
         except InputFault as fault:

@@ -123,7 +123,11 @@ class _ReadPartition(beam.DoFn, RestrictionProvider):
             records = read.records
             if records and records[-1].offset >= stop:
                 records = [record for record in records if record.offset < stop]
-            taken = self._intake.take(records, topic, partition.number, watermark) if records else None
+            taken = (
+                self._intake.take(records, topic, partition.number, watermark, now_ms=int(time.time() * 1000))
+                if records
+                else None
+            )
             # The claim covers offsets behind the last record too: compaction and transaction markers leave gaps.
             last = min(read.position, stop) - 1
             if last > claimed:

@@ -120,6 +120,34 @@ def test_times_are_bound_by_the_records_own(
         assert [("too far in the future" in d.reason) for d in block.dead_letters] == ([] if taken else [True])
 
 
+@pytest.mark.parametrize(
+    ("own_ts", "ts", "max_future_ms", "taken"),
+    [
+        (-1, NOW + 600_000, 600_000, True),
+        (-1, NOW + 600_001, 600_000, False),
+        (-1, NOW + 10 * 365 * 86_400_000, None, True),
+        (NOW - 86_400_000, NOW - 86_400_000 + 600_000, 600_000, True),
+        (NOW - 86_400_000, NOW - 86_400_000 + 600_001, 600_000, False),
+        # The clock of a broker or a producer may be a little ahead of the reader's.
+        (NOW + 600_000, NOW + 1_200_000, 600_000, True),
+        (NOW + 600_001, NOW + 600_001, 600_000, False),
+        (NOW + 600_001, NOW + 600_000, 600_000, True),
+    ],
+)
+def test_the_time_of_reading_bounds_records_without_a_time_of_their_own_or_with_one_of_the_future(
+    own_ts: int, ts: int, max_future_ms: int | None, taken: bool
+) -> None:
+    decoder = BlockDecoder(max_future_ms=max_future_ms)
+    block = decoder.decode_block([RawRecord(scrape_at(ts), 1, own_ts)], "t", 0, NOW)
+    assert rows(block.batch) == ([row("{}", "up", ts, 1.0)] if taken else [])
+    assert [("too far in the future" in d.reason) for d in block.dead_letters] == ([] if taken else [True])
+
+
+def test_a_sample_without_a_time_does_not_take_a_records_time_of_the_future() -> None:
+    block = BlockDecoder().decode_block([RawRecord(b'{"samples": {"up": 1}}', 1, NOW + 86_400_000)], "t", 0, NOW)
+    assert ["too far in the future" in letter.reason for letter in block.dead_letters] == [True]
+
+
 def test_no_record_timestamp_lets_times_past_the_end_of_64_bit_nanoseconds() -> None:
     records = [RawRecord(scrape_at(MAX_TS), 1, 1 << 62), RawRecord(scrape_at(MAX_TS + 1), 2, 1 << 62)]
     block = BlockDecoder(max_future_ms=1 << 70).decode_block(records, "t", 0)

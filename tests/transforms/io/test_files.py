@@ -88,7 +88,7 @@ def test_a_file_is_a_partition_and_a_line_its_offset(tmp_path: Path, monkeypatch
         "dead_letters": [(str(plain), 0, 5)],
         "too_late": [100.0],
     }
-    found = read([plain, packed], wanted, tiers=Tiers(lateness_ms=2 * MINUTE))
+    found = read([plain, packed], wanted, tiers=Tiers(lateness_ms=2 * MINUTE), file_watermark="events")
     assert {name: found.get(name) for name in (accounting.RECORDS_READ, accounting.TOO_LATE)} == {
         accounting.RECORDS_READ: 16,
         accounting.TOO_LATE: 1,
