@@ -23,8 +23,9 @@ import orjson
 from schemas.batch import Int32, SampleBatch
 from schemas.builder import BatchBuilder
 from schemas.codecs.base import MAX_TS, DecodeError, time_refusal
+from schemas.codecs.json_texts import leading_texts
 from schemas.codecs.notation import parse_series
-from schemas.codecs.signatures import BYTE_ORDER_MARK, form_of
+from schemas.codecs.signatures import form_of
 from schemas.records import JSON_SCRAPE, BadLine
 from schemas.series import METRIC_NAME, labels_text, metric_text, parse_labels
 
@@ -61,7 +62,10 @@ class _Group(NamedTuple):
 
 
 class JsonScrapeCodec:
-    """Decodes scrape documents; of an array a bad document is a bad line, counted from 1, and its neighbours are decoded."""
+    """Decodes scrape documents; of an array a bad document is a bad line, counted from 1, and its neighbours are decoded.
+
+    Documents one behind the other are taken as an array of them.
+    """
 
     content_type = JSON_SCRAPE
 
@@ -77,7 +81,9 @@ class JsonScrapeCodec:
         try:
             document = orjson.loads(value)
         except orjson.JSONDecodeError as error:
-            document = _marked(value, error)
+            document, left = _several(value, error)
+        else:
+            left = None
         if type(document) is not list:
             self._add(document, default_ts, latest_ts)
             return []
@@ -87,6 +93,8 @@ class JsonScrapeCodec:
                 self._add(element, default_ts, latest_ts)
             except DecodeError as error:
                 bad.append(BadLine(number, _element_text(element, value), str(error)))
+        if left is not None:
+            bad.append(BadLine(len(document) + 1, left, "not JSON, behind documents that are"))
         return bad
 
     def _add(self, document: Any, default_ts: int, latest_ts: int) -> None:
@@ -192,19 +200,19 @@ class JsonScrapeCodec:
         return found
 
 
-def _marked(value: bytes, error: Exception) -> Any:
-    """The document behind a byte order mark.
+def _several(value: bytes, error: Exception) -> tuple[Any, bytes | None]:
+    """What is JSON in a record that is not as a whole: a document behind a byte order mark, or several, arrays taken apart; and what is left.
 
     Raises:
-        DecodeError: there is none, or what is there is not JSON.
+        DecodeError: it begins with nothing that is.
     """
-    if value.startswith(BYTE_ORDER_MARK):
-        try:
-            return orjson.loads(value[len(BYTE_ORDER_MARK) :])
-        except orjson.JSONDecodeError as behind:
-            error = behind
-    form = form_of(value)
-    raise DecodeError(f"not JSON: {form or error}") from None
+    documents, rest = leading_texts(value)
+    if not documents:
+        raise DecodeError(f"not JSON: {form_of(value) or error}") from None
+    found = [orjson.loads(each.text) for each in documents]
+    if len(found) == 1 and rest is None:
+        return found[0], None
+    return [one for each in found for one in (each if type(each) is list else [each])], rest.text if rest else None
 
 
 def _number(key: str, value: Any) -> float:

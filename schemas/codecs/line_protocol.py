@@ -21,7 +21,7 @@ from schemas.batch import Int32
 from schemas.builder import BatchBuilder
 from schemas.codecs.base import MAX_TS, DecodeError, time_refusal
 from schemas.codecs.line_syntax import NANOSECONDS, Point, Precision, decode_text, parse_head, parse_line
-from schemas.codecs.signatures import BYTE_ORDER_MARK, MARKED, form_of
+from schemas.codecs.signatures import form_of
 from schemas.records import LINE_PROTOCOL, BadLine
 from schemas.series import METRIC_NAME, metric_text, split_labels
 
@@ -29,6 +29,9 @@ CACHED_HEADS = 500_000
 CACHED_SHAPES = 100_000
 CACHED_FIELD_SETS = 64
 """Bounds of the caches, in entries: ``measurement,tags`` texts; measurements with their metric labels; sets of fields of each of those."""
+
+BYTE_ORDER_MARK = "\ufeff"
+"""Some editors put it before a text; before a line it is no part of the measurement."""
 
 _NS_PER_MS = 1_000_000
 _STRING = '""'
@@ -83,7 +86,7 @@ class LineProtocolCodec:
 
     def decode(self, value: bytes, default_ts: int = -1, latest_ts: int = MAX_TS) -> list[BadLine]:
         """See :class:`schemas.codecs.base.Codec`; a bad line, never the whole record, is refused, unless its bytes are known to be another form's."""
-        text = decode_text(_unmarked(value) if value[:1] in MARKED else value)
+        text = decode_text(value)
         bad: list[BadLine] = []
         if '"' not in text and "=-0" not in text and not _has_escapes(text):
             # No strings, so lines are what newlines separate; and one rewriting serves them all.
@@ -160,7 +163,8 @@ class LineProtocolCodec:
 
     def _add_any(self, text: str, start: int, number: int, default_ts: int, latest_ts: int, bad: list[BadLine]) -> int:
         """Parse the line at ``start`` and add it, or say in ``bad`` why not; returns where the next line begins."""
-        result, end = parse_line(text, start, number, self._precision)
+        begin = start + text.startswith(BYTE_ORDER_MARK, start)
+        result, end = parse_line(text, begin, number, self._precision)
         if isinstance(result, Point):
             reason = self._add_point(result, default_ts, latest_ts)
             if reason is not None:
@@ -189,7 +193,8 @@ class LineProtocolCodec:
 
     def _new_head(self, head: str) -> tuple[int, _Shape] | None:
         parsed = parse_head(_restore(head))
-        if parsed is None or any(key == METRIC_NAME for key, _ in parsed[1]):
+        # A byte order mark is no part of a measurement.
+        if parsed is None or head.startswith(BYTE_ORDER_MARK) or any(key == METRIC_NAME for key, _ in parsed[1]):
             return None
         if len(self._heads) >= CACHED_HEADS:
             self._heads.clear()
@@ -209,23 +214,14 @@ class LineProtocolCodec:
         return found
 
 
-def _unmarked(value: bytes) -> bytes:
-    """A record without its byte order mark, which would become a part of its first measurement.
+def _checked(bad: list[BadLine], value: bytes) -> list[BadLine]:
+    """Bad lines, unless they are all the lines there are, because the record is of another form.
 
     Raises:
-        DecodeError: it is of another form.
+        DecodeError: it is.
     """
-    if value.startswith(BYTE_ORDER_MARK):
-        return value[len(BYTE_ORDER_MARK) :]
     form = form_of(value)
-    if form is not None:
-        raise DecodeError(f"{form}: line protocol is text")
-    return value
-
-
-def _checked(bad: list[BadLine], value: bytes) -> list[BadLine]:
-    """Bad lines, unless text in UTF-16 without a mark made them: of that, every line is bad."""
-    if b"\0" in value[:4] and (form := form_of(value)) is not None:
+    if form is not None and len(bad) >= sum(bool(line.strip()) for line in value.split(b"\n")):
         raise DecodeError(f"{form}: line protocol is text")
     return bad
 

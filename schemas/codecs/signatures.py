@@ -27,9 +27,6 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
     (b"SQLite format 3\x00", "a database of SQLite"),
 )
 
-MARKED = frozenset({BYTE_ORDER_MARK[:1]} | {begin[:1] for begin, _ in _SIGNATURES if not 0x20 <= begin[0] < 0x7F})
-"""First bytes with which no measurement of honest line protocol begins: worth a look."""
-
 
 def form_of(data: bytes) -> str | None:
     """What bytes are that begin so: ``compressed with zstd``, ``text in UTF-16 (...)``; None for a form that is not known here."""

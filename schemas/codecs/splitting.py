@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Protocol
 
-import orjson
-
 from schemas.codecs.content import DOCUMENT
+from schemas.codecs.json_texts import is_json, leading_texts
 from schemas.codecs.line_syntax import Point, decode_text, parse_line, unclosed_field
 from schemas.codecs.signatures import BYTE_ORDER_MARK
 from schemas.records import JSON_SCRAPE, RawRecord
@@ -28,12 +28,11 @@ MAX_RECORD_BYTES = 256 << 20
 _BEGINS = (b"{", b"[")
 _ENDS = (b"}", b"]")
 _GO_ON = (b",", b"}", b"]")
-# A line of line protocol that surely ends with its line: no quotes, spaces or escapes in its head, plain keys, whole strings, numbers.
-_PLAIN = re.compile(
-    rb'[^"\\ ]+ [^"\\ ,=]+=(?:"[^"\\]*"|[^"\\ ,=]+)(?:,[^"\\ ,=]+=(?:"[^"\\]*"|[^"\\ ,=]+))*(?: [0-9]+)?\r?\Z'
-)
+# A line of line protocol that surely ends with its line: its head holds no quotes, spaces or escapes, and each quote either begins a value, right
+# behind a key without quotes, or ends that string.
+_FIELD = rb'(?:[^"\\ ]*,)?[^"\\ ,=]+="[^"\\]*"'
+_PLAIN = re.compile(rb'[^"\\ ]+ %b(?:,%b)*(?:,[^"\\ ]*)?(?: [^"\\ ]*)?\Z' % (_FIELD, _FIELD))
 _CLOSES = re.compile(rb'(?:[^"\\]|\\.)*"', re.DOTALL)
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
 # What may begin a line inside a document that is laid out over several.
 _INSIDE = b' \t\r"{}[],:-0123456789'
 
@@ -57,8 +56,8 @@ class Splitter(Protocol):
 
     line: int
 
-    def push(self, lines: Sequence[bytes]) -> list[RawRecord]:
-        """The records that are complete with these lines, which come without their newlines.
+    def push(self, text: bytes) -> list[RawRecord]:
+        """The records that are complete with these lines; the last one comes without its newline.
 
         Raises:
             TooLong: see there; nothing can be pushed after it.
@@ -74,15 +73,15 @@ class Splitter(Protocol):
         ...
 
 
-def splitter(content_type: str | None, lines: Sequence[bytes]) -> Splitter:
+def splitter(content_type: str | None, text: bytes) -> Splitter:
     """What splits a text of this format; without one, of the format that its first lines have."""
     if content_type is None:
-        return JsonDocuments(None) if _begins_json(lines) else LogicalLines(None)
+        return JsonDocuments(None) if _begins_json(text) else LogicalLines(None)
     return JsonDocuments(content_type) if content_type == JSON_SCRAPE else LogicalLines(content_type)
 
 
-def _begins_json(lines: Sequence[bytes]) -> bool:
-    for line in lines:
+def _begins_json(text: bytes) -> bool:
+    for line in text.split(b"\n"):
         stripped = line.removeprefix(BYTE_ORDER_MARK).lstrip()
         if stripped and not stripped.startswith(b"#"):
             if DOCUMENT.match(stripped):
@@ -104,9 +103,16 @@ class LogicalLines:
         self._before = 0
         self._size = 0
 
-    def push(self, lines: Sequence[bytes]) -> list[RawRecord]:
+    def push(self, text: bytes) -> list[RawRecord]:
         """See :class:`Splitter`."""
         records: list[RawRecord] = []
+        lines = text.split(b"\n")
+        if not self._held and b'"' not in text and b"\r" not in text:
+            first, self.line = self.line, self.line + len(lines)
+            content_type = self._content_type
+            return [
+                RawRecord(line, number, -1, content_type) for number, line in enumerate(lines, first) if line.strip()
+            ]
         rest = self._push(lines, records)
         while rest:
             rest = self._push(rest, records)
@@ -133,7 +139,9 @@ class LogicalLines:
                 if self._size > MAX_RECORD_BYTES:
                     return [*self._give_up(records), *lines[index + 1 :]]
             elif b'"' not in line or _PLAIN.match(line):
-                self._add(line, 1, records)
+                if line.strip():
+                    records.append(RawRecord(_unreturned(line), self.line, -1, self._content_type))
+                self.line += 1
             else:
                 text = decode_text(line + b"\n")
                 field = unclosed_field(text)
@@ -168,8 +176,13 @@ class LogicalLines:
 
     def _add(self, value: bytes, lines: int, records: list[RawRecord]) -> None:
         if value.strip():
-            records.append(RawRecord(value.rstrip(b"\r"), self.line, -1, self._content_type))
+            records.append(RawRecord(_unreturned(value), self.line, -1, self._content_type))
         self.line += lines
+
+
+def _unreturned(line: bytes) -> bytes:
+    """A line without the carriage return that is a part of its end: of two, one is."""
+    return line[:-1] if line.endswith(b"\r") and not line.endswith(b"\r\r") else line
 
 
 class JsonDocuments:
@@ -182,96 +195,78 @@ class JsonDocuments:
         self._ends = False
         self._size = 0
 
-    def push(self, lines: Sequence[bytes]) -> list[RawRecord]:
+    def push(self, text: bytes) -> list[RawRecord]:
         """See :class:`Splitter`."""
         records: list[RawRecord] = []
-        for line in lines:
-            stripped = line.strip()
-            if not stripped and not self._held:
-                self.line += 1
-                continue
-            if self._held and stripped and self._ends and stripped[:1] not in _GO_ON:
-                records += self._take()
-            self._held.append(line)
-            if stripped:
-                self._ends = stripped[-1:] in _ENDS
-                if len(self._held) == 1 and stripped.removeprefix(BYTE_ORDER_MARK)[:1] not in _BEGINS:
-                    records += self._take()
-                    continue
+        for line in text.split(b"\n"):
+            if line.startswith(b"{") and line.endswith(b"}"):
+                # As nearly all lines of files that hold a document a line.
+                if self._ends:
+                    self._take(records)
+                self._held.append(line)
+                self._ends = True
+            else:
+                self._push(line, records)
             self._size += len(line) + 1
             if self._size > MAX_RECORD_BYTES and len(self._held) > 1:
                 raise TooLong(self.line, records)
         return records
 
+    def _push(self, line: bytes, records: list[RawRecord]) -> None:
+        stripped = line.strip()
+        if not stripped:
+            if self._held:
+                self._held.append(line)
+            else:
+                self.line += 1
+            return
+        if self._ends and stripped[:1] not in _GO_ON:
+            self._take(records)
+        self._held.append(line)
+        self._ends = stripped[-1:] in _ENDS
+        if len(self._held) == 1 and stripped.removeprefix(BYTE_ORDER_MARK)[:1] not in _BEGINS:
+            self._take(records)
+
     def finish(self) -> list[RawRecord]:
         """See :class:`Splitter`."""
-        return self._take()
+        records: list[RawRecord] = []
+        self._take(records)
+        return records
 
     def break_off(self) -> tuple[list[RawRecord], bytes]:
         """See :class:`Splitter`."""
         whole = b"\n".join(self._held)
-        return (self._take(), b"") if _is_json(whole) else ([], whole)
+        return (self.finish(), b"") if is_json(whole) else ([], whole)
 
-    def _take(self) -> list[RawRecord]:
-        """The records of the lines that are held."""
+    def _take(self, records: list[RawRecord]) -> None:
+        """Add the records of the lines that are held."""
         held, self._held, self._ends, self._size = self._held, [], False, 0
         first, self.line = self.line, self.line + len(held)
+        if len(held) == 1:
+            records.append(RawRecord(held[0].rstrip(b"\r"), first, -1, self._content_type))
+            return
         while held and not held[-1].strip():
             held.pop()
-        if not held:
-            return []
-        if len(held) == 1 and b"}{" not in held[0]:
-            return [self._record(held[0], first)]
         whole = b"\n".join(held)
-        if _is_json(whole):
-            return [self._record(whole, first)]
-        return list(self._salvaged(held, first))
+        if len(held) == 1 or is_json(whole):
+            records += [self._record(whole, first)] if held else []
+        else:
+            records += self._salvaged(held, first)
 
     def _salvaged(self, lines: Sequence[bytes], first: int) -> Iterator[RawRecord]:
-        """What lines of which no document can be made hold: each document that begins at the left margin, and whatever else there is."""
+        """What lines of which no document can be made hold: the documents that begin at the left margin, and whatever else there is."""
         starts = [index for index, line in enumerate(lines) if index == 0 or _begins_record(line)]
-        for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
-            yield from self._documents(lines[start:end], first + start)
-
-    def _documents(self, lines: Sequence[bytes], first: int) -> Iterator[RawRecord]:
-        """Documents one behind the other, and what is left when no more can be found."""
-        text = b"\n".join(lines)
-        depth = begin = 0
-        for token in _TOKEN.finditer(text):
-            if token[0] in _BEGINS:
-                depth += 1
-            elif token[0] in _ENDS:
-                depth -= 1
-                if depth <= 0:
-                    piece = text[begin : token.end()]
-                    if depth < 0 or not _is_json(piece):
-                        break
-                    yield self._record(piece.strip(), first + _lines_before(text, begin))
-                    begin = token.end()
-        rest = text[begin:]
-        if rest.strip():
-            yield self._record(rest.strip(), first + _lines_before(text, begin))
+        for start, end in pairwise([*starts, len(lines)]):
+            text = b"\n".join(lines[start:end])
+            documents, rest = leading_texts(text)
+            for piece in [*documents, *([rest] if rest else [])]:
+                yield self._record(piece.text, first + start + text.count(b"\n", 0, piece.start))
 
     def _record(self, value: bytes, line: int) -> RawRecord:
         return RawRecord(value.rstrip(b"\r\n"), line, -1, self._content_type)
-
-
-def _is_json(text: bytes) -> bool:
-    try:
-        orjson.loads(text.removeprefix(BYTE_ORDER_MARK))
-    except orjson.JSONDecodeError:
-        return False
-    return True
 
 
 def _begins_record(line: bytes) -> bool:
     """Whether a line begins a record where the lines before it are no whole document."""
     line = line.removeprefix(BYTE_ORDER_MARK)
     return line[:1] in _BEGINS or (bool(line.strip()) and line[0] not in _INSIDE)
-
-
-def _lines_before(text: bytes, position: int) -> int:
-    """How many lines end before the first byte from a position on that is no white space."""
-    while position < len(text) and text[position : position + 1].isspace():
-        position += 1
-    return text.count(b"\n", 0, position)

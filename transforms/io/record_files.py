@@ -95,7 +95,7 @@ def read_blocks(path: str, default_content_type: str | None = None) -> Iterator[
                 return
             pieces.append(chunk)
             if b"\n" in chunk:
-                *lines, rest = b"".join(pieces).split(b"\n")
+                lines, _, rest = b"".join(pieces).rpartition(b"\n")
                 pieces = [rest]
                 splitting = splitting or splitter(content_type, lines)
                 yield splitting.push(lines)
@@ -105,9 +105,10 @@ def read_blocks(path: str, default_content_type: str | None = None) -> Iterator[
         yield error.records
         raise InputFault(str(error), error.line) from None
     rest = b"".join(pieces)
-    splitting = splitting or splitter(content_type, [rest])
+    splitting = splitting or splitter(content_type, rest)
     if fault is None:
-        yield splitting.push([rest] if rest else [])
+        if rest:
+            yield splitting.push(rest)
         yield splitting.finish()
         return
     records, begun = splitting.break_off()

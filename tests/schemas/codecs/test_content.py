@@ -140,3 +140,72 @@ def test_no_text_is_json_and_line_protocol(text: str) -> None:
 def test_any_bytes_are_one_record(value: bytes) -> None:
     block = BlockDecoder().decode_block([RawRecord(value, 0, NOW)], "t", 0)
     assert block.records_ok == (not block.dead_letters)
+
+
+@pytest.mark.parametrize("content_type", [LINE_PROTOCOL, None])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_a_byte_order_mark_before_a_line_is_no_part_of_its_measurement(content_type: str | None, end: bytes) -> None:
+    value = MARK + LINE + end + MARK + LINE.replace(b"1 17", b'1,s="a" 17') + end + LINE + end
+    decoder = BlockDecoder()
+    for _ in range(2):
+        block = decoder.decode_block([RawRecord(value, 0, NOW, content_type)], "t", 0)
+        assert block.dead_letters == []
+        assert rows(block.batch) == [row('{host="web-1"}', "cpu_usage", NOW, 1.0)] * 3
+
+
+@pytest.mark.parametrize(
+    ("value", "content_type", "reason"),
+    [
+        (
+            LINE.decode().encode("utf-16"),
+            LINE_PROTOCOL,
+            "text in UTF-16 (iconv -f UTF-16 -t UTF-8 makes UTF-8 of it): line protocol is text",
+        ),
+        (b"\n".join([LINE] * 2).decode().encode("utf-16-le"), LINE_PROTOCOL, "text in UTF-16"),
+        (gzip.compress(LINE), LINE_PROTOCOL, "compressed with gzip: line protocol is text"),
+        (SCRAPE.decode().encode("utf-16"), JSON_SCRAPE, "not JSON: text in UTF-16"),
+        (MARK + SCRAPE[:-1], JSON_SCRAPE, "not JSON: "),
+        (
+            PLAIN_REQUEST,
+            REMOTE_WRITE,
+            "protobuf that is not compressed: remote write is protobuf in snappy's block format",
+        ),
+        (bytes(cramjam.zstd.compress(PLAIN_REQUEST)), REMOTE_WRITE, "compressed with zstd: remote write is"),
+    ],
+)
+def test_another_form_than_a_record_says_is_one_dead_letter_that_names_it(
+    value: bytes, content_type: str, reason: str
+) -> None:
+    (letter,) = BlockDecoder().decode_block([RawRecord(value, 0, NOW, content_type)], "t", 0).dead_letters
+    assert (letter.payload, letter.line) == (value, None)
+    assert letter.reason.startswith(reason)
+
+
+def test_a_line_that_can_be_read_is_read_whatever_surrounds_it() -> None:
+    value = b"\xff\xfe\n" + LINE + b"\n\xff"
+    block = BlockDecoder().decode_block([RawRecord(value, 0, NOW, LINE_PROTOCOL)], "t", 0)
+    assert ([letter.line for letter in block.dead_letters], len(block.batch)) == ([1, 3], 1)
+
+
+def scrape(value: int) -> bytes:
+    return SCRAPE.replace(b'usage":1', b'usage":%d' % value)
+
+
+@pytest.mark.parametrize(
+    ("value", "values", "bad"),
+    [
+        (scrape(1) + scrape(2), [1, 2], []),
+        (MARK + scrape(1) + b"\n\n" + MARK + scrape(2), [1, 2], []),
+        (b"[" + scrape(1) + b"," + scrape(2) + b"] " + scrape(3) + b"[]", [1, 2, 3], []),
+        (scrape(1) + b'{"samples": 5}' + scrape(3), [1, 3], [(2, b'{"samples":5}')]),
+        (scrape(1) + scrape(2) + b" x " + scrape(3), [1, 2], [(3, b"x " + scrape(3))]),
+        (scrape(1) + scrape(2)[:-1], [1], [(2, scrape(2)[:-1])]),
+        (scrape(1) + b"}", [1], [(2, b"}")]),
+    ],
+)
+def test_documents_one_behind_the_other_are_an_array_of_them(
+    value: bytes, values: list[float], bad: list[tuple[int, bytes]]
+) -> None:
+    block = BlockDecoder().decode_block([RawRecord(value, 0, NOW, JSON_SCRAPE)], "t", 0)
+    assert block.batch.value.tolist() == values
+    assert [(letter.line, letter.payload) for letter in block.dead_letters] == bad
