@@ -8,7 +8,10 @@ from collections.abc import Collection, Iterator
 from rules.codes import CODES, LINTS
 from rules.diagnostics import Diagnostic, Severity, TextSpan, in_order
 from rules.durations import format_duration
+from rules.lints.arguments import missing_labels, quantiles
 from rules.lints.conditions import impossible_conditions
+from rules.lints.constants import constant_conditions
+from rules.lints.duplicates import duplicates
 from rules.lints.finding import Finding
 from rules.lints.labels import lost_labels, unbounded_labels
 from rules.lints.metrics import Metrics, misused_counters, native_histograms, unknown_metrics
@@ -64,6 +67,9 @@ def without_ignored(diagnostics: list[Diagnostic], file: RuleFile) -> list[Diagn
 def _findings(group: RuleGroup, rule: Rule, metrics: Metrics | None, interval_ms: int | None) -> Iterator[Finding]:
     yield from _short_for(group, rule, interval_ms)
     yield from impossible_conditions(rule)
+    yield from constant_conditions(rule)
+    yield from missing_labels(rule)
+    yield from quantiles(rule)
     yield from lost_labels(rule)
     yield from unbounded_labels(rule)
     yield from misused_counters(rule, metrics)
@@ -90,19 +96,13 @@ def _short_for(group: RuleGroup, rule: Rule, interval_ms: int | None) -> Iterato
 
 
 def _duplicates(file: RuleFile) -> Iterator[tuple[Diagnostic, Rule]]:
-    """Rules with the name and labels (the group's among them) of an earlier one, as promtool's lint has it."""
-    first: dict[tuple[str, frozenset[tuple[str, str]]], Rule] = {}
-    for group, rule in file.rules():
-        # An empty label is none.
-        labels = frozenset((key, value) for key, value in {**group.labels, **rule.labels}.items() if value)
-        before = first.setdefault((rule.name, labels), rule)
-        if before is not rule:
-            message = f"{rule.name!r} with the same labels is already on line {before.place.line}"
-            hint = "give one of them another name, or a label that tells them apart"
-            found = Finding(
-                "duplicate-rule", message, "alert" if isinstance(rule, AlertingRule) else "record", None, hint
-            )
-            yield _diagnostic(found, rule, file)
+    for rule, before in duplicates(file):
+        message = (
+            f"{rule.name!r} with the same labels is already on line {before.place.line}, and both can yield one series"
+        )
+        hint = "give one of them another name, or a label that tells them apart"
+        field = "alert" if isinstance(rule, AlertingRule) else "record"
+        yield _diagnostic(Finding("duplicate-rule", message, field, None, hint), rule, file)
 
 
 class Ignores:

@@ -5,29 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rules.lints.finding import Finding
+from rules.lints.label_values import can_meet, contradictions, is_possible, named_labels, values_of_label
 from rules.lints.ranges import Range, mirrored, passing, values_of
 from rules.model import Rule
-from rules.promql.ast import Aggregate, Binary, Expr, ValueType, VectorSelector, unwrap, walk
+from rules.promql.ast import (
+    Aggregate,
+    Binary,
+    Expr,
+    Matcher,
+    MatchOp,
+    ValueType,
+    VectorSelector,
+    unwrap,
+    walk,
+)
 from rules.promql.errors import Span
+from rules.quoting import quote
 
-_FILTERS = (">", ">=", "<", "<=", "==")
+FILTERS = (">", ">=", "<", "<=", "==")
 
 
 def impossible_conditions(rule: Rule) -> Iterator[Finding]:
-    """Comparisons and intersections that are empty for certain, the innermost ones."""
+    """Selectors, comparisons and matches that are empty for certain, the innermost ones."""
     for node in walk(rule.ast):
-        if isinstance(node, Binary):
-            found = _comparison(node) or _intersection(node)
-            if found:
-                yield Finding("never-true", found[0], "expr", _place(node), found[1])
+        found = None
+        if isinstance(node, VectorSelector):
+            found = _selection(node)
+        elif isinstance(node, Binary):
+            found = _comparison(node) or _intersection(node) or _match(node)
+        if found:
+            yield Finding("never-true", found[0], "expr", _place(node), found[1])
 
 
-def _place(node: Binary) -> Span | None:
+def _place(node: Expr) -> Span | None:
     return node.span if node.span != (0, 0) else None
 
 
 def _comparison(node: Binary) -> tuple[str, str] | None:
-    if node.op not in _FILTERS or node.return_bool:
+    if node.op not in FILTERS or node.return_bool:
         return None
     left, right = values_of(node.lhs), values_of(node.rhs)
     if left.empty or right.empty:
@@ -43,7 +58,7 @@ def _comparison(node: Binary) -> tuple[str, str] | None:
             "use `absent(...)`, or `(... or vector(0))`",
         )
     side = node.lhs if left != Range() else node.rhs
-    return f"never true: {_bounds(values_of(side))}", ""
+    return f"never true: {bounds(values_of(side))}", ""
 
 
 def _one_to_itself(node: Binary) -> bool:
@@ -57,7 +72,7 @@ def _is_count(expr: Expr) -> bool:
     return isinstance(inner, Aggregate) and inner.op == "count"
 
 
-def _bounds(found: Range) -> str:
+def bounds(found: Range) -> str:
     if found.low == found.high:
         return f"the value is always {found.low:g}"
     above = "" if found.low == float("-inf") else f"{'above' if found.low_open else 'at least'} {found.low:g}"
@@ -72,8 +87,8 @@ def _intersection(node: Binary) -> tuple[str, str] | None:
     matching = node.matching
     if matching is not None and (matching.on or matching.labels):
         return None
-    base, kept = _filtered(node.lhs)
-    other, bound = _filtered(node.rhs)
+    base, kept = filtered(node.lhs)
+    other, bound = filtered(node.rhs)
     if base != other or not any(isinstance(each, VectorSelector) for each in walk(base)):
         return None
     if kept.empty or bound.empty:
@@ -86,17 +101,68 @@ def _intersection(node: Binary) -> tuple[str, str] | None:
     return None
 
 
-def _filtered(expr: Expr) -> tuple[Expr, Range]:
+def filtered(expr: Expr) -> tuple[Expr, Range]:
     """An expression without the filters around it, and the values that they let through."""
     node = unwrap(expr)
-    if not isinstance(node, Binary) or node.op not in _FILTERS or node.return_bool:
+    if not isinstance(node, Binary) or node.op not in FILTERS or node.return_bool:
         return node, Range()
     left_is_scalar, right_is_scalar = (side.type is ValueType.SCALAR for side in (node.lhs, node.rhs))
     if left_is_scalar == right_is_scalar:
         return node, Range()
     if right_is_scalar:
-        filtered, passed = node.lhs, passing(node.op, values_of(node.rhs))
+        inner, passed = node.lhs, passing(node.op, values_of(node.rhs))
     else:
-        filtered, passed = node.rhs, passing(mirrored(node.op), values_of(node.lhs))
-    base, before = _filtered(filtered)
+        inner, passed = node.rhs, passing(mirrored(node.op), values_of(node.lhs))
+    base, before = filtered(inner)
     return base, passed.meet(before).meet(values_of(base))
+
+
+def _selection(node: VectorSelector) -> tuple[str, str] | None:
+    for conditions in contradictions(node):
+        shown = " and ".join(f"{each.op.value}{quote(each.value)}" for each in conditions)
+        hint = 'for one or the other match a pattern: {name=~"a|b"}'.replace("name", conditions[0].name)
+        only_equal = all(each.op is MatchOp.EQUAL for each in conditions)
+        message = f"no series is selected: {conditions[0].name!r} would have to be {shown} at once"
+        return message, hint if only_equal else ""
+    return None
+
+
+def _match(node: Binary) -> tuple[str, str] | None:
+    """Two sides that no series can match by: a label by which they are matched has no value on both."""
+    matching = node.matching
+    if matching is None or node.op == "or":
+        return None
+    names = (
+        set(matching.labels)
+        if matching.on
+        else (named_labels(node.lhs) | named_labels(node.rhs)) - set(matching.labels)
+    )
+    for name in sorted(names):
+        left, right = (
+            [each for each in values_of_label(side, name) if is_possible(each)] for side in (node.lhs, node.rhs)
+        )
+        if left and right and not can_meet(left, right):
+            told = f"{name!r} is {_values(left)} on the left and {_values(right)} on the right"
+            if node.op == "unless":
+                return f"`unless` takes nothing away: {told}", _how(name, matching.on)
+            return f"no series of one side matches one of the other: {told}", _how(name, matching.on)
+    return None
+
+
+def _how(name: str, on: bool) -> str:
+    other = (
+        f"match on other labels than {name!r}"
+        if on
+        else f"match `ignoring ({name})` or `on (...)` the labels that both have"
+    )
+    return f"{other}, or aggregate both sides alike"
+
+
+def _values(found: list[tuple[Matcher, ...]]) -> str:
+    shown = [
+        "not there"
+        if all(each.op is MatchOp.EQUAL and not each.value for each in conditions)
+        else " and ".join(f"{each.op.value}{quote(each.value)}" for each in conditions)
+        for conditions in found[:3]
+    ]
+    return " or ".join(dict.fromkeys(shown)) + (" or ..." if len(found) > 3 else "")

@@ -23,9 +23,8 @@ from rules.promql.ast import (
     unwrap,
 )
 
-_FILTERS = ("==", "!=", ">", "<", ">=", "<=")
-_SETS = ("and", "or", "unless")
-_WHOLE_SERIES = ("topk", "bottomk", "limitk", "limit_ratio")
+SETS = ("and", "or", "unless")
+WHOLE_SERIES = ("topk", "bottomk", "limitk", "limit_ratio")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def possible_labels(expr: Expr) -> LabelSet:
 
 def _of_call(expr: Call) -> LabelSet:
     if expr.func in ("absent", "absent_over_time"):
-        return _of_absent(unwrap(expr.args[0]))
+        return only(*labels_of_absent(unwrap(expr.args[0])))
     if expr.func in ("info", "histogram_quantiles"):
         return ANY
     vectors = [arg for arg in expr.args if arg.type in (ValueType.VECTOR, ValueType.MATRIX)]
@@ -101,18 +100,23 @@ def _of_call(expr: Call) -> LabelSet:
     return found - only("le") if expr.func in ("histogram_quantile", "histogram_fraction") else found
 
 
-def _of_absent(arg: Expr) -> LabelSet:
+def labels_of_absent(arg: Expr) -> dict[str, str]:
+    """The labels that ``absent(arg)`` has, with their values: those that its selector compares by ``=``, unless it compares them again."""
     selector = arg.selector if isinstance(arg, MatrixSelector) else arg
-    if not isinstance(selector, VectorSelector):
-        return NONE
-    named = [each.name for each in selector.matchers]
-    equal = {each.name for each in selector.matchers if each.op is MatchOp.EQUAL and each.value}
-    return only(*(name for name in equal if named.count(name) == 1 and name != "__name__"))
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+    for each in selector.matchers if isinstance(selector, VectorSelector) else ():
+        if each.op is MatchOp.EQUAL and each.name not in seen:
+            found[each.name] = each.value
+            seen.add(each.name)
+        else:
+            found.pop(each.name, None)
+    return {name: value for name, value in found.items() if value and name != "__name__"}
 
 
 def _of_aggregate(expr: Aggregate) -> LabelSet:
     inner = possible_labels(expr.expr)
-    if expr.op in _WHOLE_SERIES:
+    if expr.op in WHOLE_SERIES:
         return inner
     kept = inner - only(*expr.grouping) if expr.without else inner & only(*expr.grouping)
     if expr.op == "count_values" and expr.param is not None:
@@ -128,7 +132,7 @@ def _of_binary(expr: Binary) -> LabelSet:
     left, right = possible_labels(expr.lhs), possible_labels(expr.rhs)
     if expr.op == "or":
         return left | right
-    if expr.op in _SETS:
+    if expr.op in SETS:
         return left
     matching = expr.matching or Matching()
     included = only(*matching.include)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from rules.lints.finding import Finding
 from rules.lints.label_sets import ANY, possible_labels
+from rules.lints.remedies import how_to_keep
 from rules.model import AlertingRule, Rule
-from rules.promql.ast import Aggregate, Binary, Call, Expr, walk
 from rules.promql.errors import Span
 
 _ACTION = re.compile(r"\{\{-?(.*?)-?\}\}", re.DOTALL)
@@ -46,7 +46,7 @@ def lost_labels(rule: Rule) -> Iterator[Finding]:
             if name not in kept and name not in told:
                 told.add(name)
                 message = f"the expression keeps no label {name!r}: the template writes nothing for it"
-                yield Finding("label-lost", message, field, span, _remedy(rule.ast, name, kept.all_but, kept.names))
+                yield Finding("label-lost", message, field, span, how_to_keep(rule.ast, name))
 
 
 def unbounded_labels(rule: Rule) -> Iterator[Finding]:
@@ -81,17 +81,3 @@ def _uses(text: str) -> Iterator[tuple[str, Span]]:
     for action in _ACTION.finditer(text):
         for found in _LABEL.finditer(text, action.start(1), action.end(1)):
             yield found[1] or found[2], Span(*found.span())
-
-
-def _remedy(expr: Expr, name: str, all_but: bool, names: frozenset[str]) -> str:
-    for node in walk(expr):
-        if isinstance(node, Aggregate) and node.without and name in node.grouping:
-            return f"take {name!r} out of `without (...)`"
-        if isinstance(node, Aggregate) and not node.without and name not in node.grouping:
-            return f"aggregate `by ({', '.join([*node.grouping, name])})`"
-        if isinstance(node, Call) and node.func in ("absent", "absent_over_time"):
-            return f"`{node.func}` has only the labels that its selector compares by `=`"
-        if isinstance(node, Binary) and node.matching and (node.matching.on or node.matching.labels):
-            return f"match by it too, or take it over with `group_left ({name})`"
-    left = "none" if not names else ", ".join(sorted(names))
-    return "" if all_but else f"its labels: {left}"
