@@ -91,7 +91,8 @@ def _deliver(source: Source, text: str, options: argparse.Namespace) -> bool:
         if not options.check:
             sys.stdout.write(text)
     elif text != source.text:
-        print(source.name)
+        # Before the summary on standard error, also where both go to one pipe.
+        print(source.name, flush=True)
         if not options.check:
             try:
                 replace_text(Path(source.name), text)
