@@ -9,7 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipelines.authoring.arguments import add_rule_files, command_parser
-from pipelines.authoring.backtest_text import episode_lines, instant, json_lines, score_lines, summary_lines
+from pipelines.authoring.backtest_text import (
+    episode_lines,
+    instant,
+    json_lines,
+    score_lines,
+    summary_lines,
+    unfed_lines,
+)
 from pipelines.authoring.files import rule_sources
 from pipelines.authoring.history import History, add_history_options, read_reach
 from pipelines.authoring.labelled import LabelsError, read_labelled
@@ -18,6 +25,7 @@ from rules.backtest import Backtest, backtest
 from rules.backtest_summary import RuleSummary, summarize
 from rules.load import load_rules
 from rules.model import AlertingRule, RuleGroup
+from rules.no_data import Unfed, unfed
 from rules.program import Program, Settings
 from rules.promql.context import Options
 from rules.reach import reaches, together, written_names
@@ -35,7 +43,7 @@ exit status:
   0  done
   1  a rule file has errors, or rules, data or labels cannot be read
   2  wrong usage
-  3  done, but some evaluations failed (told on standard error)
+  3  done, but some evaluations failed, or some alerts found no data (both told on standard error)
 
 examples:
   tidemark rules backtest hosts.yml --data=./store
@@ -69,23 +77,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         with Progress("evaluating") as progress:
             found = backtest(program, history.storage, history.start_ms, history.end_ms, progress)
         summaries = summarize(found, given.flap)
+        lacking = unfed(program, history.finds, history.catalogue)
         scores = None if labelled is None else score(found, labelled)
         if given.html is not None:
             from pipelines.authoring.backtest_page import render
 
-            page = render(found, summaries, given.flap, labelled or (), scores)
+            page = render(found, summaries, given.flap, labelled or (), scores, lacking)
             given.html.write_text(page, encoding="utf-8")
     except (OSError, ValueError) as error:
         print(f"tidemark rules backtest: {error}", file=sys.stderr)
         return 1
-    _print(given, found, summaries, scores)
+    _print(given, found, summaries, scores, lacking)
     if given.html is not None:
         print(f"wrote {given.html}", file=sys.stderr)
     for position, failed in found.failures.items():
         rule = found.program.rules[position]
         what = f"{failed.count:,} evaluations failed, first at {instant(failed.first_ms)}: {failed.message}"
         print(f"{rule.group.file}: {rule.rule.name}: {what}", file=sys.stderr)
-    return 3 if found.failures else 0
+    for line in unfed_lines(program, lacking):
+        print(line, file=sys.stderr)
+    silent = any(rule.position in lacking and lacking[rule.position].silent for rule in found.alerts)
+    return 3 if found.failures or silent else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -167,9 +179,10 @@ def _print(
     found: Backtest,
     summaries: Sequence[RuleSummary],
     scores: tuple[Score, Mapping[int, Score]] | None,
+    lacking: Mapping[int, Unfed],
 ) -> None:
     if given.format == "json":
-        for line in json_lines(found, summaries, scores):
+        for line in json_lines(found, summaries, scores, lacking):
             print(line)
         return
     print(f"{instant(found.start_ms)} to {instant(found.end_ms)} UTC, {found.evaluations:,} evaluations")
@@ -178,7 +191,7 @@ def _print(
         for line in episode_lines(found, pending=given.pending):
             print(line)
         print()
-    for line in summary_lines(summaries, None if scores is None else scores[1]):
+    for line in summary_lines(summaries, None if scores is None else scores[1], lacking):
         print(line)
     if scores is not None:
         print()

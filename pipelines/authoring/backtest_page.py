@@ -7,12 +7,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipelines.authoring.backtest_text import own_labels, score_document, summary_document
+from pipelines.authoring.backtest_text import NOTHING, own_labels, score_document, summary_document
 from pipelines.report.lanes import lane_name, shared_labels
 from pipelines.report.page import Static, fill
 from rules.alerts import Labels
 from rules.backtest import Backtest, Episode
 from rules.backtest_summary import RuleSummary
+from rules.no_data import Unfed
 from rules.scoring import LabelledSeries, Score
 
 MAX_LANES = 400
@@ -40,6 +41,7 @@ def render(
     flap_ms: int,
     labelled: Sequence[LabelledSeries] = (),
     scores: Scores | None = None,
+    lacking: Mapping[int, Unfed] = NOTHING,
 ) -> str:
     """The page as text.
 
@@ -47,8 +49,9 @@ def render(
         flap_ms: what the summaries were made with.
         labelled: what is known of the series, shaded on the lanes of the alerts that concern them.
         scores: of all rules, and of each by position.
+        lacking: the rules with selectors that find nothing, by position.
     """
-    data = json.dumps(payload(found, summaries, flap_ms, labelled, scores), ensure_ascii=False)
+    data = json.dumps(payload(found, summaries, flap_ms, labelled, scores, lacking), ensure_ascii=False)
     return fill(Static("pipelines.authoring", "backtest.html"), _STYLES, _SCRIPTS, data)
 
 
@@ -58,6 +61,7 @@ def payload(
     flap_ms: int,
     labelled: Sequence[LabelledSeries],
     scores: Scores | None,
+    lacking: Mapping[int, Unfed] = NOTHING,
 ) -> dict[str, Any]:
     """What the page's scripts draw, ready for JSON."""
     numbers = {rule.position: number for number, rule in enumerate(found.alerts)}
@@ -89,7 +93,7 @@ def payload(
         for each in inside
         if each.windows and each.title not in alerted
     ]
-    rules = [{**summary_document(each), "name": each.rule.rule.name} for each in summaries]
+    rules = [{**summary_document(each, lacking), "name": each.rule.rule.name} for each in summaries]
     if scores is not None:
         for rule, summary in zip(rules, summaries, strict=True):
             rule["score"] = score_document(scores[1][summary.rule.position])

@@ -5,16 +5,31 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timezone
+from types import MappingProxyType
 
 from rules.alerts import ALERT_NAME, Labels
 from rules.backtest import Backtest, Episode
 from rules.backtest_summary import RuleSummary
+from rules.no_data import NoData, Unfed
+from rules.program import Program
 from rules.scoring import Score
 from schemas.series import labels_text
 from schemas.times import format_duration
 
 Row = Sequence[str]
+
+NO_DATA = "no data"
+"""What stands for the episodes of a rule that could not have any."""
+
+MAX_UNFED = 20
+"""Selectors without data that are named."""
+
+MAX_READERS = 3
+"""Rules that are named of each."""
+
+NOTHING: Mapping[int, Unfed] = MappingProxyType({})
 
 
 def instant(ms: int | None) -> str:
@@ -63,8 +78,14 @@ def episode_lines(found: Backtest, *, pending: bool) -> Iterator[str]:
     yield from table(heads, rows, right=(4, 5))
 
 
-def summary_lines(summaries: Sequence[RuleSummary], scores: Mapping[int, Score] | None) -> Iterator[str]:
-    """A line for each alerting rule; with what was found of labelled windows, if scores are given."""
+def summary_lines(
+    summaries: Sequence[RuleSummary], scores: Mapping[int, Score] | None, lacking: Mapping[int, Unfed] = NOTHING
+) -> Iterator[str]:
+    """A line for each alerting rule; with what was found of labelled windows, if scores are given.
+
+    Args:
+        lacking: the rules with selectors that find nothing, by position; one that can yield nothing for that did not just never fire.
+    """
     heads = ["RULE", "FIRED", "ALERTS", "TOTAL", "LONGEST", "MEDIAN", "FLAPS", "STILL FIRING", "PENDING ONLY"]
     if scores is not None:
         heads += ["FOUND", "FALSE ALARMS", "PRECISION", "DELAY"]
@@ -72,7 +93,7 @@ def summary_lines(summaries: Sequence[RuleSummary], scores: Mapping[int, Score] 
     for each in summaries:
         row = [
             each.rule.rule.name,
-            str(each.fired) if each.fired else "never",
+            str(each.fired) if each.fired else NO_DATA if is_silent(each, lacking) else "never",
             str(each.alerts),
             format_duration(each.total_ms) if each.fired else "-",
             format_duration(each.longest_ms) if each.fired else "-",
@@ -85,6 +106,25 @@ def summary_lines(summaries: Sequence[RuleSummary], scores: Mapping[int, Score] 
             row += _score_cells(scores[each.rule.position])
         rows.append(row)
     yield from table(heads, rows, right=range(1, len(heads)))
+
+
+def unfed_lines(program: Program, lacking: Mapping[int, Unfed]) -> Iterator[str]:
+    """A line for each selector that finds nothing, with the rules that read it."""
+    readers: dict[NoData, list[str]] = {}
+    for position, each in lacking.items():
+        for selector in each.selectors:
+            readers.setdefault(selector, []).append(program.rules[position].rule.name)
+    for selector, names in list(readers.items())[:MAX_UNFED]:
+        shown = ", ".join(dict.fromkeys(names[:MAX_READERS])) + (", ..." if len(names) > MAX_READERS else "")
+        yield f"{shown}: {selector}"
+    if len(readers) > MAX_UNFED:
+        yield f"... and {len(readers) - MAX_UNFED} more selectors without data"
+
+
+def is_silent(summary: RuleSummary, lacking: Mapping[int, Unfed]) -> bool:
+    """Whether a rule could not fire for want of data."""
+    found = lacking.get(summary.rule.position)
+    return found is not None and found.silent and not summary.fired
 
 
 def score_lines(total: Score) -> Iterator[str]:
@@ -113,13 +153,16 @@ def table(heads: Row, rows: Sequence[Row], right: Iterable[int] = ()) -> Iterato
 
 
 def json_lines(
-    found: Backtest, summaries: Sequence[RuleSummary], scores: tuple[Score, Mapping[int, Score]] | None
+    found: Backtest,
+    summaries: Sequence[RuleSummary],
+    scores: tuple[Score, Mapping[int, Score]] | None,
+    lacking: Mapping[int, Unfed] = NOTHING,
 ) -> Iterator[str]:
     """An object a line, told apart by ``kind``: every episode, then every rule, then the score if there is one. Times and durations are ms."""
     for each in found.episodes:
         yield json.dumps({"kind": "episode", **episode_document(each)}, ensure_ascii=False)
     for summary in summaries:
-        document = {"kind": "rule", **summary_document(summary)}
+        document = {"kind": "rule", **summary_document(summary, lacking)}
         if scores is not None:
             document["score"] = score_document(scores[1][summary.rule.position])
         yield json.dumps(document, ensure_ascii=False)
@@ -144,8 +187,9 @@ def episode_document(each: Episode) -> dict[str, object]:
     }
 
 
-def summary_document(each: RuleSummary) -> dict[str, object]:
-    """A rule's summary for JSON."""
+def summary_document(each: RuleSummary, lacking: Mapping[int, Unfed] = NOTHING) -> dict[str, object]:
+    """A rule's summary for JSON; ``no_data`` lists its selectors that find nothing, ``silent`` says that it could not fire for want of data."""
+    missing = lacking.get(each.rule.position)
     return {
         "rule": each.rule.rule.name,
         "group": each.rule.group.name,
@@ -158,6 +202,8 @@ def summary_document(each: RuleSummary) -> dict[str, object]:
         "flaps": each.flaps,
         "still_firing": each.still_firing,
         "pending_only": each.pending_only,
+        "silent": is_silent(each, lacking),
+        "no_data": [asdict(selector) for selector in missing.selectors] if missing else [],
     }
 
 

@@ -6,7 +6,8 @@ import argparse
 import difflib
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pipelines.authoring.arguments import command_parser
@@ -17,6 +18,7 @@ from rules.explain import document, explain, render, retention
 from rules.groups import Evaluator, aligned
 from rules.load import load_rules
 from rules.model import AlertingRule, Rule, RuleFile
+from rules.no_data import NoData, unfed, unfed_expression
 from rules.plan import plan
 from rules.program import Program
 from rules.promql import ast
@@ -74,9 +76,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         file = None if given.file is None else _load(given.file)
         rules = [(None, parse(given.expr))] if file is None else _named(file, given.rule)
-        storage, time_ms = _data(given, file, rules)
+        data = _data(given, file, rules)
         labels = frozenset(filter(None, given.target_labels.split(",")))
-        explained = [(rule, expr, explain(expr, labels, storage, time_ms)) for rule, expr in rules]
+        explained = [(rule, expr, explain(expr, labels, data.storage, data.time_ms)) for rule, expr in rules]
     except PromQLError as error:
         print(f"tidemark rules explain: {placed(error, given.expr) if given.expr else error}", file=sys.stderr)
         return 1
@@ -84,7 +86,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"tidemark rules explain: {error}", file=sys.stderr)
         return 1
     if given.format == "json":
-        documents = [{"rule": rule.name if rule else None, "tree": document(node)} for rule, _, node in explained]
+        documents = [
+            {
+                "rule": rule.name if rule else None,
+                "tree": document(node),
+                **({} if data.storage is None else {"no_data": [asdict(each) for each in data.lacking(rule)]}),
+            }
+            for rule, _, node in explained
+        ]
         print(json.dumps(documents, indent=2))
         return 0
     for number, (rule, expr, node) in enumerate(explained):
@@ -93,9 +102,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         for line in _heading(rule):
             print(line)
         print(render(node))
-        for line in _state(expr, labels):
+        for line in [*_state(expr, labels), *map(str, data.lacking(rule))]:
             print(line)
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    """What to evaluate on, and when; ``unfed`` are the selectors that find nothing, by rule, of a lone expression under None."""
+
+    storage: Storage | None = None
+    time_ms: int = 0
+    unfed: Mapping[int | None, tuple[NoData, ...]] = field(default_factory=dict)
+
+    def lacking(self, rule: Rule | None) -> tuple[NoData, ...]:
+        """The selectors of a rule that find nothing in the data."""
+        return self.unfed.get(None if rule is None else id(rule), ())
 
 
 def _load(path: Path) -> RuleFile:
@@ -121,15 +143,14 @@ def _named(file: RuleFile, name: str | None) -> list[tuple[Rule | None, ast.Expr
     return found
 
 
-def _data(
-    given: argparse.Namespace, file: RuleFile | None, rules: Sequence[tuple[Rule | None, ast.Expr]]
-) -> tuple[Storage | None, int]:
-    """What to evaluate on, and when: the archived data, and what the file's recording rules make of them."""
+def _data(given: argparse.Namespace, file: RuleFile | None, rules: Sequence[tuple[Rule | None, ast.Expr]]) -> _Data:
+    """The archived data, and what the file's recording rules make of them."""
     if not given.data:
-        return None, 0
+        return _Data()
     if file is None:
         history = read_history(given, [expr for _, expr in rules])
-        return history.storage, _instant(given, history)
+        lone = unfed_expression(rules[0][1], history.finds, history.catalogue)
+        return _Data(history.storage, _instant(given, history), {None: lone})
     program = Program(file.groups)
     explained = {id(rule) for rule, _ in rules}
     found = zip(program.rules, reaches(program), strict=True)
@@ -142,7 +163,11 @@ def _data(
     evaluator.evaluate_schedule(
         [aligned(program.interval_ms(number), first_ms - 1, time_ms) for number in range(len(file.groups))]
     )
-    return evaluator.storage, time_ms
+    found_nothing = unfed(program, history.finds, history.catalogue)
+    by_rule: dict[int | None, tuple[NoData, ...]] = {
+        id(program.rules[position].rule): each.selectors for position, each in found_nothing.items()
+    }
+    return _Data(evaluator.storage, time_ms, by_rule)
 
 
 def _instant(given: argparse.Namespace, history: History) -> int:

@@ -69,6 +69,9 @@ def _check(what: str, written: str, target: Path, inputs: Iterable[PathLike]) ->
     if target.is_dir() or written.endswith(("/", os.sep)):
         raise OutputError(f"{what}: this is a directory; name a file in it")
     if not target.exists():
+        blocking = next((above for above in target.parents if above.exists()), target)
+        if not blocking.is_dir():
+            raise OutputError(f"{what}: cannot be written: {blocking} is no directory")
         target.parent.mkdir(parents=True, exist_ok=True)
         # Whether a file can be made is known when one has been made.
         with tempfile.TemporaryFile(dir=target.parent):

@@ -36,8 +36,11 @@ class _Output(io.RawIOBase):
     def write(self, data: bytes) -> int:  # type: ignore[override]
         if self._gone:
             return len(data)
+        rest = memoryview(data)
         try:
-            return os.write(self._descriptor, data)
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+            return len(data)
         except OSError as error:
             self._gone = True
             if not self._ends:
@@ -66,10 +69,11 @@ def guard() -> None:
 
 def _guarded(stream: TextIO | None, descriptor: int, what: str, *, ends: bool) -> TextIO:
     raw = _Output(descriptor, what, ends)
+    unbuffered = bool(getattr(stream, "write_through", False))
     return io.TextIOWrapper(
-        io.BufferedWriter(raw),  # type: ignore[type-var]
+        raw if unbuffered else io.BufferedWriter(raw),  # type: ignore
         encoding=stream.encoding if stream else "utf-8",
         errors=stream.errors if stream else "backslashreplace",
         line_buffering=not ends or bool(getattr(stream, "line_buffering", False)),
-        write_through=bool(getattr(stream, "write_through", False)),
+        write_through=unbuffered,
     )

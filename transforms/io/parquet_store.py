@@ -139,6 +139,21 @@ def read_raw(
     return _read(directory, RAW, start, end, names)
 
 
+def metrics(directory: str | os.PathLike[str], folder: str) -> list[str]:
+    """The names of the metrics that a folder holds of its newest day, sorted.
+
+    Raises:
+        OSError, pyarrow.ArrowInvalid: a file cannot be read.
+    """
+    found = list(files(directory, folder))
+    newest_day = found[-1].path.parent if found else None
+    names: set[str] = set()
+    for file in found:
+        if file.path.parent == newest_day:
+            names.update(pq.read_table(file.path, columns=["name"]).column("name").unique().to_pylist())
+    return sorted(names)
+
+
 def _read(
     directory: str | os.PathLike[str], folder: str, start: int | None, end: int | None, names: Collection[str] | None
 ) -> pa.Table:

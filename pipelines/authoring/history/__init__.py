@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qsl
 
 from pipelines.authoring.history.samples import Collected, HistoryError, Wanted
+from rules.catalogue import Catalogue
+from rules.no_data import NoData, selector_text
 from rules.plan import plan
 from rules.promql import ast
-from rules.promql.storage import MemoryStorage
+from rules.promql.storage import MemoryStorage, matching_rows
 from rules.reach import Reach
 from schemas.times import parse_time
 
@@ -29,6 +31,9 @@ SOURCES = """data sources (--data, repeatable; where two hold the same series an
                                      an InfluxDB 2 (influxdbs:// with TLS); the token comes from INFLUX_TOKEN or INFLUX_TOKEN_FILE
 """
 
+MAX_TOLD = 10
+"""Selectors that an error names."""
+
 Progress = Callable[[float, float], None]
 """Told how much of how much is done."""
 
@@ -44,6 +49,7 @@ class History:
         bad: lines that could not be read.
         problems: the first of them, with place and reason.
         files: the files that were read, whether or not the rules can see anything in them.
+        catalogue: what the sources hold, whether or not the rules can see it; as far as that was seen.
     """
 
     storage: MemoryStorage
@@ -52,6 +58,11 @@ class History:
     bad: int
     problems: tuple[str, ...]
     files: tuple[Path, ...] = ()
+    catalogue: Catalogue = field(default_factory=Catalogue)
+
+    def finds(self, matchers: Sequence[ast.Matcher]) -> bool:
+        """Whether there are samples of a series that fits all matchers."""
+        return bool(matching_rows(self.storage.labels, matchers).any())
 
 
 def add_history_options(parser: argparse.ArgumentParser) -> None:
@@ -126,9 +137,9 @@ def read_reach(
         print(f"... and {collected.bad - len(collected.problems)} more lines that cannot be read", file=sys.stderr)
     storage = collected.storage()
     if not len(storage.timestamps) or collected.first_ms is None or collected.last_ms is None:
-        names = wanted.names()
-        looked = f"; they read {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}" if names else ""
-        raise HistoryError(f"no sample that the rules can see in {', '.join(given.data)}{looked}")
+        raise HistoryError(
+            f"no sample that the rules can see in {', '.join(given.data)}{_why(wanted, collected.catalogue)}"
+        )
     return History(
         storage,
         collected.first_ms if start is None else start,
@@ -136,7 +147,16 @@ def read_reach(
         collected.bad,
         tuple(collected.problems),
         tuple(collected.files),
+        collected.catalogue,
     )
+
+
+def _why(wanted: Wanted, catalogue: Catalogue) -> str:
+    """Why nothing that is wanted was found, a line a selector."""
+    asked = wanted.asked() if wanted.selectors is not None else []
+    told = [f"  {NoData(selector_text(each), *catalogue.why_nothing(each))}" for each in asked]
+    more = [f"  ... and {len(told) - MAX_TOLD} more"] * (len(told) > MAX_TOLD)
+    return "".join(f"\n{line}" for line in [*told[:MAX_TOLD], *more])
 
 
 def _time(option: str, text: str | None) -> int | None:

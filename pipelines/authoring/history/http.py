@@ -17,13 +17,13 @@ _SHOWN = 500
 
 def post(
     url: str,
-    body: bytes,
+    body: bytes | None,
     headers: Mapping[str, str],
     timeout_s: float,
     advice: Mapping[int, str],
     ca_file: str | None = None,
 ) -> bytes:
-    """The body of the answer to a POST.
+    """The body of the answer to a POST, or to a GET where there is no body to send.
 
     Args:
         advice: by status code, what to do.
@@ -31,7 +31,7 @@ def post(
     Raises:
         HistoryError: there is no answer, or one that is no success.
     """
-    request = urllib.request.Request(url, data=body, headers=dict(headers), method="POST")
+    request = urllib.request.Request(url, data=body, headers=dict(headers), method="GET" if body is None else "POST")
     context = ssl.create_default_context(cafile=ca_file) if url.startswith("https:") else None
     try:
         with urllib.request.urlopen(request, timeout=timeout_s, context=context) as answer:

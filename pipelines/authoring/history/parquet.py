@@ -12,6 +12,7 @@ from pipelines.authoring.history.samples import ROLLUP_VALUES, Collected, Histor
 from rules.promql.values import Index
 from schemas.times import parse_duration
 from transforms.io.parquet_layout import RAW
+from transforms.io.parquet_store import metrics as metrics_of
 from transforms.io.parquet_store import read_raw, read_rollups
 
 
@@ -64,6 +65,8 @@ def read_store(directory: Path, tier: str | None, value: str, wanted: Wanted, co
         table = read_rollups(directory, chosen, early, end, wanted.names())
         times = table.column("last_ts")
         values = pc.divide(table.column("sum"), table.column("count")) if value == "avg" else table.column(value)
+    if any(name not in table.column("name").unique().to_pylist() for name in wanted.names() or ()):
+        collected.catalogue.add_names(metrics_of(directory, chosen))
     if not table.num_rows:
         return
     targets, target = _dictionary(table.column("target"))

@@ -76,6 +76,19 @@ def read_prometheus(
         found = _remote_read(base, bounds, wanted, collected, progress)
     for samples in found:
         collected.take(samples, wanted)
+    if any(name not in collected.catalogue for name in wanted.names() or ()):
+        collected.catalogue.add_names(_metrics(base))
+
+
+def _metrics(base: str) -> list[str]:
+    """The names of all metrics, for suggestions; none where the server does not say."""
+    try:
+        answer = orjson.loads(
+            post(f"{base}/api/v1/label/__name__/values", None, _authorization(base), TIMEOUT_S, _ADVICE)
+        )
+        return [str(name) for name in answer["data"]]
+    except (HistoryError, ValueError, KeyError, TypeError):
+        return []
 
 
 def _remote_read(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rules.catalogue import Catalogue
 from rules.promql import ast
 from rules.promql.labels import LabelFrame
 from rules.promql.storage import MemoryStorage, matching_rows
@@ -112,6 +113,7 @@ class Collected:
         bad: how many lines could not be read.
         problems: the first of them, each with its place and reason.
         files: the files that were read, whether or not anything in them is wanted.
+        catalogue: what the sources hold, wanted or not, as far as that was seen.
         first_ms, last_ms: times of the first and the last sample that was read, wanted or not.
     """
 
@@ -119,6 +121,7 @@ class Collected:
     bad: int = 0
     problems: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+    catalogue: Catalogue = field(default_factory=Catalogue)
     first_ms: int | None = None
     last_ms: int | None = None
 
@@ -128,6 +131,7 @@ class Collected:
             first, last = int(samples.timestamps.min()), int(samples.timestamps.max())
             self.first_ms = first if self.first_ms is None else min(first, self.first_ms)
             self.last_ms = last if self.last_ms is None else max(last, self.last_ms)
+        self.catalogue.add(samples.labels)
         kept = samples.only(wanted)
         if len(kept.timestamps):
             self.parts.append(kept)

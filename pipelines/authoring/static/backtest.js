@@ -63,7 +63,7 @@
     ? "A window is found if an alert on its series fires at an instant in it; a false alarm is an episode that fires in no window of the series it is about."
     : "An episode is one alert from its first pending instant until it is active no longer.";
   const columns = [
-    ["Rule", (rule) => rule.name], ["Fired", (rule) => rule.fired || "never"], ["Alerts", (rule) => rule.alerts],
+    ["Rule", (rule) => rule.name], ["Fired", (rule) => rule.fired || (rule.silent ? "no data" : "never")], ["Alerts", (rule) => rule.alerts],
     ["Firing in all", (rule) => (rule.fired ? duration(rule.firing_ms) : "")], ["Longest", (rule) => (rule.fired ? duration(rule.longest_ms) : "")],
     ["Median", (rule) => (rule.fired ? duration(rule.median_ms) : "")], ["Flaps", (rule) => rule.flaps], ["Still firing", (rule) => rule.still_firing],
     ["Pending only", (rule) => rule.pending_only],

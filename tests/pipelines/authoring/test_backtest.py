@@ -215,3 +215,62 @@ def test_instants() -> None:
 
 def test_columns_are_as_wide_as_they_must_be() -> None:
     assert list(table(("A", "N"), [("long", "1"), ("x", "22")], right=(1,))) == ["A      N", "long   1", "x     22"]
+
+
+UNFED = """
+groups:
+  - name: g
+    rules:
+      - {alert: Quiet, expr: cpu > 1000}
+      - {alert: Typo, expr: cpuu > 5}
+      - {alert: Label, expr: 'cpu{instance="a2"} > 5'}
+      - {alert: Partly, expr: 'cpu > 1000 or cpuu > 5'}
+      - {alert: Meant, expr: 'absent(cpu) or absent(other)'}
+      - {record: 'r:x', expr: 'max(cpuu)'}
+      - {alert: Through, expr: 'r:x > 5'}
+"""
+
+
+def test_a_rule_without_data_is_told_from_one_that_is_quiet(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "rules.yml").write_text(UNFED)
+    status, out, err = run(capsys, "--summary")
+    fired = {line.split()[0]: " ".join(line.split()[1:3]) for line in out.splitlines()[3:]}
+    assert fired == {
+        "Quiet": "never 0",
+        "Typo": "no data",
+        "Label": "no data",
+        "Partly": "never 0",
+        "Meant": "1 1",
+        "Through": "no data",
+    }
+    assert status == 3
+    assert err.splitlines() == [
+        "Typo, Partly, r:x: no data for cpuu: the data hold no metric cpuu; did you mean cpu?",
+        'Label: no data for cpu{instance="a2"}: cpu is there, but never with instance="a2"; its instance is "a1", "b2"',
+        "Through: no data for r:x: rule r:x writes it, and has no data itself",
+    ]
+
+
+def test_programs_are_told_too(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "rules.yml").write_text(UNFED)
+    _, out, _ = run(capsys, "--format=json", "--html=page.html")
+    rules = {each["rule"]: each for each in map(json.loads, out.splitlines()) if each["kind"] == "rule"}
+    assert {name: each["silent"] for name, each in rules.items() if each["no_data"]} == {
+        "Typo": True,
+        "Label": True,
+        "Partly": False,
+        "Through": True,
+    }
+    assert rules["Typo"]["no_data"] == [
+        {"selector": "cpuu", "reason": "the data hold no metric cpuu", "hint": "did you mean cpu?"}
+    ]
+    assert '"silent": true' in (place / "page.html").read_text()
+
+
+def test_rules_of_which_some_lack_data_without_being_silent_are_no_failure(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "rules.yml").write_text("groups: [{name: g, rules: [{alert: A, expr: 'cpu > 9 or cpuu > 5'}]}]")
+    status, _, err = run(capsys)
+    assert status == 0
+    assert err == "A: no data for cpuu: the data hold no metric cpuu; did you mean cpu?\n"

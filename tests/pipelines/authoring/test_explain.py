@@ -139,3 +139,22 @@ def test_options_that_do_not_fit(words: list[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(words)
     assert stopped.value.code == 2
+
+
+def test_a_selector_that_finds_nothing_is_told_with_what_may_be_meant(
+    data: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--expr", "xx + x", f"--data={data}"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == ("no data for xx: the data hold no metric xx; did you mean x?")
+    assert main(["--expr", "xx + x", f"--data={data}", "--format=json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["no_data"] == [{"selector": "xx", "reason": "the data hold no metric xx", "hint": "did you mean x?"}]
+
+
+def test_a_rule_that_reads_what_is_recorded_of_nothing_is_told(
+    tmp_path: Path, data: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "chain.yml"
+    path.write_text("groups: [{name: g, rules: [{record: a, expr: xx}, {alert: B, expr: a > x}]}]")
+    assert main([str(path), "B", f"--data={data}"]) == 0
+    assert "no data for a: rule a writes it, and has no data itself" in capsys.readouterr().out

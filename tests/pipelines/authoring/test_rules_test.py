@@ -143,8 +143,11 @@ def test_junit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_report_that_cannot_be_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--junit", "no/out.xml", "good.yml"]) == 1
-    assert "cannot write no/out.xml: No such file or directory" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--junit", "good.yml/out.xml", "good.yml"])
+    told = capsys.readouterr()
+    assert "--junit=good.yml/out.xml: cannot be written: " in told.err
+    assert told.out == ""
 
 
 def test_coverage_and_its_threshold(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

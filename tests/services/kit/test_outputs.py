@@ -26,6 +26,7 @@ def test_a_file_that_can_be_written_is_left_as_it_is(tmp_path: Path, name: str) 
         ("input.lp", "this file is read, and would be replaced"),
         ("link.lp", "this file is read, and would be replaced"),
         ("input.lp/new.json", "cannot be written: "),
+        ("input.lp/a/b/new.json", "cannot be written: "),
         ("loop", "cannot be written: "),
         ("x" * 300, "cannot be written: File name too long"),
         ("nul\0", "cannot be written: "),

@@ -28,12 +28,12 @@ class Server:
 
 @contextmanager
 def serving(answer: Callable[[Request], tuple[int, bytes]]) -> Iterator[Server]:
-    """Answers every POST with the status and body that the function gives."""
+    """Answers every POST and GET with the status and body that the function gives."""
     made = Server()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
+            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
             made.requests.append(Request(self.path, headers, body))
             status, found = answer(made.requests[-1])
@@ -41,6 +41,8 @@ def serving(answer: Callable[[Request], tuple[int, bytes]]) -> Iterator[Server]:
             self.send_header("Content-Length", str(len(found)))
             self.end_headers()
             self.wfile.write(found)
+
+        do_GET = do_POST
 
         def log_message(self, *_: object) -> None:
             """Not on standard error."""

@@ -137,3 +137,22 @@ def test_a_server_that_is_not_there() -> None:
         gone = server.address
     with pytest.raises(HistoryError, match="is the server up"):
         read(["--data", f"prometheus:http://{gone}", "--start", str(START)], "up")
+
+
+def test_a_metric_that_is_not_there_is_told_from_those_that_are() -> None:
+    def nothing(request: Request) -> tuple[int, bytes]:
+        if request.path.endswith("/values"):
+            return 200, orjson.dumps({"status": "success", "data": ["node_load1", "up"]})
+        return 200, orjson.dumps({"status": "success", "data": {"result": []}})
+
+    def silent(request: Request) -> tuple[int, bytes]:
+        return nothing(request) if not request.path.endswith("/values") else (500, b"no")
+
+    for serve, told in (
+        (nothing, "the data hold no metric node_laod1; did you mean node_load1"),
+        (silent, "the data hold no such series"),
+    ):
+        with serving(serve) as server:
+            source = f"prometheus:http://{server.address}?mode=query_range&step=1m"
+            with pytest.raises(HistoryError, match=f"no data for node_laod1: {told}"):
+                read(["--data", source, "--start", str(START), "--end", str(START + MINUTE)], "node_laod1")

@@ -1,0 +1,110 @@
+"""What metrics some data hold, and with which labels: to say of a selector that finds nothing why it does not."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from rules.lints.metrics import Metrics
+from rules.promql.ast import Matcher, MatchOp
+from rules.promql.labels import METRIC_NAME, LabelFrame
+from rules.promql.matchers import predicate
+
+MAX_VALUES = 1_000
+"""Values of a label of a metric that are remembered; of a label with more, no value is said to be missing."""
+
+_SHOWN = 5
+_FEW = 1_000
+
+
+class Catalogue:
+    """Metric names, and of each the labels and their values."""
+
+    def __init__(self) -> None:
+        self._metrics: dict[str, dict[str, set[str]]] = {}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._metrics
+
+    def __bool__(self) -> bool:
+        return bool(self._metrics)
+
+    @property
+    def names(self) -> list[str]:
+        """The metric names, sorted."""
+        return sorted(self._metrics)
+
+    def add(self, labels: LabelFrame) -> None:
+        """Take up series."""
+        if not labels.size:
+            return
+        names = labels.column(METRIC_NAME)
+        for label, column in labels.columns.items():
+            pairs = np.unique(names.codes.astype(np.int64) * len(column.values) + column.codes)
+            for pair in pairs.tolist():
+                name, value = divmod(pair, len(column.values))
+                known = self._metrics.setdefault(names.values[name], {})
+                if label != METRIC_NAME and column.values[value]:
+                    values = known.setdefault(label, set())
+                    if len(values) <= MAX_VALUES:
+                        values.add(column.values[value])
+
+    def add_names(self, names: Iterable[str]) -> None:
+        """Take up metrics of whose labels nothing is known."""
+        for name in names:
+            self._metrics.setdefault(name, {})
+
+    def why_nothing(self, matchers: Sequence[Matcher]) -> tuple[str, str]:
+        """Why a selector finds no series: the reason, and what may be meant, or empty."""
+        name = next((each.value for each in matchers if each.name == METRIC_NAME and each.op is MatchOp.EQUAL), None)
+        if name is None:
+            return "no series of the data fits", ""
+        if not self._metrics:
+            return "the data hold no such series", ""
+        if name not in self._metrics:
+            return f"the data hold no metric {name}", self._other_name(name)
+        labels = self._metrics[name]
+        if labels:
+            for each in matchers:
+                if each.name != METRIC_NAME and not self._is_there(labels, each):
+                    return f"{name} is there, but never with {each.name}{each.op.value}{_quoted(each.value)}", _other(
+                        labels, each
+                    )
+        which = "no sample with all of these labels" if len(matchers) > 1 else "no sample of it"
+        return f"{name} is there, but {which} at these times", ""
+
+    def _other_name(self, name: str) -> str:
+        found = Metrics(set(self._metrics)).closest(name)
+        if found is None and len(self._metrics) <= _FEW:
+            found = next(iter(difflib.get_close_matches(name, self._metrics, 1)), None)
+        return f"did you mean {found}?" if found else _listed("they hold", self.names)
+
+    @staticmethod
+    def _is_there(labels: dict[str, set[str]], matcher: Matcher) -> bool:
+        # Any label may be absent from some series.
+        values = labels.get(matcher.name, set())
+        return len(values) > MAX_VALUES or any(map(predicate(matcher), {"", *values}))
+
+
+def _other(labels: dict[str, set[str]], matcher: Matcher) -> str:
+    values = sorted(filter(None, labels.get(matcher.name, ())))
+    if not values:
+        near = difflib.get_close_matches(matcher.name, labels, 1)
+        return f"did you mean the label {near[0]}?" if near else _listed("its labels are", sorted(labels))
+    near = difflib.get_close_matches(matcher.value, values, 1) if matcher.op is MatchOp.EQUAL else []
+    return (
+        f"did you mean {_quoted(near[0])}?"
+        if near
+        else _listed(f"its {matcher.name} is", [_quoted(each) for each in values])
+    )
+
+
+def _listed(what: str, texts: Sequence[str]) -> str:
+    shown = ", ".join(texts[:_SHOWN]) + (", ..." if len(texts) > _SHOWN else "")
+    return f"{what} {shown}" if texts else ""
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,159 @@
+"""Which rules find no data: their expressions yield nothing because a selector does not, which looks like a rule that is quiet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rules.catalogue import Catalogue
+from rules.program import Prepared, Program
+from rules.promql import ast
+from rules.promql.labels import METRIC_NAME
+from rules.promql.matchers import predicate
+from rules.promql.printer import to_text
+
+# What yields something for an empty vector.
+_SPEAKING = frozenset({"absent", "absent_over_time", "scalar", "vector"})
+_ABSENT = frozenset({"absent", "absent_over_time"})
+
+Finds = Callable[[Sequence[ast.Matcher]], bool]
+"""Whether the data hold a series that fits all matchers."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoData:
+    """A selector that finds nothing.
+
+    Attributes:
+        selector: as it is written, without a range or an offset.
+        reason: why, as far as is known.
+        hint: what may be meant, or empty.
+    """
+
+    selector: str
+    reason: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"no data for {self.selector}: {self.reason}" + (f"; {self.hint}" if self.hint else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Unfed:
+    """A rule of which selectors find nothing.
+
+    Attributes:
+        selectors: those, each once; not those that ``absent`` asks for, which is there for that.
+        silent: whether for want of them the rule can yield nothing at all.
+    """
+
+    selectors: tuple[NoData, ...]
+    silent: bool
+
+
+def unfed(program: Program, finds: Finds, catalogue: Catalogue) -> dict[int, Unfed]:
+    """The rules that have selectors which find nothing, by position.
+
+    A selector of what rules record finds something if one of these rules is not silent itself.
+
+    Args:
+        program: the rules.
+        finds: asked of the data alone, without what the rules record.
+        catalogue: what is in the data, for the reasons.
+    """
+    looked = _Looked(program, finds)
+    found: dict[int, Unfed] = {}
+    for rule in program.rules:
+        empty = [each for each in _asked(rule.rule.ast) if looked.is_empty(each)]
+        told = dict.fromkeys(_no_data(each, looked, catalogue) for each in empty)
+        if told:
+            found[rule.position] = Unfed(tuple(told), looked.is_silent(rule))
+    return found
+
+
+def unfed_expression(expr: ast.Expr, finds: Finds, catalogue: Catalogue) -> tuple[NoData, ...]:
+    """The selectors of one expression that find nothing."""
+    empty = (each for each in _asked(expr) if not finds(each.matchers))
+    return tuple(
+        dict.fromkeys(NoData(selector_text(each.matchers), *catalogue.why_nothing(each.matchers)) for each in empty)
+    )
+
+
+class _Looked:
+    """Which selectors and rules come to nothing."""
+
+    def __init__(self, program: Program, finds: Finds) -> None:
+        self._program = program
+        self._finds = finds
+        self._silent: dict[int, bool] = {}
+
+    def writers(self, selector: ast.VectorSelector) -> list[Prepared]:
+        """The rules that write metrics of a name which the selector takes."""
+        tests = [predicate(each) for each in selector.matchers if each.name == METRIC_NAME]
+        return [rule for rule in self._program.rules if any(all(test(name) for test in tests) for name in rule.names)]
+
+    def is_empty(self, selector: ast.VectorSelector) -> bool:
+        """Whether neither the data nor a rule has what the selector asks for."""
+        return not self._finds(selector.matchers) and all(self.is_silent(rule) for rule in self.writers(selector))
+
+    def is_silent(self, rule: Prepared) -> bool:
+        """Whether a rule yields nothing. One that reads what it writes has nothing to begin with."""
+        if rule.position not in self._silent:
+            self._silent[rule.position] = True
+            self._silent[rule.position] = yields_nothing(rule.rule.ast, self.is_empty)
+        return self._silent[rule.position]
+
+
+def _no_data(selector: ast.VectorSelector, looked: _Looked, catalogue: Catalogue) -> NoData:
+    writers = looked.writers(selector)
+    if writers and any(each.name == METRIC_NAME and each.op is ast.MatchOp.EQUAL for each in selector.matchers):
+        names = ", ".join(dict.fromkeys(rule.rule.name for rule in writers))
+        return NoData(selector_text(selector.matchers), f"rule {names} writes it, and has no data itself")
+    return NoData(selector_text(selector.matchers), *catalogue.why_nothing(selector.matchers))
+
+
+def yields_nothing(expr: ast.Expr, is_empty: Callable[[ast.VectorSelector], bool]) -> bool:
+    """Whether an expression yields no series, given which selectors find none, whatever the others find.
+
+    ``False`` means that it depends on the data. An expression that fails yields nothing either.
+    """
+
+    def nothing(expr: ast.Expr) -> bool:
+        match expr:
+            case ast.VectorSelector():
+                return is_empty(expr)
+            case ast.MatrixSelector():
+                return is_empty(expr.selector)
+            case ast.Subquery() | ast.Paren() | ast.Unary() | ast.Aggregate():
+                return nothing(expr.expr)
+            case ast.Call():
+                vectors = [part for part in expr.args if part.type in (ast.ValueType.VECTOR, ast.ValueType.MATRIX)]
+                return expr.func not in _SPEAKING and any(map(nothing, vectors))
+            case ast.Binary(op="or"):
+                return nothing(expr.lhs) and nothing(expr.rhs)
+            case ast.Binary(op="unless"):
+                return nothing(expr.lhs)
+            case ast.Binary():
+                # A scalar is never nothing.
+                return nothing(expr.lhs) or nothing(expr.rhs)
+            case _:
+                return False
+
+    return nothing(expr)
+
+
+def _asked(expr: ast.Expr) -> Iterator[ast.VectorSelector]:
+    """The selectors of an expression, but for those that ``absent`` asks for."""
+    if isinstance(expr, ast.Call) and expr.func in _ABSENT:
+        return
+    if isinstance(expr, ast.VectorSelector):
+        yield expr
+    for child in ast.children(expr):
+        yield from _asked(child)
+
+
+def selector_text(matchers: Sequence[ast.Matcher]) -> str:
+    """A selector as people write it, ``name{label="value"}``."""
+    named = [each for each in matchers if each.name == METRIC_NAME and each.op is ast.MatchOp.EQUAL]
+    name = named[0].value if len(named) == 1 else None
+    return to_text(ast.VectorSelector(name, tuple(matchers)))
