@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import apache_beam as beam
@@ -16,7 +16,7 @@ from apache_beam.utils.timestamp import Timestamp
 from rules.stream import watermarks
 from rules.stream.watermarks import Told
 from schemas import batch as batches
-from schemas.batch import MAX_PARTITIONS, MIN_WATERMARK, SampleBatch
+from schemas.batch import MAX_OFFSET, MAX_PARTITIONS, MIN_WATERMARK, SampleBatch, sequence
 from schemas.codecs.block import BlockDecoder, DecodedBlock
 from schemas.codecs.line_syntax import Precision
 from schemas.records import DeadLetter, RawRecord
@@ -98,15 +98,22 @@ class Taken:
             yield TimestampedValue((key.encode(), batches.encode(piece)), Timestamp(micros=key.window * 1000))
 
 
+PLACES = MAX_OFFSET // MAX_PARTITIONS
+"""Records of a partition at most, where partitions come one after the other in the order of records."""
+
+
 class Intake:
     """Decodes and cuts; keeps caches of series. One instance for one thread.
 
     Args:
         settings: how.
         follows_events: whether the watermark follows event times; else it stands, and nothing is late.
+        one_by_one: every record of a partition comes after all those of the partitions before it, as with files, which are named in the order in
+            which they count. Otherwise the order is that of :func:`schemas.batch.sequence`: partitions of a topic fill side by side.
     """
 
-    def __init__(self, settings: IntakeSettings, follows_events: bool = True) -> None:
+    def __init__(self, settings: IntakeSettings, follows_events: bool = True, one_by_one: bool = False) -> None:
+        self._one_by_one = one_by_one
         self._decoder = BlockDecoder(
             settings.target_labels, settings.default_content_type, settings.max_future_ms, settings.precision
         )
@@ -136,6 +143,9 @@ class Intake:
                 or with one that lies in the future itself. None for no such guard.
         """
         block = self._decoder.decode_block(records, topic, partition, now_ms)
+        if self._one_by_one:
+            seq = block.batch.seq + sequence(0, partition * PLACES)
+            block = replace(block, batch=replace(block.batch, seq=seq))
         stamped = None
         if self._max_future_ms is not None:
             stamped = np.fromiter((each.timestamp_ms for each in records), np.int64, len(records))

@@ -41,6 +41,21 @@ def greatest(directory: Path) -> dict[str, float]:
     return found
 
 
+def test_of_two_files_in_one_run_the_one_named_last_counts(tmp_path: Path) -> None:
+    early, late = (f"cpu,host=web-1 usage={value} {NOON * 1_000_000}\n" for value in (9999, 5))
+    other = f"cpu,host=web-1 usage=1 {(NOON + 5_000) * 1_000_000}\n"
+    first, second = tmp_path / "first.lp", tmp_path / "second.lp"
+    # In the file that counts, the line stands further up.
+    first.write_text(other + other + early)
+    second.write_text(late + other)
+    words = (f"--{name}=file:{tmp_path / name}" for name in ("dead_letter", "late"))
+    inputs = f"--input=file:{first}", f"--input=file:{second}", f"--output=parquet:{tmp_path / 'store'}"
+    assert metrics.main([*inputs, *words]) == 0
+    assert greatest(tmp_path) == dict.fromkeys(READERS, 5)
+    backtest = series_of(read(["--data", str(first), "--data", str(second)], "cpu_usage").storage)
+    assert backtest == {SERIES: [(NOON, 5.0), (NOON + 5_000, 1.0)]}
+
+
 READERS = ("1m", "1h", "raw", "backtest raw", "backtest 1m", "backtest 1h")
 
 

@@ -27,7 +27,8 @@ class _ReadFile(beam.DoFn):
         self._settings = settings
 
     def setup(self) -> None:
-        self._intake = Intake(self._settings, follows_events=self._settings.file_watermark == "events")
+        follows = self._settings.file_watermark == "events"
+        self._intake = Intake(self._settings, follows_events=follows, one_by_one=True)
 
     def process(self, element: tuple[int, str, str]) -> Iterator[object]:
         partition, path, name = element

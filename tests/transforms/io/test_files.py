@@ -16,7 +16,7 @@ from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, DeadLetter
 from schemas.tiers import Tiers
 from tests.transforms.naive import MINUTE, NOON, samples_of
 from transforms import accounting
-from transforms.intake import IntakeSettings
+from transforms.intake import PLACES, IntakeSettings
 from transforms.io import record_files
 from transforms.io.content_types import content_type_of
 from transforms.io.files import ReadSamples
@@ -83,7 +83,8 @@ def test_a_file_is_a_partition_and_a_line_its_offset(tmp_path: Path, monkeypatch
     wanted: dict[str, list[object]] = {
         "samples": [
             *((float(value), batches.sequence(0, offset)) for value, offset in numbered),
-            *((1000.0 + i, batches.sequence(1, i)) for i in range(3)),
+            # Every line of the second file comes after all of the first.
+            *((1000.0 + i, batches.sequence(1, PLACES + i)) for i in range(3)),
         ],
         "dead_letters": [(str(plain), 0, 5)],
         "too_late": [100.0],
@@ -114,7 +115,7 @@ def test_a_file_that_cannot_be_read_is_a_dead_letter_and_its_neighbours_are_read
     cut.write_bytes(packed[:-8])
     wanted: dict[str, list[object]] = {
         "samples": sorted(
-            [(1.0, batches.sequence(1, 0)), *((float(each), batches.sequence(0, each)) for each in range(1999))]
+            [(1.0, batches.sequence(1, PLACES)), *((float(each), batches.sequence(0, each)) for each in range(1999))]
         ),
         # What stands where it breaks off may be half a record.
         "dead_letters": [(str(cut), 0, 1999), (str(gone), 2, 0)],
