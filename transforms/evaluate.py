@@ -153,6 +153,10 @@ class _Stage(beam.DoFn):
         self._machine.complaints.clear()
 
     def _handed_on(self, out: Out) -> object:
+        if self._machine.complaints:
+            # A bundle may take minutes, and this says why.
+            self._complaints.say(self._machine.complaints)
+            self._machine.complaints.clear()
         if out.tag == self._main:
             return in_global_window(out.data, out.time_ms)
         return beam.pvalue.TaggedOutput(out.tag, in_global_window(out.data, out.time_ms))

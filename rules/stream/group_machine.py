@@ -118,10 +118,12 @@ class GroupMachine:
     def finish(self) -> Iterator[Out]:
         """Evaluate what is due."""
         for key, opened in self._open.items():
-            yield from opened.state.advance(opened.due)
+            for out in opened.state.advance(opened.due):
+                # What there is to complain of is said at once: a job that catches up may be at it for minutes.
+                self._complain(opened.state)
+                yield out
             self._count(opened.state.counted)
-            self.complaints += opened.state.complaints
-            opened.state.complaints.clear()
+            self._complain(opened.state)
             if opened.token:
                 self._memory.put(key, opened.token, opened.state)
         self._open = {}
@@ -171,6 +173,10 @@ class GroupMachine:
         kept = [each for each in cells.read_bag("contributions") if messages.until(each) >= oldest]
         cells.replace("contributions", kept)
         opened.based, opened.instants = opened.due, 0
+
+    def _complain(self, state: GroupState) -> None:
+        self.complaints += state.complaints
+        state.complaints.clear()
 
     def _count(self, counted: Counter[str]) -> None:
         for name, number in counted.items():

@@ -57,6 +57,7 @@ class GroupState:
         self._snapshots = Snapshots()
         self._initial = False
         self._long = False
+        self._alone = False
         self._heard = Heard(settings.shards)
         self._telling = Telling(settings.target_labels)
 
@@ -109,7 +110,7 @@ class GroupState:
 
     def _evaluate(self, first: int, end: int) -> Iterator[Out]:
         """First evaluations, of a stretch."""
-        stretch = next_stretch(self._ready, self.store, self.evaluator, first - 1, end)
+        stretch = next_stretch(self._ready, self.store, self.evaluator, first - 1, end, alone=self._alone)
         last = self._ready.latest(stretch.until_ms)
         if last is None or last < first:
             return
@@ -127,7 +128,7 @@ class GroupState:
         yield from self._telling.samples(
             last, written.written_after(self.evaluator.recorded, first - 1), corrected=False
         )
-        self.done = last
+        self.done, self._alone = last, stretch.rules is not None
         self._snapshots.add(last, self.evaluator.states)
         self._let_go(last)
         if stretch.rules:
@@ -232,8 +233,10 @@ class GroupState:
     def _run(self, after_ms: int, until_ms: int, only: Collection[int] | None = None) -> Outcome:
         """Evaluate all rules, or only some of them again, for the instants in ``(after, until]``."""
         outcome = Outcome()
+        alone = False
         while after_ms < until_ms:
-            stretch = next_stretch(self._ready, self.store, self.evaluator, after_ms, until_ms, only, MOST)
+            stretch = next_stretch(self._ready, self.store, self.evaluator, after_ms, until_ms, only, MOST, alone=alone)
+            alone = stretch.rules is not None
             found = self._run_stretch(after_ms, stretch, only)
             outcome.events.extend(found.events)
             outcome.errors.extend(found.errors)

@@ -5,7 +5,7 @@ them is nothing, but for rules such as ``absent(x)``, which are then evaluated b
 
     12:00          a sample, and no other for a year
     12:01 - 12:20  all rules are evaluated: the sample is seen, its alert fires, is resolved, and is forgotten
-    a year         skipped, or only the rules that need no samples are evaluated
+    a year         skipped, or only the rules that need no samples are evaluated; of decades, the beginning and the last million instants
     12:01          all rules are evaluated
 
 That a stretch is skipped is proved, not guessed. Nothing that shards said, and nothing that other rules wrote, is in reach of any of its instants. No
@@ -29,6 +29,9 @@ STRIDE = 64
 
 BLOCK = 16_384
 """Instants evaluated at once at most of rules that need no samples, where there are none."""
+
+MOST_ALONE = 1_000_000
+"""Instants of one stretch without samples at which rules that need none are evaluated, when a job comes to it at once: two years of minutes."""
 
 _DAY_MS = 86_400_000
 LONG_MS = 7 * _DAY_MS
@@ -55,6 +58,8 @@ def next_stretch(
     until_ms: int,
     only: Collection[int] | None = None,
     most: int = STRIDE,
+    *,
+    alone: bool = False,
 ) -> Stretch:
     """The instants after a time that are evaluated alike, and by which rules.
 
@@ -66,15 +71,16 @@ def next_stretch(
         until_ms: and not after this.
         only: the positions of the rules that are to be evaluated; None for all.
         most: instants at once where there are samples.
+        alone: whether rules that need no samples were evaluated by themselves up to ``after_ms``.
     """
     if ready.count(after_ms, until_ms) <= most:
         return Stretch(until_ms)
     first = ready.following(after_ms) or until_ms
     shortest = min(ready.intervals_ms, default=1)
     usual = Stretch(min(until_ms, first + (most - 1) * shortest))
-    alone = ready.unprompted if only is None else ready.unprompted & frozenset(only)
+    unprompted = ready.unprompted if only is None else ready.unprompted & frozenset(only)
     others = range(len(evaluator.states)) if only is None else only
-    if any(evaluator.states[position] is not IDLE for position in others if position not in alone):
+    if any(evaluator.states[position] is not IDLE for position in others if position not in unprompted):
         return usual
     offset = max((rule.turn.query_offset_ms for rule in ready.program.rules), default=0)
     seen = (
@@ -85,7 +91,12 @@ def next_stretch(
     quiet = min(quiet, until_ms)
     if quiet <= usual.until_ms:
         return usual
-    return Stretch(min(quiet, first + (BLOCK - 1) * shortest) if alone else quiet, alone)
+    if not unprompted:
+        return Stretch(quiet, unprompted)
+    if alone and ready.count(after_ms, quiet) > MOST_ALONE:
+        # What they say after the first block is all but certainly what they say at the end of it, and two rows an instant would be written of it.
+        return Stretch(quiet - MOST_ALONE * shortest, frozenset())
+    return Stretch(min(quiet, first + (BLOCK - 1) * shortest), unprompted)
 
 
 def no_samples_from(time_ms: int) -> str:

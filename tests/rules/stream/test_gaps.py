@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rules.promql.context import Options
 from rules.promql.parser import parse
+from rules.stream import stretches
 from rules.stream.corrections import History
 from rules.stream.local import END_MS, LocalStage
 from rules.stream.silence import needs_samples
 from rules.stream.stage import SAMPLES, Out
-from rules.stream.stretches import STRIDE
+from rules.stream.stretches import BLOCK, STRIDE
+from schemas import batch as batches
 from schemas.series import parse_metric
 from tests.rules.stream.logs import Log, log_of
 from tests.rules.stream.streams import batch_of
@@ -161,3 +164,24 @@ def test_a_restart_behind_a_gap_does_not_evaluate_it_again() -> None:
 )
 def test_which_expressions_need_samples(expr: str, needs: bool) -> None:
     assert needs_samples(parse(expr), Options()) is needs
+
+
+def test_what_needs_no_samples_is_not_told_of_decades_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 20_000
+    monkeypatch.setattr(stretches, "MOST_ALONE", most)
+    begin = 53 * YEAR
+    stage = LocalStage(settings_of(BOTH, bounded=True))
+    stage.add(batch_of([x(MINUTE, 2.0), x(begin, 2.0)]))
+    outs = stage.advance(END_MS)
+    assert [(each.rule, each.state.value, each.evaluated_at // MINUTE) for each in events(outs)][2:] == [
+        ("Gone", "pending", 6),
+        ("Gone", "firing", 8),
+        ("High", "firing", begin // MINUTE),
+        ("Gone", "resolved", begin // MINUTE),
+    ]
+    assert counted(stage, "rules.instants_skipped") > 27_000_000
+    written = [batches.decode(out.data) for out in outs if out.tag == SAMPLES]
+    times = np.unique(np.concatenate([each.ts for each in written])) // MINUTE
+    gaps = np.flatnonzero(np.diff(times) > 1)
+    # The first block of instants, and the last ones.
+    assert [(int(times[at]), int(times[at + 1])) for at in gaps] == [(64 + BLOCK, begin // MINUTE - most)]
