@@ -10,17 +10,21 @@ event time and position, such as a scrape; so a scrape of 100 samples costs its 
 | seq | int64 | position in the source, see :func:`sequence`; among samples of one series and event time the highest wins |
 | metric | list<dictionary<int32, utf8>> | canonical texts of the metric parts, one a sample |
 | value | list<float64> | one a sample |
+| fine | int32 | nanoseconds of the event time after ``ts``, below 1,000,000; the column is left out where all are 0 |
 
-The batch's attributes (``watermark``, ``late``, ``overtaken``) travel as schema metadata.
+The batch's attributes (``watermark``, ``late``, ``overtaken``) travel as schema metadata, and so do its ``origins`` where it has any.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from itertools import repeat
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pyarrow as pa
 
 Int32 = npt.NDArray[np.int32]
@@ -49,13 +53,18 @@ class SampleBatch:
     """Samples in columns of one length; ``target`` and ``metric`` index into ``targets`` and ``metrics``.
 
     Attributes:
-        targets, metrics: distinct canonical texts.
+        targets: distinct canonical texts.
+        metrics: canonical texts, distinct but for their ``origins``.
         ts: event times in ms.
         seq: source positions, :func:`sequence`.
         watermark: the source partition's watermark in ms when the batch was cut.
         late: every sample of the batch was behind that watermark's window when it was read.
         overtaken: no sample of the batch was ahead of its partition's watermark when its record was read, and this is the watermark, ms, at least;
             :data:`MIN_WATERMARK` if every sample was ahead of it.
+        origins: for each of ``metrics`` what its text leaves out of the series as its source named it, so that two series which become one are
+            not taken for one that was sent twice: ``measurement disk``, of whose field the rest of the name is, or ``labels {env="a"}``, in
+            whose place other values stand. Empty where it leaves out nothing; no origins at all stand for as many empty ones.
+        fine: nanoseconds of each event time that ``ts`` cuts off; None if all are 0.
     """
 
     targets: Sequence[str]
@@ -68,6 +77,8 @@ class SampleBatch:
     watermark: int = MIN_WATERMARK
     late: bool = False
     overtaken: int = MIN_WATERMARK
+    origins: Sequence[str] = ()
+    fine: Int32 | None = None
 
     def __len__(self) -> int:
         return len(self.ts)
@@ -81,28 +92,52 @@ class SampleBatch:
             ts=self.ts[rows],
             value=self.value[rows],
             seq=self.seq[rows],
+            fine=self.fine if self.fine is None else self.fine[rows],
         )
 
     def compact(self) -> SampleBatch:
         """The same samples with dictionaries reduced to the entries in use."""
         targets, target = compact_dictionary(self.targets, self.target)
-        metrics, metric = compact_dictionary(self.metrics, self.metric)
-        return replace(self, targets=targets, metrics=metrics, target=target, metric=metric)
+        kept, metric = _in_use(len(self.metrics), self.metric)
+        metrics = [self.metrics[entry] for entry in kept]
+        origins = [self.origins[entry] for entry in kept] if self.origins else ()
+        fine = self.fine if self.fine is not None and self.fine.any() else None
+        return replace(
+            self, targets=targets, metrics=metrics, target=target, metric=metric, origins=_told(origins), fine=fine
+        )
+
+    def unified(self) -> tuple[list[str], Int32]:
+        """``metrics`` and ``metric`` whatever their origins: each text once."""
+        return merge_dictionaries([(self.metrics, self.metric)])
 
 
 def compact_dictionary(entries: Sequence[str], index: Int32) -> tuple[list[str], Int32]:
     """Drop dictionary entries that no row uses; first-use order is not kept, dictionary order is."""
-    used = np.zeros(len(entries), np.bool_)
+    kept, index = _in_use(len(entries), index)
+    return [entries[entry] for entry in kept], index
+
+
+def _in_use(entries: int, index: Int32) -> tuple[list[int], Int32]:
+    """The entries of a dictionary that rows use, and the rows' places among them."""
+    used = np.zeros(entries, np.bool_)
     used[index] = True
     kept = np.flatnonzero(used)
-    remap = np.empty(len(entries), np.int32)
+    remap = np.empty(entries, np.int32)
     remap[kept] = np.arange(len(kept), dtype=np.int32)
-    return [entries[i] for i in kept.tolist()], remap[index]
+    return kept.tolist(), remap[index]
 
 
-def merge_dictionaries(parts: Sequence[tuple[Sequence[str], Int32]]) -> tuple[list[str], Int32]:
+def _told(origins: Sequence[str]) -> Sequence[str]:
+    """The origins, none if all are empty."""
+    return origins if any(origins) else ()
+
+
+_Entry = TypeVar("_Entry", bound=Hashable)
+
+
+def merge_dictionaries(parts: Sequence[tuple[Sequence[_Entry], Int32]]) -> tuple[list[_Entry], Int32]:
     """One dictionary over several columns, and the concatenated column that indexes it."""
-    ids: dict[str, int] = {}
+    ids: dict[_Entry, int] = {}
     columns = []
     for entries, index in parts:
         remap = np.fromiter((ids.setdefault(entry, len(ids)) for entry in entries), np.int32, len(entries))
@@ -113,7 +148,7 @@ def merge_dictionaries(parts: Sequence[tuple[Sequence[str], Int32]]) -> tuple[li
 def concat(batches: Sequence[SampleBatch]) -> SampleBatch:
     """All samples of the batches, in their order; the latest watermark of each kind; ``late`` if all are."""
     targets, target = merge_dictionaries([(batch.targets, batch.target) for batch in batches])
-    metrics, metric = merge_dictionaries([(batch.metrics, batch.metric) for batch in batches])
+    metrics, metric, origins = _merge_metrics(batches)
     return SampleBatch(
         targets=targets,
         metrics=metrics,
@@ -125,7 +160,23 @@ def concat(batches: Sequence[SampleBatch]) -> SampleBatch:
         watermark=max(batch.watermark for batch in batches),
         late=all(batch.late for batch in batches),
         overtaken=max(batch.overtaken for batch in batches),
+        origins=origins,
+        fine=_merge_fine(batches),
     )
+
+
+def _merge_metrics(batches: Sequence[SampleBatch]) -> tuple[list[str], Int32, Sequence[str]]:
+    if not any(batch.origins for batch in batches):
+        return *merge_dictionaries([(batch.metrics, batch.metric) for batch in batches]), ()
+    entries = [list(zip(batch.metrics, batch.origins or repeat(""), strict=False)) for batch in batches]
+    pairs, metric = merge_dictionaries([(named, batch.metric) for named, batch in zip(entries, batches, strict=True)])
+    return [text for text, _ in pairs], metric, [origin for _, origin in pairs]
+
+
+def _merge_fine(batches: Sequence[SampleBatch]) -> Int32 | None:
+    if all(batch.fine is None for batch in batches):
+        return None
+    return np.concatenate([np.zeros(len(batch), np.int32) if batch.fine is None else batch.fine for batch in batches])
 
 
 def dictionary_array(entries: Sequence[str], index: Int32) -> pa.DictionaryArray:
@@ -160,6 +211,7 @@ _SCHEMA = pa.schema(
         ("value", pa.list_(pa.float64())),
     ]
 )
+_SCHEMA_FINE = _SCHEMA.append(pa.field("fine", pa.int32()))
 
 
 def encode(batch: SampleBatch) -> bytes:
@@ -178,7 +230,14 @@ def encode(batch: SampleBatch) -> bytes:
         "late": "1" if batch.late else "0",
         "overtaken": str(batch.overtaken),
     }
-    return write_ipc(pa.RecordBatch.from_arrays(columns, schema=_SCHEMA.with_metadata(attributes)))
+    if any(batch.origins):
+        distinct, places = merge_dictionaries([(batch.origins, np.arange(len(batch.origins), dtype=np.int32))])
+        attributes["origins"] = orjson.dumps([distinct, places.tolist()]).decode()
+    schema = _SCHEMA
+    if batch.fine is not None:
+        columns.append(pa.array(batch.fine[starts]))
+        schema = _SCHEMA_FINE
+    return write_ipc(pa.RecordBatch.from_arrays(columns, schema=schema.with_metadata(attributes)))
 
 
 def _run_starts(batch: SampleBatch) -> npt.NDArray[np.intp]:
@@ -187,6 +246,8 @@ def _run_starts(batch: SampleBatch) -> npt.NDArray[np.intp]:
         np.not_equal(batch.ts[1:], batch.ts[:-1], out=new[1:])
         new[1:] |= batch.target[1:] != batch.target[:-1]
         new[1:] |= batch.seq[1:] != batch.seq[:-1]
+        if batch.fine is not None:
+            new[1:] |= batch.fine[1:] != batch.fine[:-1]
     return np.flatnonzero(new)
 
 
@@ -197,7 +258,7 @@ def decode(data: bytes) -> SampleBatch:
         pyarrow.ArrowInvalid: the bytes are no Arrow IPC stream.
     """
     batch = read_ipc(data)
-    target, ts, seq, metric, value = batch.columns
+    target, ts, seq, metric, value, *fine = batch.columns
     lengths = np.diff(metric.offsets.to_numpy())
     attributes = batch.schema.metadata
     return SampleBatch(
@@ -211,7 +272,16 @@ def decode(data: bytes) -> SampleBatch:
         watermark=int(attributes[b"watermark"]),
         late=attributes[b"late"] == b"1",
         overtaken=int(attributes.get(b"overtaken", MIN_WATERMARK)),
+        origins=_read_origins(attributes.get(b"origins")),
+        fine=np.repeat(fine[0].to_numpy(), lengths) if fine else None,
     )
+
+
+def _read_origins(stored: bytes | None) -> Sequence[str]:
+    if stored is None:
+        return ()
+    distinct, places = orjson.loads(stored)
+    return [distinct[place] for place in places]
 
 
 def read_newest(data: bytes) -> int:
@@ -226,10 +296,11 @@ def read_newest(data: bytes) -> int:
 
 def to_arrow(batch: SampleBatch) -> pa.RecordBatch:
     """The samples as an Arrow record batch, a row each: target, metric (dictionaries), ts, value, seq."""
+    metrics, metric = batch.unified() if batch.origins else (batch.metrics, batch.metric)
     return pa.RecordBatch.from_pydict(
         {
             "target": dictionary_array(batch.targets, batch.target),
-            "metric": dictionary_array(batch.metrics, batch.metric),
+            "metric": dictionary_array(metrics, metric),
             "ts": pa.array(batch.ts),
             "value": pa.array(batch.value),
             "seq": pa.array(batch.seq),

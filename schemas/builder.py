@@ -3,35 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import NamedTuple
 
 import numpy as np
 
 from schemas.batch import Float64, Int32, Int64, SampleBatch
-from schemas.series import DEFAULT_TARGET_LABELS
+from schemas.series import DEFAULT_TARGET_LABELS, MEASUREMENT_ORIGIN
 
 INTERNED_PARTS_LIMIT = 1_000_000
 """Distinct target or metric parts kept between batches, before the tables are begun anew (some 200 MB)."""
 
 
+MOST_SHARED = 100
+"""Texts named by several measurements that are remembered, between two times that they are asked for."""
+
+
+class Shared(NamedTuple):
+    """A text of a metric that two measurements have in common."""
+
+    text: str
+    origin: str
+    other: str
+
+
 class Interner:
-    """Texts numbered in order of first sight. Ids are valid until :meth:`clear`."""
+    """Texts numbered in order of first sight, each once for every origin (:attr:`schemas.batch.SampleBatch.origins`) that it has.
+
+    Ids are valid until :meth:`clear`.
+
+    Attributes:
+        texts, origins: by id.
+        shared: texts that were found to be of another measurement than before, :data:`MOST_SHARED` at most; whoever tells of them empties it.
+    """
 
     def __init__(self) -> None:
         self.ids: dict[str, int] = {}
         self.texts: list[str] = []
+        self.origins: list[str] = []
+        self.shared: list[Shared] = []
+        self._with_origin: dict[tuple[str, str], int] = {}
+        self._origin_of: dict[str, str] = {}
 
     def id(self, text: str) -> int:
         """The text's id, a new one at first sight."""
         found = self.ids.get(text)
         if found is None:
-            found = self.ids[text] = len(self.texts)
-            self.texts.append(text)
+            found = self.ids[text] = self._new(text, "")
         return found
+
+    def id_from(self, text: str, origin: str) -> int:
+        """The id of a text that stands for something of this origin, which is not empty."""
+        found = self._with_origin.get((text, origin))
+        if found is None:
+            found = self._with_origin[text, origin] = self._new(text, origin)
+            if origin.startswith(MEASUREMENT_ORIGIN):
+                first = self._origin_of.setdefault(text, origin)
+                if first != origin and len(self.shared) < MOST_SHARED:
+                    self.shared.append(Shared(text, first, origin))
+        return found
+
+    @property
+    def has_origins(self) -> bool:
+        """Whether any text has an origin."""
+        return bool(self._with_origin)
+
+    def _new(self, text: str, origin: str) -> int:
+        self.texts.append(text)
+        self.origins.append(origin)
+        return len(self.texts) - 1
 
     def clear(self) -> None:
         """Forget everything; ids begin at 0 again."""
-        self.ids = {}
-        self.texts = []
+        self.ids, self._with_origin, self._origin_of = {}, {}, {}
+        self.texts, self.origins = [], []
 
 
 class BatchBuilder:
@@ -54,6 +98,8 @@ class BatchBuilder:
         self._runs: list[int] = []
         self._metric: list[Int32] = []
         self._value: list[float] = []
+        # Of runs whose time has nanoseconds beyond the millisecond: where they stand among all, and how many.
+        self._fine: list[tuple[int, int]] = []
         self._record = 0
         self.skipped = 0
 
@@ -67,8 +113,13 @@ class BatchBuilder:
         """All runs added from now on come from the record with this index in its block."""
         self._record = index
 
-    def add_run(self, target: int, ts: int, metrics: Int32, values: Collection[float]) -> None:
-        """Add samples of one target at one event time (ms): ``metrics`` are interned ids, ``values`` floats or ints, of one length."""
+    def add_run(self, target: int, ts: int, metrics: Int32, values: Collection[float], fine: int = 0) -> None:
+        """Add samples of one target at one event time (ms): ``metrics`` are interned ids, ``values`` floats or ints, of one length.
+
+        ``fine`` are the nanoseconds of the event time beyond its millisecond.
+        """
+        if fine:
+            self._fine.append((len(self._runs) // 4, fine))
         self._runs += (target, ts, self._record, len(values))
         self._metric.append(metrics)
         self._value.extend(values)
@@ -104,6 +155,8 @@ class BatchBuilder:
             ts=np.repeat(ts, length),
             value=np.array(self._value, np.float64),
             seq=np.zeros(len(self._value), np.int64),
+            origins=self.metrics.origins if self.metrics.has_origins else (),
+            fine=self._fine_of(length),
         )
         origin = np.repeat(record, length)
         self._reset()
@@ -111,3 +164,11 @@ class BatchBuilder:
             for clear in self._caches:
                 clear()
         return batch, origin
+
+    def _fine_of(self, length: Int64) -> Int32 | None:
+        if not self._fine:
+            return None
+        fine = np.zeros(len(length), np.int32)
+        places, nanoseconds = np.array(self._fine, np.int64).T
+        fine[places] = nanoseconds
+        return np.repeat(fine, length)

@@ -14,6 +14,12 @@ from collections.abc import Iterable, Mapping
 
 METRIC_NAME = "__name__"
 
+MEASUREMENT_ORIGIN = "measurement "
+"""What the origin of a metric begins with that is named after a measurement and one of its fields; after it comes the measurement."""
+
+LABELS_ORIGIN = "labels "
+"""What the origin of a metric begins with that is under labels in the place of others; after it come those, as :func:`labels_text` writes them."""
+
 DEFAULT_TARGET_LABELS = frozenset(
     {"job", "instance", "host", "pool", "cluster", "datacenter", "region", "zone", "rack", "environment"}
 )

@@ -3,8 +3,8 @@
 These identities hold at the end of a bounded run, and over any stretch of a streaming one that ends with all windows expired::
 
     records.read  = records.decoded + records.dead_lettered
-    samples.read  = samples.written + samples.merged_late + samples.duplicate + samples.too_late + samples.unwritable
-                   + samples.early
+    samples.read  = samples.written + samples.merged_late + samples.duplicate + samples.collided + samples.too_late
+                   + samples.unwritable + samples.early
     rows of all tiers + raw samples + samples that rules wrote, for each output
                   = rows written + rows refused + rows without a finite value, of its store
     dead_letters + rows refused = dead letters delivered
@@ -27,10 +27,12 @@ DEAD_LETTERS = "dead_letters"
 VALUES_SKIPPED = "values.skipped"
 OFFSETS_LOST = "offsets.lost"
 UNREADABLE = "inputs.unreadable"
+NAMES_SHARED = "names.shared"
 SAMPLES_READ = "samples.read"
 WRITTEN = "samples.written"
 MERGED_LATE = "samples.merged_late"
 DUPLICATE = "samples.duplicate"
+COLLIDED = "samples.collided"
 TOO_LATE = "samples.too_late"
 UNWRITABLE = "samples.unwritable"
 EARLY = "samples.early"
@@ -47,10 +49,12 @@ MEANINGS: dict[str, str] = {
     OFFSETS_LOST: "offsets that retention had deleted before they were read",
     OFFSETS_UNREAD: "offsets between the end of a bounded read and the end of the topic",
     UNREADABLE: "files that could not be read, or not to their end: of each, one dead letter",
+    NAMES_SHARED: "metric names (with labels) that several measurements of line protocol make, each reader's",
     SAMPLES_READ: "samples decoded",
     WRITTEN: "in an on-time pane",
     MERGED_LATE: "behind the watermark, merged into a correction",
     DUPLICATE: "of a series and event time that was there already",
+    COLLIDED: "of another series, or another time, that became one with what was there",
     TOO_LATE: "behind the watermark by more than the lateness: in the late output",
     UNWRITABLE: "NaN, staleness marker or infinity: no part of a rollup",
     EARLY: "before the time of --since",
@@ -89,6 +93,7 @@ COUNTED_AT_INTAKE = (
     OFFSETS_LOST,
     OFFSETS_UNREAD,
     UNREADABLE,
+    NAMES_SHARED,
     SAMPLES_READ,
     TOO_LATE,
     EARLY,
@@ -130,7 +135,7 @@ _DELIVERED = {
     "events": ("alerts.written", "alerts.forgotten"),
 }
 _EVENTS = ("alerts.pending", "alerts.firing", "alerts.resolved", "alerts.inactive", "alerts.corrections")
-_SAMPLE_FATES = (WRITTEN, MERGED_LATE, DUPLICATE, TOO_LATE, UNWRITABLE, EARLY)
+_SAMPLE_FATES = (WRITTEN, MERGED_LATE, DUPLICATE, COLLIDED, TOO_LATE, UNWRITABLE, EARLY)
 
 
 @dataclass(frozen=True)

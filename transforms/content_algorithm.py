@@ -89,7 +89,7 @@ class SampleContent:
         return merged, merged.fates
 
     def rows(self, merged: samples.Merged) -> batches.SampleBatch:
-        return merged.samples
+        return merged.in_order()
 
     def reduce(self, merged: samples.Merged, key: Key, everything: bool) -> RollupBatch | None:
         changed = merged.samples if everything else samples.select_series(merged, merged.changed)

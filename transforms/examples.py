@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 import orjson
 
+from schemas.batch import MAX_PARTITIONS
+from schemas.builder import Shared
 from schemas.times import format_time
+from transforms.collisions_algorithm import Collision
 
 SHOWN = 200
 """Characters of a record that an example shows."""
@@ -17,6 +20,8 @@ TOO_LATE = "too late"
 REFUSED = "refused"
 UNREAD = "unread"
 UNREADABLE = "unreadable"
+COLLIDED = "collided"
+SHARED_NAME = "shared name"
 
 _VARYING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\d[\d:.TZ-]*")
 
@@ -25,7 +30,8 @@ class Example(NamedTuple):
     """One thing lost.
 
     Attributes:
-        kind: :data:`DEAD_LETTER`, :data:`TOO_LATE`, :data:`REFUSED`, :data:`UNREAD` or :data:`UNREADABLE`.
+        kind: :data:`DEAD_LETTER`, :data:`TOO_LATE`, :data:`REFUSED`, :data:`UNREAD`, :data:`UNREADABLE`, :data:`COLLIDED` or
+            :data:`SHARED_NAME`.
         where: its position: file and line, topic, partition and offset, or bucket.
         reason: why.
         record: what it was, the beginning of it.
@@ -52,6 +58,18 @@ class Example(NamedTuple):
         time = "" if self.time_ms is None else f"  ({format_time(self.time_ms)})"
         shown = [f"  {self.record}{time}"] if self.record else []
         return [f"{self.where}: {self.reason}", *shown]
+
+
+def collided(collision: Collision) -> Example:
+    """A sample that collided with another; of several topics or files its position does not say which one."""
+    offset, partition = divmod(collision.seq, MAX_PARTITIONS)
+    record = shown(f"{collision.series} {collision.value:g}".encode())
+    return Example(COLLIDED, f"partition {partition}, offset {offset}", collision.reason, record, collision.ts)
+
+
+def shared_name(shared: Shared) -> Example:
+    """A name that is made of several measurements."""
+    return Example(SHARED_NAME, shared.text, f"of {shared.origin}, and of {shared.other}")
 
 
 def reason_class(reason: str) -> str:

@@ -13,7 +13,17 @@ from schemas.batch import MIN_WATERMARK
 from schemas.times import format_duration, format_time
 from transforms import accounting
 from transforms.accounting import Balance
-from transforms.examples import DEAD_LETTER, REFUSED, TOO_LATE, UNREAD, UNREADABLE, Example, reason_class
+from transforms.examples import (
+    COLLIDED,
+    DEAD_LETTER,
+    REFUSED,
+    SHARED_NAME,
+    TOO_LATE,
+    UNREAD,
+    UNREADABLE,
+    Example,
+    reason_class,
+)
 
 LITTLE = 0.01
 """The share of what was read up to which dead letters and too late samples are counted, and no more said of them."""
@@ -216,6 +226,27 @@ def _duplicates(balance: Balance, examples: _Examples, setup: Setup) -> Iterator
     yield Finding("duplicates", Severity.WARNING, text, (), advice)
 
 
+def _collided(balance: Balance, examples: _Examples, setup: Setup) -> Iterator[Finding]:
+    number, read = balance[accounting.COLLIDED], balance[accounting.SAMPLES_READ]
+    shown = examples.of(COLLIDED)
+    if number:
+        reasons = " ".join(example.reason for example in shown)
+        advice = [text for word, text in _APART.items() if word in reasons]
+        text = f"{number:,} of {read:,} samples are left out: they became one with others, of another series or time, that are kept"
+        yield Finding("collided", Severity.WARNING, text, shown, tuple(advice))
+    elif balance[accounting.NAMES_SHARED]:
+        text = "several measurements of line protocol make one metric name: where their tags are equal, they are one series"
+        yield Finding("names-shared", Severity.WARNING, text, examples.of(SHARED_NAME), (_APART["measurement"],))
+
+
+_APART = {
+    "measurement": "a metric is named MEASUREMENT_FIELD: rename one of the two where it is sent (name_override in Telegraf, say)",
+    " ns": "times are kept to the millisecond: of a series, send one sample in each, or tell its senders apart by a tag",
+    "labels": "a label in a key takes the place of the document's: give one of them another name",
+}
+"""What tells apart what collided, by a word of the reason."""
+
+
 def _unwritable(balance: Balance, examples: _Examples, setup: Setup) -> Iterator[Finding]:
     number, read = balance[accounting.UNWRITABLE], balance[accounting.SAMPLES_READ]
     if number > MANY * read:
@@ -287,6 +318,7 @@ _RULES: Sequence[Callable[[Balance, _Examples, Setup], Iterator[Finding]]] = (
     _unread,
     _lost,
     _duplicates,
+    _collided,
     _unwritable,
     _values_left_out,
     _rules,

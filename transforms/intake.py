@@ -26,7 +26,7 @@ from schemas.times import format_time
 from transforms import accounting, examples
 from transforms.cut_algorithm import Cut, Cutter
 from transforms.evidence import EVENT_TIME, Recorder
-from transforms.examples import Example, position, shown
+from transforms.examples import Example, position, shared_name, shown
 
 SAMPLES = "samples"
 DEAD_LETTERS = "dead_letters"
@@ -85,6 +85,7 @@ class Taken:
         intake.count(accounting.RECORDS_DECODED, block.records_ok)
         intake.count(accounting.RECORDS_DEAD_LETTERED, self._records - block.records_ok)
         intake.count(accounting.DEAD_LETTERS, len(block.dead_letters))
+        intake.count(accounting.NAMES_SHARED, len(block.shared))
         intake.count(accounting.SAMPLES_READ, len(block.batch))
         intake.count(accounting.VALUES_SKIPPED, block.skipped)
         intake.count(accounting.TOO_LATE, too_late)
@@ -173,6 +174,8 @@ class Intake:
             for ts in (block.batch.ts.min(), block.batch.ts.max()):
                 self._event_time.update(int(ts) // 1000)
         self._recorder.add_letters(block.dead_letters)
+        for shared in block.shared:
+            self._recorder.add(shared_name(shared))
         if cut.too_late is not None and self._recorder.wants(examples.TOO_LATE):
             self._recorder.add(_too_late_example(cut.too_late, cut.passed, topic))
 

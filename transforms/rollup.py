@@ -19,8 +19,10 @@ from apache_beam.utils.timestamp import Timestamp
 
 from schemas import rollup as rollups
 from schemas.tiers import Tiers
-from transforms.accounting import DUPLICATE, MERGED_LATE, NAMESPACE, UNWRITABLE, WRITTEN
+from transforms.accounting import COLLIDED, DUPLICATE, MERGED_LATE, NAMESPACE, UNWRITABLE, WRITTEN
 from transforms.content_algorithm import Key
+from transforms.evidence import Recorder
+from transforms.examples import collided
 from transforms.window_algorithm import MAX_BUCKETS, Firing, WindowMachine
 
 _PENDING = BagStateSpec("pending", BytesCoder())
@@ -118,7 +120,10 @@ class _Window(beam.DoFn):
     def __init__(self, tiers: Tiers, level: int) -> None:
         self._machine = WindowMachine(tiers, level)
         tier = tiers.rollups[level].name
-        self._counters = [Metrics.counter(NAMESPACE, name) for name in (WRITTEN, MERGED_LATE, DUPLICATE, UNWRITABLE)]
+        self._counters = [
+            Metrics.counter(NAMESPACE, name) for name in (WRITTEN, MERGED_LATE, DUPLICATE, UNWRITABLE, COLLIDED)
+        ]
+        self._recorder = Recorder()
         self._panes = Metrics.counter(NAMESPACE, f"panes.{tier}")
         self._corrections = Metrics.counter(NAMESPACE, f"corrections.{tier}")
         self._rows = Metrics.counter(NAMESPACE, f"rows.{tier}")
@@ -139,11 +144,12 @@ class _Window(beam.DoFn):
 
     def _emit(self, firing: Firing) -> Iterator[bytes]:
         fates = firing.fates
-        for counter, count in zip(
-            self._counters, (fates.written, fates.merged_late, fates.duplicate, fates.unwritable), strict=True
-        ):
+        counts = (fates.written, fates.merged_late, fates.duplicate, fates.unwritable, fates.collided)
+        for counter, count in zip(self._counters, counts, strict=True):
             if count:
                 counter.inc(count)
+        for collision in fates.collisions:
+            self._recorder.add(collided(collision))
         if firing.pane is not None:
             (self._corrections if firing.pane.pane else self._panes).inc()
             self._rows.inc(len(firing.pane))

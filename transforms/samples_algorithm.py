@@ -6,7 +6,7 @@ Sums are taken in order of event time, so equal samples give equal bits in any o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,21 +14,28 @@ import numpy.typing as npt
 from schemas.batch import Int64, SampleBatch, concat
 from schemas.rollup import RollupBatch
 from schemas.tiers import Tier
-
-Rows = npt.NDArray[np.intp]
-Mask = npt.NDArray[np.bool_]
+from transforms import collisions_algorithm as collisions
+from transforms.collisions_algorithm import Collision, Mask, Names, Rows
 
 _KEPT, _ON_TIME, _LATE = 0, 1, 2
+_SHOWN = 4
 
 
 @dataclass(frozen=True)
 class Fates:
-    """What became of the samples of one merge; every arrival is in exactly one of the counts."""
+    """What became of the samples of one merge; every arrival is in exactly one of the counts.
+
+    ``collided`` are samples of other series, or other times, than those that have their place: see :mod:`transforms.collisions_algorithm`. Where
+    one that is kept already gives way to an arrival of another series, it moves there from ``written``, which may be less than zero then.
+    """
 
     written: int = 0
     merged_late: int = 0
     duplicate: int = 0
     unwritable: int = 0
+    collided: int = 0
+    collisions: tuple[Collision, ...] = field(default=(), compare=False)
+    """A few of those that collided."""
 
     def __add__(self, other: Fates) -> Fates:
         return Fates(
@@ -36,6 +43,8 @@ class Fates:
             self.merged_late + other.merged_late,
             self.duplicate + other.duplicate,
             self.unwritable + other.unwritable,
+            self.collided + other.collided,
+            (self.collisions + other.collisions)[:_SHOWN],
         )
 
 
@@ -44,7 +53,7 @@ class Merged:
     """Samples sorted by (series, event time), one of each.
 
     Attributes:
-        samples: the survivors.
+        samples: the survivors; rows of one series have one entry of ``metrics``, whatever the origin.
         starts: row at which each series begins.
         changed: for each series, whether this merge changed what it holds.
         fates: of the arrivals.
@@ -58,6 +67,10 @@ class Merged:
     arrived: SampleBatch
     survivors: Rows
 
+    def in_order(self) -> SampleBatch:
+        """The survivors in order, as they came: :attr:`samples` with the metrics' origins."""
+        return self.arrived.take(self.survivors)
+
     def in_order_of_arrival(self) -> SampleBatch:
         """The survivors as they came: scrape by scrape, which is how the wire form is small."""
         return self.arrived.take(np.sort(self.survivors))
@@ -67,7 +80,8 @@ def merge(kept: SampleBatch | None, arrivals: Sequence[SampleBatch]) -> Merged:
     """Merge arrivals into the samples already kept of a window.
 
     Among samples of one series and event time the highest ``seq`` survives (a later write wins, as in InfluxDB), in any order of
-    arrival; the others are duplicates. Within one record (equal ``seq``) the later one survives. What is not finite (NaN, staleness
+    arrival; the others are duplicates, or collided (:mod:`transforms.collisions_algorithm`). Within one record (equal ``seq``) the later one
+    survives. What is not finite (NaN, staleness
     markers, infinities) is unwritable and takes no part: no store could take it in place of a number that is there.
     """
     parts = [kept, *arrivals] if kept is not None else list(arrivals)
@@ -80,7 +94,15 @@ def merge(kept: SampleBatch | None, arrivals: Sequence[SampleBatch]) -> Merged:
     unwritable = len(rows) - int(np.count_nonzero(finite))
     if unwritable:
         rows, origin = rows.take(np.flatnonzero(finite)), origin[finite]
-    series = rows.target.astype(np.int64) * max(len(rows.metrics), 1) + rows.metric
+    names = Names.of(rows)
+    fates = Fates(unwritable=unwritable)
+    if names is not None:
+        other, collision = collisions.other_series(rows, names)
+        if collision is not None:
+            given_way = int(np.count_nonzero(origin[other] == _KEPT))
+            fates += Fates(written=-given_way, collided=int(np.count_nonzero(other)), collisions=(collision,))
+            rows, origin = rows.take(np.flatnonzero(~other)), origin[~other]
+    series = collisions.series_numbers(rows, names)
     order = sorted_order(series, rows.ts)
     series, ts = series[order], rows.ts[order]
     new_series = np.empty(len(order), np.bool_)
@@ -96,13 +118,15 @@ def merge(kept: SampleBatch | None, arrivals: Sequence[SampleBatch]) -> Merged:
     duplicates = len(order) - len(instants)
     if duplicates:
         winners, credited, changed = _resolve(rows, origin, order, instants)
+        collided, collision = collisions.at_one_time(rows, names, order, instants)
+        examples = (collision,) if collision is not None else ()
+        fates += Fates(duplicate=duplicates - collided, collided=collided, collisions=examples)
     samples = rows.take(winners)
+    if names is not None:
+        samples = replace(samples, metric=names.text[samples.metric], origins=())
     starts = np.flatnonzero(new_series[instants])
-    fates = Fates(
-        written=int(np.count_nonzero(credited == _ON_TIME)),
-        merged_late=int(np.count_nonzero(credited == _LATE)),
-        duplicate=duplicates,
-        unwritable=unwritable,
+    fates += Fates(
+        written=int(np.count_nonzero(credited == _ON_TIME)), merged_late=int(np.count_nonzero(credited == _LATE))
     )
     return Merged(samples, starts, _any_of_each(changed, starts), fates, rows, winners)
 

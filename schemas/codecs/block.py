@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from schemas.batch import MAX_PARTITIONS, Int64, SampleBatch
-from schemas.builder import BatchBuilder
+from schemas.builder import BatchBuilder, Shared
 from schemas.codecs.base import MAX_TS, Codec, DecodeError
 from schemas.codecs.content import content_type_of_content, unknown_content
 from schemas.codecs.json_scrape import JsonScrapeCodec
@@ -45,6 +45,7 @@ class DecodedBlock:
         dead_letters: what could not be read, in order.
         records_ok: records without a dead letter.
         skipped: values that carry no number (string fields of line protocol): read, and no sample.
+        shared: metrics that this decoder has just seen to be of another measurement than before, too.
     """
 
     batch: SampleBatch
@@ -52,6 +53,7 @@ class DecodedBlock:
     dead_letters: list[DeadLetter]
     records_ok: int
     skipped: int
+    shared: tuple[Shared, ...] = ()
 
 
 class BlockDecoder:
@@ -125,11 +127,13 @@ class BlockDecoder:
                 for line, text, reason in bad_lines:
                     letter = _dead_letter(f"{reason}{taken_for}", topic, partition, record)
                     dead_letters.append(replace(letter, payload=text, line=line))
-        skipped = builder.skipped
+        skipped, shared = builder.skipped, tuple(builder.metrics.shared)
+        builder.metrics.shared.clear()
         batch, origin = builder.build()
         offsets = np.fromiter((record.offset for record in records), np.int64, len(records))
         seq = (offsets * MAX_PARTITIONS + partition)[origin]
-        return DecodedBlock(replace(batch, seq=seq), origin, dead_letters, len(records) - dead_records, skipped)
+        ok = len(records) - dead_records
+        return DecodedBlock(replace(batch, seq=seq), origin, dead_letters, ok, skipped, shared)
 
     def _codec(self, record: RawRecord) -> Codec:
         header = record.content_type

@@ -23,7 +23,7 @@ from schemas.codecs.base import MAX_TS, DecodeError, time_refusal
 from schemas.codecs.line_syntax import NANOSECONDS, Point, Precision, decode_text, parse_head, parse_line
 from schemas.codecs.signatures import form_of
 from schemas.records import LINE_PROTOCOL, BadLine
-from schemas.series import METRIC_NAME, metric_text, split_labels
+from schemas.series import MEASUREMENT_ORIGIN, METRIC_NAME, metric_text, split_labels
 
 CACHED_HEADS = 500_000
 CACHED_SHAPES = 100_000
@@ -53,6 +53,7 @@ class _Shape:
     def __init__(self, measurement: str, labels: Labels) -> None:
         self.measurement = measurement
         self.labels = labels
+        self.origin = MEASUREMENT_ORIGIN + measurement
         self.field_sets: dict[tuple[str, ...], Int32] = {}
 
     def metrics(self, fields: tuple[str, ...], builder: BatchBuilder) -> Int32:
@@ -60,7 +61,9 @@ class _Shape:
         found = self.field_sets.get(fields)
         if found is None:
             names = [self.measurement if field == "value" else f"{self.measurement}_{field}" for field in fields]
-            found = np.array([builder.metrics.id(metric_text(name, self.labels)) for name in names], np.int32)
+            metrics = builder.metrics
+            ids = [metrics.id_from(metric_text(name, self.labels), self.origin) for name in names]
+            found = np.array(ids, np.int32)
             if len(self.field_sets) >= CACHED_FIELD_SETS:
                 self.field_sets.clear()
             self.field_sets[fields] = found
@@ -79,8 +82,9 @@ class LineProtocolCodec:
         # A timestamp in whole milliseconds is its first digits, or a multiple of it.
         self._whole_ms = min(len(str(factor)) - len(str(_NS_PER_MS)), 0) or None
         self._ms = max(factor // _NS_PER_MS, 1)
+        self._ns = factor
         # Lines of one interval mostly share their timestamp.
-        self._last_time, self._last_ts = "0", 0
+        self._last_time, self._last_ts, self._last_fine = "0", 0, 0
         self._heads = cast("dict[object, tuple[int, _Shape]]", builder.cache())
         self._shapes = cast("dict[object, _Shape]", builder.cache())
 
@@ -118,12 +122,13 @@ class LineProtocolCodec:
                 return False
         fields, _, time = rest.partition(" ")
         if not time:
-            ts = default_ts
+            ts, fine = default_ts, 0
         elif time == self._last_time:
-            ts = self._last_ts
+            ts, fine = self._last_ts, self._last_fine
         elif len(time) <= _MAX_DIGITS and time.isascii() and time.isdigit():
             ts = int(time[: self._whole_ms] or 0) * self._ms
-            self._last_time, self._last_ts = time, ts
+            fine = int(time[self._whole_ms :]) * self._ns if self._whole_ms else 0
+            self._last_time, self._last_ts, self._last_fine = time, ts, fine
         else:
             return False
         if not 0 <= ts <= latest_ts:
@@ -158,7 +163,7 @@ class LineProtocolCodec:
             metrics = shape.metrics(keys, self._builder)
         if strings:
             self._builder.skip(strings)
-        self._builder.add_run(target, ts, metrics, values)
+        self._builder.add_run(target, ts, metrics, values, fine)
         return True
 
     def _add_any(self, text: str, start: int, number: int, default_ts: int, latest_ts: int, bad: list[BadLine]) -> int:
@@ -178,7 +183,7 @@ class LineProtocolCodec:
         """Add a parsed line; the reason why not, if it is refused."""
         if point.time is None and default_ts < 0:
             return "no timestamp, and the record has no time of its own"
-        ts = default_ts if point.time is None else point.time // _NS_PER_MS
+        ts, fine = (default_ts, 0) if point.time is None else divmod(point.time, _NS_PER_MS)
         if not 0 <= ts <= latest_ts:
             return time_refusal(ts, latest_ts)
         if any(key == METRIC_NAME for key, _ in point.tags):
@@ -188,7 +193,7 @@ class LineProtocolCodec:
         self._builder.skip(len(point.fields) - len(numeric))
         if numeric:
             metrics = shape.metrics(tuple([field.key for field in numeric]), self._builder)
-            self._builder.add_run(target, ts, metrics, [float(field.value) for field in numeric])
+            self._builder.add_run(target, ts, metrics, [float(field.value) for field in numeric], fine)
         return None
 
     def _new_head(self, head: str) -> tuple[int, _Shape] | None:

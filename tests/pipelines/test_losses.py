@@ -195,3 +195,33 @@ def test_one_stamp_of_the_future_makes_nobody_late(run: Run, watermark: str) -> 
 def test_any_time_of_the_future_is_taken_where_the_guard_is_off(run: Run) -> None:
     assert run([line(4_070_908_800_000), *HONEST], "--max-future=none") == 0
     assert run.summary["samples.written"] == 31
+
+
+def test_different_series_and_times_that_become_one_are_no_duplicates(run: Run) -> None:
+    at = NOON * 1_000_000
+    more = [
+        f"disk,host=web-1 used_percent=10 {at}",
+        f"disk_used,host=web-1 percent=90 {at}",
+        f"disk_used,host=web-1 percent=91 {at + 10_000_000_000}",
+        f"fine,host=web-1 value=1 {at + 1}",
+        f"fine,host=web-1 value=2 {at + 2}",
+    ]
+    assert run([*more, *HONEST, HONEST[-1]]) == 0
+    counts = {name: run.summary[f"samples.{name}"] for name in ("read", "written", "duplicate", "collided")}
+    assert counts == {"read": 36, "written": 32, "duplicate": 1, "collided": 3}
+    assert run.summary["names.shared"] == 1
+    assert run.codes == ["collided"]
+    assert not any(run.summary["differences"].values())
+    assert "3 of 36 samples are left out: they became one with others, of another series or time" in run.err
+    assert "disk_used_percent of measurement disk_used; measurement disk has that name" in run.err
+    assert f"of {at + 1} ns and {at + 2} ns: one time in milliseconds" in run.err
+    assert "rename one of the two where it is sent" in run.err
+    rows = {row["name"]: row["max"] for row in read_rollups(run.store, "1h").to_pylist()}
+    assert rows == {"cpu_usage": 290.0, "disk_used_percent": 10.0, "fine": 2.0}
+
+
+def test_names_that_measurements_share_are_told_where_nothing_is_rolled_up(run: Run) -> None:
+    at = NOON * 1_000_000
+    assert run([*HONEST, f"cpu_usage,host=web-2 value=1 {at}"], job="alerts") == 0
+    assert run.codes == ["names-shared"]
+    assert "e.g. cpu_usage: of measurement cpu, and of measurement cpu_usage" in run.err

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +21,9 @@ from schemas.batch import (
     merge_dictionaries,
     read_newest,
     sequence,
+    to_arrow,
 )
-from tests.schemas.rows import STALE, rows, text, times, values
+from tests.schemas.rows import STALE, row, rows, text, times, values
 
 
 def batch(
@@ -118,3 +120,62 @@ def test_decode_refuses_what_is_no_stream(data: bytes) -> None:
         decode(data)
     with pytest.raises((pa.ArrowInvalid, OSError)):
         read_newest(data)
+
+
+def with_remainders() -> SampleBatch:
+    """Samples of one metric from two measurements, and of two times in one millisecond."""
+    one = batch([("{}", "a_b_c", 1, 1.0), ("{}", "up", 1, 2.0), ("{}", "other", 1, 3.0)])
+    metrics, origins = ["unused", "a_b_c", "a_b_c", "up"], ["measurement z", "measurement a", "measurement a_b", ""]
+    metric = np.array([1, 2, 3], np.int32)
+    return replace(one, metrics=metrics, origins=origins, metric=metric, fine=np.array([0, 7, 999_999], np.int32))
+
+
+def named(found: SampleBatch) -> list[tuple[str, str, int]]:
+    """Of each sample the metric, its origin and the nanoseconds."""
+    origins = found.origins or [""] * len(found.metrics)
+    fine = np.zeros(len(found), np.int32) if found.fine is None else found.fine
+    return [(found.metrics[metric], origins[metric], each) for metric, each in zip(found.metric, fine, strict=True)]
+
+
+def test_origins_and_nanoseconds_go_along() -> None:
+    whole = with_remainders()
+    wanted = [("a_b_c", "measurement a", 0), ("a_b_c", "measurement a_b", 7), ("up", "", 999_999)]
+    assert named(whole) == named(decode(encode(whole))) == named(whole.compact()) == wanted
+    assert whole.compact().metrics == ["a_b_c", "a_b_c", "up"]
+    assert named(whole.take(slice(1, None))) == wanted[1:]
+    plain = batch([("{}", "up", 3, 4.0)])
+    assert named(concat([plain, whole, plain])) == [("up", "", 0), *wanted, ("up", "", 0)]
+    assert len(concat([plain, whole, plain]).metrics) == 4
+
+
+def test_what_says_nothing_costs_nothing() -> None:
+    last = with_remainders().take(slice(2, 3)).compact()
+    assert (list(last.origins), named(last)) == ([], [("up", "", 999_999)])
+    first = with_remainders().take(slice(0, 1)).compact()
+    assert (first.fine, list(first.origins)) == (None, ["measurement a"])
+    both = concat([batch([("{}", "up", 3, 4.0)])] * 2)
+    assert (both.fine, both.origins) == (None, ())
+    assert encode(both) == encode(replace(both, origins=[""]))
+
+
+def test_two_times_of_one_millisecond_are_two_runs() -> None:
+    whole = with_remainders()
+    one = replace(whole, seq=np.zeros(3, np.int64))
+    assert named(decode(encode(one))) == named(one)
+
+
+def test_rows_of_arrow_have_each_metric_once() -> None:
+    rows_ = to_arrow(with_remainders())
+    assert rows_.column("metric").dictionary.to_pylist() == ["unused", "a_b_c", "up"]
+    assert rows_.column("metric").to_pylist() == ["a_b_c", "a_b_c", "up"]
+
+
+def test_a_batch_of_an_older_release_is_read() -> None:
+    old = decode((Path(__file__).parent / "data/batch-1.arrow").read_bytes())
+    assert rows(old) == [
+        row('{host="a"}', "up", 5, 1.0),
+        row('{host="a"}', 'load{x="1"}', 5, 2.0),
+        row('{host="a"}', 'load{x="1"}', 7, 3.0),
+    ]
+    assert (old.seq.tolist(), old.watermark, old.late) == ([4096, 4096, 8192], 9, True)
+    assert (old.origins, old.fine) == ((), None)
