@@ -61,26 +61,22 @@ def unfed(program: Program, finds: Finds, catalogue: Catalogue) -> dict[int, Unf
         finds: asked of the data alone, without what the rules record.
         catalogue: what is in the data, for the reasons.
     """
-    looked = _Looked(program, finds)
+    looked = Looked(program, finds)
     found: dict[int, Unfed] = {}
     for rule in program.rules:
-        empty = [each for each in _asked(rule.rule.ast) if looked.is_empty(each)]
-        told = dict.fromkeys(_no_data(each, looked, catalogue) for each in empty)
-        if told:
-            found[rule.position] = Unfed(tuple(told), looked.is_silent(rule))
+        if told := unfed_of(rule.rule.ast, looked, catalogue):
+            found[rule.position] = Unfed(told, looked.is_silent(rule))
     return found
 
 
-def unfed_expression(expr: ast.Expr, finds: Finds, catalogue: Catalogue) -> tuple[NoData, ...]:
-    """The selectors of one expression that find nothing."""
-    empty = (each for each in _asked(expr) if not finds(each.matchers))
-    return tuple(
-        dict.fromkeys(NoData(selector_text(each.matchers), *catalogue.why_nothing(each.matchers)) for each in empty)
-    )
+def unfed_of(expr: ast.Expr, looked: Looked, catalogue: Catalogue) -> tuple[NoData, ...]:
+    """The selectors of an expression that find nothing, neither in the data nor among what rules record; each once."""
+    empty = (each for each in selectors(expr) if looked.is_empty(each))
+    return tuple(dict.fromkeys(_no_data(each, looked, catalogue) for each in empty))
 
 
-class _Looked:
-    """Which selectors and rules come to nothing."""
+class Looked:
+    """Which selectors and rules of a program come to nothing in some data."""
 
     def __init__(self, program: Program, finds: Finds) -> None:
         self._program = program
@@ -100,11 +96,15 @@ class _Looked:
         """Whether a rule yields nothing. One that reads what it writes has nothing to begin with."""
         if rule.position not in self._silent:
             self._silent[rule.position] = True
-            self._silent[rule.position] = yields_nothing(rule.rule.ast, self.is_empty)
+            self._silent[rule.position] = self.yields_nothing(rule.rule.ast)
         return self._silent[rule.position]
 
+    def yields_nothing(self, expr: ast.Expr) -> bool:
+        """Whether an expression yields nothing for want of data."""
+        return yields_nothing(expr, self.is_empty)
 
-def _no_data(selector: ast.VectorSelector, looked: _Looked, catalogue: Catalogue) -> NoData:
+
+def _no_data(selector: ast.VectorSelector, looked: Looked, catalogue: Catalogue) -> NoData:
     writers = looked.writers(selector)
     if writers and any(each.name == METRIC_NAME and each.op is ast.MatchOp.EQUAL for each in selector.matchers):
         names = ", ".join(dict.fromkeys(rule.rule.name for rule in writers))
@@ -142,14 +142,14 @@ def yields_nothing(expr: ast.Expr, is_empty: Callable[[ast.VectorSelector], bool
     return nothing(expr)
 
 
-def _asked(expr: ast.Expr) -> Iterator[ast.VectorSelector]:
+def selectors(expr: ast.Expr) -> Iterator[ast.VectorSelector]:
     """The selectors of an expression, but for those that ``absent`` asks for."""
     if isinstance(expr, ast.Call) and expr.func in _ABSENT:
         return
     if isinstance(expr, ast.VectorSelector):
         yield expr
     for child in ast.children(expr):
-        yield from _asked(child)
+        yield from selectors(child)
 
 
 def selector_text(matchers: Sequence[ast.Matcher]) -> str:

@@ -49,6 +49,7 @@ CODES = {
     "repeated-group": "`group_eval_order` names a group twice.",
     "bad-timestamp": "`start_timestamp` is neither seconds since 1970 nor a time like `2024-01-01T00:00:00Z`.",
     "no-such-file": "A pattern of `rule_files` fits no file (a warning).",
+    "no-data": "Nothing is expected, and nothing comes for want of data: the test passes whatever the rule says (a warning).",
 }
 """The kinds of faults that only unit-test files have; the others are those of rule files."""
 

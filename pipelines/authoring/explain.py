@@ -18,7 +18,7 @@ from rules.explain import document, explain, render, retention
 from rules.groups import Evaluator, aligned
 from rules.load import load_rules
 from rules.model import AlertingRule, Rule, RuleFile
-from rules.no_data import NoData, unfed, unfed_expression
+from rules.no_data import Looked, NoData, unfed, unfed_of
 from rules.plan import plan
 from rules.program import Program
 from rules.promql import ast
@@ -149,7 +149,7 @@ def _data(given: argparse.Namespace, file: RuleFile | None, rules: Sequence[tupl
         return _Data()
     if file is None:
         history = read_history(given, [expr for _, expr in rules])
-        lone = unfed_expression(rules[0][1], history.finds, history.catalogue)
+        lone = unfed_of(rules[0][1], Looked(Program(()), history.finds), history.catalogue)
         return _Data(history.storage, _instant(given, history), {None: lone})
     program = Program(file.groups)
     explained = {id(rule) for rule, _ in rules}

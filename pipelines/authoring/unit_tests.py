@@ -22,6 +22,7 @@ from rules.unit_test_diff import number_text, series_text
 from rules.unit_test_engine import Engine, Evaluated, NotRun, batch
 from rules.unit_test_file import load_unit_tests
 from rules.unit_test_model import UnitTest, UnitTestFile
+from rules.unit_test_no_data import vacuous
 
 if TYPE_CHECKING:
     from rules.coverage import Coverage
@@ -166,15 +167,15 @@ class Runner:
         return ()
 
     def _tests(self, file: UnitTestFile, groups: Sequence[RuleGroup], report: FileReport) -> None:
+        tests = [test for test in file.tests if self._pattern is None or self._pattern.search(test.name) is not None]
+        report.warnings.extend(vacuous(file, tests, groups))
         coverage = None
         if self._options.coverage:
             from rules.coverage import Coverage
 
             coverage = report.coverage = Coverage()
             coverage.declare(groups)
-        for test in file.tests:
-            if self._pattern is not None and self._pattern.search(test.name) is None:
-                continue
+        for test in tests:
             debug: list[str] = []
 
             def inspect(run: Evaluated, told: list[str] = debug) -> None:

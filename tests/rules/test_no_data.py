@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from rules.catalogue import MAX_VALUES, Catalogue
-from rules.no_data import Unfed, unfed, unfed_expression, yields_nothing
+from rules.no_data import Looked, Unfed, unfed, unfed_of, yields_nothing
 from rules.program import Program
 from rules.promql import ast
 from rules.promql.engine import instant
@@ -139,9 +139,8 @@ def test_a_selector_is_told_once() -> None:
 
 def test_an_expression_by_itself() -> None:
     storage = storage_of(*DATA)
-    (found,) = unfed_expression(
-        parse("upp + up"), lambda matchers: bool(matching_rows(storage.labels, matchers).any()), catalogue_of(storage)
-    )
+    looked = Looked(Program(()), lambda matchers: bool(matching_rows(storage.labels, matchers).any()))
+    (found,) = unfed_of(parse("upp + up"), looked, catalogue_of(storage))
     assert str(found) == "no data for upp: the data hold no metric upp; did you mean up?"
 
 

@@ -264,3 +264,21 @@ def test_the_documentation_names_every_code() -> None:
     text = (Path(__file__).parents[3] / "docs" / "rules-test.md").read_text()
     for code, meaning in {**FAILURES, **FAULTS}.items():
         assert f"| `{code}` | {meaning} |" in text
+
+
+def test_a_test_that_passes_for_want_of_data_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "rules.yml").write_text("groups: [{name: g, rules: [{alert: High, expr: cpuu > 5}]}]")
+    (folder / "quiet.yml").write_text(
+        "rule_files: [rules.yml]\n"
+        "tests:\n"
+        "  - interval: 1m\n"
+        "    input_series: [{series: cpu, values: 9 9}]\n"
+        "    alert_rule_test: [{eval_time: 1m, alertname: High, exp_alerts: []}]\n"
+    )
+    assert main(["quiet.yml"]) == 0
+    out = capsys.readouterr().out
+    assert (
+        "quiet.yml:5:24: warning: that 'High' does not fire says nothing: no test gives its rule any data [no-data]"
+        in out
+    )
+    assert "hint: no data for cpuu: the data hold no metric cpuu; did you mean cpu?" in out
