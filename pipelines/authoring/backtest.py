@@ -43,7 +43,7 @@ exit status:
   0  done
   1  a rule file has errors, or rules, data or labels cannot be read
   2  wrong usage
-  3  done, but some evaluations failed, or some alerts found no data (both told on standard error)
+  3  done, but some evaluations failed, some alerts found no data, or a file could not be read to its end (told on standard error)
 
 examples:
   tidemark rules backtest hosts.yml --data=./store
@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for line in unfed_lines(program, lacking):
         print(line, file=sys.stderr)
     silent = any(rule.position in lacking and lacking[rule.position].silent for rule in found.alerts)
-    return 3 if found.failures or silent else 0
+    return 3 if found.failures or silent or history.damaged else 0
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -11,7 +11,7 @@ import yaml
 
 from pipelines.authoring.files import MAX_BYTES, read_bytes
 from pipelines.authoring.history import History
-from pipelines.authoring.history.files import csv_labels
+from pipelines.authoring.history.csv_files import csv_labels
 from rules.promql import ast
 from rules.promql.errors import PromQLSyntaxError
 from rules.promql.parser import parse

@@ -28,40 +28,46 @@ def matching(pattern: str, suffixes: Collection[str] = tuple(CONTENT_TYPES)) -> 
     Raises:
         FileNotFoundError: there are none; the message says what was looked for.
     """
+    found = [path for place in places(pattern) for path in files_of(place, suffixes)]
+    if not found:
+        looked = f"{', '.join(suffixes)}, each also with .gz"
+        raise FileNotFoundError(f"{pattern}: no files of records in this directory (looked for {looked})")
+    return sorted(set(found))
+
+
+def places(pattern: str) -> list[str]:
+    """What a word names as :func:`matching` has it, directories as they are.
+
+    Raises:
+        FileNotFoundError: nothing.
+    """
     if pattern == STDIN:
         return [STDIN]
     named = os.path.expanduser(pattern)
-    if os.path.isdir(named):
-        found = _below(named, suffixes)
-        if not found:
-            looked = f"{', '.join(suffixes)}, each also with .gz"
-            raise FileNotFoundError(f"{pattern}: no files of records in this directory (looked for {looked})")
-    elif os.path.lexists(named):
-        found = [named]
-    else:
-        found = [path for each in glob.glob(named, recursive=True) for path in _fitting(each, suffixes)]
-        if not found and not glob.has_magic(named):
-            raise FileNotFoundError(f"{pattern}: no such file or directory")
-        if not found:
-            raise FileNotFoundError(f"no file matches {pattern!r}")
-    return sorted({os.path.abspath(path) for path in found})
+    if os.path.lexists(named):
+        return [os.path.abspath(named)]
+    found = [os.path.abspath(each) for each in glob.glob(named, recursive=True) if not _is_special(each)]
+    if not found:
+        what = f"no file matches {pattern!r}" if glob.has_magic(named) else f"{pattern}: no such file or directory"
+        raise FileNotFoundError(what)
+    return sorted(found)
 
 
-def _fitting(path: str, suffixes: Collection[str]) -> list[str]:
-    if os.path.isdir(path):
-        return _below(path, suffixes)
+def _is_special(path: str) -> bool:
     # A link that leads nowhere is a file that cannot be read, and said to be one.
-    return [path] if os.path.isfile(path) or not os.path.exists(path) else []
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
-def _below(directory: str, suffixes: Collection[str]) -> list[str]:
-    return [
+def files_of(place: str, suffixes: Collection[str]) -> list[str]:
+    """A file itself; of a directory those in and below it that :func:`matching` speaks of, sorted."""
+    if not os.path.isdir(place):
+        return [place]
+    return sorted(
         os.path.join(folder, name)
-        for folder, folders, names in os.walk(directory)
+        for folder, _, names in os.walk(place)
         for name in names
-        # In place: os.walk goes where this list says.
-        if not folders.sort() and suffix_of(name) in suffixes and not _is_hidden(directory, folder, name)
-    ]
+        if suffix_of(name) in suffixes and not _is_hidden(place, folder, name)
+    )
 
 
 def _is_hidden(directory: str, folder: str, name: str) -> bool:

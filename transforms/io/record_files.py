@@ -71,7 +71,7 @@ def _joined(pieces: Iterator[bytes]) -> Iterator[bytes]:
 def _begun(content: bytes) -> bytes:
     form = form_of(content)
     if form is not None:
-        raise InputFault(f"its content is {form}; JSON or line protocol is wanted, plain or compressed with gzip")
+        raise InputFault(f"its content is {form}; text in UTF-8 is wanted, plain or compressed with gzip")
     return content.removeprefix(BYTE_ORDER_MARK)
 
 

@@ -21,7 +21,8 @@ from schemas.times import parse_time
 __all__ = ["History", "HistoryError", "add_history_options", "read_history", "read_reach"]
 
 SOURCES = """data sources (--data, repeatable; where two hold the same series and time, the later one counts):
-  FILE, DIR or 'GLOB'                *.csv (two columns: timestamp,value), *.lp *.line *.influx, *.json *.jsonl *.ndjson, each also with .gz
+  FILE, DIR, 'GLOB' or -             *.csv (two columns: timestamp,value), *.lp *.line *.influx, *.json *.jsonl *.ndjson, each also with .gz;
+                                     of another name, what its content is; - is standard input
   parquet:DIR[?tier=1m&value=avg]    a store that a job wrote with --output=parquet:DIR
                                      (tier: the finest; value: last, first, avg, min, max, sum, count, increase)
   prometheus:http://HOST:PORT[?mode=query_range&step=15s]
@@ -50,6 +51,7 @@ class History:
         problems: the first of them, with place and reason.
         files: the files that were read, whether or not the rules can see anything in them.
         catalogue: what the sources hold, whether or not the rules can see it; as far as that was seen.
+        damaged: the files that could not be read, or not to their end, each with the reason.
     """
 
     storage: MemoryStorage
@@ -59,6 +61,7 @@ class History:
     problems: tuple[str, ...]
     files: tuple[Path, ...] = ()
     catalogue: Catalogue = field(default_factory=Catalogue)
+    damaged: tuple[str, ...] = ()
 
     def finds(self, matchers: Sequence[ast.Matcher]) -> bool:
         """Whether there are samples of a series that fits all matchers."""
@@ -131,7 +134,7 @@ def read_reach(
             progress(number + done / max(total, 1), len(given.data))
 
         _read(source, given, wanted, collected, within)
-    for problem in collected.problems:
+    for problem in [*collected.damaged, *collected.problems]:
         print(f"cannot be read: {problem}", file=sys.stderr)
     if collected.bad > len(collected.problems):
         print(f"... and {collected.bad - len(collected.problems)} more lines that cannot be read", file=sys.stderr)
@@ -148,6 +151,7 @@ def read_reach(
         tuple(collected.problems),
         tuple(collected.files),
         collected.catalogue,
+        tuple(collected.damaged),
     )
 
 
@@ -189,24 +193,24 @@ def _read(source: str, given: argparse.Namespace, wanted: Wanted, collected: Col
 def _read_files(
     source: str, given: argparse.Namespace, wanted: Wanted, collected: Collected, progress: Progress
 ) -> None:
-    path = Path(source)
-    if any(letter in source for letter in "*?[") and not path.exists():
-        found = sorted(path.parent.glob(path.name)) if "**" not in source else sorted(Path().glob(source))
-        if not found:
-            raise HistoryError(f"{source}: no file fits this pattern")
-    elif path.exists():
-        found = [path]
-    else:
-        raise HistoryError(f"{source}: no such file or directory, nor a source that is known\n\n{SOURCES}")
     from pipelines.authoring.history import files
+    from transforms.io.input_paths import files_of, kept, places
 
-    stores = [place for place in found if place.is_dir() and files.is_store(place)]
+    try:
+        found = places(source)
+    except FileNotFoundError as error:
+        raise HistoryError(f"{error}, nor a source that is known\n\n{SOURCES}") from None
+    stores = [place for place in found if files.is_store(Path(place))]
     for place in stores:
-        _read_parquet(place, {}, wanted, collected)
-    plain = [each for place in found if place not in stores for each in files.files_of(place)]
-    for number, each in enumerate(plain):
-        files.read_file(each, wanted, collected, given.precision, given.csv_name)
-        progress(number + 1, len(plain))
+        _read_parquet(Path(place), {}, wanted, collected)
+    plain = [each for place in found if place not in stores for each in files_of(place, files.SUFFIXES)]
+    if not plain and not stores:
+        looked = f"looked for {', '.join(files.SUFFIXES)}, each also with .gz"
+        raise HistoryError(f"{source}: no files of data there ({looked})")
+    with kept(plain) as copies:
+        for number, each in enumerate(plain):
+            files.read_file(each, wanted, collected, given.precision, given.csv_name, copies.get(each))
+            progress(number + 1, len(plain))
 
 
 def _read_parquet(directory: Path, options: dict[str, str], wanted: Wanted, collected: Collected) -> None:

@@ -114,6 +114,7 @@ class Collected:
         problems: the first of them, each with its place and reason.
         files: the files that were read, whether or not anything in them is wanted.
         catalogue: what the sources hold, wanted or not, as far as that was seen.
+        damaged: the files that could not be read, or not to their end, each with the reason.
         first_ms, last_ms: times of the first and the last sample that was read, wanted or not.
     """
 
@@ -122,6 +123,7 @@ class Collected:
     problems: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     catalogue: Catalogue = field(default_factory=Catalogue)
+    damaged: list[str] = field(default_factory=list)
     first_ms: int | None = None
     last_ms: int | None = None
 
@@ -141,6 +143,10 @@ class Collected:
         self.bad += 1
         if len(self.problems) < KEPT_PROBLEMS:
             self.problems.append(f"{place}: {reason}")
+
+    def damage(self, file: str, reason: str) -> None:
+        """Count a file that cannot be read, or not to its end."""
+        self.damaged.append(f"{file}: {reason}")
 
     def storage(self) -> MemoryStorage:
         """All samples as one store."""

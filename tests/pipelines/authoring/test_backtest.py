@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import subprocess
@@ -61,6 +62,18 @@ def test_the_table(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
         'High 2026-01-01 00:11 2026-01-01 00:13 2026-01-01 00:21 8m 9 {instance="a1",severity="page"}'
     )
     assert [line.split()[:2] for line in lines[6:]] == [["High", "1"], ["Never", "never"], ["Short", "never"]]
+
+
+def test_a_damaged_file_is_named_and_the_others_are_read(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = run(capsys)
+    (place / "data" / "cpu_c3.csv.gz").write_bytes(gzip.compress(b"2026-01-01,1\n")[:-1])
+    (place / "data" / "odd.lp.gz").write_text("cpu value=1")
+    status, out, err = run(capsys)
+    assert (whole[0], status) == (0, 3)
+    assert out == whole[1]
+    assert [line.partition(": ")[2].partition(": ")[0] for line in err.splitlines()] == [
+        str(place / "data" / name) for name in ("cpu_c3.csv.gz", "odd.lp.gz")
+    ]
 
 
 def test_pending_episodes_are_listed_when_asked_for(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipelines.authoring.history import HistoryError, read_reach
-from pipelines.authoring.history.files import csv_labels
+from pipelines.authoring.history.csv_files import csv_labels
 from rules.reach import Reach
 from tests.pipelines.authoring.history.given import options, read, selectors, series_of
 
@@ -59,6 +59,9 @@ def test_a_given_name_leaves_the_whole_file_name_to_the_instance() -> None:
         '"2014-03-01 00:00:00", "1.5"\n"2014-03-01 00:05:00",2\n',
         "2014-03-01,1.5,\n2014-03-01 00:05:00.000,2,,\n",
         "ts,cpu\n2014-03-01,1.5e0\n2014-03-01 00:05:00.000,+2\n",
+        '"time of\nthe sample","value,\r\nin %"\r\n2014-03-01,"1.5"\r\n"2014-03-01 00:05:00" , "2"',
+        "timestamp,value\r2014-03-01,1.5\r2014-03-01 00:05:00,2",
+        '2014-03-01,"1.5\n2014-03-01 00:05:00,2\n',
     ],
 )
 def test_csv(name: str, text: str, tmp_path: Path) -> None:
@@ -147,7 +150,7 @@ def test_any_bytes_are_samples_or_counted(data: bytes) -> None:
         except HistoryError:
             # Most of its rows have a third column.
             assume(False)
-    lines = [line for line in data.decode("utf-8", "replace").split("\n") if line.strip()]
+    lines = [line for line in re.split(r"\r\n?|\n", data.decode("utf-8", "replace")) if line.strip()]
     assert history.bad + len(history.storage.timestamps) <= len(lines) + 1
 
 
@@ -238,8 +241,8 @@ def test_what_rules_record_is_not_taken_from_the_data(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["--data", "{}/none.csv"], "no such file or directory, nor a source"),
-        (["--data", "{}/none*.csv"], "no file fits"),
-        (["--data", "{}/notes.txt"], "tells no format"),
+        (["--data", "{}/none*.csv"], "no file matches '.*none.*csv', nor a source"),
+        (["--data", "{}/notes.txt"], "no sample that the rules can see"),
         (["--data", "{}/empty"], "no files of data there"),
         (["--data", "{}/cpu_a1.csv", "--start", "2014-03-02", "--end", "2014-03-01"], "later than"),
         (
@@ -248,7 +251,6 @@ def test_what_rules_record_is_not_taken_from_the_data(tmp_path: Path) -> None:
         ),
         (["--data", "parquet:{}/empty"], "no Parquet store"),
         (["--data", "parquet:{}/empty?level=1"], "no option level.*known: tier, value"),
-        (["--data", "{}/half_a1.csv.gz"], "half_a1.csv.gz: damaged"),
         (["--data", "{}/cpu_a1.csv", "--end", "9" * 30], "after the year 9999"),
         (["--data", "ftp:there"], "nor a source that is known"),
     ],
@@ -256,7 +258,55 @@ def test_what_rules_record_is_not_taken_from_the_data(tmp_path: Path) -> None:
 def test_what_is_wrong_is_said(words: list[str], message: str, tmp_path: Path) -> None:
     write(tmp_path / "cpu_a1.csv", "2014-03-01 00:00:00,1\n")
     write(tmp_path / "notes.txt", "")
-    (tmp_path / "half_a1.csv.gz").write_bytes(gzip.compress(b"2014-03-01 00:00:00,1\n" * 99)[:-9])
     (tmp_path / "empty").mkdir()
     with pytest.raises(HistoryError, match=message):
         read([word.format(tmp_path) for word in words], "cpu")
+
+
+def test_a_file_that_cannot_be_read_does_not_end_the_reading(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = gzip.compress(f"cpu,host=a value=1 {START}\ncpu,host=a value=2 {START + 1000}\n".encode())
+    (tmp_path / "a.lp.gz").write_bytes(packed[:-8])
+    (tmp_path / "b.lp.gz").write_bytes(b"not gzip")
+    (tmp_path / "c_1.csv.gz").write_bytes(gzip.compress(b"2014-03-01,1\n2014-03-02,2")[:-8])
+    (tmp_path / "gone.lp").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "bom_1.csv").write_bytes("time,value\n2014-03-01,5\n".encode("utf-16"))
+    write(tmp_path / "good.lp", f"cpu,host=b value=3 {START}\n")
+    history = read(["--data", tmp_path, "--precision", "ms"])
+    assert series_of(history.storage) == {
+        "__name__=cpu,host=a": [(START, 1.0), (START + 1000, 2.0)],
+        "__name__=cpu,host=b": [(START, 3.0)],
+        # What stands where it breaks off may be half a number.
+        "__name__=c,instance=1": [(START, 1.0)],
+    }
+    reasons = [problem.removeprefix(f"{tmp_path}/") for problem in history.damaged]
+    assert [reason.split(":")[0] for reason in reasons] == ["a.lp.gz", "b.lp.gz", "bom_1.csv", "c_1.csv.gz", "gone.lp"]
+    assert "behind line 1: the file is cut off" in reasons[3]
+    assert "text in UTF-16" in reasons[2]
+    assert all(f"cannot be read: {problem}" in capsys.readouterr().err for problem in history.damaged[:1])
+
+
+@pytest.mark.parametrize(
+    ("text", "series"),
+    [
+        ("timestamp,value\n2014-03-01,1\n", "__name__=data.txt,instance=data.txt"),
+        (f"cpu value=1 {START}\n", "__name__=cpu"),
+        (f'{{"timestamp": {START},\n "samples": {{"cpu": 1}}}}\n', "__name__=cpu"),
+    ],
+)
+def test_a_name_that_says_no_format_leaves_it_to_the_content(text: str, series: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "data.txt", text)
+    found = series_of(read(["--data", path, "--precision", "ms"]).storage)
+    assert found == {series.replace("=data.txt", "=data_txt", 1): [(START, 1.0)]}
+
+
+def test_what_is_bad_in_an_array_is_told_with_its_number(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", f'\n[{{"timestamp": {START}, "samples": {{"cpu": 1}}}},\n{{"samples": {{}}}}]')
+    history = read(["--data", path])
+    assert (history.bad, history.problems[0].partition(" timestamp")[0]) == (1, f"{path}:2: document 2:")
+
+
+def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path: Path) -> None:
+    path = write(tmp_path / "host[1].lp", f"cpu value=1 {START}\n")
+    assert len(series_of(read(["--data", path, "--precision", "ms"]).storage)) == 1
