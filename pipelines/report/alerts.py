@@ -16,6 +16,7 @@ from rules.reporting import text_of
 from rules.stream.corrections import History
 from schemas import strict_json
 from schemas.alert_event import AlertEvent, State, Trace, decode
+from transforms.io.atomic_file import in_order_written
 
 _REASONS = {each.name.lower(): each.value for each in Reason}
 
@@ -127,12 +128,14 @@ class Alerts:
 def read_alerts(directory: Path, rules: Sequence[AlertRule], span: tuple[int, int]) -> Alerts:
     """The alerts of a directory's files of newline-delimited events (``alerts-*.ndjson``).
 
+    A second run over corrected input tells an event anew under the id that it has; of two with one id that of the file written last counts.
+
     Raises:
         AlertsError: a line is no alert event.
         OSError: a file cannot be read.
     """
     events = []
-    for path in sorted(directory.glob("alerts-*.ndjson")):
+    for path in in_order_written(directory.glob("alerts-*.ndjson")):
         for number, line in enumerate(path.read_bytes().splitlines(), 1):
             try:
                 events.append(decode(line))

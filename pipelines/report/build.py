@@ -12,6 +12,7 @@ from pipelines.report.payload import Refusal, Source
 from pipelines.report.series import late_samples, raw_lines, rollup_lines
 from schemas.records import DeadLetter
 from schemas.tiers import Tiers
+from transforms.io.atomic_file import in_order_written
 from transforms.io.parquet_store import read_raw, read_rollups
 
 _SHOWN_BYTES = 160
@@ -58,18 +59,19 @@ def _metrics(tables: Iterable[pa.Table]) -> pa.Array:
 
 
 def read_refusals(directory: Path) -> list[Refusal]:
-    """The dead letters in a directory's files of newline-delimited JSON, by source and place.
+    """The dead letters in a directory's files of newline-delimited JSON, by source and place: of each the one written last.
 
     Raises:
         OSError: a file cannot be read.
         ValueError, KeyError, TypeError: a line is no dead letter.
     """
-    letters = [
-        DeadLetter.decode(line)
-        for path in sorted(directory.glob("*.ndjson"))
-        for line in path.read_bytes().splitlines()
-    ]
-    return [_refusal(letter) for letter in sorted(letters, key=lambda each: (each.topic, each.offset, each.line or 0))]
+    letters: dict[tuple[object, ...], DeadLetter] = {}
+    for path in in_order_written(directory.glob("*.ndjson")):
+        for line in path.read_bytes().splitlines():
+            letter = DeadLetter.decode(line)
+            letters[letter.topic, letter.partition, letter.offset, letter.line] = letter
+    ordered = sorted(letters.values(), key=lambda each: (each.topic, each.offset, each.line or 0))
+    return [_refusal(letter) for letter in ordered]
 
 
 def _refusal(letter: DeadLetter) -> Refusal:

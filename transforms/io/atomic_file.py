@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from uuid import uuid4
 
@@ -75,6 +76,15 @@ def _write_new(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def in_order_written(paths: Iterable[Path]) -> list[Path]:
+    """Files in the order in which they were written last: of names that are hashes none is the newer.
+
+    Raises:
+        OSError: a file is not there, or its directory cannot be read.
+    """
+    return sorted(paths, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
 def sync_folder(folder: Path) -> None:

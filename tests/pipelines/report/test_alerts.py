@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -150,3 +151,14 @@ def test_files_of_events(tmp_path):
 
 def test_no_files_are_no_alerts(tmp_path):
     assert read_alerts(tmp_path / "none", (), (0, END)).episodes == []
+
+
+def test_of_an_event_that_two_runs_told_that_of_the_file_written_last_counts(tmp_path):
+    (first, *_) = events_of(RULES, series(), 0, END)
+    values = {"alerts-0.ndjson": 5.0, "alerts-5.ndjson": 9999.0, "alerts-f.ndjson": 7777.0}
+    for name, value in values.items():
+        (tmp_path / name).write_bytes(encode(replace(first, value=value)) + b"\n")
+    for name, written in (("alerts-f.ndjson", 1), ("alerts-5.ndjson", 2), ("alerts-0.ndjson", 3)):
+        os.utime(tmp_path / name, ns=(0, written))
+    found = read_alerts(tmp_path, (), (0, END))
+    assert (found.events, [episode.value for episode in found.episodes]) == (1, [5.0])

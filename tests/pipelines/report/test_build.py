@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from pipelines.report import build
+from schemas.records import DeadLetter
 from schemas.tiers import Tiers
 from tests.pipelines.report.test_series import TARGET, raw_table, rollup_table
 
@@ -24,3 +26,14 @@ def test_what_rules_wrote_is_neither_drawn_nor_takes_part_in_finding_what_came_l
     source = build.read_source(Path(), "s", "", "", TIERS, (0, 70_000), (), {}, 5_000, draw_samples=True)
     assert [(line.metric, line.value.tolist()) for line in source.raw] == [("m", [1.0, 2.0])]
     assert source.tiers["10s"].lines[0].late == []
+
+
+def test_a_dead_letter_that_was_written_twice_is_one(tmp_path):
+    def put(name, reason, written):
+        letter = DeadLetter(reason, "/in/a.lp", 0, 4, b"x", "application/json", line=2)
+        (tmp_path / name).write_bytes(letter.encode() + b"\n")
+        os.utime(tmp_path / name, ns=(0, written))
+
+    put("dead_letters-1.ndjson", "the second reason", 2)
+    put("dead_letters-2.ndjson", "the first reason", 1)
+    assert [refusal.reason for refusal in build.read_refusals(tmp_path)] == ["the second reason"]
