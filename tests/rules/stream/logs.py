@@ -92,15 +92,18 @@ def log_of(seed: int, series: Sequence[Row], length: int, begin: int = 0) -> Log
                 if rng.random() < 0.1:
                     sent.append((when + delay + 7_000, Sent(labels, when, 9.0, 0)))
                 when += rng.choice((10_000, 30_000, 30_000, 170_000))
-        partitions.append(_partition(number, [each for _, each in sorted(sent, key=lambda pair: pair[0])], rng))
+        partitions.append(partition_of(number, [each for _, each in sorted(sent, key=lambda pair: pair[0])], rng))
     return Log(partitions)
 
 
-def _partition(number: int, sent: Sequence[Sent], rng: random.Random) -> list[Record]:
+def partition_of(
+    number: int, sent: Sequence[Sent], rng: random.Random, sizes: Sequence[int] = (1, 1, 2, 3)
+) -> list[Record]:
+    """Samples in the order in which they arrive, as records of a few each."""
     records = []
     newest, place = MIN_WATERMARK, 0
     while place < len(sent):
-        size = rng.choice((1, 1, 2, 3))
+        size = rng.choice(sizes)
         seq = (len(records) * 4096) + number
         samples = tuple(each._replace(seq=seq) for each in sent[place : place + size])
         place += size
