@@ -12,6 +12,7 @@ from pipelines.option_values import OptionError, check_labels, duration, number,
 from schemas.batch import MIN_WATERMARK
 from schemas.codecs.block import CODECS, media_type
 from schemas.codecs.line_syntax import Precision
+from schemas.codecs.units import EARLIEST_MS
 from schemas.series import DEFAULT_TARGET_LABELS
 from schemas.tiers import Tiers
 from schemas.times import parse_duration, parse_time
@@ -50,7 +51,8 @@ def add_inputs(words: argparse.ArgumentParser) -> None:
     add(
         "--since",
         metavar="TIME",
-        help="leave out samples before this event time: on the hour, no window is written in part",
+        help="leave out samples before this event time: on the hour, no window is written in part. Times before April 1970, "
+        "which are timestamps of the wrong unit or of a clock that was not set, are refused unless this asks for them",
     )
     add("--bounded", action="store_true", help="read Kafka to its end as of now, then stop")
     add(
@@ -139,6 +141,7 @@ def intake(given: argparse.Namespace, config: dict[str, Any]) -> IntakeSettings:
     future = None if given.max_future == "none" else duration("--max-future", given.max_future)
     if given.default_content_type is not None and media_type(given.default_content_type) not in CODECS:
         raise OptionError(f"--default-content-type={given.default_content_type}: known: {', '.join(sorted(CODECS))}")
+    since_ms = _since(given.since)
     return IntakeSettings(
         tiers=tiers,
         shards=number(f"{where}: shards", config.get("shards", DEFAULT_SHARDS), MAX_SHARDS),
@@ -147,7 +150,9 @@ def intake(given: argparse.Namespace, config: dict[str, Any]) -> IntakeSettings:
         default_content_type=given.default_content_type,
         precision=given.precision,
         max_future_ms=future,
-        since_ms=_since(given.since),
+        since_ms=since_ms,
+        # Who asks for a time before it means it.
+        earliest_ms=EARLIEST_MS if given.since is None else min(EARLIEST_MS, max(since_ms, 0)),
         file_watermark=given.file_watermark,
     )
 

@@ -86,8 +86,10 @@ class BatchBuilder:
     ids in dicts made by :meth:`cache`, which are emptied together with the tables they point into.
     """
 
-    def __init__(self, target_labels: frozenset[str] = DEFAULT_TARGET_LABELS) -> None:
+    def __init__(self, target_labels: frozenset[str] = DEFAULT_TARGET_LABELS, earliest_ts: int = 0) -> None:
+        """``earliest_ts``: codecs refuse event times (ms) before it; not negative."""
         self.target_labels = target_labels
+        self.earliest_ts = earliest_ts
         self.targets = Interner()
         self.metrics = Interner()
         self._caches: list[Callable[[], None]] = [self.targets.clear, self.metrics.clear]

@@ -19,6 +19,7 @@ from schemas import batch as batches
 from schemas.batch import MAX_OFFSET, MAX_PARTITIONS, MIN_WATERMARK, SampleBatch, sequence
 from schemas.codecs.block import BlockDecoder, DecodedBlock
 from schemas.codecs.line_syntax import Precision
+from schemas.codecs.units import EARLIEST_MS
 from schemas.records import DeadLetter, RawRecord
 from schemas.series import DEFAULT_TARGET_LABELS, series_text
 from schemas.tiers import Tiers
@@ -55,6 +56,7 @@ class IntakeSettings:
         max_future_ms: see :class:`schemas.codecs.block.BlockDecoder`; None for no limit. Within it, event times after their record's own time
             do not move the watermark.
         since_ms: samples before this event time are left out, and counted.
+        earliest_ms: records with event times before it are refused: timestamps of the wrong unit, and of clocks that were not set.
         file_watermark: how the watermark of a file goes: see :data:`FileWatermark`.
     """
 
@@ -66,6 +68,7 @@ class IntakeSettings:
     precision: Precision = "ns"
     max_future_ms: int | None = 600_000
     since_ms: int = MIN_WATERMARK
+    earliest_ms: int = EARLIEST_MS
     file_watermark: FileWatermark = "end"
 
 
@@ -116,7 +119,11 @@ class Intake:
     def __init__(self, settings: IntakeSettings, follows_events: bool = True, one_by_one: bool = False) -> None:
         self._one_by_one = one_by_one
         self._decoder = BlockDecoder(
-            settings.target_labels, settings.default_content_type, settings.max_future_ms, settings.precision
+            settings.target_labels,
+            settings.default_content_type,
+            settings.max_future_ms,
+            settings.precision,
+            settings.earliest_ms,
         )
         delay_ms = settings.delay_ms if follows_events else None
         self._cutter = Cutter(settings.tiers, settings.shards, delay_ms, settings.since_ms)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from schemas.builder import BatchBuilder
+from schemas.codecs.units import EARLIEST_MS, MAX_TS, unit_hint
 from schemas.records import BadLine
 from schemas.times import format_time
 
-MAX_TS = 9_223_372_036_853
-"""Latest event time (ms) that any format may carry: 2262-04-11, where 64-bit nanoseconds, which InfluxDB keeps, end."""
+__all__ = ["MAX_TS", "Codec", "DecodeError", "time_refusal"]
 
 
 class DecodeError(ValueError):
@@ -40,12 +40,30 @@ class Codec(Protocol):
         ...
 
 
-def time_refusal(ts: int, latest_ts: int) -> str:
-    """The reason why an event time (ms) outside ``0 <= ts <= latest_ts`` is refused."""
+def time_refusal(
+    ts: int, latest_ts: int, raw: int | None = None, precision: str = "ms", option: str | None = None
+) -> str:
+    """The reason why an event time (ms) is refused.
+
+    Args:
+        ts: the event time.
+        latest_ts: the latest that is allowed.
+        raw, precision: the number that the record holds, and its unit; the event time itself if None.
+        option: that sets the unit; None where the format knows one.
+    """
     if ts < 0:
         return f"event time {ts} ms lies before 1970"
+    hint = unit_hint(ts if raw is None else raw, precision, option)
     if ts > MAX_TS:
-        return f"event time {ts} ms lies after the year 2262: check the unit of the timestamp"
+        return f"event time {ts} ms lies after the year 2262: {hint or 'check the unit of the timestamp'}"
+    if ts < EARLIEST_MS and ts <= latest_ts:
+        what = (
+            f"timestamp {raw} in {precision} is {format_time(ts)}"
+            if raw is not None
+            else f"event time {ts} ms is {format_time(ts)}"
+        )
+        unset = f"no clock shows a time before {format_time(EARLIEST_MS)} unless it was not set; with --since=1970-01-01T00:00:00Z it is taken"
+        return f"{what}: {hint or unset}"
     return (
         f"event time {ts} ms ({format_time(ts)}) lies too far in the future: the latest allowed is {latest_ts} ms ({format_time(latest_ts)}), "
         "which is --max-future after the record's own time, or after now if it has none"

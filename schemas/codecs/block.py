@@ -70,6 +70,7 @@ class BlockDecoder:
         default_content_type: of records that have no such header; None tells each by its content (:mod:`schemas.codecs.content`).
         max_future_ms: see above.
         precision: unit of the timestamps in line protocol, ``ns``, ``us``, ``ms`` or ``s``.
+        earliest_ms: event times (ms) before it are refused; :data:`schemas.codecs.units.EARLIEST_MS` refuses timestamps of the wrong unit.
 
     Raises:
         ValueError: no such content type.
@@ -81,8 +82,9 @@ class BlockDecoder:
         default_content_type: str | None = None,
         max_future_ms: int | None = MAX_FUTURE_MS,
         precision: Precision = "ns",
+        earliest_ms: int = 0,
     ) -> None:
-        self._builder = BatchBuilder(target_labels)
+        self._builder = BatchBuilder(target_labels, max(earliest_ms, 0))
         self._codecs: dict[str, Codec] = {name: codec(self._builder) for name, codec in CODECS.items()}
         self._codecs[LINE_PROTOCOL] = LineProtocolCodec(self._builder, precision)
         self._by_header: dict[str | None, Codec] = {}

@@ -149,7 +149,7 @@ class JsonScrapeCodec:
         ts = document.get("timestamp", default_ts)
         if type(ts) is not int:
             ts = _integer(ts)
-        if not 0 <= ts <= latest_ts:
+        if not self._builder.earliest_ts <= ts <= latest_ts:
             if ts < 0 and "timestamp" not in document:
                 raise DecodeError("timestamp: missing, and the record has no time of its own")
             raise DecodeError(f"timestamp: {time_refusal(ts, latest_ts)}")

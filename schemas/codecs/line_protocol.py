@@ -78,6 +78,7 @@ class LineProtocolCodec:
     def __init__(self, builder: BatchBuilder, precision: Precision = "ns") -> None:
         self._builder = builder
         self._precision: Precision = precision
+        self._earliest_ts = builder.earliest_ts
         factor = NANOSECONDS[precision]
         # A timestamp in whole milliseconds is its first digits, or a multiple of it.
         self._whole_ms = min(len(str(factor)) - len(str(_NS_PER_MS)), 0) or None
@@ -131,7 +132,7 @@ class LineProtocolCodec:
             self._last_time, self._last_ts, self._last_fine = time, ts, fine
         else:
             return False
-        if not 0 <= ts <= latest_ts:
+        if not self._earliest_ts <= ts <= latest_ts:
             return False
         # 12i is the JSON number 12.0; 1.5i becomes 1.5.0, which is none.
         body = (fields + ',"').replace('i,"', '.0,"')
@@ -184,8 +185,9 @@ class LineProtocolCodec:
         if point.time is None and default_ts < 0:
             return "no timestamp, and the record has no time of its own"
         ts, fine = (default_ts, 0) if point.time is None else divmod(point.time, _NS_PER_MS)
-        if not 0 <= ts <= latest_ts:
-            return time_refusal(ts, latest_ts)
+        if not self._earliest_ts <= ts <= latest_ts:
+            raw = None if point.time is None else point.time // NANOSECONDS[self._precision]
+            return time_refusal(ts, latest_ts, raw, self._precision, "--precision")
         if any(key == METRIC_NAME for key, _ in point.tags):
             return f"tag {METRIC_NAME}: the name of the metric is made of measurement and field"
         target, shape = self._identify(point.measurement, point.tags)

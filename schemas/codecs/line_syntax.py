@@ -19,11 +19,13 @@ import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
+from schemas.codecs.units import unit_hint
 from schemas.records import BadLine
 
 Precision = Literal["ns", "us", "ms", "s"]
 NANOSECONDS: dict[Precision, int] = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 
+_INT64_DIGITS = 20
 _INT64_MIN, _INT64_MAX, _UINT64_MAX = -(1 << 63), (1 << 63) - 1, (1 << 64) - 1
 _CONTROL = r"\x00-\x1f\x7f"
 _KEY = rf"[^{_CONTROL} ,=\\]*(?:\\(?:[ ,=]|(?![ ,=]))[^{_CONTROL} ,=\\]*)*"
@@ -255,7 +257,11 @@ def _time(raw: str, precision: Precision) -> int:
     if not _INT.match(raw):
         raise ValueError(f"{_shown(raw)} is no timestamp")
     factor = NANOSECONDS[precision]
-    return _integer(raw, -(_INT64_MAX // factor), _INT64_MAX // factor) * factor
+    try:
+        return _integer(raw, -(_INT64_MAX // factor), _INT64_MAX // factor) * factor
+    except ValueError as error:
+        hint = unit_hint(int(raw), precision, "--precision") if len(raw) <= _INT64_DIGITS else ""
+        raise ValueError(f"timestamp in {precision}: {error}" + (f"; {hint}" if hint else "")) from None
 
 
 def _integer(raw: str, low: int, high: int) -> int:

@@ -112,7 +112,7 @@ class RemoteWriteCodec:
             return "not a TimeSeries message, or a label that is not UTF-8"
         samples = [(sample.timestamp, sample.value) for sample in series.samples]
         for ts, _ in samples:
-            if not 0 <= ts <= latest_ts:
+            if not self._builder.earliest_ts <= ts <= latest_ts:
                 return time_refusal(ts, latest_ts)
         if samples:
             try:

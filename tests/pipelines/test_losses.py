@@ -225,3 +225,19 @@ def test_names_that_measurements_share_are_told_where_nothing_is_rolled_up(run: 
     assert run([*HONEST, f"cpu_usage,host=web-2 value=1 {at}"], job="alerts") == 0
     assert run.codes == ["names-shared"]
     assert "e.g. cpu_usage: of measurement cpu, and of measurement cpu_usage" in run.err
+
+
+def test_timestamps_of_the_wrong_unit_are_refused_with_the_option_that_reads_them(run: Run) -> None:
+    seconds = [f"cpu,host=web-1 usage={n} {NOON // 1_000 + n}" for n in range(6)]
+    assert run(seconds) == 3
+    assert (run.summary["dead_letters"], run.summary["samples.read"]) == (6, 0)
+    assert "in.lp, line 1: timestamp 1700049600 in ns is 1970-01-01T00:00:01.700Z" in run.err
+    assert "it looks like seconds, 2023-11-15T12:00:00Z: --precision=s reads it so" in run.err
+    assert run(seconds, "--precision=s") == 0
+    assert (run.summary["samples.written"], run.err) == (6, "")
+
+
+def test_times_of_1970_are_taken_by_those_who_ask_for_them(run: Run) -> None:
+    assert run([line(12, 1), line(1_012, 2)], "--since=1970-01-01T00:00:00Z") == 0
+    assert run.summary["samples.written"] == 2
+    assert "event times: 1970-01-01T00:00:00Z to 1970-01-01T00:00:01Z" in run.out

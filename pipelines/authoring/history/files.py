@@ -36,24 +36,31 @@ def read_file(
     shown = name_of(path)
     collected.files.append(Path(shown))
     try:
-        for samples in _read(copy or path, shown, collected, precision, name):
+        for samples in _read(copy or path, shown, wanted, collected, precision, name):
             collected.take(samples, wanted)
     except InputFault as fault:
         collected.damage(shown, str(fault))
 
 
-def _read(path: str, shown: str, collected: Collected, precision: Precision, name: str | None) -> Iterator[Samples]:
+def _read(
+    path: str, shown: str, wanted: Wanted, collected: Collected, precision: Precision, name: str | None
+) -> Iterator[Samples]:
     suffix = suffix_of(path)
     if suffix == CSV or (suffix not in CONTENT_TYPES and is_csv(path)):
         return read_csv(path, shown, collected, name)
-    return _read_records(path, shown, collected, precision)
+    return _read_records(path, shown, wanted, collected, precision)
 
 
-def _read_records(path: str, shown: str, collected: Collected, precision: Precision) -> Iterator[Samples]:
+def _read_records(
+    path: str, shown: str, wanted: Wanted, collected: Collected, precision: Precision
+) -> Iterator[Samples]:
     from schemas.batch import concat
     from schemas.codecs.block import BlockDecoder
+    from schemas.codecs.units import EARLIEST_MS
 
-    decoder = BlockDecoder(max_future_ms=None, precision=precision)
+    # Who asks for a time before it means it; anyone else has the unit of a timestamp wrong.
+    earliest_ms = EARLIEST_MS if wanted.start_ms is None else min(EARLIEST_MS, wanted.start_ms)
+    decoder = BlockDecoder(max_future_ms=None, precision=precision, earliest_ms=earliest_ms)
     for records in read_blocks(path):
         block = decoder.decode_block(records, shown, 0)
         for letter in block.dead_letters:
