@@ -136,8 +136,9 @@ def read_reach(
         _read(source, given, wanted, collected, within)
     for problem in [*collected.damaged, *collected.problems]:
         print(f"cannot be read: {problem}", file=sys.stderr)
-    if collected.bad > len(collected.problems):
-        print(f"... and {collected.bad - len(collected.problems)} more lines that cannot be read", file=sys.stderr)
+    others = collected.bad - sum(fault.lines for fault in collected.faults.values())
+    if others:
+        print(f"... and {others:,} more lines for other reasons", file=sys.stderr)
     storage = collected.storage()
     if not len(storage.timestamps) or collected.first_ms is None or collected.last_ms is None:
         raise HistoryError(

@@ -187,7 +187,12 @@ def _row_by_row(rows: list[list[str]], first: int, path: str, collected: Collect
 
 def _csv_row(row: list[str]) -> tuple[int, float]:
     if len(row) != 2:
-        raise ValueError(f"a row is a timestamp and a value with a comma between them, not {len(row)} cells")
+        other = next((mark for mark in (";", "\t") if len(row) == 1 and mark in row[0]), "")
+        found = f"{len(row)} cells" if len(row) > 1 else "one cell"
+        instead = (
+            f", and this one has {'a tab' if other == chr(9) else other} between them" if other else f", not {found}"
+        )
+        raise ValueError(f"a row is a timestamp and a value with a comma between them{instead}")
     return _csv_time(row[0]), sample_value(row[1])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from rules.promql.values import Floats, Index, Mask, Times
 from schemas.series import METRIC_NAME, parse_labels, parse_metric
 
 KEPT_PROBLEMS = 20
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[0-9]+")
 
 ROLLUP_VALUES = ("last", "first", "avg", "min", "max", "sum", "count", "increase")
 """What of a rollup can be a sample's value."""
@@ -105,13 +107,30 @@ class Samples:
 
 
 @dataclass(slots=True)
+class Fault:
+    """Lines that could not be read for one reason: the first, how many there are, and the files they are in."""
+
+    first: str
+    files: set[str]
+    lines: int = 1
+
+    @property
+    def text(self) -> str:
+        if self.lines == 1:
+            return self.first
+        more = self.lines - 1
+        where = f", in {len(self.files):,} files" if len(self.files) > 1 else ""
+        return f"{self.first} (and {more:,} more line{'' if more == 1 else 's'} for the same reason{where})"
+
+
+@dataclass(slots=True)
 class Collected:
     """What has been read so far, and what could not be.
 
     Attributes:
         parts: the samples of each source; where two give the same series and time, the later source counts.
         bad: how many lines could not be read.
-        problems: the first of them, each with its place and reason.
+        faults: by reason, what the lines quote left out: the first place and reason, how many lines, and the files they are in.
         files: the files that were read, whether or not anything in them is wanted.
         catalogue: what the sources hold, wanted or not, as far as that was seen.
         damaged: the files that could not be read, or not to their end, each with the reason.
@@ -120,7 +139,7 @@ class Collected:
 
     parts: list[Samples] = field(default_factory=list)
     bad: int = 0
-    problems: list[str] = field(default_factory=list)
+    faults: dict[str, Fault] = field(default_factory=dict)
     files: list[Path] = field(default_factory=list)
     catalogue: Catalogue = field(default_factory=Catalogue)
     damaged: list[str] = field(default_factory=list)
@@ -141,8 +160,18 @@ class Collected:
     def refuse(self, place: str, reason: str) -> None:
         """Count a line that cannot be read."""
         self.bad += 1
-        if len(self.problems) < KEPT_PROBLEMS:
-            self.problems.append(f"{place}: {reason}")
+        kind = _QUOTED.sub("", reason)
+        fault = self.faults.get(kind)
+        if fault is not None:
+            fault.lines += 1
+            fault.files.add(place.rpartition(":")[0])
+        elif len(self.faults) < KEPT_PROBLEMS:
+            self.faults[kind] = Fault(f"{place}: {reason}", {place.rpartition(":")[0]})
+
+    @property
+    def problems(self) -> list[str]:
+        """The lines that could not be read, one for each reason, with how many others there are of it."""
+        return [fault.text for fault in self.faults.values()]
 
     def damage(self, file: str, reason: str) -> None:
         """Count a file that cannot be read, or not to its end."""

@@ -101,7 +101,7 @@ def test_bad_rows_are_told_with_their_place(tmp_path: Path, capsys: pytest.Captu
         ("2014-03-01,infinity", "a number is wanted, not 'infinity'"),
         ("2014-03-01,\u0663", "a number is wanted, not '\u0663'"),
         ("2014-03-01,", "a number is wanted, not ''"),
-        ("2014-03-01", "a row is a timestamp and a value with a comma between them, not 1 cells"),
+        ("2014-03-01", "a row is a timestamp and a value with a comma between them, not one cell"),
         ("2014-03-01,1,host", "a row is a timestamp and a value with a comma between them, not 3 cells"),
         ("yesterday,1", "'yesterday' is no time; write 2026-01-12T00:00:00Z"),
         ("\u0661\u0662,1", "is no time"),

@@ -76,8 +76,23 @@ def test_of_two_sources_the_later_one_counts() -> None:
 def test_problems_are_counted_and_the_first_ones_kept() -> None:
     into = Collected()
     for line in range(30):
-        into.refuse(f"f:{line}", "odd")
+        into.refuse(f"f:{line}", "odd" * (line + 1))
     assert (into.bad, len(into.problems), into.problems[0]) == (30, 20, "f:0: odd")
+
+
+def test_lines_of_one_fault_are_told_of_once() -> None:
+    into = Collected()
+    into.refuse("f:1", "a number is wanted, not 'a'")
+    into.refuse("f:2", "a row has 1 cell")
+    assert into.problems == ["f:1: a number is wanted, not 'a'", "f:2: a row has 1 cell"]
+    for file, text in (("f:3", "'b'"), ("g:1", '"it\'s"'), ("f:9", "12")):
+        into.refuse(file, f"a number is wanted, not {text}")
+    into.refuse("f:10", "a row has 17 cells".removesuffix("s"))
+    assert into.problems == [
+        "f:1: a number is wanted, not 'a' (and 3 more lines for the same reason, in 2 files)",
+        "f:2: a row has 1 cell (and 1 more line for the same reason)",
+    ]
+    assert into.bad == 6
 
 
 def test_parts_of_a_series_make_its_labels() -> None:
