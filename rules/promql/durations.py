@@ -123,4 +123,5 @@ def literal(token: Token) -> float:
     try:
         return parse_number(token.text) if token.kind == NUMBER else seconds(parse_duration(token.text))
     except ValueError as error:
-        raise PromQLSyntaxError(str(error), token.span) from error
+        hint = "durations are whole numbers, such as 1h30m" if "." in token.text else ""
+        raise PromQLSyntaxError(str(error), token.span, hint) from error

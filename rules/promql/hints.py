@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from typing import Final
 
-from rules.promql.ast import Expr, VectorSelector
-from rules.promql.lexer import AGGREGATORS, END, Token
+from rules.promql import dialects
+from rules.promql.ast import Binary, Expr, NumberLiteral, VectorSelector
+from rules.promql.lexer import AGGREGATORS, DURATION, END, IDENTIFIER, NUMBER
 from rules.promql.signatures import FUNCTIONS
+from rules.promql.stream import TokenStream
 
 EQUALS: Final = 'comparison is written "=="'
 _BETWEEN: Final = frozenset(["^", "*", "/", "%", "+", "-", "==", "!=", "<", "<=", ">", ">=", "</", ">/", "atan2"])
 
 
-def instead_of_operand(token: Token) -> str:
+def instead_of_operand(tokens: TokenStream) -> str:
     """The hint for a token where an operand should begin."""
+    token, before = tokens.current, tokens.before
+    texts = [each.text for each in before]
+    if texts[-1:] == ["<"] and token.kind == ">":
+        return 'what differs is written "!="'
+    if texts[-1:] == ["%"] and len(before) == 2 and before[0].kind in (NUMBER, DURATION):
+        return dialects.PERCENT
+    if texts[-1:] == ["("] and token.kind == "*":
+        return "name the metric: count(up)"
     if token.kind == "=":
         return EQUALS
     if token.kind in _BETWEEN:
@@ -23,11 +33,34 @@ def instead_of_operand(token: Token) -> str:
     return ""
 
 
-def after_expression(token: Token, expr: Expr) -> str:
-    """The hint for a token that cannot go on a complete expression."""
+def after_expression(tokens: TokenStream, expr: Expr | None = None) -> str:
+    """The hint for a token that cannot go on an expression; ``expr`` is what stands before it, if that is a complete one."""
+    token = tokens.current
     kind = token.kind
     if kind == "=":
-        return EQUALS
+        other = tokens.following.kind
+        return f'comparison is written "{other}="' if other in ("<", ">") else EQUALS
+    first = _first_name(expr)
+    if first and (said := dialects.first_word(first)):
+        return said
+    if _is_percentage(expr):
+        return dialects.FOR if token.text.lower() == "for" else dialects.PERCENT
+    if kind in (IDENTIFIER, "group"):
+        before = tokens.before[-1:]
+        if (
+            before
+            and before[0].kind in (NUMBER, DURATION)
+            and (said := dialects.unit(f"{before[0].text} {token.text}"))
+        ):
+            return said
+        if said := dialects.word(token.text):
+            return said
+        if before and before[0].text.lower() == "distinct":
+            return dialects.function("distinct")
+        if isinstance(expr, VectorSelector) and first and (first in FUNCTIONS or first in AGGREGATORS):
+            return f"write {first}(...)"
+    if kind == "," and tokens.before and tokens.before[-1].kind == NUMBER and tokens.following.kind == NUMBER:
+        return f"digits are not separated: write {tokens.before[-1].text}{tokens.following.text}"
     if kind in ("by", "without"):
         return f"{kind} (labels) belongs to an aggregation such as sum, and only once"
     if kind == "(" and isinstance(expr, VectorSelector):
@@ -37,6 +70,31 @@ def after_expression(token: Token, expr: Expr) -> str:
     if kind in ("bool", "on", "ignoring", "group_left", "group_right"):
         return f"{kind} stands right after an operator"
     return ""
+
+
+def _first_name(expr: Expr | None) -> str:
+    """The metric that an expression begins with."""
+    while isinstance(expr, Binary):
+        expr = expr.lhs
+    return (expr.name or "") if isinstance(expr, VectorSelector) else ""
+
+
+def _is_percentage(expr: Expr | None) -> bool:
+    """Whether an expression ends with a number, a percent sign right after it, and a word that was taken for a metric."""
+    while isinstance(expr, Binary):
+        if expr.op == "%" and isinstance(expr.lhs, NumberLiteral) and isinstance(expr.rhs, VectorSelector):
+            return expr.op_span.start == expr.lhs.span.end
+        expr = expr.rhs
+    return False
+
+
+def unknown_function(tokens: TokenStream) -> str:
+    """The hint for a name before a parenthesis that is none of a function."""
+    name = tokens.current.text
+    ahead = tokens.ahead(4)
+    if len(ahead) == 4 and ahead[2].kind == IDENTIFIER and ahead[3].kind == "=":
+        return f"labels stand in braces: {name}{{{ahead[2].text}=...}}"
+    return dialects.function(name) or similar_function(name)
 
 
 def similar_function(name: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from rules.promql import dialects
 from rules.promql.errors import PromQLSyntaxError, Span
 
 NUMBER: Final = "number"
@@ -47,6 +48,7 @@ _QUOTED = {
 }
 _PLAIN_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?![0-9A-Za-z_.])")
 _REST_OF_DURATION = re.compile(r"[smhdwy]s?(?:[0-9]+[smhdw]s?)*(?![0-9A-Za-z_])")
+_WORD = re.compile(r"[A-Za-z]+")
 _OPENS_PARENTHESIS = re.compile(r"[ \t\r\n]*\(")
 _DURATION_WORDS = frozenset({"step", "range", "max_of", "min_of"})
 _STRAY = {
@@ -183,7 +185,7 @@ def _number(text: str, start: int) -> tuple[str, int]:
     raise PromQLSyntaxError(
         f"bad number or duration syntax: {text[start : min(end, start + 60)]!r}",
         Span(start, end),
-        "durations are whole numbers with units ms, s, m, h, d, w, y: 1h30m",
+        dialects.unit(text[start:end]) or "durations are whole numbers with units ms, s, m, h, d, w, y: 1h30m",
     )
 
 
@@ -246,18 +248,46 @@ def _unexpected(text: str, position: int, pattern: re.Pattern[str], tokens: list
     character = text[position]
     span = Span(position, position + 1)
     if pattern is _BRACES:
-        hint = 'label values are quoted: {job="api"}' if character.isdigit() or character in "./-*" else ""
-        if character == "{":
-            hint = "the braces before are not closed"
+        hint = _in_braces(text, position, tokens)
         return PromQLSyntaxError(f"unexpected character inside braces: {character!r}", span, hint)
     if pattern is _BRACKETS:
         return PromQLSyntaxError(
-            f"unexpected character in a duration: {character!r}", span, "a range looks like [5m], a subquery [1h:1m]"
+            f"unexpected character in a duration: {character!r}", span, _in_brackets(text, position, tokens)
         )
     if character in "]}":
         name = "bracket" if character == "]" else "brace"
         return PromQLSyntaxError(f"unexpected right {name} {character!r}", span, "nothing opens it")
-    hint = _STRAY.get(character, "")
+    hint = (
+        "pipes are Flux; here calls are nested: sum(rate(x[5m]))"
+        if text.startswith("|>", position)
+        else _STRAY.get(character, "")
+    )
     if text.startswith(("!~", "=~"), position) or (character == "~" and tokens and tokens[-1].kind == "="):
         hint = 'patterns match labels, between braces: {job=~"a.*"}'
     return PromQLSyntaxError(f"unexpected character: {character!r}", span, hint)
+
+
+def _in_braces(text: str, position: int, tokens: list[Token]) -> str:
+    character = text[position]
+    if character == "{":
+        return "the braces before are not closed"
+    if character == "~" and tokens and tokens[-1].text == "!=":
+        return 'what a pattern does not match is written {job!~"a.*"}'
+    if character in "&|;":
+        return 'conditions are separated by commas: {job="a", host="b"}; alternatives are a pattern: {job=~"a|b"}'
+    if character in "(<>:":
+        return dialects.LABELS
+    if character.isdigit() or character in "./-*":
+        return 'label values are quoted: {job="api"}'
+    return ""
+
+
+def _in_brackets(text: str, position: int, tokens: list[Token]) -> str:
+    if text[position] == "$":
+        return "variables of Grafana are not known to rules: write a duration, such as [5m]"
+    word = _WORD.match(text, position)
+    if word is not None and tokens and tokens[-1].kind == NUMBER and (said := dialects.unit(tokens[-1].text + word[0])):
+        return said
+    if word is not None and text[word.end() : word.end() + 1] in ("=", "!"):
+        return dialects.LABELS
+    return "a range looks like [5m], a subquery [1h:1m]"

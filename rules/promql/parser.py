@@ -25,7 +25,7 @@ from rules.promql.ast import (
 from rules.promql.durations import literal
 from rules.promql.errors import PromQLSyntaxError, Span
 from rules.promql.features import Missing
-from rules.promql.hints import after_expression, instead_of_operand, similar_function
+from rules.promql.hints import after_expression, instead_of_operand, unknown_function
 from rules.promql.lexer import (
     AGGREGATORS,
     AGGREGATORS_WITH_PARAMETER,
@@ -90,7 +90,7 @@ class _Parser:
             raise PromQLSyntaxError("no expression found in input", Span(0, len(self._text)), "write an expression")
         expr = self._expression(1)
         if self._tokens.current.kind is not END:
-            raise self._tokens.unexpected("", "an operator or the end", after_expression(self._tokens.current, expr))
+            raise self._tokens.unexpected("", "an operator or the end", after_expression(self._tokens, expr))
         self._missing.raise_first()
         return expr
 
@@ -216,18 +216,20 @@ class _Parser:
         if kind == "(":
             tokens.advance()
             inner = self._expression(1)
-            self._close("expression")
+            self._close("expression", inner)
             self._grow(self._height, inner.span)
             return Paren(inner, Span(token.start, tokens.last_end))
         if kind == STRING:
             return StringLiteral(string_value(tokens.advance()), token.span)
-        raise tokens.unexpected("", "an expression", instead_of_operand(token))
+        raise tokens.unexpected("", "an expression", instead_of_operand(tokens))
 
     def _call(self) -> Expr:
         name = self._tokens.current
         signature = FUNCTIONS.get(name.text)
         if signature is None:
-            raise PromQLSyntaxError(f'unknown function with name "{name.text}"', name.span, similar_function(name.text))
+            raise PromQLSyntaxError(
+                f'unknown function with name "{name.text}"', name.span, unknown_function(self._tokens)
+            )
         self._tokens.advance()
         around, self._of_info = self._of_info, name.text == "info"
         args = self._arguments()
@@ -296,12 +298,11 @@ class _Parser:
                     )
                 args.append(self._expression(1))
                 height = max(height, self._height)
-        self._close("arguments")
+        self._close("arguments", args[-1] if args else None)
         self._grow(height, Span(start, tokens.last_end))
         return tuple(args)
 
-    def _close(self, where: str) -> None:
+    def _close(self, where: str, inner: Expr | None = None) -> None:
         if self._tokens.current.kind != ")":
-            hint = 'comparison is written "=="' if self._tokens.current.kind == "=" else ""
-            raise self._tokens.unexpected(where, 'an operator or ")"', hint)
+            raise self._tokens.unexpected(where, 'an operator or ")"', after_expression(self._tokens, inner))
         self._tokens.advance()

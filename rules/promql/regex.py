@@ -28,6 +28,9 @@ MAX_PATTERN = 100_000
 """Characters of a pattern: RE2 takes some ten kilobytes of memory to refuse each of them."""
 
 _OPTIONS = _options()
+# A repetition at the start of an alternative, as in the patterns of a shell.
+_NOTHING_BEFORE = re.compile(r"(^|[(|])([*+?])")
+_DOUBLED = re.compile(r"(?<=[^.\\\\])\*\*+")
 _ESCAPES = re.compile(r"\\.", re.DOTALL)
 
 
@@ -54,5 +57,22 @@ def compile_pattern(pattern: str) -> Pattern:
             reason = reason.decode(errors="replace")
         raise PromQLSyntaxError(
             f"error parsing regexp {pattern!r}: {reason}",
-            hint="patterns are RE2: no look-around or back-references; a literal bracket is escaped",
+            hint=_hint(pattern, reason),
         ) from error
+
+
+def _hint(pattern: str, reason: str) -> str:
+    """What the author of a faulty pattern meant, most often one of a shell's."""
+    if "repetition operator" in reason:
+        mended = _DOUBLED.sub(".*", _NOTHING_BEFORE.sub(r"\1.\2", pattern))
+        try:
+            re2.compile(mended, _OPTIONS)
+        except re2.error:
+            mended = ""
+        write = f": write {mended!r}" if mended else ""
+        return f"patterns are RE2: `*`, `+` and `?` repeat what stands before them, and any text is `.*`{write}"
+    if "(?" in reason:
+        return "patterns are RE2, which has no look-around: what must not match goes into a matcher of its own, by !~"
+    if "missing" in reason or "unexpected )" in reason:
+        return "patterns are RE2: a literal bracket or parenthesis is escaped: \\\\[ within double quotes"
+    return "patterns are RE2: no look-around or back-references; a literal bracket is escaped"

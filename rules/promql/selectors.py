@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from rules.promql import dialects
 from rules.promql.ast import Matcher, MatchOp, VectorSelector
 from rules.promql.errors import PromQLSyntaxError, Span
 from rules.promql.lexer import IDENTIFIER, KEYWORDS, METRIC, STRING, Token
@@ -39,8 +40,10 @@ def selector(tokens: TokenStream, *, may_be_empty: bool = False) -> VectorSelect
                 tokens.advance()
             elif tokens.current.kind != "}":
                 hint = ""
-                if tokens.current.text == "or":
+                if tokens.current.text.lower() == "or":
                     hint = "a selector knows no or: match a pattern, or join two selectors by or"
+                elif tokens.current.text.lower() == "and":
+                    hint = 'conditions are separated by commas: {job="a", host="b"}'
                 raise tokens.unexpected("label matching", '"," or "}"', hint)
         tokens.advance()
     span = Span(start, tokens.last_end)
@@ -69,7 +72,8 @@ def _matcher(tokens: TokenStream, quoted: list[str]) -> Matcher:
         if token.kind == STRING and tokens.current.kind in (",", "}"):
             quoted.append(name)
             return Matcher(METRIC_NAME, MatchOp.EQUAL, name)
-        raise tokens.unexpected("label matching", "label matching operator", f'write {token.text}="value"')
+        hint = dialects.LABELS if dialects.word(tokens.current.text) else f'write {token.text}="value"'
+        raise tokens.unexpected("label matching", "label matching operator", hint)
     tokens.advance()
     value = tokens.current
     if value.kind != STRING:

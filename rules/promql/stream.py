@@ -32,6 +32,15 @@ class TokenStream:
         """The token after the current one."""
         return self._tokens[min(self._index + 1, len(self._tokens) - 1)]
 
+    @property
+    def before(self) -> list[Token]:
+        """The last two tokens that were read, or fewer."""
+        return self._tokens[max(self._index - 2, 0) : self._index]
+
+    def ahead(self, count: int) -> list[Token]:
+        """The next tokens, the current one first; fewer at the end."""
+        return self._tokens[self._index : self._index + count]
+
     def advance(self) -> Token:
         """Reads the current token."""
         token = self.current

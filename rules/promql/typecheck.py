@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rules.promql import dialects
 from rules.promql.ast import (
     Aggregate,
     Binary,
@@ -12,6 +13,7 @@ from rules.promql.ast import (
     Expr,
     Matcher,
     MatrixSelector,
+    NumberLiteral,
     Subquery,
     ValueType,
     VectorSelector,
@@ -35,6 +37,13 @@ def check_call(call: Call, signature: Signature, text: str) -> None:
             expected = f"{most}"
         else:
             expected = f"at least {signature.fewest}" if count < signature.fewest else f"at most {most}"
+        given = call.args[1] if count == 2 and signature.args[0] is ValueType.MATRIX else None
+        if isinstance(given, NumberLiteral) and call.args[0].type is ValueType.VECTOR:
+            raise PromQLSyntaxError(
+                f'expected {expected} argument(s) in call to "{call.func}", got {count}',
+                call.span,
+                f"the range stands in brackets: {call.func}(x[{text[given.span.start : given.span.end]}])",
+            )
         takes = ", ".join(kind.value for kind in signature.args) or "nothing"
         raise PromQLSyntaxError(
             f'expected {expected} argument(s) in call to "{call.func}", got {count}',
@@ -60,6 +69,8 @@ def expect(argument: Expr, wanted: ValueType, where: str, text: str) -> None:
         hint = f"{function} needs a range vector: write {write}"
     elif wanted is ValueType.VECTOR and kind is ValueType.MATRIX:
         hint = "take the range away, or give it to a function of ranges such as rate or max_over_time"
+        if where == "aggregation expression":
+            hint = "an aggregation joins series; over time there are avg_over_time(x[5m]), max_over_time(x[5m]) and the like"
     elif wanted is ValueType.VECTOR and kind is ValueType.SCALAR:
         hint = f"write vector({short})"
     elif wanted is ValueType.SCALAR and kind is ValueType.VECTOR:
@@ -93,6 +104,8 @@ def check_binary(node: Binary) -> Binary:
             hint = ""
             if isinstance(unwrap(operand), (MatrixSelector, Subquery)):
                 hint = f"give the range to a function first, as in rate(x[5m]) {node.op} ..."
+            elif operand.type is ValueType.STRING:
+                hint = dialects.LABELS
             raise PromQLSyntaxError(
                 "binary expression must contain only scalar and instant vector types", operand.span, hint
             )
