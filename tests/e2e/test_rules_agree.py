@@ -39,7 +39,7 @@ class Outcome:
     def series(self) -> list[tuple[str, ...]]:
         """What rules wrote: labels, time, value as text (a staleness marker is not equal to itself)."""
         table = read_raw(str(self.directory / "store"))
-        names = [name for name in table.column_names if name not in ("seq", "pane", "watermark")]
+        names = [name for name in table.column_names if name not in ("seq", "pane", "watermark", "run")]
         return sorted(tuple(map(str, row)) for row in zip(*(table[name].to_pylist() for name in names), strict=True))
 
     @property

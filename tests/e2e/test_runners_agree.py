@@ -81,10 +81,10 @@ class Outcome:
         return Balance({name: counts.get(name, 0) for name in MEANINGS})
 
     def rows(self, tier: str) -> list[tuple[object, ...]]:
-        """The rows of a tier, each number as its bits. Which pane a row came with depends on how far a runner reads ahead, so it is left out."""
+        """The rows of a tier, each number as its bits. Which pane a row came with depends on how far a runner reads ahead, so it is left out, and so is its run."""
         store = str(self.directory / "store")
         table = read_raw(store) if tier == "raw" else read_rollups(store, tier)
-        columns = [table.column(name) for name in table.column_names if name not in ("pane", "watermark")]
+        columns = [table.column(name) for name in table.column_names if name not in ("pane", "watermark", "run")]
         return [tuple(map(_bits, row)) for row in zip(*(column.to_pylist() for column in columns), strict=True)]
 
     def lines(self, folder: str) -> list[Any]:
