@@ -68,8 +68,8 @@ def check_format(directory: str | os.PathLike[str]) -> None:
     except ValueError:
         # Left empty by a crash: the number is taken, and no run has written under it.
         return
-    form = found.get(_FORMAT, 0) if isinstance(found, dict) else 0
-    if form > FORMAT:
+    form = found.get(_FORMAT) if isinstance(found, dict) else None
+    if isinstance(form, int) and form > FORMAT:
         raise StoreFormatError(
             f"{directory}: a newer release writes this Parquet store, in format {form}; this one knows formats up to {FORMAT}: upgrade it"
         )

@@ -64,6 +64,15 @@ def seen(store: Path, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return found
 
 
+def test_the_documented_query_runs_as_it_stands(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(store, 1, 60, 9999.0, key=series("web-1", "cpu_usage_user"))
+    put(store, 2, 3, 5.0, key=series("web-1", "cpu_usage_user"))
+    (query,) = re.findall(r"```sql\n(.*?)```", (ROOT / "docs" / "sinks.md").read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.chdir(store.parent)
+    ((_, host, average, peak),) = duckdb.sql(query.replace("2026-01-12", "2023-11-14")).fetchall()
+    assert (host, average, peak) == ("web-1", 2.0, 5.0)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     return tmp_path / "store"
