@@ -81,7 +81,7 @@ class Outcome:
         return Balance({name: counts.get(name, 0) for name in MEANINGS})
 
     def rows(self, tier: str) -> list[tuple[object, ...]]:
-        """The rows of a tier, each number as its bits. Which pane a row came with depends on how far a runner reads ahead, so it is left out, and so is its run."""
+        """The rows of a tier, each number as its bits, but for their run, and for their pane: that depends on how far a runner reads ahead."""
         store = str(self.directory / "store")
         table = read_raw(store) if tier == "raw" else read_rollups(store, tier)
         columns = [table.column(name) for name in table.column_names if name not in ("pane", "watermark", "run")]
