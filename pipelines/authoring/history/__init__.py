@@ -139,6 +139,8 @@ def read_reach(
     others = collected.bad - sum(fault.lines for fault in collected.faults.values())
     if others:
         print(f"... and {others:,} more lines for other reasons", file=sys.stderr)
+    for note in collected.notes.lines():
+        print(f"note: {note}", file=sys.stderr)
     storage = collected.storage()
     if not len(storage.timestamps) or collected.first_ms is None or collected.last_ms is None:
         raise HistoryError(

@@ -79,7 +79,10 @@ def read_csv(path: str, shown: str, collected: Collected, name: str | None) -> I
         times, values = _columns([row for row in rows[first:] if row])
     except (ValueError, IndexError):
         times, values = _row_by_row(rows, first, shown, collected)
-    labels = LabelFrame.of([csv_labels(Path(shown), name)])
+    series = csv_labels(Path(shown), name)
+    collected.notes.name(series, shown, times)
+    collected.notes.one_time(shown, len(times) - len(np.unique(times)))
+    labels = LabelFrame.of([series])
     yield Samples(labels, np.zeros(len(times), np.int64), times, values)
     if fault is not None:
         raise InputFault(str(fault), data.count(b"\n"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from pipelines.authoring.history.csv_files import CSV, is_csv, read_csv
+from pipelines.authoring.history.notes import of_one_time
 from pipelines.authoring.history.samples import Collected, Samples, Wanted, by_parts
 from schemas.codecs.line_syntax import Precision
 from schemas.records import DeadLetter
@@ -65,10 +66,13 @@ def _read_records(
         block = decoder.decode_block(records, shown, 0)
         for letter in block.dead_letters:
             collected.refuse(_place(letter), letter.reason)
+        collected.notes.shared(shown, block.shared)
         batch = concat([block.batch])
         labels, series = by_parts(
             batch.targets, batch.metrics, batch.target.astype(np.int64), batch.metric.astype(np.int64)
         )
+        if batch.fine is not None:
+            collected.notes.one_time(shown, of_one_time(series, batch.ts, batch.fine))
         yield Samples(labels, series, batch.ts, batch.value)
 
 

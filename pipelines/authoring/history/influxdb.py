@@ -94,6 +94,8 @@ def read_influxdb(
             tables = list(read_tables(body.decode(), source))
         except (csv.Error, UnicodeDecodeError, IndexError, KeyError) as error:
             raise HistoryError(f"{settings.url}: no answer in annotated CSV: {error!r}") from None
+        if value is None:
+            _note(tables, own["bucket"], collected)
         columns = _rollups(tables, value) if value is not None else [_plain(each) for each in tables]
         if columns:
             rows = np.repeat(np.arange(len(columns), dtype=np.int64), [len(times) for _, times, _ in columns])
@@ -166,6 +168,14 @@ def _finished(rows: Mapping[str, _Rows]) -> Iterator[_Table]:
         truth = {"true": "1", "false": "0"}
         values = np.array([truth.get(text, text) for text in each.values], np.float64)
         yield _Table(each.first["_measurement"], tags, each.first["_field"], times // 1_000_000, values)
+
+
+def _note(tables: list[_Table], bucket: str, collected: Collected) -> None:
+    """Note measurements, and times in nanoseconds, that become one series, or one time in milliseconds."""
+    for table in tables:
+        labels, times, _ = _plain(table)
+        collected.notes.name(labels, f"field {table.field} of measurement {table.measurement}", times)
+        collected.notes.one_time(f"bucket {bucket}, {table.measurement}", len(times) - len(np.unique(times)))
 
 
 def _plain(table: _Table) -> tuple[dict[str, str], Times, Floats]:

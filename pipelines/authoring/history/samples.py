@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from pipelines.authoring.history.notes import Notes
 from rules.catalogue import Catalogue
 from rules.promql import ast
 from rules.promql.labels import LabelFrame
@@ -134,6 +135,7 @@ class Collected:
         files: the files that were read, whether or not anything in them is wanted.
         catalogue: what the sources hold, wanted or not, as far as that was seen.
         damaged: the files that could not be read, or not to their end, each with the reason.
+        notes: where different things became one.
         first_ms, last_ms: times of the first and the last sample that was read, wanted or not.
     """
 
@@ -143,6 +145,7 @@ class Collected:
     files: list[Path] = field(default_factory=list)
     catalogue: Catalogue = field(default_factory=Catalogue)
     damaged: list[str] = field(default_factory=list)
+    notes: Notes = field(default_factory=Notes)
     first_ms: int | None = None
     last_ms: int | None = None
 
