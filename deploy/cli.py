@@ -61,8 +61,6 @@ def main(argv: list[str]) -> int:
     except (StackError, OSError) as error:
         print(f"tidemark stack: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
 
 
 def _parser() -> argparse.ArgumentParser:

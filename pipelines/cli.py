@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from importlib import metadata
 
-from services.kit import streams
+from services.kit import interrupts, streams
 from services.kit.commands import Command, dispatch, listing
 
 COMMANDS: dict[str, Command] = {
@@ -55,6 +54,8 @@ def usage() -> str:
 def version() -> str:
     """What ``tidemark --version`` prints: a report of a fault needs all of it. Nothing of it is imported."""
 
+    from importlib import metadata
+
     def of(package: str) -> str:
         try:
             return metadata.version(package)
@@ -73,11 +74,18 @@ def main(argv: list[str] | None = None) -> int:
     if argv is not None:
         return _main(argv)
     streams.guard()
+    words = sys.argv[1:]
     try:
-        return _main(sys.argv[1:])
+        return interrupts.run(_program(words), lambda: _main(words))
     finally:
         # At the interpreter's own flush it would be too late to set the exit status.
         sys.stdout.flush()
+
+
+def _program(words: list[str]) -> str:
+    """What the command is called in its messages."""
+    known = COMMANDS.get(words[0]) if words else None
+    return " ".join(["tidemark", *(words[:2] if known and words[1:2] and words[1] in known.commands else words[:1])])
 
 
 def _main(words: list[str]) -> int:

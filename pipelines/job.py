@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.options.pipeline_options import PortableOptions
 
 from pipelines.detach import advice, check_detachable, detach
 from pipelines.options import FileInput, JobOptions, OptionError, Parsed, RuleOptions
 from pipelines.plan import plan
 from pipelines.result import Result, conclude
 from pipelines.runners import RunnerError, beam_options, keeps_order
+from services.kit import interrupts
 from services.kit.outputs import OutputError, check_files, path
 from transforms.evaluate import EvaluateRules
 from transforms.evidence import evidence
@@ -144,7 +146,8 @@ def run(job: Job, argv: Sequence[str]) -> Result:
         check_detachable(settings, options.bounded)
     _check_files(given, options)
     options.validate()
-    with _kept(options) as lasting:
+    endpoint = settings.view_as(PortableOptions).job_endpoint
+    with interrupts.explained(_interrupted(endpoint)), _kept(options) as lasting:
         pipeline = beam.Pipeline(options=settings)
         job.build(pipeline, lasting)
         result = pipeline.run()
@@ -157,6 +160,16 @@ def run(job: Job, argv: Sequence[str]) -> Result:
     if given.summary_json:
         _write_summary(given.summary_json, json.dumps(outcome.to_json(), indent=1, sort_keys=True))
     return outcome
+
+
+def _interrupted(endpoint: str | None) -> str:
+    """What an interruption of a job leaves behind."""
+    if endpoint:
+        return (
+            f"this command no longer waits; if the job server at {endpoint} runs the job already, it goes on there: "
+            "stop it there (Flink: POST /jobs/ID/stop; the local stack: tidemark submit --stop)"
+        )
+    return "the run is not complete: what it has written stays, and the same command writes all of it, in its place"
 
 
 def _check_files(given: argparse.Namespace, options: JobOptions) -> None:
@@ -205,8 +218,12 @@ def main(name: str, running: Callable[[Sequence[str]], Result], argv: Sequence[s
         the exit status: 0 when all is well, 1 for a run that does not balance, 2 for a mistake in the options, 3 for a run of which nothing came,
         or of whose rows a store refused some.
     """
+    return interrupts.run(name, lambda: _main(name, running, sys.argv[1:] if argv is None else argv))
+
+
+def _main(name: str, running: Callable[[Sequence[str]], Result], argv: Sequence[str]) -> int:
     try:
-        result = running(sys.argv[1:] if argv is None else argv)
+        result = running(argv)
     except REFUSALS as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2

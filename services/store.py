@@ -16,6 +16,7 @@ from rich.table import Table
 
 from schemas.tiers import Tiers
 from schemas.times import parse_duration
+from services.kit import interrupts
 from services.kit.arguments import Parser
 from transforms.io.parquet_compact import Compaction, compact, expired, retain
 from transforms.io.parquet_layout import time_text
@@ -36,7 +37,10 @@ def main(argv: Sequence[str] | None = None, clock: Callable[[], float] = time.ti
     """Run a subcommand; returns the exit status, 1 for an error that is printed. ``clock`` gives seconds since 1970."""
     given = _parser().parse_args(argv)
     try:
-        given.run(given, int(clock() * 1_000))
+        with interrupts.explained(
+            "files are replaced whole or not at all, so the store is as good as before; run it again"
+        ):
+            given.run(given, int(clock() * 1_000))
     except (OSError, ValueError, pa.ArrowInvalid) as error:
         print(f"tidemark store: {error}", file=sys.stderr)
         return 1

@@ -32,6 +32,7 @@ from rules.reach import reaches, together, written_names
 from rules.reporting import text_of
 from rules.scoring import LabelledSeries, Score, score
 from schemas.times import parse_duration
+from services.kit import interrupts
 from services.kit.outputs import check_files, path
 
 DESCRIPTION = """\
@@ -71,10 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         check_files({"--html": given.html}, [*given.files, *given.data, *([given.labels] if given.labels else [])])
         program = _program(given)
-        with Progress("reading") as progress:
+        with interrupts.explained("nothing was written"), Progress("reading") as progress:
             history = read_reach(given, together(reaches(program)), written_names(program), progress)
         labelled = _labelled(given, history)
-        with Progress("evaluating") as progress:
+        with interrupts.explained("nothing was written"), Progress("evaluating") as progress:
             found = backtest(program, history.storage, history.start_ms, history.end_ms, progress)
         summaries = summarize(found, given.flap)
         lacking = unfed(program, history.finds, history.catalogue)

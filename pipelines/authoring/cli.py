@@ -32,7 +32,4 @@ def usage() -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Dispatch to a command; returns the process's exit status (2 for words it does not know)."""
-    try:
-        return dispatch("tidemark rules", COMMANDS, usage(), sys.argv[1:] if argv is None else argv)
-    except KeyboardInterrupt:
-        return 130
+    return dispatch("tidemark rules", COMMANDS, usage(), sys.argv[1:] if argv is None else argv)

@@ -27,10 +27,9 @@ from pipelines.report.alerts import AlertsError
 from pipelines.report.build import changed_late
 from pipelines.report.html import render
 from pipelines.report.payload import Report
+from services.kit import interrupts
 from services.kit.arguments import Parser
 from transforms.accounting import MEANINGS
-
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str]) -> int:
@@ -43,13 +42,11 @@ def main(argv: Sequence[str]) -> int:
         folder.prepare()
         for name, text in rules.items():
             (folder.rules / f"{name}.yml").write_text(text, encoding="utf-8")
-        return _run(words, folder, Console())
+        with interrupts.explained(f"what there is by now is in {folder.root}, which the next demo replaces"):
+            return _run(words, folder, Console())
     except (DemoFailed, AlertsError, OSError) as error:
         print(f"tidemark demo: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("tidemark demo: interrupted", file=sys.stderr)
-        return INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:

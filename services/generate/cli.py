@@ -24,11 +24,9 @@ from services.generate.summary import Summary
 from services.generate.truth import TruthFile
 from services.kafka_client import KafkaUnavailable, connect, create_topic, read_config, topic_exists, unavailable
 from services.kit.arguments import Parser
+from services.kit.interrupts import INTERRUPTED
 from services.kit.outputs import check_files
 from transforms.io.kafka_settings import KafkaTopic
-
-INTERRUPTED = 130
-"""Exit status of a run that Ctrl-C ended before its time, as shells have it."""
 
 
 def main(argv: list[str]) -> int:

@@ -1,0 +1,59 @@
+"""Ctrl-C: no traceback, but one line that says what was done, and status 130, as shells have it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+INTERRUPTED = 130
+"""Exit status of a command that Ctrl-C ended: what a shell says of one that SIGINT ended."""
+
+_explained: list[str] = []
+
+
+@contextmanager
+def explained(text: str) -> Iterator[None]:
+    """Say this if the work within is interrupted: what was done by then, and what to do next."""
+    _explained.append(text)
+    yield
+    # Only here: whatever ends the work otherwise leaves the text to whoever reports it.
+    _explained.remove(text)
+
+
+def run(program: str, work: Callable[[], int]) -> int:
+    """Do the work of a command; its exit status, or :data:`INTERRUPTED`.
+
+    Libraries turn an interruption into errors of their own, so it is the signal that counts, and not what is raised. Anywhere but in the
+    main thread, which alone gets signals, the work is done and nothing else. A command within a command may report for itself.
+    """
+    came: list[bool] = []
+
+    def note(_number: int, _frame: FrameType | None) -> NoReturn:
+        came.append(True)
+        # A second one ends the process at once, should tidying up take too long.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        # What libraries log of it from here on is tracebacks.
+        logging.disable(logging.CRITICAL)
+        raise KeyboardInterrupt
+
+    _explained.clear()
+    try:
+        before = signal.signal(signal.SIGINT, note)
+    except ValueError:
+        return work()
+    try:
+        return work()
+    except BaseException as error:
+        if not came and not isinstance(error, KeyboardInterrupt):
+            raise
+    finally:
+        if not came:
+            signal.signal(signal.SIGINT, before)
+    text = f"interrupted: {_explained[-1]}" if _explained else "interrupted"
+    print(f"{program}: {text}", file=sys.stderr)
+    return INTERRUPTED
