@@ -167,8 +167,11 @@ def _poll(text: str) -> int:
 
 def _check(settings: StageSettings, given: list[str]) -> None:
     """Refuse files that cannot be evaluated: a job that starts has no good version of them to go on with."""
-    problems = LiveRules(settings).current.rules.problems
+    rules = LiveRules(settings).current.rules
+    problems = rules.problems
     if not problems:
+        if settings.bounded and not any(group.rules for group in rules.groups):
+            raise OptionError(f"--rules: there is no rule in {', '.join(given)}: nothing would be evaluated")
         return
     faults = [
         (diagnostic, problem.text)

@@ -48,6 +48,7 @@ CODES = {
     "alert-mismatch": "Other alerts fire than expected.",
     "expr-mismatch": "An expression yields other samples than expected.",
     "expr-failed": "An expression, or an expected sample of it, cannot be read or evaluated.",
+    "no-cases": "A test expects nothing, and cannot fail (a warning).",
     "too-long": "The test takes more evaluations than a test may.",
     "engines-differ": "The batch engine and the stream engine do not agree on the test (`--engine=both`).",
     "unsupported": "The test needs native histograms or experimental functions, which are not supported.",
@@ -98,6 +99,14 @@ def run_test(
         NotRun: the engine cannot evaluate it.
     """
     return _Test(file, test).run(groups, programs or Programs(), engine or batch())
+
+
+def vain(file: UnitTestFile, test: UnitTest) -> list[Diagnostic]:
+    """A warning of a test that cannot fail, because it has no cases."""
+    if test.alert_cases or test.expr_cases:
+        return []
+    message, hint = "the test expects nothing: it cannot fail", "add `alert_rule_test` or `promql_expr_test`"
+    return [Diagnostic("no-cases", Severity.WARNING, message, file.name, test.span, hint)]
 
 
 class _Test:

@@ -24,7 +24,8 @@ def table(coverage: Coverage) -> str:
 
 def _line(name: str, rules: list[RuleCoverage], percent: float, width: int) -> str:
     points = sum(len(rule.points) for rule in rules)
-    return f"{name:<{width}}  {len(rules):>5}  {points:>6}  {percent:>5.1f} %"
+    covered = f"{percent:>5.1f} %" if points else "   none"
+    return f"{name:<{width}}  {len(rules):>5}  {points:>6}  {covered}"
 
 
 def _ratio(rule: RuleCoverage) -> str:

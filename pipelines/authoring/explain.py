@@ -135,6 +135,8 @@ def _named(file: RuleFile, name: str | None) -> list[tuple[Rule | None, ast.Expr
     found: list[tuple[Rule | None, ast.Expr]] = [(rule, rule.ast) for rule in rules if name in (None, rule.name)]
     if not found:
         known = [rule.name for rule in rules]
+        if not known:
+            raise ValueError(f"{file.name} has no rules")
         near = difflib.get_close_matches(name or "", known, 1)
         raise ValueError(
             f"{file.name} has no rule {name!r}; "

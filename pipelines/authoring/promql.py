@@ -30,7 +30,7 @@ laid side by side, or is refused because it needs what this engine does not have
 TEST_EPILOG = """\
 exit status:
   0  nothing failed (what is refused does not count)
-  1  an eval failed, or a script cannot be read
+  1  an eval failed, a script cannot be read, or there is no eval in any
   2  wrong usage, or a file that cannot be read
 
 examples:
@@ -135,6 +135,9 @@ def _test(options: argparse.Namespace) -> int:
         print("\n".join(text_of(reports, verbose=options.verbose)))
     if not readable:
         return 2
+    if not any(report.outcomes or report.fault for report in reports):
+        print(f"tidemark promql test: nothing was tested: no eval in {', '.join(options.files)}", file=sys.stderr)
+        return 1
     return int(any(report.fault or report.count(Verdict.FAILED) for report in reports))
 
 

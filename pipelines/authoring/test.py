@@ -20,6 +20,8 @@ from services.kit import outputs
 # A second process costs what this many small files do.
 FILES_PER_PROCESS = 24
 
+_SHOWN = 5
+
 DESCRIPTION = """\
 Run unit tests of rules. The files are those of `promtool test rules`, unchanged, and so is the verdict; what fails is shown beside what was
 expected, with its place, all at once. docs/rules-test.md tells how to write them.
@@ -27,7 +29,8 @@ expected, with its place, all at once. docs/rules-test.md tells how to write the
 EPILOG = """\
 exit status:
   0  all tests pass, and the coverage is not below --coverage-threshold
-  1  a test fails, a file cannot be read or loaded, or the coverage is below the threshold
+  1  a test fails, a file cannot be read or loaded, the coverage is below the threshold, or nothing was tested: no test
+     at all, or none of a file's that the stream engine can evaluate
   2  wrong usage
 
 examples:
@@ -65,11 +68,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         step()
     printer.summary(reports)
     good = all(report.passed for report in reports)
+    if not any(report.tests or report.refused for report in reports):
+        print(f"tidemark rules test: {_nothing(run.run, reports)}", file=sys.stderr)
+        good = False
     if options.junit:
         good = _write_junit(options.junit, reports) and good
     if covers:
         good = _coverage(reports, options.coverage_format, options.coverage_threshold) and good
     return 0 if good else 1
+
+
+def _nothing(pattern: str, reports: Sequence[FileReport]) -> str:
+    """Why no test ran."""
+    names = [name for report in reports for name in report.names]
+    if pattern and names:
+        shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+        return f"no test has a name in which {pattern!r} is found (--run); there are {shown}"
+    return f"nothing was tested: no test in {', '.join(report.name for report in reports[:_SHOWN])}"
 
 
 def run_files(names: Sequence[str], options: Options, jobs: int | None = None) -> Iterator[FileReport]:
@@ -150,6 +165,8 @@ class _Printer:
         also = f", {left} not run" if left else ""
         if report.refused:
             print(f"{report.name}: {self._painted('cannot be run', '1;31')}")
+        elif report.idle:
+            print(f"{report.name}: {self._painted(f'none of {_tests(left)} was run', '1;31')}")
         elif report.failed:
             print(f"{report.name}: {self._painted(f'{report.failed} of {tests} failed', '1;31')}{also}")
         else:
@@ -161,14 +178,21 @@ class _Printer:
             print(f"{_tests(len(left))} not run by the stream engine:")
             for name, test in left:
                 print(f"  {name}: {test.name}: {test.not_run}")
+        without = {(report.name, rule): None for report in reports for test in report.tests for rule in test.left_out}
+        if without:
+            print(f"{len(without)} rule{'' if len(without) == 1 else 's'} left out by the stream engine:")
+            for name, rule in without:
+                print(f"  {name}: {rule}")
         if len(reports) < 2:
             return
         tests = sum(report.ran for report in reports)
         failed = sum(report.failed for report in reports)
-        refused = sum(bool(report.refused) for report in reports)
+        refused = sum(bool(report.refused) or report.idle for report in reports)
         told = [f"{failed} failed"] if failed else []
         told += [f"{refused} file{'' if refused == 1 else 's'} cannot be run"] if refused else []
-        print(f"{len(reports)} files, {_tests(tests)}: {', '.join(told) or 'all passed'}")
+        print(
+            f"{len(reports)} files, {_tests(tests)}: {', '.join(told) or ('all passed' if tests else 'nothing was tested')}"
+        )
 
     def _failure(self, failure: Failure, test: str, report: FileReport) -> None:
         print(text_of(failure.diagnostic, report.texts.get(report.name), colour=self._colour))
@@ -222,6 +246,9 @@ def _coverage(reports: Sequence[FileReport], form: str, threshold: float | None)
 
         print(table(whole))
     percent = whole.percent()
+    if threshold is not None and not whole.rules:
+        print("tidemark rules test: the tests name no rules, so nothing is covered", file=sys.stderr)
+        return False
     if threshold is not None and percent < threshold:
         print(f"tidemark rules test: coverage is {percent:.1f} %, below {threshold:g} %", file=sys.stderr)
         return False

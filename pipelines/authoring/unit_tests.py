@@ -6,8 +6,9 @@ import glob
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipelines.authoring.files import Source, sources
@@ -17,7 +18,7 @@ from rules.load import Loaded, load_rules
 from rules.model import RuleGroup
 from rules.program import Programs
 from rules.promql.values import is_stale
-from rules.unit_test import Failure, run_test
+from rules.unit_test import Failure, run_test, vain
 from rules.unit_test_diff import number_text, series_text
 from rules.unit_test_engine import Engine, Evaluated, NotRun, batch
 from rules.unit_test_file import load_unit_tests
@@ -58,6 +59,7 @@ class TestReport:
     Attributes:
         ran: whether an engine evaluated it.
         not_run: why the stream engine did not, if it was asked to; the batch engine may have.
+        left_out: the rules that the stream engine evaluated it without, and why.
     """
 
     name: str
@@ -66,6 +68,7 @@ class TestReport:
     debug: Sequence[str] = ()
     ran: bool = True
     not_run: str = ""
+    left_out: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -76,6 +79,7 @@ class FileReport:
         texts: of the files that diagnostics point into.
         refused: errors because of which no test ran.
         warnings: what is worth a look.
+        names: of all its tests, whether they were asked for or not.
     """
 
     name: str
@@ -83,6 +87,7 @@ class FileReport:
     refused: list[Diagnostic] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
     tests: list[TestReport] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
     coverage: Coverage | None = None
     seconds: float = 0.0
 
@@ -97,9 +102,14 @@ class FileReport:
         return sum(bool(test.failures) for test in self.tests)
 
     @property
+    def idle(self) -> bool:
+        """Whether it has tests, and the engine could evaluate none of them."""
+        return bool(self.tests) and not self.ran
+
+    @property
     def passed(self) -> bool:
         """Whether nothing is wrong with it."""
-        return not self.refused and not self.failed
+        return not self.refused and not self.failed and not self.idle
 
 
 class Runner:
@@ -167,6 +177,7 @@ class Runner:
         return ()
 
     def _tests(self, file: UnitTestFile, groups: Sequence[RuleGroup], report: FileReport) -> None:
+        report.names = [test.title for test in file.tests]
         tests = [test for test in file.tests if self._pattern is None or self._pattern.search(test.name) is not None]
         report.warnings.extend(vacuous(file, tests, groups))
         coverage = None
@@ -185,13 +196,22 @@ class Runner:
                     told.extend(course(run))
 
             started = time.perf_counter()
-            failures, not_run = self._failures(file, test, groups, batch(inspect=inspect))
+            left_out: list[str] = []
+            failures, not_run = self._failures(file, test, groups, batch(inspect=inspect), left_out.append)
             ran = not not_run or self._options.engine == "both"
             seconds = time.perf_counter() - started
-            report.tests.append(TestReport(test.title, seconds, failures, debug, ran, not_run))
+            # The stream engine takes a test twice where a rule of it fails.
+            left = tuple(dict.fromkeys(left_out))
+            report.tests.append(TestReport(test.title, seconds, failures, debug, ran, not_run, left))
+            report.warnings += vain(file, test)
 
     def _failures(
-        self, file: UnitTestFile, test: UnitTest, groups: Sequence[RuleGroup], batched: Engine
+        self,
+        file: UnitTestFile,
+        test: UnitTest,
+        groups: Sequence[RuleGroup],
+        batched: Engine,
+        left_out: Callable[[str], None],
     ) -> tuple[list[Failure], str]:
         """What fails, and why the stream engine did not run, if so."""
         if self._options.engine == "batch":
@@ -200,10 +220,12 @@ class Runner:
         from rules.stream.unit_tests import stream
         from rules.unit_test_both import run_both
 
+        streamed = partial(stream, left_out=left_out)
+
         try:
             if self._options.engine == "both":
-                return run_both(file, test, groups, self._programs, batched, stream), ""
-            return run_test(file, test, groups, self._programs, stream), ""
+                return run_both(file, test, groups, self._programs, batched, streamed), ""
+            return run_test(file, test, groups, self._programs, streamed), ""
         except NotRun as error:
             both = self._options.engine == "both"
             return run_test(file, test, groups, self._programs, batched) if both else [], error.reason

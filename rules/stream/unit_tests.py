@@ -8,18 +8,24 @@ samples that were written; only annotations, which an event holds as of its tran
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from rules.alerts import Phase
+from rules.dependencies import Writes, readers
 from rules.durations import format_duration
 from rules.model import AlertingRule, Rule, RuleGroup
 from rules.outcome import ActiveAlert, RuleError
+from rules.program import Prepared, Program
+from rules.promql import ast
+from rules.promql.errors import PromQLError
 from rules.promql.labels import METRIC_NAME, LabelFrame
+from rules.promql.parser import parse
 from rules.promql.storage import MemoryStorage
 from rules.quoting import is_text
+from rules.stream.fragments import NotStreamable, cut
 from rules.stream.identity import alert_id, rule_keys
 from rules.stream.live import LiveRules
 from rules.stream.local import LocalStage
@@ -39,12 +45,17 @@ _PHASES = {State.PENDING: Phase.PENDING, State.FIRING: Phase.FIRING}
 _NOT_PLAIN = re.compile(r"[^ !#-\[\]-~]")
 
 
-def stream(trial: Trial) -> Ran:
+def stream(trial: Trial, left_out: Callable[[str], None] = lambda _: None) -> Ran:
     """Evaluate a test; see :data:`rules.unit_test_engine.Engine`.
 
+    Args:
+        trial: the test. Rules of it that a stream cannot evaluate, and those that read what these write, are left out.
+        left_out: told of each of them, and why.
+
     Raises:
-        NotRun: a stream cannot evaluate its rules, or at its instants, or take its samples.
+        NotRun: its cases ask for what was left out, or a stream cannot evaluate at its instants, or take its samples.
     """
+    trial = _streamable(trial, left_out)
     settings = StageSettings(rule_files(trial.program.groups, trial.step_ms), trial.program.settings, shards=SHARDS)
     _check(trial, settings)
     return _run(trial, settings)
@@ -58,6 +69,55 @@ def _run(trial: Trial, settings: StageSettings) -> Ran:
         alerts[when] = course.looked(trial.looks.get(when, frozenset()))
     errors = _first_errors(trial, settings) if course.failures else []
     return Ran(errors, alerts, course.storage())
+
+
+def _streamable(trial: Trial, left_out: Callable[[str], None]) -> Trial:
+    """The test without the rules that a stream cannot evaluate.
+
+    Raises:
+        NotRun: a case asks for one of these, or no rule is left.
+    """
+    program = trial.program
+    try:
+        cut(program)
+        return trial
+    except NotStreamable as error:
+        reasons = {each.rule.position: f"{each.rule.rule.name}: {each.reason}" for each in error.refusals}
+    reading = readers([rule.turn for rule in program.rules])
+    waiting = list(reasons)
+    while waiting:
+        position = waiting.pop()
+        for reader in reading[position] - reasons.keys():
+            rule, read = program.rules[reader], program.rules[position]
+            reasons[reader] = f"{rule.rule.name}: it reads what {read.rule.name} writes, which is left out"
+            waiting.append(reader)
+    out = [program.rules[position] for position in sorted(reasons)]
+    if len(out) == len(program.rules) or _asks_for(trial, out):
+        raise NotRun("; ".join(reasons[rule.position] for rule in out))
+    for rule in out:
+        left_out(reasons[rule.position])
+    kept: list[list[Rule]] = [[] for _ in program.groups]
+    for rule in program.rules:
+        if rule.position not in reasons:
+            kept[rule.group_number].append(rule.rule)
+    groups = [replace(group, rules=tuple(rules)) for group, rules in zip(program.groups, kept, strict=True)]
+    return replace(trial, program=Program(groups, program.settings))
+
+
+def _asks_for(trial: Trial, rules: Sequence[Prepared]) -> bool:
+    """Whether a case looks at an alert of these rules, or selects what they write."""
+    alerts = {rule.rule.name for rule in rules if isinstance(rule.rule, AlertingRule)}
+    if any(names & alerts for names in trial.looks.values()):
+        return True
+    writes = Writes([rule.turn for rule in rules])
+    for case in trial.test.expr_cases:
+        try:
+            nodes = ast.walk(parse(case.expr))
+        except PromQLError:
+            continue
+        if any(isinstance(node, ast.VectorSelector) and writes.may_fit(node.matchers) for node in nodes):
+            return True
+    return False
 
 
 def rule_files(groups: Iterable[RuleGroup], step_ms: int) -> dict[str, str]:

@@ -189,6 +189,16 @@ def test_a_rule_that_no_stream_can_evaluate_is_refused_with_the_place(directory:
     assert said[-1] == "write them in another way, or leave them to a Prometheus"
 
 
+def test_a_bounded_run_without_a_rule_is_refused(directory: Path, tmp_path: Path) -> None:
+    for file in directory.iterdir():
+        file.write_text("groups: []")
+    (tmp_path / "x.lp").write_text("x v=1 1\n")
+    with pytest.raises(OptionError, match="--rules: there is no rule in rules: nothing would be evaluated"):
+        parse(["--input=file:x.lp", OUTPUT, "--rules=rules", "--alerts=blackhole:"])
+    # Files of a job that goes on may be filled later.
+    assert options("--rules=rules").settings.files.keys() == {"hosts.yml", "pools.yaml"}
+
+
 def test_doubts_about_a_file_do_not_keep_a_job_from_starting(directory: Path) -> None:
     (directory / "pools.yaml").write_text("groups: []\n")
     assert options("--rules=rules").settings.files["pools.yaml"] == "groups: []\n"

@@ -92,6 +92,15 @@ def test_a_file_that_is_not_there_is_status_2(name: str, tmp_path: Path, capsys:
     assert name in capsys.readouterr().err
 
 
+def test_scripts_without_an_eval_are_not_green(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.test").write_text("load 1m\n  x 1\n")
+    (tmp_path / "b.test").write_text("# nothing yet\n")
+    assert main(["test", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"tidemark promql test: nothing was tested: no eval in {tmp_path}\n"
+    (tmp_path / "c.test").write_text(GOOD)
+    assert main(["test", str(tmp_path)]) == 0
+
+
 def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(BAD.encode())))
     assert main(["test", "-"]) == 1

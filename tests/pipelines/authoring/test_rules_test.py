@@ -220,14 +220,12 @@ def test_each_engine_has_the_same_to_say(folder: Path, engine: str, capsys: pyte
     assert capsys.readouterr().out == batch
 
 
-def test_what_the_stream_does_not_run_is_told_and_fails_nothing(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_file_of_which_the_stream_runs_nothing_fails(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "rules.yml").write_text(PINNED)
-    assert main(["--engine=stream", "--junit=report.xml", "bad.yml"]) == 0
+    assert main(["--engine=stream", "--junit=report.xml", "bad.yml"]) == 1
     reason = "Down: @ pins an instant, and a stream does not go back to it"
     assert capsys.readouterr().out == (
-        "bad.yml: 0 tests passed, 2 not run\n"
+        "bad.yml: none of 2 tests was run\n"
         "2 tests not run by the stream engine:\n"
         f"  bad.yml: goes down: {reason}\n"
         f"  bad.yml: stays up: {reason}\n"
@@ -247,8 +245,50 @@ def test_what_only_one_engine_can_run_counts_as_it_has_it(folder: Path, capsys: 
 def test_the_summary_counts_what_ran(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "pinned.yml").write_text(PINNED)
     (folder / "other.yml").write_text(PASSING.replace("rules.yml", "pinned.yml"))
-    assert main(["--engine=stream", "good.yml", "other.yml"]) == 0
-    assert capsys.readouterr().out.endswith("2 files, 2 tests: all passed\n")
+    assert main(["--engine=stream", "good.yml", "other.yml"]) == 1
+    assert capsys.readouterr().out.endswith("2 files, 2 tests: 1 file cannot be run\n")
+    assert main(["--engine=stream", "other.yml", "other.yml"]) == 1
+    assert capsys.readouterr().out.endswith("2 files, 0 tests: 2 files cannot be run\n")
+
+
+def test_a_rule_that_no_stream_can_evaluate_is_left_out_and_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "rules.yml").write_text(RULES + "  - {alert: Pinned, expr: up @ 60 == 0}\n")
+    for engine in ("stream", "both"):
+        assert main([f"--engine={engine}", "good.yml"]) == 0
+        assert capsys.readouterr().out == (
+            "good.yml: 2 tests passed\n"
+            "1 rule left out by the stream engine:\n"
+            "  good.yml: Pinned: @ pins an instant, and a stream does not go back to it\n"
+        )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["none.yml"], "nothing was tested: no test in none.yml"),
+        (["none.yml", "none.yml"], "nothing was tested: no test in none.yml, none.yml"),
+        (["--engine=stream", "none.yml"], "nothing was tested: no test in none.yml"),
+        (["--run=nowhere", "good.yml"], "no test has a name in which 'nowhere' is found (--run); there are "),
+        (["--coverage-threshold=0", "bare.yml"], "the tests name no rules, so nothing is covered"),
+    ],
+)
+def test_what_tests_nothing_is_not_green(
+    folder: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "none.yml").write_text("rule_files: [rules.yml]\ntests: []\n")
+    (folder / "bare.yml").write_text(
+        "tests: [{promql_expr_test: [{expr: 1, eval_time: 0m, exp_samples: [{value: 1}]}]}]"
+    )
+    assert main(words) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_test_that_expects_nothing_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "t.yml").write_text("rule_files: [rules.yml]\ntests: [{interval: 1m}]")
+    assert main(["t.yml"]) == 0
+    assert "t.yml:2:10: warning: the test expects nothing: it cannot fail [no-cases]" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("word", ["--coverage", "--coverage-threshold=5", "--debug"])

@@ -6,6 +6,7 @@ import glob
 import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +263,46 @@ def test_what_no_stream_can_do_is_not_run(test: str, rules: str, reason: str) ->
     with pytest.raises(NotRun) as refused:
         run_test(file, case, groups, engine=stream)
     assert refused.value.reason.startswith(reason)
+
+
+PARTLY = """
+groups:
+- name: g
+  rules:
+  - {record: pinned, expr: x @ 0}
+  - {record: twice, expr: pinned * 2}
+  - {alert: Asks, expr: x > 0, annotations: {summary: '{{ with query "twice" }}{{ . | first | value }}{{ end }}'}}
+  - {record: sum, expr: sum(x)}
+  - {alert: High, expr: sum > 1}
+"""
+
+
+SUM = "{eval_time: 1m, expr: sum, exp_samples: [{labels: sum, value: 2}]}"
+FIRING = """{eval_time: 1m, expr: 'count(ALERTS{alertname="High"})', exp_samples: [{value: 1}]}"""
+
+
+@pytest.mark.parametrize(
+    ("cases", "runs"),
+    [
+        ("alert_rule_test: [{eval_time: 1m, alertname: High, exp_alerts: [{}]}]", True),
+        (f"promql_expr_test: [{SUM}]", True),
+        (f"promql_expr_test: [{FIRING}]", True),
+        (f"promql_expr_test: [{SUM}, {{eval_time: 1m, expr: twice}}]", False),
+        ("promql_expr_test: [{eval_time: 1m, expr: '{__name__=~\"t.*\"}'}]", False),
+        ("promql_expr_test: [{eval_time: 1m, expr: ALERTS}]", False),
+        ("alert_rule_test: [{eval_time: 1m, alertname: Asks}]", False),
+    ],
+)
+def test_only_rules_that_no_stream_can_evaluate_are_left_out(cases: str, runs: bool) -> None:
+    file, case, groups = one("{input_series: [{series: x, values: 2 2}], " + cases + "}", PARTLY)
+    found: list[str] = []
+    engine = partial(stream, left_out=found.append)
+    if not runs:
+        with pytest.raises(NotRun, match="twice: it reads what pinned writes, which is left out"):
+            run_test(file, case, groups, engine=engine)
+        return
+    assert run_test(file, case, groups, engine=engine) == []
+    assert [each.split(":")[0] for each in found] == ["pinned", "twice", "Asks"]
 
 
 odd = st.sampled_from("a\"'\\{}:#,\n\t\u0085\u2028\ufeff\x7f\U0001f600 -%")
