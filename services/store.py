@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,11 +21,13 @@ from services.kit import interrupts
 from services.kit.arguments import Parser
 from transforms.io.parquet_compact import Compaction, compact, expired, retain
 from transforms.io.parquet_layout import time_text
+from transforms.io.parquet_runs import runs
 from transforms.io.parquet_store import files
 
 EXAMPLES = """
 examples:
   tidemark store ls ./store
+  tidemark store runs ./store                       # of two rows of a series and time the later run's counts
   tidemark store compact ./store                    # what is older than two hours, in every tier
   tidemark store compact ./store raw --older=1d
   tidemark store retain ./store --config=tiers.yaml --dry-run
@@ -69,7 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     listing = command("ls", "files, rows, bytes and times of each tier")
     listing.set_defaults(run=_list)
 
-    folding = command("compact", "fold small files, and panes that newer ones replaced, into large files")
+    telling = command("runs", "the runs that wrote to it, in order: what the later one wrote counts")
+    telling.set_defaults(run=_runs)
+
+    folding = command("compact", "fold small files, and rows that newer ones replaced, into large files")
     folding.set_defaults(run=_compact)
 
     keeping = command("retain", "delete files that are past their tier's retention")
@@ -79,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     keeping.add_argument("--dry-run", action="store_true", help="name the files and delete nothing")
     keeping.set_defaults(run=_retain)
 
-    for each in (listing, folding, keeping):
+    for each in (listing, telling, folding, keeping):
         each.add_argument("directory", type=Path, metavar="DIR", help="the store, as in --output=parquet:DIR")
     folding.add_argument("tiers", nargs="*", metavar="TIER", help="1m, 1h, raw, ... (all that there are)")
     folding.add_argument(
@@ -99,6 +105,17 @@ def _list(given: argparse.Namespace, _: int) -> None:
             size = sum(file.path.stat().st_size for file in found)
             first, last = min(file.name.first for file in found), max(file.name.last for file in found)
             table.add_row(folder, f"{len(found):,}", f"{rows:,}", f"{size:,}", time_text(first), time_text(last))
+    Console().print(table)
+
+
+def _runs(given: argparse.Namespace, _: int) -> None:
+    written = Counter(file.name.run for folder in _folders(given.directory) for file in files(given.directory, folder))
+    known = {run.number: run.started for run in runs(given.directory)}
+    table = Table("run", "began", "files")
+    table.columns[2].justify = "right"
+    for number in sorted({*known, *written}):
+        name, began = (str(number), known.get(number, "")) if number else ("0", "before runs were told apart")
+        table.add_row(name, began, f"{written[number]:,}")
     Console().print(table)
 
 

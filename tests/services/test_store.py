@@ -8,6 +8,7 @@ from schemas import rollup
 from services.store import main
 from tests.transforms.io.sink_cases import MINUTE, WINDOW, fleet
 from transforms.io.parquet_rows import rollup_table
+from transforms.io.parquet_runs import start
 from transforms.io.parquet_store import files, read_rollups, write
 
 HOUR = 60 * MINUTE
@@ -35,6 +36,23 @@ def test_ls_tells_files_rows_and_times(
     assert row.replace("│", " ").split()[:3] == ["1m", "3", "6"]
     assert "2023-11-14T22-14-00Z" in row
     assert "2023-11-14T22-16-00Z" in row
+
+
+def test_runs_are_told_in_their_order(
+    store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    first, second = start(store, WINDOW), start(store, WINDOW)
+    for number in (second, first, second):
+        write(store, "1h", rollup_table([rollup.encode(fleet(1, 2, seed=number))], number))
+    write(store, "1h", rollup_table([rollup.encode(fleet(1, 2))], second))
+    assert run(WINDOW, "runs", store) == 0
+    lines = [line.strip("│").split("│") for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    assert [tuple(cell.strip() for cell in line) for line in lines] == [
+        ("0", "before runs were told apart", "3"),
+        (str(WINDOW), "2023-11-14T22:14:00.000Z", "1"),
+        (str(WINDOW + 1), "2023-11-14T22:14:00.000Z", "2"),
+    ]
 
 
 def test_compact_folds_what_is_old_enough(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

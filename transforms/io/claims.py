@@ -42,11 +42,20 @@ def newest(folder: Path) -> int:
     Raises:
         OSError: the folder cannot be read.
     """
+    return max(numbers(folder), default=0)
+
+
+def numbers(folder: Path) -> list[int]:
+    """The numbers claimed, in their order.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
     try:
         names = [path.name for path in folder.iterdir()]
     except FileNotFoundError:
-        return 0
-    return max((int(found[1]) for name in names if (found := _NAME.fullmatch(name))), default=0)
+        return []
+    return sorted(int(found[1]) for name in names if (found := _NAME.fullmatch(name)))
 
 
 def path_of(folder: Path, number: int) -> Path:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -26,6 +27,23 @@ _FORMAT = "format"
 
 class StoreFormatError(ValueError):
     """A store in a form that only a newer release knows; the message says where it is and what to do."""
+
+
+class Run(NamedTuple):
+    """A run: its number, and what the clock said when it began (ISO 8601), empty if a crash left no word of it."""
+
+    number: int
+    started: str
+
+
+def runs(directory: str | os.PathLike[str]) -> list[Run]:
+    """The runs over a store, in their order.
+
+    Raises:
+        OSError: they cannot be read.
+    """
+    folder = Path(directory) / RUNS
+    return [Run(number, str(_document(folder, number).get("started", ""))) for number in claims.numbers(folder)]
 
 
 def start(directory: str | os.PathLike[str], now_ms: int) -> int:
@@ -62,17 +80,20 @@ def check_format(directory: str | os.PathLike[str]) -> None:
     newest = claims.newest(folder)
     if not newest:
         return
-    path = claims.path_of(folder, newest)
-    try:
-        found = orjson.loads(path.read_bytes())
-    except ValueError:
-        # Left empty by a crash: the number is taken, and no run has written under it.
-        return
-    form = found.get(_FORMAT) if isinstance(found, dict) else None
+    form = _document(folder, newest).get(_FORMAT)
     if isinstance(form, int) and form > FORMAT:
         raise StoreFormatError(
             f"{directory}: a newer release writes this Parquet store, in format {form}; this one knows formats up to {FORMAT}: upgrade it"
         )
+
+
+def _document(folder: Path, number: int) -> dict[str, Any]:
+    try:
+        found = orjson.loads(claims.path_of(folder, number).read_bytes())
+    except ValueError:
+        # Left empty by a crash: the number is taken, and no run has written under it.
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _names(root: Path) -> list[FileName]:
