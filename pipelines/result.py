@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pipelines.options import FileInput, JobOptions
+from rules.catalogue import Catalogue
+from rules.no_data import selector_key, unfed, unfed_lines
+from rules.stream.live import LiveRules
+from rules.stream.stage import MAX_METRICS
 from schemas.times import format_time
 from transforms import accounting
 from transforms.accounting import Balance
@@ -113,8 +117,29 @@ def conclude(options: JobOptions, evidence: Evidence) -> Result:
         "late samples": (balance[accounting.TOO_LATE], setup.late),
     }
     places = tuple((f"{what} ({number:,})", place) for what, (number, place) in counts.items() if number)
-    found = tuple(findings(balance, evidence.examples, setup))
+    found = (*findings(balance, evidence.examples, setup), *_unfed(options, evidence))
     return Result(balance, findings=found, places=places, span=evidence.span)
+
+
+def _unfed(options: JobOptions, evidence: Evidence) -> Iterator[Finding]:
+    """The rules that could not fire, or record anything, for want of data, if the runner says what came."""
+    if options.rules is None or not evidence.metrics:
+        return
+    catalogue = Catalogue()
+    if len(evidence.metrics) < MAX_METRICS:
+        catalogue.add_names(evidence.metrics)
+    settings = options.rules.settings
+    program = LiveRules(settings).current.rules.program(settings.program)
+    lacking = unfed(program, lambda matchers: selector_key(tuple(matchers)) in evidence.selectors, catalogue)
+    if not lacking:
+        return
+    silent = sum(each.silent for each in lacking.values())
+    text = (
+        f"{silent:,} of {len(program.rules):,} rules found no data"
+        if silent
+        else "selectors of rules found no data, though other parts of these rules did"
+    )
+    yield Finding("rules-without-data", Severity.WARNING, text, (), tuple(unfed_lines(program, lacking)))
 
 
 def setup_of(options: JobOptions) -> Setup:

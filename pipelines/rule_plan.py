@@ -10,7 +10,11 @@ from pipelines.rule_options import RuleOptions
 from rules.explain import retention
 from rules.model import AlertingRule
 from rules.plan import State
+from rules.program import Program
+from rules.promql.ast import MatchOp
+from rules.promql.labels import METRIC_NAME
 from rules.promql.printer import to_text
+from rules.reach import reaches, written_names
 from rules.stream.fragments import Cut, FragmentSpec
 from rules.stream.live import LiveRules
 from rules.stream.long_ranges import Packing
@@ -32,6 +36,7 @@ def rule_lines(rules: RuleOptions) -> list[str]:
         f"  {_count(len(settings.files), 'rule file')}: {_few(sorted(settings.files), 3)}",
         f"  {_count(len(program.groups), 'group')}{f', evaluated every {intervals}' if intervals else ''}; "
         f"{_count(len(program.rules), 'rule')}: {alerting} alerting, {len(program.rules) - alerting} recording",
+        *_read(ready.rules.program(settings.program)),
         f"  in {_count(settings.shards, 'shard')}: {_fragments(ready.cut.fragments)}; in one place: the rest",
         *_kept(ready.cut, settings.late_ms + settings.grace_ms + offset_ms),
         f"  an instant is evaluated {_after(settings.grace_ms)} the watermark has passed it; "
@@ -42,6 +47,16 @@ def rule_lines(rules: RuleOptions) -> list[str]:
     else:
         lines.append("  the files are as they are now until the job ends")
     return lines
+
+
+def _read(program: Program) -> list[str]:
+    """The metrics that must come in: a misspelt one makes a rule that is quiet for ever."""
+    written = written_names(program)
+    matchers = [each for reach in reaches(program) for selector in reach.selectors for each in selector]
+    names = {each.value for each in matchers if each.name == METRIC_NAME and each.op is MatchOp.EQUAL} - written
+    if not names:
+        return []
+    return [f"  they read {_count(len(names), 'metric')} that no rule writes: {_few(sorted(names), MAX_SHOWN)}"]
 
 
 def _fragments(fragments: Iterable[FragmentSpec]) -> str:

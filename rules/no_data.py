@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rules.catalogue import Catalogue
 from rules.program import Prepared, Program
@@ -15,6 +16,12 @@ from rules.promql.printer import to_text
 # What yields something for an empty vector.
 _SPEAKING = frozenset({"absent", "absent_over_time", "scalar", "vector"})
 _ABSENT = frozenset({"absent", "absent_over_time"})
+
+MAX_UNFED = 20
+"""Selectors without data that are named."""
+
+MAX_READERS = 3
+"""Rules that are named of each."""
 
 Finds = Callable[[Sequence[ast.Matcher]], bool]
 """Whether the data hold a series that fits all matchers."""
@@ -150,6 +157,25 @@ def selectors(expr: ast.Expr) -> Iterator[ast.VectorSelector]:
         yield expr
     for child in ast.children(expr):
         yield from selectors(child)
+
+
+@lru_cache(maxsize=10_000)
+def selector_key(matchers: tuple[ast.Matcher, ...]) -> str:
+    """A text that is the same for the same matchers in another order."""
+    return selector_text(tuple(sorted(matchers, key=lambda each: (each.name, each.op.value, each.value))))
+
+
+def unfed_lines(program: Program, lacking: Mapping[int, Unfed]) -> Iterator[str]:
+    """A line for each selector that finds nothing, with the rules that read it."""
+    readers: dict[NoData, list[str]] = {}
+    for position, each in lacking.items():
+        for selector in each.selectors:
+            readers.setdefault(selector, []).append(program.rules[position].rule.name)
+    for selector, names in list(readers.items())[:MAX_UNFED]:
+        shown = ", ".join(dict.fromkeys(names[:MAX_READERS])) + (", ..." if len(names) > MAX_READERS else "")
+        yield f"{shown}: {selector}"
+    if len(readers) > MAX_UNFED:
+        yield f"... and {len(readers) - MAX_UNFED} more selectors without data"
 
 
 def selector_text(matchers: Sequence[ast.Matcher]) -> str:

@@ -149,6 +149,12 @@ class _Stage(beam.DoFn):
         for name, number in counted.items():
             Metrics.counter(NAMESPACE, name).inc(number)
         counted.clear()
+        noted: dict[str, set[str]] = self._machine.noted
+        for name, texts in noted.items():
+            metric = Metrics.string_set(NAMESPACE, name)
+            for text in texts:
+                metric.add(text)
+        noted.clear()
         self._complaints.say(self._machine.complaints)
         self._machine.complaints.clear()
 

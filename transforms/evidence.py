@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from apache_beam.metrics import Metrics, MetricsFilter
 
+from rules.stream.stage import METRICS, SELECTORS
 from schemas.records import DeadLetter
 from transforms.accounting import NAMESPACE
 from transforms.examples import DEAD_LETTER, Example, position, reason_class, shown
@@ -63,11 +64,15 @@ class Evidence(NamedTuple):
         counters: by name.
         examples: of what it lost.
         span: the first and the last event time, whole seconds since 1970; None if there is no sample, or the runner does not say.
+        selectors: of rules, those that found series (:data:`rules.stream.stage.SELECTORS`).
+        metrics: names of metrics that came to rules; none if there are no samples, or the runner does not say.
     """
 
     counters: dict[str, int]
     examples: tuple[Example, ...] = ()
     span: tuple[int, int] | None = None
+    selectors: frozenset[str] = frozenset()
+    metrics: frozenset[str] = frozenset()
 
 
 def evidence(metrics: Any) -> Evidence:
@@ -78,17 +83,17 @@ def evidence(metrics: Any) -> Evidence:
         # A counter of several steps is one number.
         name = counter.key.metric.name
         counters[name] = counters.get(name, 0) + (_value(counter) or 0)
-    examples = [
-        Example.decode(text)
-        for each in found.get("string_sets", ())
-        if each.key.metric.name == EXAMPLES
-        for text in _value(each) or ()
-    ]
+
+    def texts(name: str) -> list[str]:
+        sets = (each for each in found.get("string_sets", ()) if each.key.metric.name == name)
+        return [text for each in sets for text in _value(each) or ()]
+
+    examples = map(Example.decode, texts(EXAMPLES))
     times = [
         _value(each) for each in found.get("distributions", ()) if each.key.metric.name == EVENT_TIME and _value(each)
     ]
     span = (int(min(each.min for each in times)), int(max(each.max for each in times))) if times else None
-    return Evidence(counters, tuple(sorted(examples)), span)
+    return Evidence(counters, tuple(sorted(examples)), span, frozenset(texts(SELECTORS)), frozenset(texts(METRICS)))
 
 
 def _value(metric: Any) -> Any:

@@ -15,7 +15,6 @@ from pipelines.authoring.backtest_text import (
     json_lines,
     score_lines,
     summary_lines,
-    unfed_lines,
 )
 from pipelines.authoring.files import rule_sources
 from pipelines.authoring.history import History, add_history_options, read_reach
@@ -25,7 +24,7 @@ from rules.backtest import Backtest, backtest
 from rules.backtest_summary import RuleSummary, summarize
 from rules.load import load_rules
 from rules.model import AlertingRule, RuleGroup
-from rules.no_data import Unfed, unfed
+from rules.no_data import Unfed, unfed, unfed_lines
 from rules.program import Program, Settings
 from rules.promql.context import Options
 from rules.reach import reaches, together, written_names

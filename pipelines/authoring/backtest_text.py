@@ -12,8 +12,7 @@ from types import MappingProxyType
 from rules.alerts import ALERT_NAME, Labels
 from rules.backtest import Backtest, Episode
 from rules.backtest_summary import RuleSummary
-from rules.no_data import NoData, Unfed
-from rules.program import Program
+from rules.no_data import Unfed
 from rules.scoring import Score
 from schemas.series import labels_text
 from schemas.times import format_duration
@@ -22,12 +21,6 @@ Row = Sequence[str]
 
 NO_DATA = "no data"
 """What stands for the episodes of a rule that could not have any."""
-
-MAX_UNFED = 20
-"""Selectors without data that are named."""
-
-MAX_READERS = 3
-"""Rules that are named of each."""
 
 NOTHING: Mapping[int, Unfed] = MappingProxyType({})
 
@@ -106,19 +99,6 @@ def summary_lines(
             row += _score_cells(scores[each.rule.position])
         rows.append(row)
     yield from table(heads, rows, right=range(1, len(heads)))
-
-
-def unfed_lines(program: Program, lacking: Mapping[int, Unfed]) -> Iterator[str]:
-    """A line for each selector that finds nothing, with the rules that read it."""
-    readers: dict[NoData, list[str]] = {}
-    for position, each in lacking.items():
-        for selector in each.selectors:
-            readers.setdefault(selector, []).append(program.rules[position].rule.name)
-    for selector, names in list(readers.items())[:MAX_UNFED]:
-        shown = ", ".join(dict.fromkeys(names[:MAX_READERS])) + (", ..." if len(names) > MAX_READERS else "")
-        yield f"{shown}: {selector}"
-    if len(readers) > MAX_UNFED:
-        yield f"... and {len(readers) - MAX_UNFED} more selectors without data"
 
 
 def is_silent(summary: RuleSummary, lacking: Mapping[int, Unfed]) -> bool:

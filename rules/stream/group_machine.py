@@ -56,6 +56,7 @@ class GroupMachine:
         self._memory = memory
         self._open: dict[bytes, _Open] = {}
         self.counted: dict[str, int] = {}
+        self.noted: dict[str, set[str]] = {}
         self.complaints: list[str] = []
 
     def begin(self) -> None:

@@ -17,7 +17,7 @@ from rules.stream.chunks import scrapes, to_chunk
 from rules.stream.long_ranges import Packing
 from rules.stream.packed import PackedSamples, spread
 from rules.stream.samples import SampleColumns, Samples
-from rules.stream.selection import UNWANTED, Selection
+from rules.stream.selection import UNWANTED, Matchers, Selection
 from rules.stream.series_index import SeriesIndex
 from schemas import batch as batches
 from schemas.batch import SampleBatch
@@ -86,6 +86,16 @@ class HeldSamples:
         self._selected: dict[tuple[int, bool], SeriesSet] = {}
         self._empty: dict[int, bool] = {}
         self._digested: dict[tuple[int, Measure, bytes, bytes], tuple[LabelFrame, Digests]] = {}
+
+    @property
+    def found(self) -> list[Matchers]:
+        """The selectors that have found series."""
+        return self._index.found
+
+    @property
+    def names(self) -> set[str]:
+        """The names of the metrics that came, wanted or not."""
+        return self._index.names
 
     @property
     def series(self) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 
 from rules.promql.labels import Column, LabelFrame
 from rules.promql.values import Index
-from rules.stream.selection import UNWANTED, Selection, label_frame
+from rules.stream.selection import UNWANTED, Matchers, Selection, label_frame
 from schemas.batch import SampleBatch
 from schemas.series import parse_metric
 
@@ -24,6 +24,7 @@ class SeriesIndex:
         parts: ``[rows]``, what :meth:`split` makes target and metric of.
         room: how many series it takes.
         refused: how many series were not given a row for want of room.
+        names: of the metrics that came, wanted or not.
     """
 
     def __init__(self, selection: Selection, room: int) -> None:
@@ -31,6 +32,7 @@ class SeriesIndex:
         self.selection = selection
         self.refused = 0
         self.room = room
+        self.names: set[str] = set()
         self.keep_ms = np.empty(0, np.int64)
         self.single_ms = np.empty(0, np.int64)
         self.parts = np.empty(0, np.int64)
@@ -71,6 +73,11 @@ class SeriesIndex:
         rows[wanted] = found
         return rows
 
+    @property
+    def found(self) -> list[Matchers]:
+        """The selectors that have found series."""
+        return [self.selection.matchers[number] for number in self._members]
+
     def members(self, number: int) -> Index:
         """The rows that a selector finds."""
         return self._members.get(number, _NO_ROWS)
@@ -98,6 +105,7 @@ class SeriesIndex:
         found = self._metrics.get(text)
         if found is None:
             name, _ = parse_metric(text)
+            self.names.add(name)
             found = len(self._metrics) if self.selection.may_want(name) else UNWANTED
             self._metrics[text] = found
         return found

@@ -14,14 +14,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import NamedTuple
 
+from rules.no_data import selector_key
 from rules.stream import messages
 from rules.stream.chunks import from_chunk, to_chunk
 from rules.stream.shard_course import ShardCourse
 from rules.stream.shard_meta import Meta
 from rules.stream.shard_rules import ShardRules
-from rules.stream.stage import Cells, Memory, Out, StageSettings, Timers, new_token
+from rules.stream.stage import MAX_METRICS, METRICS, SELECTORS, Cells, Memory, Out, StageSettings, Timers, new_token
 from rules.stream.watermarks import Watermarks
 from schemas import batch as batches
 from schemas.batch import MIN_WATERMARK, SampleBatch
@@ -72,6 +74,7 @@ class ShardMachine:
         self._memory = memory
         self._open: dict[bytes, _Shard] = {}
         self.counted: dict[str, int] = {}
+        self.noted: dict[str, set[str]] = {}
         self.complaints: list[str] = []
 
     def begin(self) -> None:
@@ -142,6 +145,10 @@ class ShardMachine:
             for name, number in course.counted.items():
                 self.counted[name] = self.counted.get(name, 0) + number
             course.counted.clear()
+            if self._settings.bounded:
+                # All of it each time: what a bundle that fails has noted is lost.
+                self.noted.setdefault(SELECTORS, set()).update(map(selector_key, course.state.found))
+                self.noted.setdefault(METRICS, set()).update(islice(course.state.names, MAX_METRICS))
             if meta.token:
                 self._memory.put(key, meta.token, Kept(course, shard.watermarks))
         self._open = {}

@@ -90,13 +90,15 @@ class Machine(Protocol):
     """A stage. One instance works on one bundle at a time, of many keys.
 
     ``CELLS`` and ``BAGS`` name the state that it uses; ``counted`` is what happened, by the names of counters, for the caller to take away;
-    ``complaints`` are sentences about what somebody should look at, such as a rule that fails, likewise.
+    ``complaints`` are sentences about what somebody should look at, such as a rule that fails, likewise; ``noted`` are texts by the name of their
+    set, likewise.
     """
 
     CELLS: tuple[str, ...]
     BAGS: tuple[str, ...]
     counted: dict[str, int]
     complaints: list[str]
+    noted: dict[str, set[str]]
 
     def begin(self) -> None:
         """A bundle begins; what an earlier one left unfinished has failed, and is forgotten."""
@@ -109,6 +111,16 @@ class Machine(Protocol):
 
     def finish(self) -> Iterable[Out]:
         """The bundle ends: what was put off to be done at once. No state may be reached any more."""
+
+
+SELECTORS = "rules.selectors"
+"""The set of the selectors that have found series (:func:`rules.no_data.selector_key`), which bounded runs note."""
+
+METRICS = "rules.metrics"
+"""The set of the names of metrics that came to rules, likewise."""
+
+MAX_METRICS = 5_000
+"""Names of metrics that a shard notes."""
 
 
 class Memory(Generic[T]):

@@ -102,6 +102,7 @@ def test_a_plan_says_what_becomes_of_rules(tmp_path: Path, rules: Path) -> None:
     assert said[start + 1 : said.index("", start)] == [
         "  1 rule file: rules.yml",
         "  2 groups, evaluated every 15s or 1m; 3 rules: 2 alerting, 1 recording",
+        "  they read 4 metrics that no rule writes: busy, load, requests_total, up",
         "  in 4 shards: 4 parts of expressions (3 partial aggregates, 1 at steps), 3 selections of raw samples gathered; "
         "in one place: the rest",
         "      state of a shard, 6m36s more of each for late data:",

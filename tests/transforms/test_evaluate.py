@@ -132,6 +132,7 @@ class Toy:
     def __init__(self, settings: StageSettings, memory: Memory[int]) -> None:
         self.counted: dict[str, int] = {}
         self.complaints: list[str] = []
+        self.noted: dict[str, set[str]] = {}
         self._last = 0
 
     def begin(self) -> None:
