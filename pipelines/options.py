@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from services.kit.arguments import Parser
 from transforms.intake import IntakeSettings
 from transforms.io import outputs
 from transforms.io.kafka import KafkaSource
+from transforms.io.kafka_reader import check_topic
 
 __all__ = ["FileInput", "JobOptions", "OptionError", "RuleOptions", "alerts_parser", "parse", "parse_alerts", "parser"]
 
@@ -60,11 +62,20 @@ class JobOptions:
         return _bounded(self.inputs)
 
     def validate(self) -> None:
-        """Check, before anything starts, that every output can be written.
+        """Check, before anything starts, that inputs can be read, as far as they must be reached from here, and that every output can be written.
 
         Raises:
-            transforms.io.sink_errors.SinkError: one cannot; the message says what to do.
+            transforms.io.sink_errors.SinkError: an output cannot; the message says what to do.
+            LookupError: there is no such topic to read.
+            ConnectionError: its brokers do not answer.
         """
+        records = [self.dead_letter, self.late, *([self.rules.alerts] if self.rules is not None else [])]
+        for entry in self.inputs:
+            # Where an output is on the same brokers, it is the input that a person has in mind when they do not answer.
+            if isinstance(entry, KafkaSource) and (
+                entry.bounded or any(uri.startswith(f"kafka://{entry.topic.bootstrap}/") for uri in records)
+            ):
+                check_topic(entry.topic)
         for uri in self.outputs:
             outputs.parse(uri, self.tiers).validate(self.raw, self.rollups)
         outputs.dead_letters(self.dead_letter, self.kafka_config).validate()
@@ -123,11 +134,16 @@ def _with_the_rest(words: Parser) -> Parser:
         metavar="FILE",
         help="YAML: tiers, target_labels, shards, watermark_delay, rules (see docs/operations.md)",
     )
-    add("--dead-letter", metavar="URI", help="where unreadable records go: kafka://HOST:PORT/TOPIC or file:DIR")
+    add(
+        "--dead-letter",
+        metavar="URI",
+        help="where unreadable records go: kafka://HOST:PORT/TOPIC, file:DIR or blackhole: (the topic metrics.dead-letter beside the input; "
+        "of files the directory dead-letter beside the Parquet store, or here)",
+    )
     add(
         "--late",
         metavar="URI",
-        help="where samples later than the allowed lateness go: kafka://HOST:PORT/TOPIC or file:DIR",
+        help="where samples later than the allowed lateness go: likewise (the topic metrics.late, or the directory late)",
     )
     add(
         "--detach",
@@ -167,7 +183,7 @@ def _options(given: argparse.Namespace, *, rollups: bool, raw: bool) -> JobOptio
     brokers = [entry.topic.bootstrap for entry in reads if isinstance(entry, KafkaSource)]
 
     def beside(topic: str, directory: str) -> str:
-        return f"kafka://{brokers[0]}/{topic}" if brokers else f"file:{directory}"
+        return f"kafka://{brokers[0]}/{topic}" if brokers else f"file:{_beside_store(given.output, directory)}"
 
     config = read_yaml("--config", given.config)
     settings = intake(given, config)
@@ -186,6 +202,12 @@ def _options(given: argparse.Namespace, *, rollups: bool, raw: bool) -> JobOptio
     )
     _check_outputs(options)
     return options
+
+
+def _beside_store(uris: Sequence[str], directory: str) -> str:
+    """A directory beside the first Parquet store, or here if there is none."""
+    stores = [uri.removeprefix("parquet:").partition("?")[0] for uri in uris if uri.startswith("parquet:")]
+    return os.path.join(os.path.dirname(os.path.abspath(stores[0])), directory) if stores and stores[0] else directory
 
 
 def _bounded(reads: Sequence[KafkaSource | FileInput]) -> bool:

@@ -116,6 +116,9 @@ def conclude(options: JobOptions, evidence: Evidence) -> Result:
         "dead letters": (balance[accounting.DEAD_LETTERS] + balance.rows_refused, setup.dead_letters),
         "late samples": (balance[accounting.TOO_LATE], setup.late),
     }
+    if options.rules is not None:
+        events = outputs.alert_events(options.rules.alerts, options.kafka_config).describe()
+        counts["events of alerts"] = (balance.events, events)
     places = tuple((f"{what} ({number:,})", place) for what, (number, place) in counts.items() if number)
     found = (*findings(balance, evidence.examples, setup), *_unfed(options, evidence))
     return Result(balance, findings=found, places=places, span=evidence.span)

@@ -59,7 +59,8 @@ def add_rules(words: argparse.ArgumentParser) -> None:
     add(
         "--alerts",
         metavar="URI",
-        help="where the events of alerts go: kafka://HOST:PORT/TOPIC (alerts.events beside the input), file:DIR or blackhole:",
+        help="where the events of alerts go: kafka://HOST:PORT/TOPIC (alerts.events beside the input), "
+        "file:DIR (of files: alerts, beside the Parquet store or here) or blackhole:",
     )
     add(
         "--rules-poll",

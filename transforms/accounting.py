@@ -188,6 +188,11 @@ class Balance:
         return sum(self[store.refused] for store in self._stores.values() if store.refused)
 
     @property
+    def events(self) -> int:
+        """Events that alerts made."""
+        return sum(self[name] for name in _EVENTS) if self.rules else 0
+
+    @property
     def differences(self) -> dict[str, int]:
         """What came less what is accounted for, of each identity that this job keeps, by what it is about; all 0 when all is well."""
         found = {"records": self.records_missing}
@@ -198,7 +203,7 @@ class Balance:
         if self.delivered:
             made = {"dead letters": self[DEAD_LETTERS] + self.rows_refused}
             if self.rules:
-                made["events"] = sum(self[name] for name in _EVENTS)
+                made["events"] = self.events
             for what, number in made.items():
                 found[what] = number - sum(self[name] for name in _DELIVERED[what])
         return found

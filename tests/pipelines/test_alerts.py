@@ -144,6 +144,7 @@ def test_alerts_are_told_and_what_rules_write_is_stored(
     said = capsys.readouterr().out
     assert said.startswith(f"{job}: every record accounted for:")
     assert "records: difference 0" in said
+    assert f"events of alerts (6): files {directory}/alerts/alerts-*.ndjson" in said
     assert re.search(r"^rules:$(.*\n)*  alerts.firing +3  events of alerts that fired$", said, re.MULTILINE)
 
 

@@ -163,6 +163,18 @@ def test_a_mistake_is_told_before_anything_runs(
     assert not (directory / "store" / "raw").exists()
 
 
+@pytest.mark.parametrize("more", [[], ["--runner=PrismRunner"]])
+def test_brokers_that_do_not_answer_are_those_of_the_input(
+    more: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transforms.io.kafka_reader.CHECK_TIMEOUT_S", 0.2)
+    words = ["--input=kafka://127.0.0.1:1/metrics.raw", "--output=blackhole:"]
+    assert metrics.main([*words, *(more or ["--bounded"])]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("metrics: --input=kafka://127.0.0.1:1/metrics.raw: Kafka at 127.0.0.1:1 does not answer")
+    assert "dead" not in said
+
+
 def test_a_balance_that_does_not_add_up_is_a_failure(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

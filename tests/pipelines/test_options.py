@@ -279,3 +279,19 @@ def test_the_alerts_job_needs_rules_and_no_output(tmp_path: Path) -> None:
 def test_options_come_from_a_namespace_too(records: Path) -> None:
     given = parser().parse_args([f"--input=file:{records}", OUTPUT])
     assert metrics_options(given).bounded
+
+
+@pytest.mark.parametrize(
+    ("output", "beside"),
+    [("parquet:data/store", "data/"), ("parquet:store?sync=off", ""), ("parquet:/data/store/", "/data/")],
+)
+def test_what_is_put_aside_of_files_stands_beside_the_store(
+    output: str, beside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.lp").touch()
+    (tmp_path / "rules.yml").write_text("groups: []")
+    _, options, _ = parse(["--input=file:a.lp", "--output=blackhole:", f"--output={output}", "--rules=rules.yml"])
+    assert options.rules is not None
+    places = {options.dead_letter: "dead-letter", options.late: "late", options.rules.alerts: "alerts"}
+    assert places == {f"file:{tmp_path / beside / name}": name for name in places.values()}

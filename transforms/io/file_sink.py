@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -50,7 +51,7 @@ class FileRecords:
         self._records_of = records_of
 
     def validate(self) -> None:
-        """Make the directory if need be, and a file in it.
+        """Check that the directory can be made if need be, and a file in it.
 
         Raises:
             transforms.io.sink_errors.SinkError: that cannot be done.
@@ -64,13 +65,14 @@ class FileRecords:
         return f"files {self._directory}/{self._name}-*.ndjson"
 
 
-def check_directory(what: str, directory: Path) -> None:
-    """Make a directory if need be, and a file in it.
+def check_directory(what: str, directory: Path, keep: bool = False) -> None:
+    """Check that a directory is there, or can be made, and a file in it; what is made for that is taken away again, but with ``keep`` the directory.
 
     Raises:
         SinkError: that cannot be done; the message begins with ``what``.
     """
     probe = directory / f".{uuid4().hex}.tmp"
+    made = [each for each in (directory, *directory.parents) if not each.exists()]
     try:
         directory.mkdir(parents=True, exist_ok=True)
         probe.touch()
@@ -80,3 +82,7 @@ def check_directory(what: str, directory: Path) -> None:
         raise SinkError(
             f"{what}: {directory} cannot be written: {reason}; name another directory, or give write permission"
         ) from None
+    with suppress(OSError):
+        # Someone else may have put something there by now.
+        for each in made if not keep else ():
+            each.rmdir()

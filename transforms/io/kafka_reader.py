@@ -18,6 +18,8 @@ BLOCK_BYTES = 16 << 20
 """About how much of a partition is taken at once: 400,000 to 800,000 samples of JSON scrapes."""
 MAX_BLOCK_RECORDS = 50_000
 REQUEST_TIMEOUT_S = 30.0
+CHECK_TIMEOUT_S = 10.0
+"""How long the check before a job starts waits for an answer."""
 END_TIMEOUT_S = 5.0
 """How long an idle reader waits to hear where its partition ends: no longer than a checkpoint can wait for it."""
 IDLE_CONSUMER_S = 300.0
@@ -190,8 +192,8 @@ class Catalog:
         self._source = source
         self._consumer = Consumer({"group.id": "tidemark-reader", "enable.auto.commit": False, **source.librdkafka()})
 
-    def partitions(self) -> int:
-        """How many partitions the topic has.
+    def partitions(self, timeout_s: float = REQUEST_TIMEOUT_S) -> int:
+        """How many partitions the topic has; waits so many seconds at most for an answer.
 
         Raises:
             LookupError: there is no such topic; the message says how to make it.
@@ -199,7 +201,7 @@ class Catalog:
         """
         source = self._source
         try:
-            metadata = self._consumer.list_topics(source.topic, timeout=REQUEST_TIMEOUT_S).topics[source.topic]
+            metadata = self._consumer.list_topics(source.topic, timeout=timeout_s).topics[source.topic]
         except KafkaException as error:
             raise ConnectionError(
                 f"Kafka at {source.bootstrap} does not answer ({error.args[0].str()}); "
@@ -234,3 +236,23 @@ class Catalog:
     def close(self) -> None:
         """Leave the brokers."""
         self._consumer.close()
+
+
+def check_topic(source: KafkaTopic) -> None:
+    """Ask, before anything starts, whether there is such a topic.
+
+    Raises:
+        LookupError: there is not.
+        ConnectionError: no broker answers, or the settings of the connection cannot be used.
+    """
+    where = f"--input=kafka://{source.bootstrap}/{source.topic}"
+    try:
+        catalog = Catalog(source)
+    except (ValueError, KafkaException) as error:
+        raise ConnectionError(f"{where}: {error}") from None
+    try:
+        catalog.partitions(CHECK_TIMEOUT_S)
+    except (LookupError, ConnectionError) as error:
+        raise type(error)(f"{where}: {error}") from None
+    finally:
+        catalog.close()

@@ -130,7 +130,7 @@ class ParquetOutput:
         Raises:
             transforms.io.sink_errors.SinkError: that cannot be done, or only a newer release may write there.
         """
-        check_directory("Parquet store", Path(self._settings.directory))
+        check_directory("Parquet store", Path(self._settings.directory), keep=True)
         try:
             check_format(self._settings.directory)
         except StoreFormatError as error:

@@ -111,6 +111,14 @@ def test_validate_leaves_nothing_but_the_directory(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*")) == [tmp_path / "new"]
 
 
+def test_validate_leaves_no_directory_for_records_that_may_never_come(tmp_path: Path) -> None:
+    outputs.dead_letters(f"file:{tmp_path}/new/deeper").validate()
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "there").mkdir()
+    outputs.late_samples(f"file:{tmp_path}/there").validate()
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
 def test_describe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     here = os.getcwd()
