@@ -12,7 +12,7 @@ from typing import Literal
 
 from deploy import state as state_file
 from deploy.errors import PartFailed, StackError
-from deploy.install.cache import install
+from deploy.install.cache import cache_dir, install
 from deploy.install.tools import require
 from deploy.logs import tail
 from deploy.parts import CATALOGUE, Catalogue, influxdb
@@ -85,15 +85,17 @@ class Stack:
             the names of the parts that were started.
 
         Raises:
-            StackError: the directory's path has characters that a part would read as something else.
+            StackError: the path of the directory, or of the cache, has characters that a part would read as something else.
             MissingTools, InstallFailed, PortInUse: before anything is started.
             PartFailed: when a part ends or does not serve before its deadline.
         """
-        _check_directory(self.directory)
+        _check_directory("the stack's directory", self.directory, "--dir or $TIDEMARK_STACK_DIR")
         chosen = self._catalogue.resolve(parts, with_needs=True)
         require([tool for part in chosen for tool in part.tools], "running the stack")
         recipes = {recipe.name: recipe for part in chosen for recipe in part.recipes}.values()
         require([tool for each in recipes if not each.installed() for tool in each.tools], "installing the stack")
+        if recipes:
+            _check_directory("the cache", cache_dir(), "$TIDEMARK_CACHE")
         for recipe in recipes:
             install(recipe, progress)
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -284,11 +286,11 @@ class Stack:
         return self._state.processes[part]
 
 
-def _check_directory(directory: Path) -> None:
+def _check_directory(what: str, directory: Path, given_by: str) -> None:
     text = str(directory)
     wrong = "".join(sorted({each for each in text if each in _NO_DIRECTORY or not each.isprintable()}))
     if wrong:
         raise StackError(
-            f"the stack's directory {text!r} has {wrong!r} in its path, where Kafka, Flink or Java would take it for the end of a path: "
-            "name another directory with --dir or $TIDEMARK_STACK_DIR"
+            f"{what}, {text!r}, has {wrong!r} in its path, where Kafka, Flink or Java would take it for the end of a path: "
+            f"name another with {given_by}"
         )

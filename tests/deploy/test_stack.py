@@ -338,6 +338,15 @@ def test_a_directory_that_a_part_would_read_as_another_is_refused_before_anythin
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_cache_that_java_would_read_as_two_is_refused_before_anything_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEMARK_CACHE", str(tmp_path / "a:b"))
+    with pytest.raises(StackError, match=r"the cache, .* name another with \$TIDEMARK_CACHE"):
+        Stack(tmp_path / "stack").up(["kafka"])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_directory_with_blanks_and_other_letters_will_do(make, tmp_path: Path) -> None:
     stack = Stack(tmp_path / "Täglich neu 日", ports="free", catalogue=Catalogue((server("a"),)))
     try:
