@@ -91,11 +91,11 @@ class Stack:
         """
         _check_directory("the stack's directory", self.directory, "--dir or $TIDEMARK_STACK_DIR")
         chosen = self._catalogue.resolve(parts, with_needs=True)
+        if any(part.recipes for part in chosen):
+            _check_directory("the cache", cache_dir(), "$TIDEMARK_CACHE")
         require([tool for part in chosen for tool in part.tools], "running the stack")
         recipes = {recipe.name: recipe for part in chosen for recipe in part.recipes}.values()
         require([tool for each in recipes if not each.installed() for tool in each.tools], "installing the stack")
-        if recipes:
-            _check_directory("the cache", cache_dir(), "$TIDEMARK_CACHE")
         for recipe in recipes:
             install(recipe, progress)
         self.directory.mkdir(parents=True, exist_ok=True)
