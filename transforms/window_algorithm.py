@@ -123,6 +123,7 @@ class WindowMachine:
         if late or (self.level_ms and reached >= end):
             # At the next multiple of the delay, whoever asks: a time that each arrival moved on would never come while late data trickle in.
             due = reached - reached % self.delay_ms + self.delay_ms if self.delay_ms else reached
+            # When the window expires all that is pending goes out: a later timer would find nothing, and stay in the runner's state until then.
             timers.late(min(max(due, end), end + self.lateness_ms))
             return
         timers.on_time(end)

@@ -95,6 +95,10 @@ def test_the_summary_counts(found: list[Diagnostic], told: str) -> None:
     assert summary(found, 1, 1_200) == told
 
 
+def test_where_there_is_no_rule_nothing_was_checked() -> None:
+    assert summary([], 2, 0) == "2 files, 0 rules: nothing to check"
+
+
 def test_order_is_by_place_and_the_gravest_is_known() -> None:
     assert in_order([ERROR, WARNING]) == [WARNING, ERROR]
     assert worst([WARNING, ERROR]) is Severity.ERROR

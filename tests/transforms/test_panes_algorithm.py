@@ -29,6 +29,7 @@ from tests.transforms.naive import (
     sample_lists,
 )
 from transforms import panes_algorithm, samples_algorithm
+from transforms.content_algorithm import Key, PaneContent
 from transforms.panes_algorithm import FOLDED, MergedPanes, Panes, decode, encode, fold_final, from_rollup, merge
 
 FINE, COARSE = Tier("1m", MINUTE, 0, ""), Tier("1h", HOUR, 0, "")
@@ -178,3 +179,20 @@ def test_folding_leaves_what_can_still_change() -> None:
     assert sorted(kept.window.tolist()) == [FOLDED, NOON + 3 * MINUTE, NOON + 4 * MINUTE]
     assert kept.count[np.argmin(kept.window)] == 3
     assert fold_final(merge(None, panes(samples)), NOON).window.tolist() == [NOON + i * MINUTE for i in range(5)]
+
+
+@pytest.mark.parametrize(("after_end_ms", "final"), [(-1, False), (0, False), (1, True)])
+def test_a_minute_is_folded_once_its_lateness_is_over_and_not_before(after_end_ms: int, final: bool) -> None:
+    """Its last corrected pane goes out at the watermark of its end and the lateness, and may be on its way at that very watermark."""
+    lateness = 5 * MINUTE
+    content = PaneContent(COARSE, MINUTE, lateness)
+
+    def one(value: float, number: int) -> Panes:
+        batch = pane([Sample(A, NOON + 1, value, 0)], NOON, number)
+        assert batch is not None
+        return from_rollup(batch)
+
+    kept = content.prune(content.merge(None, [one(1.0, 0)])[0], NOON + MINUTE + lateness + after_end_ms)
+    corrected = content.reduce(content.merge(kept, [one(5.0, 1)])[0], Key(0, NOON), everything=True)
+    # A correction of what was folded would count beside it.
+    assert [(row.count, row.sum) for row in rows_of(corrected).values()] == [(2, 6.0) if final else (1, 5.0)]

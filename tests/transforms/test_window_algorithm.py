@@ -11,7 +11,7 @@ from schemas import batch as batches
 from schemas import rollup as rollups
 from schemas.series import shard_of
 from schemas.tiers import Tier, Tiers
-from tests.transforms.core import END_OF_TIME, Core
+from tests.transforms.core import END_OF_TIME, Core, Level
 from tests.transforms.naive import (
     HOSTS,
     METRICS,
@@ -317,3 +317,10 @@ def test_samples_on_time_in_a_block_that_goes_on_past_their_window_are_in_its_on
     panes = core.advance(NOON + 38 * SECOND)
     assert [(pane.pane, pane.watermark - NOON) for pane in panes if pane.window == NOON] == [(0, 10 * SECOND)]
     assert core.fates.merged_late == 0
+
+
+@pytest.mark.parametrize("reached", [NOON + 10 * SECOND, NOON + 69 * SECOND, NOON + 70 * SECOND, NOON + 900 * SECOND])
+def test_no_timer_of_a_window_outlives_it(reached: int) -> None:
+    level = Level(tiers(delay_ms=40 * SECOND), 0)
+    level.arrive(Key(0, NOON), batches.encode(batch_of([Sample(A, NOON, 1.0, 0)], late=True, watermark=reached)))
+    assert max(level.timers[Key(0, NOON)].at.values()) == NOON + 70 * SECOND

@@ -266,3 +266,24 @@ def test_late_samples_change_nothing_of_what_other_rules_told_before_a_change() 
         ("Low", "pending", 360_000, False),
         ("Low", "firing", 420_000, False),
     ]
+
+
+REPLACED = [
+    # A recording rule of the alert's name and labels has the ids of its alerts.
+    "groups: [{name: g, rules: [{record: High, expr: 'x > 1'}]}]",
+    # Of two rules of one name the second becomes the first.
+    "groups: [{name: g, rules: [{alert: High, expr: 'x > 2'}]}]",
+]
+
+
+@pytest.mark.parametrize("after", REPLACED)
+def test_late_samples_do_not_take_back_that_an_alert_ended_with_its_rule(after: str) -> None:
+    before = "groups: [{name: g, rules: [{alert: High, expr: 'x > 1'}, {alert: High, expr: 'x > 2'}]}]"
+    stage = LocalStage(settings_of(before))
+    stage.add(batch_of([x(minute * MINUTE, 2.0) for minute in range(1, 5)]))
+    stage.rules(RuleFiles(4 * MINUTE, {"r.yml": after}))
+    outs = stage.advance(4 * MINUTE + 6_000)
+    assert told(outs) == [("firing", MINUTE), ("resolved", 4 * MINUTE)]
+    stage.add(replace(batch_of([x(4 * MINUTE, 3.0, "h1")]), overtaken=4 * MINUTE + 6_000))
+    assert [state for state, _ in told(stage.advance(5 * MINUTE + 6_000))] == ["firing"] * ("alert" in after)
+    assert stage.groups.machine.counted["rules.instants_again"] > 0
