@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -25,6 +26,10 @@ def explained(text: str) -> Iterator[None]:
     _explained.remove(text)
 
 
+def _quiet(_: threading.ExceptHookArgs) -> None:
+    return None
+
+
 def run(program: str, work: Callable[[], int]) -> int:
     """Do the work of a command; its exit status, or :data:`INTERRUPTED`.
 
@@ -37,8 +42,9 @@ def run(program: str, work: Callable[[], int]) -> int:
         came.append(True)
         # A second one ends the process at once, should tidying up take too long.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        # What libraries log of it from here on is tracebacks.
+        # What libraries log of it from here on, and what their threads die of, is tracebacks.
         logging.disable(logging.CRITICAL)
+        threading.excepthook = _quiet
         raise KeyboardInterrupt
 
     _explained.clear()

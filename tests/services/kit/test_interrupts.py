@@ -17,6 +17,7 @@ def _as_before() -> Iterator[None]:
     yield
     signal.signal(signal.SIGINT, before)
     logging.disable(logging.NOTSET)
+    threading.excepthook = threading.__excepthook__
 
 
 def interrupt() -> None:
@@ -34,6 +35,9 @@ def disguised() -> int:
         interrupt()
     except KeyboardInterrupt as error:
         logging.getLogger("beam").exception("a traceback")
+        thread = threading.Thread(target=lambda: 1 // 0)
+        thread.start()
+        thread.join()
         raise RuntimeError("KeyboardInterrupt [while running 'a step']") from error
     return 0
 
