@@ -151,6 +151,7 @@ def run(job: Job, argv: Sequence[str]) -> Result:
         pipeline = beam.Pipeline(options=settings)
         job.build(pipeline, lasting)
         result = pipeline.run()
+        interrupts.lead()
         if given.detach:
             return Result(detached=detach(result, settings))
         result.wait_until_finish()

@@ -7,14 +7,18 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
 INTERRUPTED = 130
 """Exit status of a command that Ctrl-C ended: what a shell says of one that SIGINT ended."""
 
+PATIENCE_S = 1.0
+"""How long the end of a thread is not spoken of: a terminal interrupts all processes of a command, and some are quicker than others."""
+
 _explained: list[str] = []
+_came = threading.Event()
 
 
 @contextmanager
@@ -26,8 +30,30 @@ def explained(text: str) -> Iterator[None]:
     _explained.remove(text)
 
 
-def _quiet(_: threading.ExceptHookArgs) -> None:
-    return None
+def lead() -> None:
+    """Hear of an interruption before a library that has put a handler of its own in front, and tidies up in it aloud."""
+    theirs = signal.getsignal(signal.SIGINT)
+
+    def first(number: int, frame: FrameType | None) -> None:
+        _quieten()
+        if callable(theirs):
+            theirs(number, frame)
+
+    with suppress(ValueError):
+        signal.signal(signal.SIGINT, first)
+        threading.excepthook = _patient
+
+
+def _quieten() -> None:
+    # What libraries log of it from here on, and what their threads die of, is tracebacks.
+    logging.disable(logging.CRITICAL)
+    _came.set()
+
+
+def _patient(died: threading.ExceptHookArgs) -> None:
+    """Say what a thread died of, unless it is an interruption, of which a server may have died before this process hears of it."""
+    if not _came.wait(PATIENCE_S):
+        threading.__excepthook__(died)
 
 
 def run(program: str, work: Callable[[], int]) -> int:
@@ -42,12 +68,11 @@ def run(program: str, work: Callable[[], int]) -> int:
         came.append(True)
         # A second one ends the process at once, should tidying up take too long.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        # What libraries log of it from here on, and what their threads die of, is tracebacks.
-        logging.disable(logging.CRITICAL)
-        threading.excepthook = _quiet
+        _quieten()
         raise KeyboardInterrupt
 
     _explained.clear()
+    _came.clear()
     try:
         before = signal.signal(signal.SIGINT, note)
     except ValueError:

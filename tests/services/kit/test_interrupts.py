@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from types import FrameType
 
 import pytest
 
@@ -35,9 +36,6 @@ def disguised() -> int:
         interrupt()
     except KeyboardInterrupt as error:
         logging.getLogger("beam").exception("a traceback")
-        thread = threading.Thread(target=lambda: 1 // 0)
-        thread.start()
-        thread.join()
         raise RuntimeError("KeyboardInterrupt [while running 'a step']") from error
     return 0
 
@@ -47,6 +45,38 @@ def explaining() -> int:
         pass
     with interrupts.explained("half of it is written"):
         return plain()
+
+
+def tidying() -> int:
+    """As Beam's servers do: a handler of their own stops them, loudly, and calls the one before."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        logging.getLogger("beam").error("stopping")
+        before(number, frame)  # type: ignore[operator,misc]
+
+    signal.signal(signal.SIGINT, stop)
+    interrupts.lead()
+    # What a server dies of, of which this process hears later.
+    dying = threading.Thread(target=lambda: 1 // 0)
+    dying.start()
+    return plain()
+
+
+def test_what_a_thread_dies_of_is_said_if_nothing_was_interrupted(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(interrupts, "PATIENCE_S", 0)
+
+    def work() -> int:
+        interrupts.lead()
+        dying = threading.Thread(target=lambda: 1 // 0)
+        dying.start()
+        dying.join()
+        return 0
+
+    assert interrupts.run("outer", work) == 0
+    assert "ZeroDivisionError" in capfd.readouterr().err
 
 
 def nested() -> int:
@@ -59,6 +89,7 @@ def nested() -> int:
         (plain, "outer: interrupted"),
         (disguised, "outer: interrupted"),
         (explaining, "outer: interrupted: half of it is written"),
+        (tidying, "outer: interrupted"),
         (nested, "inner: interrupted: half of it is written"),
     ],
 )
