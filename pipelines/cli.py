@@ -21,15 +21,17 @@ COMMANDS: dict[str, Command] = {
     "promql": Command(
         "pipelines.authoring.promql",
         "test scripts of PromQL, and expressions as a tree or laid out",
-        commands=("parse",),
+        commands=("test", "parse", "fmt"),
     ),
     "stack": Command(
         "deploy.cli",
         "the local stack of real servers: up, down, status, logs",
         commands=("up", "down", "status", "logs", "install", "env"),
     ),
-    "generate": Command("services.generate.cli", "a seeded load: metrics to Kafka or to files"),
-    "store": Command("services.store", "what a Parquet store holds, and its upkeep", commands=("compact", "retain")),
+    "generate": Command("services.generate.cli", "a seeded load: metrics to Kafka or to files", commands=("metrics",)),
+    "store": Command(
+        "services.store", "what a Parquet store holds, and its upkeep", commands=("ls", "runs", "compact", "retain")
+    ),
     "topics": Command(
         "services.topics",
         "topics, offsets, lag and dead letters of a Kafka broker",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from pipelines.intake_options import FileInput, add_inputs, inputs, intake
 from pipelines.option_values import OptionError, read_yaml
+from pipelines.output_checks import check_apart
 from pipelines.rule_options import RuleOptions, add_rules, rule_options
 from pipelines.runners import beam_words
 from schemas.alert_event import TOPIC_ALERT_EVENTS
@@ -200,7 +201,7 @@ def _options(given: argparse.Namespace, *, rollups: bool, raw: bool) -> JobOptio
         ),
         kafka_config=kafka_config,
     )
-    _check_outputs(options)
+    _check_outputs(options, given.input)
     return options
 
 
@@ -214,7 +215,7 @@ def _bounded(reads: Sequence[KafkaSource | FileInput]) -> bool:
     return all(isinstance(entry, FileInput) or entry.bounded for entry in reads)
 
 
-def _check_outputs(options: JobOptions) -> None:
+def _check_outputs(options: JobOptions, read: Sequence[str]) -> None:
     try:
         for uri in options.outputs:
             outputs.parse(uri, options.tiers)
@@ -222,6 +223,13 @@ def _check_outputs(options: JobOptions) -> None:
         outputs.late_samples(options.late, options.kafka_config)
         if options.rules is not None:
             outputs.alert_events(options.rules.alerts, options.kafka_config)
+        topics = [entry.topic for entry in options.inputs if isinstance(entry, KafkaSource)]
+        records = {"--dead-letter": options.dead_letter, "--late": options.late}
+        if options.rules is not None:
+            records["--alerts"] = options.rules.alerts
+        check_apart(read, topics, options.outputs, records)
+    except OptionError:
+        raise
     except ValueError as error:
         raise OptionError(str(error)) from None
 

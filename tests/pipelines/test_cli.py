@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import cli, run
+from pipelines.authoring import cli as authoring
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
@@ -66,12 +67,15 @@ def test_run_lists_its_jobs(words: list[str], status: int, capsys: pytest.Captur
         (["chekc"], "tidemark: no command 'chekc'; did you mean `tidemark rules check`?"),
         (["dead-letters"], "tidemark: no command 'dead-letters'; did you mean `tidemark topics dead-letters`?"),
         (["--versoin"], "tidemark: no such option: --versoin; did you mean --version?"),
-        (["topics", "list"], "no command 'list' among ls, create, lag, dead-letters; did you mean ls?"),
-        (["stack", "stauts"], "no command 'stauts' among up, down, status, logs, install, env; did you mean status?"),
-        (["store", "compct", "x"], "no command 'compct' among ls, compact, retain; did you mean compact?"),
-        (["generate", "metric"], "no command 'metric' among metrics; did you mean metrics?"),
-        (["promql", "pars", "1"], "no command 'pars' among test, parse, fmt; did you mean parse?"),
-        (["submit", "metric"], "no 'metric' among alerts, metrics; did you mean metrics?"),
+        (
+            ["topics", "list"],
+            "tidemark topics: COMMAND: no command 'list' among ls, create, lag, dead-letters; did you mean ls?",
+        ),
+        (["stack", "stauts"], "did you mean status?"),
+        (["store", "compct", "x"], "did you mean compact?"),
+        (["generate", "metric"], "did you mean metrics?"),
+        (["promql", "pars", "1"], "did you mean parse?"),
+        (["submit", "metric"], "did you mean metrics?"),
     ],
 )
 def test_a_misspelt_command_is_named_with_the_one_that_may_be_meant(
@@ -120,6 +124,16 @@ def _helps() -> list[list[str]]:
         for name, command in cli.COMMANDS.items()
         for below in ([], *([each] for each in command.commands))
     ]
+
+
+def test_the_tables_name_all_commands_of_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, command in cli.COMMANDS.items():
+        _status([name, "no-such-command"])
+        said = capsys.readouterr().err.partition("among ")[2].partition(";")[0].partition("\n")[0]
+        if said and name != "submit":
+            assert said.split(", ") == list(command.commands)
+    assert list(cli.COMMANDS["run"].commands) == list(run.JOBS)
+    assert list(cli.COMMANDS["rules"].commands) == list(authoring.COMMANDS)
 
 
 @pytest.mark.parametrize("words", _helps(), ids=" ".join)

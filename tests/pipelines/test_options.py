@@ -290,8 +290,46 @@ def test_what_is_put_aside_of_files_stands_beside_the_store(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.lp").touch()
-    (tmp_path / "rules.yml").write_text("groups: []")
+    (tmp_path / "rules.yml").write_text("groups: [{name: g, rules: [{alert: A, expr: m > 1}]}]")
     _, options, _ = parse(["--input=file:a.lp", "--output=blackhole:", f"--output={output}", "--rules=rules.yml"])
     assert options.rules is not None
     places = {options.dead_letter: "dead-letter", options.late: "late", options.rules.alerts: "alerts"}
     assert places == {f"file:{tmp_path / beside / name}": name for name in places.values()}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([KAFKA, OUTPUT, OUTPUT], "--output=blackhole: is given twice"),
+        ([KAFKA, OUTPUT, "--late=kafka://broker:9092/metrics.raw"], "--late=.*: this topic is read"),
+        (
+            [KAFKA, OUTPUT, "--dead-letter=kafka://other:1,broker:9092/metrics.raw"],
+            "--dead-letter=.*: this topic is read",
+        ),
+        (
+            [KAFKA, OUTPUT, "--late=kafka://b:1/t", "--dead-letter=kafka://b:1/t"],
+            "--late=.*: --dead-letter writes there too",
+        ),
+        (["--input=file:DIR", "--output=parquet:DIR/x/.."], "--output=.*: this directory is read"),
+        (["--input=file:DIR", OUTPUT, "--late=file:DIR"], "--late=.*: this directory is read"),
+    ],
+)
+def test_what_is_written_does_not_come_in_again(words: list[str], message: str, tmp_path: Path) -> None:
+    (tmp_path / "a.lp").write_text("m,host=a value=1 1\n")
+    (tmp_path / "x").mkdir()
+    with pytest.raises(OptionError, match=message):
+        parse([word.replace("DIR", str(tmp_path)) for word in words])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        # Topics of one name at other brokers, and directories beside or below what is read.
+        [KAFKA, OUTPUT, "--late=kafka://other:9092/metrics.raw"],
+        ["--input=file:DIR/*.lp", "--output=parquet:DIR/store", "--late=file:DIR/left", "--dead-letter=file:DIR/left"],
+        [KAFKA, OUTPUT, "--output=parquet:DIR/store", "--late=blackhole:", "--dead-letter=blackhole:"],
+    ],
+)
+def test_what_is_written_may_lie_beside_what_is_read(words: list[str], tmp_path: Path) -> None:
+    (tmp_path / "a.lp").write_text("m,host=a value=1 1\n")
+    parse([word.replace("DIR", str(tmp_path)) for word in words])
