@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,27 @@ def test_durations(text: str, milliseconds: int) -> None:
 def test_what_is_no_duration(text: str, message: str) -> None:
     with pytest.raises(ValueError, match=f"^not a duration: .{{2,65}}{message}"):
         parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x" * 60, f"not a duration: '{'x' * 60}'; write it like 15s, 5m, 1h30m or 30d"),
+        ("x" * 61, f"not a duration: '{'x' * 60}...'; write it like 15s, 5m, 1h30m or 30d"),
+        ("1h5min", "not a duration: '1h5min': there is no unit 'min', only y, w, d, h, m, s, ms"),
+    ],
+)
+def test_a_fault_shows_the_beginning_of_the_text(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        parse_duration(text)
+
+
+def test_leading_zeros_and_the_longest_duration() -> None:
+    assert parse_duration("00000000000000000001s") == 1_000
+    assert parse_duration(f"{MAX_DURATION_MS}ms") == MAX_DURATION_MS
+    for text in (f"{MAX_DURATION_MS + 1}ms", "1" * 21 + "ms"):
+        with pytest.raises(ValueError, match="292 years are the most"):
+            parse_duration(text)
 
 
 @given(st.integers(0, MAX_DURATION_MS))

@@ -228,6 +228,15 @@ def test_samples_of_one_series_and_time_keep_their_order(batch: SampleBatch) -> 
         assert [s for s in found if s[:3] == series] == [s for s in in_order if s[:3] == series]
 
 
+def test_many_samples_of_one_series_and_time_come_in_order_of_their_seq() -> None:
+    values = np.arange(60.0)
+    seq = np.repeat([2, 1, 0], 20).astype(np.int64)
+    zeros = np.zeros(60, np.int32)
+    batch = SampleBatch(["{}"], ["up"], zeros, zeros, np.full(60, 5), values, seq)
+    found = [sample.bits for document in encode_scrape(batch) for sample in read(document)]
+    assert found == [bits(value) for value in (*range(40, 60), *range(20, 40), *range(20))]
+
+
 def test_encoded_scrape_groups_by_target_and_time() -> None:
     document = b'{"labels":{"host":"a"},"timestamp":5,"samples":{"a":1.5,"b":"StaleNaN","c":"+Inf","d":"NaN"}}'
     builder = BatchBuilder()

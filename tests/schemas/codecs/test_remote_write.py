@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import struct
+
 import cramjam
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +11,7 @@ from hypothesis import strategies as st
 import schemas.codecs.remote_write
 from schemas.builder import BatchBuilder
 from schemas.codecs.base import DecodeError
-from schemas.codecs.remote_write import RemoteWriteCodec, encode_labels, encode_write_request
+from schemas.codecs.remote_write import RemoteWriteCodec, encode_labels, encode_write_request, read_tails
 from schemas.codecs.remote_write_pb2 import Label, Sample, TimeSeries, WriteRequest
 from schemas.records import BadLine
 from schemas.series import METRIC_NAME, metric_text, split_labels
@@ -155,6 +158,32 @@ def test_two_samples_without_values_are_not_taken_for_one() -> None:
         decode(codec, builder, encode_write_request([(UP, [(1.0, ts)])]))
         found, bad, _ = decode(codec, builder, encode_write_request([(UP, [(0.0, ts), (0.0, ts + 1)])]))
         assert (found, bad) == ([row(TARGET, METRIC, ts, 0.0), row(TARGET, METRIC, ts + 1, 0.0)], [])
+
+
+@pytest.mark.parametrize("columns", [1, 2])
+def test_known_series_keep_their_targets(columns: int) -> None:
+    builder = BatchBuilder()
+    codec = RemoteWriteCodec(builder)
+    hosts = [({METRIC_NAME: f"up{number}", "host": f"h{number}"}, number + 0.5) for number in range(9)]
+    expected = [row(f'{{host="h{n}"}}', f"up{n}", 1_700_000_000_000, n + 0.5) for n in range(9)]
+    data = encode_write_request([(labels, [(value, 1_700_000_000_000)]) for labels, value in hosts])
+    for _ in range(columns):
+        assert decode(codec, builder, data) == (expected, [], 0)
+
+
+GOOD_TAIL = b"\x12\x10\x09" + struct.pack("<d", 1.5) + b"\x10" + b"\x80\x80\x80\x80\x80\x01"
+
+
+@pytest.mark.parametrize(
+    ("place", "byte"),
+    [*((place, 0x7F) for place in range(12, 17)), (17, 0x80), (17, 0xFF), (0, 0x13), (1, 17), (2, 0x0A), (11, 0x11)],
+)
+def test_only_tails_of_the_form_are_read_as_columns(place: int, byte: int) -> None:
+    other = bytearray(GOOD_TAIL)
+    other[place] = byte
+    ts, values, good = read_tails(GOOD_TAIL + bytes(other) + GOOD_TAIL)
+    assert good.tolist() == [True, False, True]
+    assert (ts[0], values[0], values.dtype) == (1 << 35, 1.5, np.float64)
 
 
 @pytest.mark.parametrize(

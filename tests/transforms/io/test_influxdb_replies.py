@@ -13,6 +13,8 @@ from transforms.io.influxdb_replies import Backoff, Verdict, dropped_points, mes
         (0, Verdict.RETRY),
         (200, Verdict.WRITTEN),
         (204, Verdict.WRITTEN),
+        (299, Verdict.WRITTEN),
+        (300, Verdict.MISCONFIGURED),
         (301, Verdict.MISCONFIGURED),
         (400, Verdict.REFUSED),
         (401, Verdict.MISCONFIGURED),
@@ -43,6 +45,7 @@ def test_verdict(status: int, wanted: Verdict) -> None:
         ("", ""),
         (None, ""),
         ("x" * 5_000, "x" * 1_000),
+        (f'{{"message": "{"x" * 5_000}"}}', "x" * 1_000),
     ],
 )
 def test_message(body: str | bytes | None, wanted: str) -> None:
@@ -66,6 +69,8 @@ def test_dropped_points(reason: str, wanted: int | None) -> None:
     [
         (None, 0.0),
         ({}, 0.0),
+        ({"Retry-After": ""}, 0.0),
+        ({"Retry-After": " 7 "}, 7.0),
         ({"Retry-After": "7"}, 7.0),
         ({"Retry-After": "Thu, 01 Jan 1970 00:02:00 GMT"}, 20.0),
         ({"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0.0),
@@ -83,6 +88,12 @@ def test_delays_double_up_to_the_longest_and_never_undercut_the_server(
 ) -> None:
     backoff = Backoff(first=0.25, longest=15.0)
     full = min(15.0, 0.25 * 2 ** min(attempt - 1, 20))
-    delay = backoff.delay(attempt, jitter, asked)
-    assert delay >= asked
-    assert full / 2 <= max(delay, full / 2) <= max(full, asked)
+    assert backoff.delay(attempt, jitter, asked) >= asked
+    assert full / 2 <= backoff.delay(attempt, jitter) <= full
+
+
+def test_delays_at_either_end_of_the_jitter() -> None:
+    backoff = Backoff(first=0.25, longest=15.0)
+    assert [backoff.delay(attempt, 0.0) for attempt in (1, 2, 3, 6, 7, 8)] == [0.125, 0.25, 0.5, 4.0, 7.5, 7.5]
+    assert [backoff.delay(attempt, 0.5) for attempt in (1, 2, 3)] == [0.1875, 0.375, 0.75]
+    assert backoff.delay(1, 0.0, asked=3.0) == 3.0

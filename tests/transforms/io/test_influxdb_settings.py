@@ -14,6 +14,7 @@ from transforms.io.sink_errors import SinkError
         ("influxdb://db", InfluxSettings(url="http://db:8086")),
         ("influxdb://db:9999/", InfluxSettings(url="http://db:9999")),
         ("influxdbs://db?org=ops", InfluxSettings(url="https://db:8086", org="ops")),
+        ("influxdb://db?gzip=on", InfluxSettings(url="http://db:8086", gzip=True)),
         ("influxdb://[::1]:8086", InfluxSettings(url="http://[::1]:8086")),
         (
             "influxdbs://db?token_file=/run/t&ca_file=/etc/ca.pem&gzip=off&timeout=5s&retry_for=10m",

@@ -35,10 +35,11 @@ def test_a_tracker_says_whether_there_is_an_end(bounded: bool) -> None:
     assert OffsetTracker(OffsetRange(0, 1), bounded).is_bounded() is bounded
 
 
+@pytest.mark.parametrize("start", [0, 7])
 @pytest.mark.parametrize(("claims", "done", "left"), [([], 0, 100), ([4], 5, 95), ([4, 99], 100, 0)])
-def test_progress_counts_claimed_offsets(claims: list[int], done: float, left: float) -> None:
-    tracker = OffsetTracker(OffsetRange(0, 100), bounded=True)
+def test_progress_counts_claimed_offsets(start: int, claims: list[int], done: float, left: float) -> None:
+    tracker = OffsetTracker(OffsetRange(start, start + 100), bounded=True)
     for offset in claims:
-        tracker.try_claim(offset)
+        tracker.try_claim(start + offset)
     progress = tracker.current_progress()
     assert (progress.completed_work, progress.remaining_work) == (done, left)

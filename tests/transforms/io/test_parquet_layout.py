@@ -27,6 +27,11 @@ def test_names_read_back_for_any_time(first: int, last: int) -> None:
     assert FileName.parse(str(name)) == name
 
 
+def test_a_name_is_read_to_the_millisecond() -> None:
+    name = "2024-02-29T23-59-00.007Z_2024-03-01T00-00-00Z_s0_p0_0123456789abcdef.parquet"
+    assert FileName.parse(name) == FileName(1_709_251_140_007, 1_709_251_200_000, "s0_p0_0123456789abcdef")
+
+
 @settings(deadline=None)
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_folders_read_back_for_any_time(ms: int) -> None:
@@ -50,7 +55,17 @@ def test_names_tell_the_run(rest: str, run: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "x.parquet", ".a_b_c.parquet.tmp", "2024_2025_x.parquet.tmp", "a_b_c.parquet", "README"]
+    "name",
+    [
+        "",
+        "2024-02-29T23-59-00Z_2024-02-29T23-59-00Z_s0_p0_0",
+        ".2024-02-29_2024-02-29_s0_p0_0.parquet",
+        "x.parquet",
+        ".a_b_c.parquet.tmp",
+        "2024_2025_x.parquet.tmp",
+        "a_b_c.parquet",
+        "README",
+    ],
 )
 def test_other_files_are_not_of_the_store(name: str) -> None:
     assert FileName.parse(name) is None

@@ -88,6 +88,16 @@ def test_an_alert_event_is_shortened_by_its_trace_and_its_annotations() -> None:
     assert decode(short.value) == replace(event, trace=(), annotations=annotations)
 
 
+@pytest.mark.parametrize(("most", "cut"), [(10, False), (9, True)])
+def test_one_annotation_has_all_the_room_to_the_last_byte(most: int, cut: bool) -> None:
+    (record,) = alert_event_records(encode(alert_event(annotations={"summary": "x" * 10})))
+    short = shortened(record, most)
+    assert short is not None
+    assert decode(short.value).annotations == {
+        "summary": "xxxxxxxxx (cut: the first 9 of 10 bytes)" if cut else "x" * 10
+    }
+
+
 def test_an_alert_event_that_is_short_already_stays() -> None:
     (record,) = alert_event_records(encode(alert_event(trace=())))
     assert shortened(record, 100) is None
