@@ -118,8 +118,10 @@ class _Examples:
 def _nothing(balance: Balance, examples: _Examples, setup: Setup) -> Iterator[Finding]:
     """Nothing read, or nothing of it left."""
     if not balance[accounting.RECORDS_READ]:
-        advice = ["look at --input, and at --start"] if setup.topics else ["look at --input"]
-        yield Finding("nothing-read", Severity.LOSS, "nothing was read: the input holds no records", (), tuple(advice))
+        # A topic may well be empty; who names an empty file is mistaken.
+        severity = Severity.LOSS if setup.files else Severity.WARNING
+        advice = ["look at --input" + (", and at --start" if setup.topics else "")]
+        yield Finding("nothing-read", severity, "nothing was read: the input holds no records", (), tuple(advice))
         return
     if balance.samples_kept:
         return

@@ -194,6 +194,31 @@ def test_markers_and_aborted_transactions_are_crossed(topic: Topic) -> None:
     assert (found[accounting.RECORDS_READ], found.get(accounting.OFFSETS_LOST, 0)) == (3, 0)
 
 
+def test_a_read_that_an_open_transaction_stops_says_where(
+    topic: Topic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    topic.send(range(5))
+    words = [f"--input=kafka://{topic.brokers}/{topic.name}", "--bounded", f"--output=parquet:{tmp_path / 'store'}"]
+    words += ["--dead-letter=blackhole:", "--late=blackhole:", f"--summary-json={tmp_path / 'summary.json'}"]
+    assert main(words) == 0
+    assert capsys.readouterr().err == ""
+    producer = Producer({"bootstrap.servers": topic.brokers, "transactional.id": topic.name})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    send(producer, topic.name, [5, 6, 7], 0, None, 0)
+    assert producer.flush(30) == 0
+    topic.send(range(8, 12))
+    assert main(words) == 0
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["records.read"], summary["offsets.unread"]) == (5, 7)
+    said = capsys.readouterr().err
+    assert "metrics: warning: the read ended 7 offsets before the end of the topic" in said
+    assert f"e.g. topic {topic.name}, partition 0: read up to offset 5 of 12: a transaction is open there" in said
+    producer.commit_transaction(30)
+    assert main(words) == 0
+    assert json.loads((tmp_path / "summary.json").read_text())["records.read"] == 12
+
+
 def test_gaps_left_by_compaction_are_crossed_and_are_no_loss(kafka: str, topics: list[Topic]) -> None:
     eager = {"cleanup.policy": "compact", "segment.ms": "100", "min.cleanable.dirty.ratio": "0.01"}
     topics.append(Topic(kafka, **eager))

@@ -97,6 +97,12 @@ def test_what_rules_lose_is_found_where_there_are_rules(counts: dict[str, int], 
     assert found(counts) == []
 
 
+def test_a_topic_may_be_empty() -> None:
+    (one,) = found({"records.read": 0}, setup=TOPICS)
+    assert (one.code, one.severity) == ("nothing-read", Severity.WARNING)
+    assert "--start" in one.advice[0]
+
+
 def test_losses_come_before_warnings() -> None:
     codes = [each.code for each in found({"records.dead_lettered": 500, "influxdb.refused": 1})]
     assert codes == ["rows-refused", "dead-letters"]

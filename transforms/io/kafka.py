@@ -26,6 +26,8 @@ from apache_beam.utils.timestamp import Duration
 from rules.stream.watermarks import Told
 from schemas.batch import MAX_OFFSET
 from transforms import accounting
+from transforms.evidence import Recorder
+from transforms.examples import UNREAD, Example
 from transforms.intake import Intake, IntakeSettings, mark, take_in
 from transforms.io.kafka_offsets import OffsetTracker, RangeCoder
 from transforms.io.kafka_partitions import MANUAL_WATERMARK, DiscoverPartitions, Partition, advance, watermark_of
@@ -73,10 +75,24 @@ class _ReadPartition(beam.DoFn, RestrictionProvider):
         catalog = Catalog(self._source.topic)
         try:
             start = catalog.offset(partition, Start() if added else self._source.start)
-            stop = catalog.bounds(partition)[1] if self._source.bounded else MAX_OFFSET
+            if not self._source.bounded:
+                return OffsetRange(start, MAX_OFFSET)
+            # In this order: what is written meanwhile is not unread.
+            written = catalog.written(partition)
+            stop = catalog.bounds(partition)[1]
         finally:
             catalog.close()
+        if stop < written:
+            self._record_unread(partition, stop, written)
         return OffsetRange(start, max(start, stop))
+
+    def _record_unread(self, partition: int, stop: int, written: int) -> None:
+        Metrics.counter(accounting.NAMESPACE, accounting.OFFSETS_UNREAD).inc(written - stop)
+        reason = (
+            f"read up to offset {stop:,} of {written:,}: a transaction is open there, and nothing behind it can be read"
+        )
+        where = f"topic {self._source.topic.topic}, partition {partition}"
+        Recorder().add_every(Example(UNREAD, where, reason))
 
     def create_tracker(self, restriction: OffsetRange) -> OffsetTracker:
         """Claims by offset."""

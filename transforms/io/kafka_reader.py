@@ -233,6 +233,18 @@ class Catalog:
         low, high = self._consumer.get_watermark_offsets(asked, timeout=REQUEST_TIMEOUT_S)
         return low, high
 
+    def written(self, partition: int) -> int:
+        """The offset after the last record that was written to a partition, though a transaction that is still open may keep it from readers."""
+        source = self._source
+        # What a topic's end is goes by what the consumer that asks may read.
+        settings = {**source.librdkafka(), "isolation.level": "read_uncommitted"}
+        consumer = Consumer({"group.id": "tidemark-reader", "enable.auto.commit": False, **settings})
+        try:
+            asked = TopicPartition(source.topic, partition)
+            return int(consumer.get_watermark_offsets(asked, timeout=REQUEST_TIMEOUT_S)[1])
+        finally:
+            consumer.close()
+
     def close(self) -> None:
         """Leave the brokers."""
         self._consumer.close()
