@@ -78,10 +78,11 @@ def main(argv: list[str] | None = None) -> int:
     streams.guard()
     words = sys.argv[1:]
     try:
-        return interrupts.run(_program(words), lambda: _main(words))
+        status = interrupts.run(_program(words), lambda: _main(words))
     finally:
         # At the interpreter's own flush it would be too late to set the exit status.
         sys.stdout.flush()
+    return interrupts.leave(status) if interrupts.came() else status
 
 
 def _program(words: list[str]) -> str:

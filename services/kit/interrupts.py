@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import os
 import signal
 import sys
 import threading
@@ -17,6 +19,7 @@ INTERRUPTED = 130
 PATIENCE_S = 1.0
 """How long the end of a thread is not spoken of: a terminal interrupts all processes of a command, and some are quicker than others."""
 
+_RUNNERS = "apache_beam.runners"
 _explained: list[str] = []
 _came = threading.Event()
 
@@ -28,6 +31,11 @@ def explained(text: str) -> Iterator[None]:
     yield
     # Only here: whatever ends the work otherwise leaves the text to whoever reports it.
     _explained.remove(text)
+
+
+def came() -> bool:
+    """Whether this process has been interrupted."""
+    return _came.is_set()
 
 
 def lead() -> None:
@@ -42,6 +50,8 @@ def lead() -> None:
     with suppress(ValueError):
         signal.signal(signal.SIGINT, first)
         threading.excepthook = _patient
+        for handler in logging.getLogger().handlers:
+            handler.addFilter(_patiently)
 
 
 def _quieten() -> None:
@@ -54,6 +64,19 @@ def _patient(died: threading.ExceptHookArgs) -> None:
     """Say what a thread died of, unless it is an interruption, of which a server may have died before this process hears of it."""
     if not _came.wait(PATIENCE_S):
         threading.__excepthook__(died)
+
+
+def _patiently(record: logging.LogRecord) -> bool:
+    """The same of what a thread of a runner logs."""
+    return not (record.exc_info and record.name.startswith(_RUNNERS) and _came.wait(PATIENCE_S))
+
+
+def leave(status: int) -> NoReturn:
+    """End the process of an interrupted command: threads that libraries left behind may abort it otherwise."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    atexit._run_exitfuncs()
+    os._exit(status)
 
 
 def run(program: str, work: Callable[[], int]) -> int:
