@@ -20,7 +20,8 @@ def command(instance: Instance) -> Command:
     argv += [f"--job-port={instance.ports['jobserver']}"]
     argv += [f"--artifact-port={instance.ports['jobserver-artifact']}"]
     argv += [f"--expansion-port={instance.ports['jobserver-expansion']}"]
-    argv += [f"--artifacts-dir={instance.data('jobserver') / 'artifacts'}"]
+    # A word of its own: behind an equals sign the server's parser takes no blank.
+    argv += ["--artifacts-dir", str(instance.data("jobserver") / "artifacts")]
     return Command(argv)
 
 
