@@ -4,8 +4,9 @@ A metric's text and a time in ms say less than some sources do. Line protocol's 
 ``disk_used_percent``, and two times in nanoseconds may be one in milliseconds. A batch says what was left out (``origins`` and ``fine`` of
 :class:`schemas.batch.SampleBatch`), so that those are told from duplicates:
 
-- Of several *measurements* behind one series of a window, the first in alphabetical order has it, which of such names is the shortest; samples of
-  the others collide with it, whatever their times. Else a rollup would be of no series at all. Which one that is does not depend on arrival.
+- Of several *measurements* behind one series of a window, one has it, and samples of the others collide with it, whatever their times: else a rollup
+  would be of no series at all. It is the first in alphabetical order, which of such names is the shortest. Those that came late give way to those on
+  time, so that no correction takes samples away: a store takes the pane that has seen more for the newer one.
 - Of several *times*, or *labels* that others took the place of, at one event time, one sample is kept as of duplicates.
 
 What says nothing (Prometheus' formats, which have whole names and milliseconds) collides with no measurement: it is the series by its full name.
@@ -26,6 +27,7 @@ Rows = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
 _NONE = np.iinfo(np.int32).max
+_UNCLAIMED = np.int64(np.iinfo(np.int64).max)
 
 
 class Collision(NamedTuple):
@@ -72,15 +74,22 @@ class Names:
         return cls(np.array(text, np.int32), np.array(rank, np.int32))
 
 
-def other_series(rows: SampleBatch, names: Names) -> tuple[Mask, Collision | None]:
-    """Which rows are of another measurement than the one that has their series, and an example of them."""
+def other_series(rows: SampleBatch, names: Names, came: npt.NDArray[np.int8]) -> tuple[Mask, Collision | None]:
+    """Which rows are of another measurement than the one that has their series, and an example of them.
+
+    Args:
+        came: of each row a number, lower where it has more of a right to its series: kept, on time, late.
+    """
     labels = [origin.startswith(LABELS_ORIGIN) for origin in rows.origins]
     measured = np.where(labels, np.int32(_NONE), names.rank)
     rank = measured[rows.metric]
     series = rows.target.astype(np.int64) * len(rows.metrics) + names.text[rows.metric]
     _, place = np.unique(series, return_inverse=True)
-    best = np.full(len(rows), _NONE, np.int32)
-    np.minimum.at(best, place, rank)
+    # The least of both at once, as one number.
+    claim = np.where(rank == _NONE, _UNCLAIMED, (came.astype(np.int64) << 32) + rank)
+    least = np.full(len(rows), _UNCLAIMED)
+    np.minimum.at(least, place, claim)
+    best = (least & _NONE).astype(np.int32)
     lost: Mask = (rank != _NONE) & (rank != best[place])
     if not lost.any():
         return lost, None

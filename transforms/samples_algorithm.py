@@ -25,8 +25,7 @@ _SHOWN = 4
 class Fates:
     """What became of the samples of one merge; every arrival is in exactly one of the counts.
 
-    ``collided`` are samples of other series, or other times, than those that have their place: see :mod:`transforms.collisions_algorithm`. Where
-    one that is kept already gives way to an arrival of another series, it moves there from ``written``, which may be less than zero then.
+    ``collided`` are samples of other series, or other times, than those that have their place: see :mod:`transforms.collisions_algorithm`.
     """
 
     written: int = 0
@@ -97,10 +96,9 @@ def merge(kept: SampleBatch | None, arrivals: Sequence[SampleBatch]) -> Merged:
     names = Names.of(rows)
     fates = Fates(unwritable=unwritable)
     if names is not None:
-        other, collision = collisions.other_series(rows, names)
+        other, collision = collisions.other_series(rows, names, origin)
         if collision is not None:
-            given_way = int(np.count_nonzero(origin[other] == _KEPT))
-            fates += Fates(written=-given_way, collided=int(np.count_nonzero(other)), collisions=(collision,))
+            fates += Fates(collided=int(np.count_nonzero(other)), collisions=(collision,))
             rows, origin = rows.take(np.flatnonzero(~other)), origin[~other]
     series = collisions.series_numbers(rows, names)
     order = sorted_order(series, rows.ts)
