@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 import threading
 import uuid
 from collections.abc import Iterator
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -19,6 +21,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from deploy.stack import Stack
+from pipelines.metrics import main
 from schemas import batch as batches
 from schemas import rollup
 from schemas.records import DeadLetter
@@ -170,6 +173,27 @@ def test_lines_that_the_server_refuses_become_dead_letters(database: Database) -
     counters = run([batches.encode(samples(rows))], database.output().raw(), letters=2)
     assert (counters["influxdb.rows_written"], counters["influxdb.refused"]) == (98, 2)
     assert len(database.points()) == 99
+
+
+def test_a_job_whose_rows_are_past_the_retention_says_so(
+    idle_stack: Stack,
+    influxdb: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("INFLUX_TOKEN", idle_stack.influx_token)
+    lines = [f"cpu,host=web-1 usage={n} {(WINDOW + n * 10_000) * 1_000_000}" for n in range(30)]
+    (tmp_path / "old.lp").write_text("\n".join(lines))
+    words = [f"--input=file:{tmp_path / 'old.lp'}", f"--output={influxdb.replace('http:', 'influxdb:')}"]
+    words += [f"--dead-letter=file:{tmp_path / 'dead'}", f"--summary-json={tmp_path / 'summary.json'}"]
+    assert main(words) == 3
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["influxdb.rows_written"], summary["influxdb.refused"]) == (0, 36)
+    assert not any(summary["differences"].values())
+    said = capsys.readouterr().err
+    assert "metrics: loss: 36 of 36 rows were refused, and are not stored" in said
+    assert "the bucket's retention is shorter than these rows are old" in said
 
 
 def test_points_past_the_retention_cost_one_request(database: Database) -> None:
