@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
@@ -24,6 +25,10 @@ TOPIC_CONFIGS: Mapping[str, Mapping[str, str]] = {
     TOPIC_ALERT_EVENTS: {"cleanup.policy": "delete", "retention.ms": str(30 * 86_400_000)},
 }
 """What topics do not take from the broker's defaults: the events of an alert have one key, and none may give way to a later one."""
+
+
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+_NUMBERS = re.compile(r"\d(?:[\d:.T-]*\dZ?)?")
 
 
 class RawRecord(NamedTuple):
@@ -76,3 +81,8 @@ class DeadLetter:
         """
         fields = orjson.loads(data)
         return cls(**{**fields, "payload": base64.b64decode(fields["payload"])})
+
+
+def reason_kind(reason: str) -> str:
+    """A reason without what differs from record to record: numbers, times and quoted texts."""
+    return _NUMBERS.sub("N", _QUOTED.sub("'...'", reason))

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from apache_beam.metrics import Metrics, MetricsFilter
 
 from rules.stream.stage import METRICS, SELECTORS
-from schemas.records import DeadLetter
+from schemas.records import DeadLetter, reason_kind
 from transforms.accounting import NAMESPACE
-from transforms.examples import DEAD_LETTER, Example, position, reason_class, shown
+from transforms.examples import DEAD_LETTER, Example, position, shown
 
 EXAMPLES = "examples"
 """The metric of examples, a set of texts."""
@@ -40,7 +40,7 @@ class Recorder:
     def add(self, example: Example) -> None:
         """Record an example, unless there are enough of its kind or one for the same reason."""
         known = self._known.setdefault(example.kind, set())
-        reason = reason_class(example.reason)
+        reason = reason_kind(example.reason)
         if len(known) < MOST and reason not in known:
             known.add(reason)
             self._metric.add(example.encode())

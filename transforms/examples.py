@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 import orjson
@@ -22,8 +21,6 @@ UNREAD = "unread"
 UNREADABLE = "unreadable"
 COLLIDED = "collided"
 SHARED_NAME = "shared name"
-
-_VARYING = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|\d[\d:.TZ-]*")
 
 
 class Example(NamedTuple):
@@ -70,11 +67,6 @@ def collided(collision: Collision) -> Example:
 def shared_name(shared: Shared) -> Example:
     """A name that is made of several measurements."""
     return Example(SHARED_NAME, shared.text, f"of {shared.origin}, and of {shared.other}")
-
-
-def reason_class(reason: str) -> str:
-    """A reason without what varies from record to record: quoted texts and numbers."""
-    return _VARYING.sub("#", reason)
 
 
 def position(topic: str, partition: int, offset: int, line: int | None = None) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from schemas.batch import MIN_WATERMARK
+from schemas.records import reason_kind
 from schemas.times import format_duration, format_time
 from transforms import accounting
 from transforms.accounting import Balance
@@ -22,7 +23,6 @@ from transforms.examples import (
     UNREAD,
     UNREADABLE,
     Example,
-    reason_class,
 )
 
 LITTLE = 0.01
@@ -107,7 +107,7 @@ class _Examples:
         found: dict[str, Example] = {}
         for each in self._all:
             if each.kind == kind:
-                found.setdefault(reason_class(each.reason), each)
+                found.setdefault(reason_kind(each.reason), each)
         return tuple(found.values())[:SHOWN]
 
     def every(self, kind: str) -> tuple[Example, ...]:

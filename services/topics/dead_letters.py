@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from schemas.records import CONTENT_TYPE_HEADER, DeadLetter
+from schemas.records import CONTENT_TYPE_HEADER, DeadLetter, reason_kind
 
 REPLAYED_HEADER = "replayed-from"
 """Names the record, ``topic:partition:offset``, of which a replayed one is a copy."""
 
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
-_NUMBERS = re.compile(r"\d+")
 _POLL_MS = 1000
 
 
@@ -72,11 +69,6 @@ def collect(values: Iterable[bytes], containing: str = "") -> Found:
         elif containing in letter.reason:
             letters[place] = letter
     return Found(list(letters.values()), repeats, unreadable)
-
-
-def reason_kind(reason: str) -> str:
-    """A reason without what differs from record to record: numbers and quoted texts."""
-    return _NUMBERS.sub("N", _QUOTED.sub("'...'", reason))
 
 
 def by_reason(letters: Iterable[DeadLetter]) -> list[tuple[str, int]]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from schemas.records import reason_kind
 from transforms.accounting import Balance
 from transforms.examples import (
     DEAD_LETTER,
@@ -11,7 +12,6 @@ from transforms.examples import (
     UNREADABLE,
     Example,
     position,
-    reason_class,
     shown,
 )
 from transforms.findings import Finding, Setup, Severity, findings
@@ -182,7 +182,7 @@ def test_every_partition_that_was_not_read_to_its_end_is_told() -> None:
     ],
 )
 def test_reasons_are_the_same_up_to_quoted_texts_and_numbers(reason: str, same: str) -> None:
-    assert reason_class(reason) == reason_class(same) != reason_class("another")
+    assert reason_kind(reason) == reason_kind(same) != reason_kind("another")
 
 
 def test_an_example_is_read_back() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.records import DeadLetter
-from services.topics.dead_letters import by_reason, collect, reason_kind
+from schemas.records import DeadLetter, reason_kind
+from services.topics.dead_letters import by_reason, collect
 
 LETTERS = st.builds(
     DeadLetter,
