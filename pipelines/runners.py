@@ -83,7 +83,7 @@ def keeps_order(options: PipelineOptions) -> bool:
     Raises:
         RunnerError: the job server does not answer.
     """
-    runner = str(options.view_as(StandardOptions).runner or "").lower().rpartition(".")[2]
+    runner = _runner([f"--runner={options.view_as(StandardOptions).runner or 'DirectRunner'}"])
     endpoint = options.view_as(PortableOptions).job_endpoint
     if runner == "portablerunner" and endpoint:
         return "flink_master" in _describe(endpoint)
@@ -172,7 +172,18 @@ def _no_such(word: str, *groups: Iterable[str]) -> str:
 
 
 def _runner(args: Sequence[str]) -> str:
-    return (option_value(args, "runner") or "DirectRunner").lower().rpartition(".")[2]
+    """The runner's name in lower case, without the module that it may be given with; Beam takes ``Flink`` for ``FlinkRunner``.
+
+    Raises:
+        RunnerError: Beam has none of that name.
+    """
+    given = option_value(args, "runner") or "DirectRunner"
+    module, _, name = given.rpartition(".")
+    full = name if name.lower().endswith("runner") else f"{name}Runner"
+    known = [each.rpartition(".")[2] for each in StandardOptions.KNOWN_RUNNER_NAMES]
+    if not module and full.lower() not in map(str.lower, known):
+        raise RunnerError(f"--runner={given}: no such runner{did_you_mean(full, known)}")
+    return full.lower()
 
 
 def _spelt(word: str, names: Collection[str]) -> str:

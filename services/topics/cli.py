@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         )
 
     listed = command("ls", "topics and their partitions, with first and last offsets")
-    listed.add_argument("topic", nargs="*", help="only these")
+    listed.add_argument("topic", nargs="*", default=[], help="only these")
     listed.set_defaults(run=_ls)
 
     created = command("create", "create a topic; no harm if it is there")
@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
 
     lagging = command("lag", "how far a consumer group is behind")
     lagging.add_argument("group")
-    lagging.add_argument("topic", nargs="*", help="only these")
+    lagging.add_argument("topic", nargs="*", default=[], help="only these")
     lagging.set_defaults(run=_lag)
 
     letters = command("dead-letters", "count, show, export or send again what could not be read")

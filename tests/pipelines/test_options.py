@@ -139,6 +139,8 @@ def test_options_are_not_guessed_from_their_beginnings() -> None:
         ([KAFKA, "--qqq", OUTPUT], "no such option: --qqq$"),
         # Only a job server knows all of its options; those like ours are refused before it is asked.
         ([KAFKA, "--ouput=parquet:a", "--runner=FlinkRunner"], "no such option: --ouput; did you mean --output?"),
+        ([KAFKA, OUTPUT, "--runner=FlinkRuner"], "--runner=FlinkRuner: no such runner; did you mean FlinkRunner?"),
+        ([KAFKA, OUTPUT, "--runner", "Filnk"], "--runner=Filnk: no such runner; did you mean FlinkRunner?"),
         ([KAFKA, OUTPUT, "metrics.lp"], "not an option: 'metrics.lp'$"),
         ([KAFKA, OUTPUT, __file__], "to read it, write --input=file:.*test_options.py"),
     ],
