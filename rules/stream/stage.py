@@ -119,8 +119,8 @@ SELECTORS = "rules.selectors"
 METRICS = "rules.metrics"
 """The set of the names of metrics that came to rules, likewise."""
 
-MAX_METRICS = 5_000
-"""Names of metrics that a shard notes."""
+MAX_METRICS = 1_000
+"""Names of metrics that a shard notes at the end of a bundle."""
 
 
 class Memory(Generic[T]):

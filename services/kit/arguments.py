@@ -92,7 +92,9 @@ class Parser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """As of :class:`argparse.ArgumentParser`; words that are not known are an error, unless the parser is lenient."""
-        words = [self._spelt(word) for word in (sys.argv[1:] if args is None else args)]
+        words = list(sys.argv[1:] if args is None else args)
+        end = words.index("--") if "--" in words else len(words)
+        words[:end] = map(self._spelt, words[:end])
         self.given = {}
         if not self.lenient and self._subparsers is None:
             self.refuse(word for word in _options(words) if not self._knows(word))

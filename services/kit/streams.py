@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import sys
 from typing import TextIO
 
@@ -39,7 +40,11 @@ class _Output(io.RawIOBase):
         rest = memoryview(data)
         try:
             while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+                try:
+                    rest = rest[os.write(self._descriptor, rest) :]
+                except BlockingIOError:
+                    # Whoever shares the pipe may have made it one that does not wait.
+                    select.select([], [self._descriptor], [])
             return len(data)
         except OSError as error:
             self._gone = True
@@ -71,7 +76,7 @@ def _guarded(stream: TextIO | None, descriptor: int, what: str, *, ends: bool) -
     raw = _Output(descriptor, what, ends)
     unbuffered = bool(getattr(stream, "write_through", False))
     return io.TextIOWrapper(
-        raw if unbuffered else io.BufferedWriter(raw),  # type: ignore
+        raw if unbuffered else io.BufferedWriter(raw),  # type: ignore[type-var]
         encoding=stream.encoding if stream else "utf-8",
         errors=stream.errors if stream else "backslashreplace",
         line_buffering=not ends or bool(getattr(stream, "line_buffering", False)),

@@ -189,6 +189,20 @@ def test_a_pipe_that_nobody_reads_ends_a_command_quietly(words: str, status: int
     )
 
 
+def test_a_pipe_that_does_not_wait_is_waited_for() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    words = "generate metrics --quiet --hosts=2 --metrics=20 --duration=1h --interval=10s --output=-"
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *words.split()], stdout=writer, stderr=subprocess.DEVNULL
+    ) as done:
+        os.close(writer)
+        with open(reader, "rb") as output:
+            lines = output.read().splitlines()
+    assert (done.returncode, len(lines)) == (0, 720)
+    assert len(b"".join(lines)) > 1 << 16
+
+
 def test_a_closed_pipe_ends_a_command_that_would_go_on_writing(tmp_path: Path) -> None:
     words = "generate metrics --quiet --hosts=2 --metrics=20 --duration=300d --output=-"
     done = _run(words, "CMD | head -n 1; exit ${PIPESTATUS[0]}")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import pytest
@@ -44,11 +43,12 @@ def test_a_number_that_cannot_be_held_is_refused(read: Callable[[str], float], t
         read(text)
 
 
-@pytest.mark.parametrize("text", ["nan", "NaN", "inf", "+Inf", "-Inf", "INF"])
-def test_numbers_that_are_not_finite_are_values_of_samples_only(text: str) -> None:
-    value = sample_value(text)
-    assert math.isnan(value) if "n" in text.lower().strip("i") and "a" in text.lower() else math.isinf(value)
-    assert (value < 0) is text.startswith("-")
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("nan", "nan"), ("NaN", "nan"), ("inf", "inf"), ("+Inf", "inf"), ("-Inf", "-inf"), ("INF", "inf")],
+)
+def test_numbers_that_are_not_finite_are_values_of_samples_only(text: str, value: str) -> None:
+    assert str(sample_value(text)) == value
     with pytest.raises(ValueError, match="a number is wanted"):
         decimal(text)
 

@@ -25,7 +25,8 @@ def test_a_name_has_dashes_or_underscores_and_its_value_stays(words: list[str]) 
 
 
 def test_what_stands_after_two_dashes_is_no_option() -> None:
-    assert parser().parse_args(["--", "--dash_nmae"]).file == "--dash_nmae"
+    for name in ("--dash_nmae", "--dash_name"):
+        assert parser().parse_args(["--", name]).file == name
 
 
 @pytest.mark.parametrize(
