@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 from rich.console import Console
 from rich.table import Table
@@ -22,7 +21,7 @@ from services.kit.arguments import Parser
 from transforms.io.parquet_compact import Compaction, compact, expired, retain
 from transforms.io.parquet_layout import time_text
 from transforms.io.parquet_runs import runs
-from transforms.io.parquet_store import files
+from transforms.io.parquet_store import files, reason_of, rows_of
 
 EXAMPLES = """
 examples:
@@ -39,6 +38,7 @@ A job may write and others may read meanwhile. Run compact every hour or so, ret
 def main(argv: Sequence[str] | None = None, clock: Callable[[], float] = time.time) -> int:
     """Run a subcommand; returns the exit status, 1 for an error that is printed. ``clock`` gives seconds since 1970."""
     given = _parser().parse_args(argv)
+    given.damaged = []
     try:
         with interrupts.explained(
             "files are replaced whole or not at all, so the store is as good as before; run it again"
@@ -47,7 +47,9 @@ def main(argv: Sequence[str] | None = None, clock: Callable[[], float] = time.ti
     except (OSError, ValueError, pa.ArrowInvalid) as error:
         print(f"tidemark store: {error}", file=sys.stderr)
         return 1
-    return 0
+    for path, reason in given.damaged:
+        print(f"tidemark store: cannot be read, and left as it is: {path}: {reason}", file=sys.stderr)
+    return 1 if given.damaged else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -101,11 +103,22 @@ def _list(given: argparse.Namespace, _: int) -> None:
     for folder in _folders(given.directory):
         found = list(files(given.directory, folder))
         if found:
-            rows = sum(pq.read_metadata(file.path).num_rows for file in found)
+            rows = sum(_rows(file.path, given.damaged) for file in found)
             size = sum(file.path.stat().st_size for file in found)
             first, last = min(file.name.first for file in found), max(file.name.last for file in found)
             table.add_row(folder, f"{len(found):,}", f"{rows:,}", f"{size:,}", time_text(first), time_text(last))
     Console().print(table)
+
+
+def _rows(path: Path, damaged: list[tuple[Path, str]]) -> int:
+    try:
+        return rows_of(path)
+    except FileNotFoundError:
+        # Folded into another file since it was listed.
+        return 0
+    except (OSError, pa.ArrowException) as error:
+        damaged.append((path, reason_of(error)))
+        return 0
 
 
 def _runs(given: argparse.Namespace, _: int) -> None:
@@ -127,6 +140,7 @@ def _compact(given: argparse.Namespace, now: int) -> None:
             raise ValueError(f"{given.directory} has no tier {tier!r}; there are {', '.join(known)}")
     for folder in given.tiers or known:
         done = compact(given.directory, folder, before)
+        given.damaged += done.unreadable
         print(f"{folder}: {_told(done)}")
 
 

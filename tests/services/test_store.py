@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,54 @@ def test_runs_are_told_in_their_order(
         (str(WINDOW), "2023-11-14T22:14:00.000Z", "1"),
         (str(WINDOW + 1), "2023-11-14T22:14:00.000Z", "2"),
     ]
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def flip(path: Path) -> None:
+    """Spoil the rows and leave the footer sound."""
+    data = bytearray(path.read_bytes())
+    data[4:200] = bytes(255 - each for each in data[4:200])
+    path.write_bytes(data)
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("spoil", [cut, flip, empty])
+def test_a_damaged_file_is_named_left_alone_and_the_others_are_folded(
+    spoil: Callable[[Path], None], store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = [file.path for file in files(store, "1m")][1]
+    whole = read_rollups(store, "1m").num_rows
+    spoil(damaged)
+    before = damaged.read_bytes()
+    assert run(WINDOW + HOUR, "compact", store, "--older=0s") == 1
+    out, err = capsys.readouterr()
+    assert out == "1m: 2 files became 1, 4 rows 4\n"
+    assert err.startswith(f"tidemark store: cannot be read, and left as it is: {damaged}: ")
+    assert err.count("\n") == 1
+    assert damaged.read_bytes() == before
+    told: list[Path] = []
+    assert read_rollups(store, "1m", unreadable=lambda path, _: told.append(path)).num_rows == whole - 2
+    assert told == [damaged]
+
+
+@pytest.mark.parametrize("spoil", [cut, empty])
+def test_ls_names_a_damaged_file_and_counts_the_others(
+    spoil: Callable[[Path], None], store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    damaged = next(files(store, "1m")).path
+    spoil(damaged)
+    assert run(WINDOW, "ls", store) == 1
+    out, err = capsys.readouterr()
+    (row,) = [line for line in out.splitlines() if "1m" in line]
+    assert row.replace("│", " ").split()[:3] == ["1m", "3", "4"]
+    assert str(damaged) in err
 
 
 def test_compact_folds_what_is_old_enough(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from schemas.tiers import Tiers
 from transforms.io.atomic_file import TEMPORARY, sync_folder
 from transforms.io.parquet_layout import DAY_MS, RAW, kind_of
 from transforms.io.parquet_rows import newest
 from transforms.io.parquet_runs import RUNS, check_format
-from transforms.io.parquet_store import StoredFile, files, read_files, write_file
+from transforms.io.parquet_store import StoredFile, files, read_files, reason_of, rows_of, write_file
 
 TARGET_ROWS = 2_000_000
 """Rows of a folded file, at the most (about 300 MB while it is being made); files with half of them are left as they are."""
@@ -28,12 +28,16 @@ TARGET_ROWS = 2_000_000
 
 @dataclass(frozen=True)
 class Compaction:
-    """What a compaction did, in files and rows of the parts it folded; rows fall by what newer panes and later runs replaced."""
+    """What a compaction did, in files and rows of the parts it folded; rows fall by what newer panes and later runs replaced.
+
+    Files that cannot be read stay as they are; of each the reason is told.
+    """
 
     files_before: int = 0
     files_after: int = 0
     rows_before: int = 0
     rows_after: int = 0
+    unreadable: tuple[tuple[Path, str], ...] = ()
 
     def __add__(self, other: Compaction) -> Compaction:
         return Compaction(
@@ -41,6 +45,7 @@ class Compaction:
             self.files_after + other.files_after,
             self.rows_before + other.rows_before,
             self.rows_after + other.rows_after,
+            self.unreadable + other.unreadable,
         )
 
 
@@ -50,27 +55,34 @@ def compact(directory: str | os.PathLike[str], folder: str, before: int, target_
     ``before`` is best the watermark less the allowed lateness: what is folded sooner is folded again.
 
     Raises:
-        OSError, pyarrow.ArrowInvalid: a file cannot be read or written; nothing is lost.
+        OSError: a file cannot be written; nothing is lost.
         transforms.io.parquet_runs.StoreFormatError: only a newer release may fold it.
     """
     check_format(directory)
     done = Compaction()
     past = [file for file in files(directory, folder, end=before) if file.name.last < before]
     for _, day in groupby(past, key=lambda file: file.path.parent):
-        for part in _parts(list(day), target_rows):
+        unreadable: list[tuple[Path, str]] = []
+        for part in _parts(list(day), target_rows, unreadable):
             done += _fold(folder, part)
+        done += Compaction(unreadable=tuple(unreadable))
     return done
 
 
-def _parts(day: Sequence[StoredFile], target_rows: int) -> list[list[tuple[Path, int]]]:
-    """Neighbouring small files, in groups of at most the target's rows; a file alone is no group."""
+def _parts(
+    day: Sequence[StoredFile], target_rows: int, unreadable: list[tuple[Path, str]]
+) -> list[list[tuple[Path, int]]]:
+    """Neighbouring small files, in groups of at most the target's rows; a file alone is no group. What cannot be read is added to ``unreadable``."""
     groups: list[list[tuple[Path, int]]] = [[]]
     total = 0
     for file in sorted(day, key=lambda file: file.name):
         try:
-            rows = pq.read_metadata(file.path).num_rows
+            rows = rows_of(file.path)
         except FileNotFoundError:
             # Another compaction was faster.
+            continue
+        except (OSError, pa.ArrowException) as error:
+            unreadable.append((file.path, reason_of(error)))
             continue
         if 2 * rows >= target_rows:
             continue
@@ -90,12 +102,30 @@ def _fold(folder: str, part: Sequence[tuple[Path, int]]) -> Compaction:
     except FileNotFoundError:
         # Another compaction folded some of them: the next run finds the rest.
         return Compaction()
+    except (OSError, pa.ArrowException):
+        return _around(folder, part)
     folded = write_file(paths[0].parent, kind, table)
     for path in paths:
         if path != folded:
             path.unlink(missing_ok=True)
     sync_folder(folded.parent)
     return Compaction(len(part), 1, sum(rows for _, rows in part), table.num_rows)
+
+
+def _around(folder: str, part: Sequence[tuple[Path, int]]) -> Compaction:
+    """Fold those files of a part that can be read to their end: a footer may be sound where rows are not."""
+    kind = kind_of(folder)
+    sound, unreadable = [], []
+    for path, rows in part:
+        try:
+            read_files(kind, [path])
+            sound.append((path, rows))
+        except FileNotFoundError:
+            continue
+        except (OSError, pa.ArrowException) as error:
+            unreadable.append((path, reason_of(error)))
+    told = Compaction(unreadable=tuple(unreadable))
+    return told + _fold(folder, sound) if unreadable and len(sound) > 1 else told
 
 
 def expired(directory: str | os.PathLike[str], tiers: Tiers, now: int) -> list[Path]:

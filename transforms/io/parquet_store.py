@@ -77,6 +77,26 @@ def write_file(folder: Path, kind: Kind, table: pa.Table, sync: bool = True) -> 
     return path
 
 
+Unreadable = Callable[[Path, str], None]
+"""Told of a file that cannot be read, and why."""
+
+
+def reason_of(error: Exception) -> str:
+    """Why a file cannot be read, in Arrow's words but without the name of the file."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).rpartition("': ")[2].splitlines()[0] if str(error) else type(error).__name__
+
+
+def rows_of(path: Path) -> int:
+    """How many rows a file holds, by its footer.
+
+    Raises:
+        OSError, pyarrow.ArrowException: it cannot be read.
+    """
+    return int(pq.read_metadata(path).num_rows)
+
+
 def files(
     directory: str | os.PathLike[str], folder: str, start: int | None = None, end: int | None = None
 ) -> Iterator[StoredFile]:
@@ -105,20 +125,22 @@ def read_rollups(
     start: int | None = None,
     end: int | None = None,
     names: Collection[str] | None = None,
+    unreadable: Unreadable | None = None,
 ) -> pa.Table:
     """The rows of a tier with window starts in ``[start, end)`` (ms): of each series and window what the latest run says, its newest pane.
 
     Args:
         names: metric names to read; all if None.
+        unreadable: told of files that cannot be read, which are then left out.
 
     Returns:
         columns of :data:`~transforms.io.parquet_layout.ROLLUP_SCHEMA`, sorted by metric, target and window.
 
     Raises:
-        OSError, pyarrow.ArrowInvalid: a file cannot be read.
+        OSError, pyarrow.ArrowInvalid: a file cannot be read, and ``unreadable`` is None.
         transforms.io.parquet_runs.StoreFormatError: only a newer release can read the store.
     """
-    return _read(directory, tier, start, end, names)
+    return _read(directory, tier, start, end, names, unreadable)
 
 
 def read_raw(
@@ -126,6 +148,7 @@ def read_raw(
     start: int | None = None,
     end: int | None = None,
     names: Collection[str] | None = None,
+    unreadable: Unreadable | None = None,
 ) -> pa.Table:
     """The raw samples with event times in ``[start, end)`` (ms): of a series and event time the latest run's with the highest ``seq``.
 
@@ -133,29 +156,39 @@ def read_raw(
         columns of :data:`~transforms.io.parquet_layout.RAW_SCHEMA`, sorted by metric, target and time.
 
     Raises:
-        OSError, pyarrow.ArrowInvalid: a file cannot be read.
+        OSError, pyarrow.ArrowInvalid: a file cannot be read, and ``unreadable`` is None: see :func:`read_rollups`.
         transforms.io.parquet_runs.StoreFormatError: only a newer release can read the store.
     """
-    return _read(directory, RAW, start, end, names)
+    return _read(directory, RAW, start, end, names, unreadable)
 
 
-def metrics(directory: str | os.PathLike[str], folder: str) -> list[str]:
+def metrics(directory: str | os.PathLike[str], folder: str, unreadable: Unreadable | None = None) -> list[str]:
     """The names of the metrics that a folder holds of its newest day, sorted.
 
     Raises:
-        OSError, pyarrow.ArrowInvalid: a file cannot be read.
+        OSError, pyarrow.ArrowInvalid: a file cannot be read, and ``unreadable`` is None.
     """
     found = list(files(directory, folder))
     newest_day = found[-1].path.parent if found else None
     names: set[str] = set()
     for file in found:
         if file.path.parent == newest_day:
-            names.update(pq.read_table(file.path, columns=["name"]).column("name").unique().to_pylist())
+            try:
+                names.update(pq.read_table(file.path, columns=["name"]).column("name").unique().to_pylist())
+            except (OSError, pa.ArrowException) as error:
+                if unreadable is None:
+                    raise
+                unreadable(file.path, reason_of(error))
     return sorted(names)
 
 
 def _read(
-    directory: str | os.PathLike[str], folder: str, start: int | None, end: int | None, names: Collection[str] | None
+    directory: str | os.PathLike[str],
+    folder: str,
+    start: int | None,
+    end: int | None,
+    names: Collection[str] | None,
+    unreadable: Unreadable | None,
 ) -> pa.Table:
     check_format(directory)
     kind = kind_of(folder)
@@ -168,7 +201,22 @@ def _read(
             # Folded into another file since it was listed.
             if attempt == _ATTEMPTS - 1:
                 raise
+        except (OSError, pa.ArrowException):
+            if unreadable is None:
+                raise
+            return newest(kind, _readable(kind, paths, condition, unreadable))
     raise AssertionError("unreachable")
+
+
+def _readable(kind: Kind, paths: Sequence[Path], condition: ds.Expression | None, unreadable: Unreadable) -> pa.Table:
+    """All rows of those files that can be read."""
+    tables = [kind.schema.empty_table()]
+    for path in paths:
+        try:
+            tables.append(read_files(kind, [path], condition))
+        except (OSError, pa.ArrowException) as error:
+            unreadable(path, reason_of(error))
+    return pa.concat_tables(tables)
 
 
 def read_files(kind: Kind, paths: Sequence[Path], condition: ds.Expression | None = None) -> pa.Table:

@@ -43,7 +43,7 @@ def read_store(directory: Path, tier: str | None, value: str, wanted: Wanted, co
 
     Raises:
         HistoryError: no such tier or column, or no store.
-        OSError, pyarrow.ArrowInvalid: a file cannot be read.
+        OSError: the store cannot be read.
     """
     tiers = tiers_of(directory)
     if not tiers:
@@ -55,18 +55,22 @@ def read_store(directory: Path, tier: str | None, value: str, wanted: Wanted, co
         raise HistoryError(f"a rollup has no {value!r}; it has {', '.join(ROLLUP_VALUES)}")
     start = None if wanted.start_ms is None else wanted.start_ms + 1
     end = None if wanted.end_ms is None else wanted.end_ms + 1
+
+    def damage(path: Path, reason: str) -> None:
+        collected.damage(str(path), reason)
+
     if chosen == RAW:
-        table = read_raw(directory, start, end, wanted.names())
+        table = read_raw(directory, start, end, wanted.names(), damage)
         times, values = table.column("ts"), table.column("value")
     else:
         # A window that begins before the bound may hold samples after it.
         length = _length(chosen)
         early = None if start is None or length is None else start - length
-        table = read_rollups(directory, chosen, early, end, wanted.names())
+        table = read_rollups(directory, chosen, early, end, wanted.names(), damage)
         times = table.column("last_ts")
         values = pc.divide(table.column("sum"), table.column("count")) if value == "avg" else table.column(value)
     if any(name not in table.column("name").unique().to_pylist() for name in wanted.names() or ()):
-        collected.catalogue.add_names(metrics_of(directory, chosen))
+        collected.catalogue.add_names(metrics_of(directory, chosen, lambda *_: None))
     if not table.num_rows:
         return
     targets, target = _dictionary(table.column("target"))

@@ -84,3 +84,17 @@ def test_a_metric_that_is_not_there_is_told_from_those_that_are(store: Path) -> 
         read(["--data", store], "memry")
     with pytest.raises(HistoryError, match=r'never with mode="idel"; did you mean "idle"\?'):
         read(["--data", store], 'cpu{mode="idel"}')
+
+
+def test_a_damaged_file_is_named_and_the_others_are_read(store: Path) -> None:
+    (raw,) = (store / "raw").rglob("*.parquet")
+    raw.write_bytes(raw.read_bytes()[:-9])
+    (good,) = [path for path in (store / "1m").rglob("*.parquet") if "22-14-00Z" in path.name]
+    (bad,) = [path for path in (store / "1m").rglob("*.parquet") if path != good]
+    bad.write_bytes(b"PAR1")
+    words = ["--data", f"parquet:{store}?tier=1m"]
+    history = read(words, "cpu")
+    assert series_of(history.storage) == {CPU_TEXT: [(WINDOW + 40_000, 2.0)]}
+    assert [problem.startswith(f"{bad}: ") for problem in history.damaged] == [True]
+    with pytest.raises(HistoryError, match="no sample that the rules can see"):
+        read(["--data", f"parquet:{store}?tier=raw"], "cpu")
