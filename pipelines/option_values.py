@@ -72,7 +72,7 @@ def read_yaml(option: str, path: str | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        content = yaml.safe_load(Path(path).read_text())
+        content = yaml.safe_load(Path(path).read_bytes())
     except OSError as error:
         raise OptionError(f"{option}={path}: {error.strerror}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

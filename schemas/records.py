@@ -68,6 +68,14 @@ class DeadLetter:
     content_type: str | None = None
     line: int | None = None
 
+    @property
+    def part(self) -> str:
+        """What ``line`` counts: a ``line`` of line protocol, a ``document`` of an array of JSON, a ``series`` of a write request."""
+        if self.content_type is not None and self.content_type.lower().startswith(REMOTE_WRITE):
+            return "series"
+        # A document that is no object is quoted as it is; no line begins like one.
+        return "document" if self.line is not None and self.payload.lstrip()[:1] in (b"{", b"[") else "line"
+
     def encode(self) -> bytes:
         """JSON; the payload in base64, since it may be anything."""
         return orjson.dumps({**asdict(self), "payload": base64.b64encode(self.payload).decode()})

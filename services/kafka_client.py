@@ -32,7 +32,7 @@ def read_config(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        config = yaml.safe_load(path.read_text())
+        config = yaml.safe_load(path.read_bytes())
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}; a YAML file with settings of librdkafka is wanted") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

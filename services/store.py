@@ -164,7 +164,7 @@ def _tiers(path: str | None) -> Tiers:
     if path is None:
         return Tiers()
     try:
-        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        config = yaml.safe_load(Path(path).read_bytes())
     except yaml.YAMLError as error:
         raise ValueError(f"{path}: not YAML: {error}") from None
     if not isinstance(config, dict) or "tiers" not in config:

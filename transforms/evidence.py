@@ -53,7 +53,7 @@ class Recorder:
         """Record dead letters of a source."""
         if letters and self.wants(DEAD_LETTER):
             for letter in letters[:_LOOKED_AT]:
-                where = position(letter.topic, letter.partition, letter.offset, letter.line)
+                where = position(letter.topic, letter.partition, letter.offset, letter.line, letter.part)
                 self.add(Example(DEAD_LETTER, where, letter.reason, shown(letter.payload)))
 
 

@@ -69,11 +69,16 @@ def shared_name(shared: Shared) -> Example:
     return Example(SHARED_NAME, shared.text, f"of {shared.origin}, and of {shared.other}")
 
 
-def position(topic: str, partition: int, offset: int, line: int | None = None) -> str:
-    """Where a record stands; a topic with a slash in its name, which no topic of Kafka has, is a file, and its offsets are lines from 0."""
+def position(topic: str, partition: int, offset: int, line: int | None = None, part: str = "line") -> str:
+    """Where a record stands; a topic with a slash in its name, which no topic of Kafka has, is a file, and its offsets are lines from 0.
+
+    Args:
+        line: the number of a part of the record, from 1.
+        part: what its parts are, ``line``, ``document`` or ``series``: only lines of a record are lines of the file too.
+    """
+    within = "" if line is None else f", {part} {line}"
     if "/" in topic:
-        return f"{topic}, line {offset + (line or 1)}"
-    within = "" if line is None else f", line {line}"
+        return f"{topic}, line {offset + (line or 1)}" if part == "line" else f"{topic}, line {offset + 1}{within}"
     return f"topic {topic}, partition {partition}, offset {offset}{within}"
 
 

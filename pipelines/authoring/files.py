@@ -15,6 +15,8 @@ from typing import NamedTuple
 from rules import other_files
 
 STDIN = "-"
+BYTE_ORDER_MARK = "\ufeff"
+"""Before a text: YAML allows it, other languages do not know it."""
 SUFFIXES = (".yml", ".yaml")
 _MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from pipelines.authoring.files import sources
+from pipelines.authoring.files import BYTE_ORDER_MARK, sources
 from pipelines.authoring.placed import placed
 from rules.promql.ast import Expr, children
 from rules.promql.errors import PromQLError
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     if options.command == "test":
         return _test(options)
-    text = sys.stdin.read() if options.expr == "-" else options.expr
+    text = sys.stdin.read().removeprefix(BYTE_ORDER_MARK) if options.expr == "-" else options.expr
     try:
         expr = parse(text)
     except PromQLError as error:
@@ -128,7 +128,7 @@ def _test(options: argparse.Namespace) -> int:
                 print(f"tidemark promql test: {source.name}: {source.fault}", file=sys.stderr)
                 readable = False
             else:
-                reports.append(run_file(source.name, source.text))
+                reports.append(run_file(source.name, source.text.removeprefix(BYTE_ORDER_MARK)))
     if options.format == "json":
         sys.stdout.buffer.write(orjson.dumps(json_of(reports), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     else:

@@ -96,6 +96,15 @@ def test_a_configuration_file_says_what_the_job_means(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_configuration_file_may_begin_with_a_byte_order_mark(encoding: str, tmp_path: Path) -> None:
+    config = tmp_path / "job.yaml"
+    config.write_bytes("shards: 7\r\n".encode(encoding))
+    assert parse([KAFKA, OUTPUT, f"--config={config}"])[1].intake.shards == 7
+    config.write_bytes("client.id: seven\r\n".encode(encoding))
+    assert parse([KAFKA, OUTPUT, f"--kafka-config={config}"])[1].kafka_config == {"client.id": "seven"}
+
+
 def test_an_empty_configuration_file_changes_nothing(tmp_path: Path) -> None:
     config = tmp_path / "job.yaml"
     config.write_text("# nothing yet\n")

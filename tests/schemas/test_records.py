@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.records import DeadLetter
+from schemas.records import JSON_SCRAPE, DeadLetter
 from tests.schemas.rows import text
 
 
@@ -28,3 +28,17 @@ def test_dead_letter_reads_back(letter: DeadLetter) -> None:
 def test_decode_refuses_what_is_no_dead_letter(data: bytes) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
         DeadLetter.decode(data)
+
+
+@pytest.mark.parametrize(
+    ("letter", "part"),
+    [
+        (DeadLetter("r", "t", 0, 1, b"cpu value=", line=3), "line"),
+        (DeadLetter("r", "t", 0, 1, b'{"samples":', line=2), "document"),
+        (DeadLetter("r", "t", 0, 1, b"[1]", JSON_SCRAPE, line=2), "document"),
+        (DeadLetter("r", "t", 0, 1, b"\n\x05", "Application/X-Protobuf; proto=x", line=2), "series"),
+        (DeadLetter("r", "t", 0, 1, b'{"samples":'), "line"),
+    ],
+)
+def test_a_dead_letter_says_what_its_number_counts(letter: DeadLetter, part: str) -> None:
+    assert letter.part == part

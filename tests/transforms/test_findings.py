@@ -194,6 +194,8 @@ def test_positions_of_files_and_topics() -> None:
     assert position("/data/a.lp", 0, 11) == "/data/a.lp, line 12"
     assert position("/data/a.lp", 0, 11, 3) == "/data/a.lp, line 14"
     assert position("metrics.raw", 3, 11) == "topic metrics.raw, partition 3, offset 11"
+    assert position("/data/a.json", 0, 11, 3, "document") == "/data/a.json, line 12, document 3"
+    assert position("metrics.raw", 3, 11, 2, "series") == "topic metrics.raw, partition 3, offset 11, series 2"
     assert position("metrics.raw", 3, 11, 2) == "topic metrics.raw, partition 3, offset 11, line 2"
 
 

@@ -81,7 +81,7 @@ class InfluxSettings:
         if not path:
             raise SinkError(f"InfluxDB {self.url}: no token; {_WHERE_TOKENS_GO}")
         try:
-            token = Path(path).read_text(encoding="utf-8").strip()
+            token = Path(path).read_text(encoding="utf-8-sig").strip()
         except OSError as error:
             raise SinkError(f"InfluxDB {self.url}: the token file cannot be read: {error}") from None
         if not token:

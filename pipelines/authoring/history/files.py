@@ -77,7 +77,6 @@ def _read_records(
 
 
 def _place(letter: DeadLetter) -> str:
-    # Of an array, the number of a document in it; of anything else, lines of the record.
-    if letter.line is not None and letter.payload.startswith(b"{"):
-        return f"{letter.topic}:{letter.offset + 1}: document {letter.line}"
-    return f"{letter.topic}:{letter.offset + (letter.line or 1)}"
+    if letter.part == "line":
+        return f"{letter.topic}:{letter.offset + (letter.line or 1)}"
+    return f"{letter.topic}:{letter.offset + 1}: {letter.part} {letter.line}"

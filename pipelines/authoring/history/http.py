@@ -57,7 +57,7 @@ def secret(variable: str, where: str) -> str | None:
     if not path:
         return None
     try:
-        text = Path(path).read_text(encoding="utf-8").strip()
+        text = Path(path).read_text(encoding="utf-8-sig").strip()
     except OSError as error:
         raise HistoryError(f"{where}: the file that {variable}_FILE names cannot be read: {error}") from None
     if not text:

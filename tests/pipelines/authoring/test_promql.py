@@ -101,6 +101,15 @@ def test_scripts_without_an_eval_are_not_green(tmp_path: Path, capsys: pytest.Ca
     assert main(["test", str(tmp_path)]) == 0
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_script_may_begin_with_a_byte_order_mark(
+    encoding: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.test").write_bytes("load 30s\r\n  m 0+1x5\r\n\r\neval instant at 1m m\r\n  m 2\r\n".encode(encoding))
+    assert main(["test", str(tmp_path / "a.test")]) == 0
+    assert "1 passed" in capsys.readouterr().out
+
+
 def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(BAD.encode())))
     assert main(["test", "-"]) == 1
