@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -14,6 +15,11 @@ from schemas.times import parse_time
 
 MAX_OFFSET_DIGITS = 18
 """Digits of an offset, which is a number of 64 bits."""
+
+UNHEARD = logging.getLogger("tidemark.kafka.questions")
+"""Takes what librdkafka logs of clients that ask one question: what went wrong is in the error that they raise, once and not once a try."""
+UNHEARD.addHandler(logging.NullHandler())
+UNHEARD.propagate = False
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 

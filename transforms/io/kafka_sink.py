@@ -9,7 +9,7 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from transforms.io.kafka_settings import KafkaTopic
+from transforms.io.kafka_settings import UNHEARD, KafkaTopic
 from transforms.io.sink_errors import SinkError
 from transforms.io.sink_records import OutRecord, RecordsOf, shortened
 
@@ -152,7 +152,7 @@ class KafkaRecords:
         """
         where = f"{self._name} output: Kafka {self._topic.bootstrap}"
         try:
-            topics = Producer(self._topic.librdkafka()).list_topics(timeout=CHECK_TIMEOUT_S).topics
+            topics = Producer(self._topic.librdkafka(), logger=UNHEARD).list_topics(timeout=CHECK_TIMEOUT_S).topics
         except KafkaException as error:
             raise SinkError(f"{where} does not answer: {error.args[0].str()}; start it, or correct the URL") from None
         except ValueError as error:
