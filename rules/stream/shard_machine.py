@@ -35,8 +35,8 @@ COMPACT_EVERY_MS = 60_000
 _AHEAD = 4_096
 """Instants for each of which a timer is set ahead, at most: one sample of long ago, or of a far future, must not set millions."""
 
-_NEXT = 64
-"""Where there are more, each of so many has one; then they lie twice as far ahead each time."""
+_NEXT = 256
+"""Where there are more, each of so many at both ends has one; towards the middle each lies twice as far from its end as the one before."""
 
 _SLACK = 1_000
 _KEY = struct.Struct(">i")
@@ -171,7 +171,7 @@ class ShardMachine:
             meta.stored += len(kept)
         if noted:
             self._go_on(shard, cells, timers)
-        self._arm(shard, oldest, timers)
+        self._arm(shard, oldest, int(batch.ts.max()), timers)
 
     def _hear(self, shard: _Shard, element: bytes, cells: Cells, timers: Timers) -> Iterator[Out]:
         """Take up how far time has come, of all and of partitions."""
@@ -194,7 +194,7 @@ class ShardMachine:
         if noted or heard:
             self._go_on(shard, cells, timers)
         if newest is not None:
-            self._arm(shard, newest, timers)
+            self._arm(shard, newest, newest, timers)
 
     def _note(self, meta: Meta, rules: ShardRules, newest: int, oldest: int, always: bool = False) -> bool:
         """Take up how far event time reaches; gives whether that is worth being written down, which it always may be."""
@@ -265,18 +265,16 @@ class ShardMachine:
                 meta.armed = instant
         self._store(shard, cells)
 
-    def _arm(self, shard: _Shard, time_ms: int, timers: Timers) -> None:
-        """Set a timer for the first instant that sees something of a time, if not every instant has one."""
+    def _arm(self, shard: _Shard, oldest: int, newest: int, timers: Timers) -> None:
+        """Set timers for the first instants that see something of some event time, if not every instant has one."""
         meta, rules = shard.meta, shard.course.rules
-        if (
-            meta.begin == LONG_AGO
-            or rules.shortest_ms is None
-            or not _is_far(rules.shortest_ms, meta.after, meta.newest)
-        ):
+        shortest = rules.shortest_ms
+        if meta.begin == LONG_AGO or shortest is None or not _is_far(shortest, meta.after, meta.newest):
             return
-        instant = rules.following(max(meta.after, time_ms - 1))
-        if instant is not None:
-            timers.at(instant + self._settings.grace_ms)
+        for time_ms in {newest, *range(oldest, min(newest, oldest + _NEXT * shortest), shortest)}:
+            instant = rules.following(max(meta.after, time_ms - 1))
+            if instant is not None:
+                timers.at(instant + self._settings.grace_ms)
 
     def _store(self, shard: _Shard, cells: Cells) -> None:
         meta, rules = shard.meta, shard.course.rules
@@ -324,11 +322,10 @@ def _timers(rules: ShardRules, after_ms: int, until_ms: int) -> list[int]:
     shortest = rules.shortest_ms or 1
     if not _is_far(shortest, after_ms, until_ms):
         return list(map(int, rules.instants(after_ms, until_ms)))
-    found = list(map(int, rules.instants(after_ms, after_ms + _NEXT * shortest)))
-    ahead = _NEXT * shortest
-    while after_ms + ahead < until_ms:
-        ahead *= 2
-        instant = rules.latest(min(after_ms + ahead, until_ms))
-        if instant is not None and instant > after_ms:
-            found.append(instant)
-    return sorted(set(found))
+    # The watermark may stand anywhere, but most likely a little behind the newest event time.
+    near = _NEXT * shortest
+    found = {*rules.instants(after_ms, after_ms + near).tolist(), *rules.instants(until_ms - near, until_ms).tolist()}
+    while near < until_ms - after_ms:
+        found.update(rules.latest(each) or 0 for each in (after_ms + near, until_ms - near))
+        near *= 2
+    return sorted(each for each in found if after_ms < each <= until_ms)

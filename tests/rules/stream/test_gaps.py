@@ -14,6 +14,7 @@ from rules.promql.parser import parse
 from rules.stream import stretches
 from rules.stream.corrections import History
 from rules.stream.local import END_MS, LocalStage
+from rules.stream.shard_machine import key_of
 from rules.stream.silence import needs_samples
 from rules.stream.stage import SAMPLES, Out
 from rules.stream.stretches import BLOCK, STRIDE
@@ -100,6 +101,24 @@ def test_one_sample_of_another_time_costs_no_work_for_the_time_between(years: in
     assert counted(stage, "rules.instants") + counted(stage, "rules.instants_skipped") == begin // MINUTE + (
         4 if bounded else 29
     )
+
+
+@pytest.mark.parametrize("behind", [5_000, 30_000, 10 * MINUTE])
+def test_behind_a_gap_a_job_is_as_prompt_as_before_it(behind: int) -> None:
+    """No source tells how far it is, so that timers alone say when an instant is due."""
+    begin = 53 * YEAR
+    text = HIGH.replace("name: g", "name: g, interval: 5s").replace("for: 1m", "for: 5s")
+    stage = LocalStage(settings_of(text, sources=frozenset(), grace_ms=0))
+    stage.add(batch_of([x(MINUTE, 2.0)]))
+    stage.add(batch_of([x(time_ms, 2.0) for time_ms in range(begin, begin + 20 * MINUTE, 5_000)]))
+    outs = stage.advance(begin + 20 * MINUTE - behind + 1)
+    assert told(outs)[-2:] == [("pending", begin), ("firing", begin + 5_000)]
+    assert (
+        counted(stage, "rules.instants") + counted(stage, "rules.instants_skipped")
+        == (begin + 20 * MINUTE - behind - MINUTE) // 5_000 + 1
+    )
+    due = max(len(stage.shards.key(key_of(number)).due) for number in range(4))
+    assert due < 1_000
 
 
 def test_what_needs_no_samples_is_told_of_every_instant() -> None:

@@ -267,13 +267,13 @@ def test_a_job_that_catches_up_evaluates_instants_in_strides() -> None:
 def test_a_sample_of_long_ago_does_not_set_timers_for_all_time_since() -> None:
     driver = Driver(settings_of(PLAIN, bounded=True))
     driver.run([batch_of([x(0)]), messages.of_extent(10_000_000 * MINUTE)], 0)
-    assert len(driver.local.key(KEY).due) < 100
+    assert len(driver.local.key(KEY).due) < 1_000
     # Where something comes in between, its instant has a timer of its own.
     driver.run([batch_of([x(9_000 * MINUTE - 1)])], 9_000 * MINUTE + 5_000)
     assert driver.told[-1].until_ms == 9_000 * MINUTE
     driver.run([messages.of_extent(10_000 * MINUTE)], 10_000 * MINUTE + 5_000)
     assert driver.told[-1].until_ms == 10_000 * MINUTE
-    assert len(driver.local.key(KEY).due) < 100
+    assert len(driver.local.key(KEY).due) < 1_000
     driver.run([], 1 << 62)
     assert driver.told[-1].until_ms == 10_000_000 * MINUTE
     assert driver.local.machine.counted["rules.shard_instants"] < 300
