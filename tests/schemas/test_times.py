@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.times import MAX_DURATION_MS, format_duration, parse_duration
+from schemas.times import MAX_DURATION_MS, MAX_TIME_MS, format_duration, format_time, parse_duration, parse_time
 
 DAY = 86_400_000
 
@@ -75,3 +75,46 @@ def test_a_duration_reads_back(milliseconds: int) -> None:
 
 def test_days_are_the_largest_unit_that_is_written() -> None:
     assert format_duration(400 * DAY + 1) == "400d1ms"
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [
+        ("0", 0),
+        ("1700000000123", 1_700_000_000_123),
+        (str(MAX_TIME_MS), MAX_TIME_MS),
+        ("2023-11-14T22:13:20Z", 1_700_000_000_000),
+        ("2023-11-14T22:13:20.123600", 1_700_000_000_124),
+        ("2023-11-14T23:13:20+01:00", 1_700_000_000_000),
+        ("2023-11-14", 1_699_920_000_000),
+    ],
+)
+def test_times(text: str, milliseconds: int) -> None:
+    assert parse_time(text) == milliseconds
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("today", "'today' is no time; write it like 2026-01-12T00:00:00Z, or as milliseconds since 1970"),
+        ("-1", "'-1' is no time"),
+        (str(MAX_TIME_MS + 1), f"{MAX_TIME_MS + 1} is after the year 9999: milliseconds since 1970 are wanted"),
+        ("9" * 5_000, f"{'9' * 60} is after the year 9999"),
+    ],
+)
+def test_what_is_no_time(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        parse_time(text)
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "text"),
+    [
+        (0, "1970-01-01T00:00:00Z"),
+        (1_700_000_000_007, "2023-11-14T22:13:20.007Z"),
+        (-1, "1969-12-31T23:59:59.999Z"),
+        (MAX_TIME_MS + 1, "253402300800000 ms"),
+    ],
+)
+def test_times_are_written_in_utc(milliseconds: int, text: str) -> None:
+    assert format_time(milliseconds) == text

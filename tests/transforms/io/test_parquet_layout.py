@@ -1,10 +1,22 @@
 from __future__ import annotations
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.io.parquet_layout import FileName, date_folder, day_of_folder, time_text
+from transforms.io.parquet_layout import (
+    RAW_SCHEMA,
+    ROLLUP_SCHEMA,
+    ROLLUPS,
+    SAMPLES,
+    FileName,
+    date_folder,
+    day_of_folder,
+    file_name,
+    kind_of,
+    time_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -74,3 +86,28 @@ def test_other_files_are_not_of_the_store(name: str) -> None:
 @pytest.mark.parametrize("name", ["", "date=", "date=today", "2024-02-29", "day=2024-02-29"])
 def test_other_folders_are_not_of_the_store(name: str) -> None:
     assert day_of_folder(name) is None
+
+
+def table(schema: pa.Schema, **columns: list[int]) -> pa.Table:
+    """Rows of which only some columns matter, the others null."""
+    rows = len(next(iter(columns.values())))
+    whole = [
+        pa.array(columns[field.name]).cast(field.type) if field.name in columns else pa.nulls(rows, field.type)
+        for field in schema
+    ]
+    return pa.table(whole, schema=schema)
+
+
+@pytest.mark.parametrize(("shards", "span"), [([3, 3], "s3"), ([9, 3], "s3-9")])
+def test_a_file_is_named_after_its_rows(shards: list[int], span: str) -> None:
+    rows = table(ROLLUP_SCHEMA, window=[2_000, 1_000], shard=shards, pane=[1, 0], run=[5, 7])
+    name = file_name(ROLLUPS, rows, b"content")
+    assert (name.first, name.last, name.run) == (1_000, 2_000, 7)
+    assert name.rest.startswith(f"{span}_p1_r7_")
+    assert name.rest != file_name(ROLLUPS, rows, b"other").rest
+    samples = table(RAW_SCHEMA, ts=[2_000, 1_000], run=[5, 7])
+    assert file_name(SAMPLES, samples, b"content") == FileName(1_000, 2_000, f"r7_{name.rest[-16:]}")
+
+
+def test_raw_samples_have_a_kind_of_their_own() -> None:
+    assert (kind_of("raw"), kind_of("1m"), kind_of("RAW")) == (SAMPLES, ROLLUPS, ROLLUPS)
