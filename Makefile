@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 # What `make test-newest` installs into, beside the locked environment.
 NEWEST := .venv-newest
+# What `make mutants` installs into: one tool more, which sees all the others.
+MUTANT_TOOLS := .venv-mutants
+MUTANTS ?=
 
 PIP := -m pip install -q --disable-pip-version-check
 # Exact versions with hashes, and wheels only: no build of somebody else's fetches anything beside them.
@@ -14,7 +17,7 @@ RESOLVE := $(BIN)/uv pip compile setup.py --quiet --upgrade --universal --python
 	--no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-newest lock check lint fmt bench bench-promql up down status submit clean
+.PHONY: help install demo test test-newest mutants lock check lint fmt bench bench-promql up down status submit clean
 
 help: ## this list
 	@echo "make TARGET, one of:"
@@ -42,6 +45,9 @@ test-newest: $(NEWEST)/python ## the fast suite on the newest releases that setu
 	@echo "other than in requirements.lock:"
 	@$(NEWEST)/bin/python -m pip freeze --exclude-editable | tr A-Z_ a-z- | grep -vxFf $(NEWEST)/locked || echo "nothing"
 	$(NEWEST)/bin/pytest -q -m "not e2e" --deselect=tests/test_lock.py::test_what_is_installed_is_what_is_locked $(PYTEST_ARGS)
+
+mutants: $(MUTANT_TOOLS)/mutmut ## what no fast test notices of changed code (hours; MUTANTS='transforms.cut*' for a part)
+	nice $(MUTANT_TOOLS)/bin/python -m tests.mutants $(MUTANTS)
 
 lock: $(VENV)/dev ## resolve requirements.lock anew: the newest releases that setup.py allows, for Python 3.10 to 3.12
 	@$(RESOLVE) --output-file=$(VENV)/lock.runtime
@@ -83,7 +89,7 @@ submit: $(VENV)/runtime ## submit the metrics job to the local stack's Flink
 	@$(BIN)/tidemark submit metrics $(SUBMIT_ARGS)
 
 clean: ## remove the virtual environment and what tools left behind; the cache and the stack's data stay
-	rm -rf $(VENV) $(NEWEST) .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-out build *.egg-info
+	rm -rf $(VENV) $(NEWEST) $(MUTANT_TOOLS) mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-out build *.egg-info
 
 $(VENV)/python $(NEWEST)/python:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 10) <= v < (3, 13) else f"Python 3.10 to 3.12 is needed, {sys.executable} is {v[0]}.{v[1]}; say which: make PYTHON=python3.11")'
@@ -102,4 +108,11 @@ $(VENV)/runtime: setup.py requirements.lock $(VENV)/python
 $(VENV)/dev: $(VENV)/runtime
 	@echo "installing the tools of the tests ..."
 	@$(BIN)/python $(PIP) $(LOCKED) requirements.lock
+	@touch $@
+
+$(MUTANT_TOOLS)/mutmut: $(VENV)/dev
+	@$(PYTHON) -m venv $(MUTANT_TOOLS)
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$($(MUTANT_TOOLS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/project.pth"
+	@$(MUTANT_TOOLS)/bin/python $(PIP) mutmut==3.8.1
 	@touch $@
