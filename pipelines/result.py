@@ -133,7 +133,7 @@ def _unfed(options: JobOptions, evidence: Evidence) -> Iterator[Finding]:
         catalogue.add_names(evidence.metrics)
     settings = options.rules.settings
     program = LiveRules(settings).current.rules.program(settings.program)
-    lacking = unfed(program, lambda matchers: selector_key(tuple(matchers)) in evidence.selectors, catalogue)
+    lacking = unfed(program, lambda matchers: selector_key(matchers) in evidence.selectors, catalogue)
     if not lacking:
         return
     silent = sum(each.silent for each in lacking.values())

@@ -23,7 +23,8 @@ class Catalogue:
     """Metric names, and of each the labels and their values."""
 
     def __init__(self) -> None:
-        self._metrics: dict[str, dict[str, set[str]]] = {}
+        # Of a metric that is known by name alone, None.
+        self._metrics: dict[str, dict[str, set[str]] | None] = {}
 
     def __contains__(self, name: object) -> bool:
         return name in self._metrics
@@ -45,7 +46,9 @@ class Catalogue:
             pairs = np.unique(names.codes.astype(np.int64) * len(column.values) + column.codes)
             for pair in pairs.tolist():
                 name, value = divmod(pair, len(column.values))
-                known = self._metrics.setdefault(names.values[name], {})
+                known = self._metrics.get(names.values[name])
+                if known is None:
+                    known = self._metrics[names.values[name]] = {}
                 if label != METRIC_NAME and column.values[value]:
                     values = known.setdefault(label, set())
                     if len(values) <= MAX_VALUES:
@@ -54,7 +57,7 @@ class Catalogue:
     def add_names(self, names: Iterable[str]) -> None:
         """Take up metrics of whose labels nothing is known."""
         for name in names:
-            self._metrics.setdefault(name, {})
+            self._metrics.setdefault(name, None)
 
     def why_nothing(self, matchers: Sequence[Matcher]) -> tuple[str, str]:
         """Why a selector finds no series: the reason, and what may be meant, or empty."""
@@ -66,12 +69,10 @@ class Catalogue:
         if name not in self._metrics:
             return f"the data hold no metric {name}", self._other_name(name)
         labels = self._metrics[name]
-        if labels:
-            for each in matchers:
-                if each.name != METRIC_NAME and not self._is_there(labels, each):
-                    return f"{name} is there, but never with {each.name}{each.op.value}{_quoted(each.value)}", _other(
-                        labels, each
-                    )
+        for each in matchers:
+            if labels is not None and each.name != METRIC_NAME and not _is_there(labels, each):
+                missing = f"{each.name}{each.op.value}{_quoted(each.value)}"
+                return f"{name} is there, but never with {missing}", _other(labels, each)
         which = "no sample with all of these labels" if len(matchers) > 1 else "no sample of it"
         return f"{name} is there, but {which} at these times", ""
 
@@ -81,18 +82,19 @@ class Catalogue:
             found = next(iter(difflib.get_close_matches(name, self._metrics, 1)), None)
         return f"did you mean {found}?" if found else _listed("they hold", self.names)
 
-    @staticmethod
-    def _is_there(labels: dict[str, set[str]], matcher: Matcher) -> bool:
-        # Any label may be absent from some series.
-        values = labels.get(matcher.name, set())
-        return len(values) > MAX_VALUES or any(map(predicate(matcher), {"", *values}))
+
+def _is_there(labels: dict[str, set[str]], matcher: Matcher) -> bool:
+    # Any label may be absent from some series.
+    values = labels.get(matcher.name, set())
+    return len(values) > MAX_VALUES or any(map(predicate(matcher), {"", *values}))
 
 
 def _other(labels: dict[str, set[str]], matcher: Matcher) -> str:
     values = sorted(filter(None, labels.get(matcher.name, ())))
     if not values:
         near = difflib.get_close_matches(matcher.name, labels, 1)
-        return f"did you mean the label {near[0]}?" if near else _listed("its labels are", sorted(labels))
+        known = _listed("its labels are", sorted(labels)) or "it has no labels"
+        return f"did you mean the label {near[0]}?" if near else known
     near = difflib.get_close_matches(matcher.value, values, 1) if matcher.op is MatchOp.EQUAL else []
     return (
         f"did you mean {_quoted(near[0])}?"

@@ -23,7 +23,9 @@ MAX_UNFED = 20
 MAX_READERS = 3
 """Rules that are named of each."""
 
-Finds = Callable[[Sequence[ast.Matcher]], bool]
+Matchers = tuple[ast.Matcher, ...]
+
+Finds = Callable[[Matchers], bool]
 """Whether the data hold a series that fits all matchers."""
 
 
@@ -88,32 +90,54 @@ class Looked:
     def __init__(self, program: Program, finds: Finds) -> None:
         self._program = program
         self._finds = finds
-        self._silent: dict[int, bool] = {}
+        self._found: dict[Matchers, bool] = {}
+        self._by_name: dict[str, list[Prepared]] = {}
+        for rule in program.rules:
+            for name in rule.names:
+                self._by_name.setdefault(name, []).append(rule)
+        self._silent = self._all_silent()
+
+    def _all_silent(self) -> set[int]:
+        """The rules that yield nothing, those that have nothing but what they record for each other among them."""
+        self._silent = {rule.position for rule in self._program.rules}
+        before = -1
+        while before != len(self._silent):
+            before = len(self._silent)
+            for rule in self._program.rules:
+                if rule.position in self._silent and not self.yields_nothing(rule.rule.ast):
+                    self._silent.discard(rule.position)
+        return self._silent
 
     def writers(self, selector: ast.VectorSelector) -> list[Prepared]:
         """The rules that write metrics of a name which the selector takes."""
         tests = [predicate(each) for each in selector.matchers if each.name == METRIC_NAME]
-        return [rule for rule in self._program.rules if any(all(test(name) for test in tests) for name in rule.names)]
+        exact = _exact_name(selector.matchers)
+        names = self._by_name if exact is None else [exact]
+        return [rule for name in names if all(test(name) for test in tests) for rule in self._by_name.get(name, ())]
 
     def is_empty(self, selector: ast.VectorSelector) -> bool:
         """Whether neither the data nor a rule has what the selector asks for."""
-        return not self._finds(selector.matchers) and all(self.is_silent(rule) for rule in self.writers(selector))
+        found = self._found.get(selector.matchers)
+        if found is None:
+            found = self._found[selector.matchers] = self._finds(selector.matchers)
+        return not found and all(map(self.is_silent, self.writers(selector)))
 
     def is_silent(self, rule: Prepared) -> bool:
         """Whether a rule yields nothing. One that reads what it writes has nothing to begin with."""
-        if rule.position not in self._silent:
-            self._silent[rule.position] = True
-            self._silent[rule.position] = self.yields_nothing(rule.rule.ast)
-        return self._silent[rule.position]
+        return rule.position in self._silent
 
     def yields_nothing(self, expr: ast.Expr) -> bool:
         """Whether an expression yields nothing for want of data."""
         return yields_nothing(expr, self.is_empty)
 
 
+def _exact_name(matchers: Matchers) -> str | None:
+    return next((each.value for each in matchers if each.name == METRIC_NAME and each.op is ast.MatchOp.EQUAL), None)
+
+
 def _no_data(selector: ast.VectorSelector, looked: Looked, catalogue: Catalogue) -> NoData:
     writers = looked.writers(selector)
-    if writers and any(each.name == METRIC_NAME and each.op is ast.MatchOp.EQUAL for each in selector.matchers):
+    if writers and _exact_name(selector.matchers) is not None:
         names = ", ".join(dict.fromkeys(rule.rule.name for rule in writers))
         return NoData(selector_text(selector.matchers), f"rule {names} writes it, and has no data itself")
     return NoData(selector_text(selector.matchers), *catalogue.why_nothing(selector.matchers))
@@ -160,7 +184,7 @@ def selectors(expr: ast.Expr) -> Iterator[ast.VectorSelector]:
 
 
 @lru_cache(maxsize=10_000)
-def selector_key(matchers: tuple[ast.Matcher, ...]) -> str:
+def selector_key(matchers: Matchers) -> str:
     """A text that is the same for the same matchers in another order."""
     return selector_text(tuple(sorted(matchers, key=lambda each: (each.name, each.op.value, each.value))))
 

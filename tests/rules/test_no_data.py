@@ -70,6 +70,7 @@ def look(*rules: str, lines: tuple[str, ...] = DATA) -> dict[str, Unfed]:
             True,
             ['no data for cpu_usage{zone="a"}: cpu_usage is there, but never with zone="a"; its labels are host, mode'],
         ),
+        ('up{job="a"} > 1', True, ['no data for up{job="a"}: up is there, but never with job="a"; it has no labels']),
         (
             'cpu_usage{host=~"db.*"} > 1',
             True,
@@ -131,6 +132,12 @@ def test_rules_that_record_for_each_other_have_nothing_to_begin_with() -> None:
         "s": True,
     }
     assert look("{record: r, expr: 'r or cpu_usage'}") == {}
+    # One of them has something else, wherever it stands.
+    for rules in (
+        ("{record: r, expr: s or cpu_usage}", "{record: s, expr: r}"),
+        ("{record: s, expr: r}", "{record: r, expr: s or cpu_usage}"),
+    ):
+        assert look(*rules) == {}
 
 
 def test_a_selector_is_told_once() -> None:
