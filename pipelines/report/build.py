@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.report.payload import Refusal, Source
-from pipelines.report.series import late_samples, raw_lines, rollup_lines
+from pipelines.report.series import MAX_WINDOWS, late_samples, raw_lines, rollup_lines
 from schemas.records import DeadLetter
 from schemas.tiers import Tiers
 from transforms.io.atomic_file import in_order_written
@@ -48,6 +48,9 @@ def read_source(
     for tier, rows in rolled.items():
         came_late = late_samples(raw, tier.window_ms, delay_ms)
         lines[tier.name] = rollup_lines(rows, tier.window_ms, counters, came_late)
+    undrawn = sum(each.undrawn for each in lines.values())
+    if undrawn:
+        note += f" {undrawn:,} rows are not drawn: they lie more than {MAX_WINDOWS:,} windows before the newest."
     samples = raw_lines(raw, counters) if draw_samples else ()
     return Source(identity, title, note, lines, counters, balance, samples)
 

@@ -35,6 +35,10 @@ class Line:
     late: list[tuple[int, int]] = field(default_factory=list)
 
 
+MAX_WINDOWS = 100_000
+"""Windows of a grid at most: one sample whose clock is wrong must not stretch it over decades. Two months of minutes."""
+
+
 @dataclass(frozen=True)
 class Lines:
     """All series of one tier.
@@ -42,12 +46,14 @@ class Lines:
     Attributes:
         start, step: of the grid's windows, ms; windows: how many.
         lines: by metric and target.
+        undrawn: rows of windows that lie more than :data:`MAX_WINDOWS` before the newest.
     """
 
     start: int
     step: int
     windows: int
     lines: list[Line]
+    undrawn: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,6 +98,10 @@ def rollup_lines(table: pa.Table, step: int, counters: Collection[str], came_lat
     window = _integers(table, "window")
     if not len(window):
         return Lines(0, step, 0, [])
+    drawn = window > int(window.max()) - MAX_WINDOWS * step
+    undrawn = int(np.count_nonzero(~drawn))
+    if undrawn:
+        table, window = table.filter(pa.array(drawn)), window[drawn]
     start = int(window.min())
     windows = int(window.max() - start) // step + 1
     lines = []
@@ -105,14 +115,14 @@ def rollup_lines(table: pa.Table, step: int, counters: Collection[str], came_lat
             return grid
 
         late_windows = ((came_late or {}).get((metric, target), window[:0]) - start) // step
-        late_counts = sorted(Counter(late_windows.tolist()).items())
+        late_counts = sorted(Counter(late_windows[late_windows >= 0].tolist()).items())
         if metric_name(metric) in counters:
             lines.append(Line(metric, target, on_grid(_counter_rate(series)), None, None, late_counts))
         else:
             average = _floats(series, "sum") / _floats(series, "count")
             low, high = on_grid(_floats(series, "min")), on_grid(_floats(series, "max"))
             lines.append(Line(metric, target, on_grid(average), low, high, late_counts))
-    return Lines(start, step, windows, lines)
+    return Lines(start, step, windows, lines, undrawn)
 
 
 def late_samples(table: pa.Table, step: int, delay_ms: int) -> LateSamples:

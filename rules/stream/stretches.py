@@ -78,17 +78,15 @@ def next_stretch(
     first = ready.following(after_ms) or until_ms
     shortest = min(ready.intervals_ms, default=1)
     usual = Stretch(min(until_ms, first + (most - 1) * shortest))
+    offset = max((rule.turn.query_offset_ms for rule in ready.program.rules), default=0)
+    quiet = _before(store.seen(first, offset), until_ms)
+    if quiet <= usual.until_ms:
+        return usual
     unprompted = ready.unprompted if only is None else ready.unprompted & frozenset(only)
     others = range(len(evaluator.states)) if only is None else only
     if any(evaluator.states[position] is not IDLE for position in others if position not in unprompted):
         return usual
-    offset = max((rule.turn.query_offset_ms for rule in ready.program.rules), default=0)
-    seen = (
-        store.seen(first, offset),
-        evaluator.recorded.seen(first, ready.reach_ms + offset + 1, ready.unprompted),
-    )
-    quiet = min((each - 1 for each in seen if each is not None), default=until_ms)
-    quiet = min(quiet, until_ms)
+    quiet = _before(evaluator.recorded.seen(first, ready.reach_ms + offset + 1, ready.unprompted), quiet)
     if quiet <= usual.until_ms:
         return usual
     if not unprompted:
@@ -97,6 +95,11 @@ def next_stretch(
         # What they say after the first block is all but certainly what they say at the end of it, and two rows an instant would be written of it.
         return Stretch(quiet - MOST_ALONE * shortest, frozenset())
     return Stretch(min(quiet, first + (BLOCK - 1) * shortest), unprompted)
+
+
+def _before(seen_ms: int | None, until_ms: int) -> int:
+    """The last millisecond before something is seen, but not after a time."""
+    return until_ms if seen_ms is None else min(seen_ms - 1, until_ms)
 
 
 def no_samples_from(time_ms: int) -> str:

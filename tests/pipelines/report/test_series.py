@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.report.series import increase, late_samples, raw_lines, rollup_lines
+from pipelines.report.series import MAX_WINDOWS, increase, late_samples, raw_lines, rollup_lines
 from schemas.batch import sequence
 from transforms.io.parquet_layout import RAW_SCHEMA, ROLLUP_SCHEMA
 
@@ -115,6 +115,17 @@ def test_a_counters_rates_add_up_to_its_whole_increase(steps):
 def test_no_rows_are_no_lines():
     assert rollup_lines(rollup_table(), 60_000, frozenset()).lines == []
     assert raw_lines(raw_table(), frozenset()) == []
+
+
+def test_a_window_of_decades_ago_does_not_stretch_the_grid():
+    begin = 1_700_000_040_000
+    windows = (0, begin - MAX_WINDOWS * 60_000, begin - (MAX_WINDOWS - 1) * 60_000, begin)
+    rows = rollup_table(*({"window": w, "count": 1, "sum": 1.0, "min": 1.0, "max": 1.0} for w in windows))
+    lines = rollup_lines(rows, 60_000, frozenset(), {("m", TARGET): np.array([0, begin])})
+    assert (lines.start, lines.windows, lines.undrawn) == (windows[2], MAX_WINDOWS, 2)
+    (line,) = lines.lines
+    assert np.flatnonzero(np.isfinite(line.value)).tolist() == [0, MAX_WINDOWS - 1]
+    assert line.late == [(MAX_WINDOWS - 1, 1)]
 
 
 def test_late_samples_mark_their_windows():
