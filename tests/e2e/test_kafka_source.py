@@ -30,6 +30,7 @@ from pipelines import cli
 from pipelines.metrics import counters, main
 from schemas import batch as batches
 from schemas.batch import MAX_PARTITIONS
+from schemas.codecs.remote_write import encode_write_request
 from tests.e2e.flink_job import ROOT, wait_for
 from transforms import accounting
 from transforms.intake import IntakeSettings
@@ -310,3 +311,18 @@ def test_new_partitions_are_read_and_idle_ones_hold_nothing_back(live: tuple[Top
     now = int(time.time()) - NOON // 1000
     topic.send([now, now + 1], partition=2)
     wait_for(lambda: partitions_in(store) == {0, 2}, 90, "samples of a partition that was added")
+
+
+def test_records_without_headers_are_told_by_their_content(topic: Topic) -> None:
+    """As Telegraf writes them, which can set no header; each format beside the others."""
+    nanoseconds = [(NOON + second * 1000) * 1_000_000 for second in range(4)]
+    lines = [f"m,host=h0 value={number} {time}\n" for number, time in enumerate(nanoseconds)]
+    request = encode_write_request([({"__name__": "m", "host": "h0"}, [(4.0, NOON + 4000)])])
+    for value in (lines[0], "".join(lines[1:3]), b"\xef\xbb\xbf" + lines[3].encode(), request, b"\x28\xb5\x2f\xfd"):
+        topic.producer.produce(topic.name, value)
+    topic.send([5])
+    found = read(KafkaSource(topic.source, bounded=True), range(6))
+    assert {name: found.get(name) for name in (accounting.RECORDS_READ, accounting.RECORDS_DEAD_LETTERED)} == {
+        accounting.RECORDS_READ: 6,
+        accounting.RECORDS_DEAD_LETTERED: 1,
+    }
