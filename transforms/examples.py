@@ -19,6 +19,7 @@ TOO_LATE = "too late"
 REFUSED = "refused"
 UNREAD = "unread"
 UNREADABLE = "unreadable"
+EMPTY = "empty"
 COLLIDED = "collided"
 SHARED_NAME = "shared name"
 
@@ -27,8 +28,8 @@ class Example(NamedTuple):
     """One thing lost.
 
     Attributes:
-        kind: :data:`DEAD_LETTER`, :data:`TOO_LATE`, :data:`REFUSED`, :data:`UNREAD`, :data:`UNREADABLE`, :data:`COLLIDED` or
-            :data:`SHARED_NAME`.
+        kind: :data:`DEAD_LETTER`, :data:`TOO_LATE`, :data:`REFUSED`, :data:`UNREAD`, :data:`UNREADABLE`, :data:`EMPTY`,
+            :data:`COLLIDED` or :data:`SHARED_NAME`.
         where: its position: file and line, topic, partition and offset, or bucket.
         reason: why.
         record: what it was, the beginning of it.

@@ -17,6 +17,7 @@ from transforms.accounting import Balance
 from transforms.examples import (
     COLLIDED,
     DEAD_LETTER,
+    EMPTY,
     REFUSED,
     SHARED_NAME,
     TOO_LATE,
@@ -152,6 +153,14 @@ def _unreadable(balance: Balance, examples: _Examples, setup: Setup) -> Iterator
         advice.insert(0, f"... and {number - len(named):,} more")
     text = f"{number:,} of the files could not be read, or not to their end: what they hold from there on is missing"
     yield Finding("files-unreadable", Severity.LOSS, text, named, tuple(advice))
+
+
+def _empty(balance: Balance, examples: _Examples, setup: Setup) -> Iterator[Finding]:
+    named = examples.every(EMPTY)
+    if named:
+        text = f"{len(named):,} of the files hold no records"
+        advice = (f"... and {len(named) - NAMED:,} more",) if len(named) > NAMED else ()
+        yield Finding("files-empty", Severity.WARNING, text, named[:NAMED], advice)
 
 
 def _refused(balance: Balance, examples: _Examples, setup: Setup) -> Iterator[Finding]:
@@ -314,6 +323,7 @@ def _cut(balance: Balance, examples: _Examples, setup: Setup) -> Iterator[Findin
 _RULES: Sequence[Callable[[Balance, _Examples, Setup], Iterator[Finding]]] = (
     _nothing,
     _unreadable,
+    _empty,
     _refused,
     _dead_letters,
     _too_late,

@@ -170,6 +170,10 @@ class Intake:
         self._recorder.add_every(Example(examples.UNREADABLE, letter.topic, letter.reason, shown(letter.payload)))
         yield beam.pvalue.TaggedOutput(DEAD_LETTERS, letter.encode())
 
+    def note_empty(self, file: str) -> None:
+        """Record that a file holds no records."""
+        self._recorder.add_every(Example(examples.EMPTY, file, "no records"))
+
     def count(self, name: str, number: int) -> None:
         """Add to a counter of the balance."""
         if number:

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from schemas.numbers import decimal
+from schemas.records import JSON_SCRAPE, LINE_PROTOCOL
 from schemas.times import parse_duration, parse_time
 from services.generate.load import FORMATS
 from services.generate.plan import Faults
 from services.kit.arguments import Parser, told
 from services.kit.outputs import path
+from transforms.io.content_types import content_type_of
 from transforms.io.kafka_settings import KafkaTopic
 
 DEFAULT_DURATION_MS = 3_600_000
+_OF_FILES = ((JSON_SCRAPE,), (LINE_PROTOCOL,))
 
 EXAMPLES = """\
 examples:
@@ -168,8 +171,11 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     to = "kafka://HOST:9092/metrics.raw, file:PATH, file:PATH.gz, or - for standard output"
     add("--output", type=told(parse_output), required=True, metavar="URL", help=to)
-    formats = "json, line, remote-write, or mixed: the hosts take turns; files take json and line (json)"
-    add("--format", choices=list(FORMATS), default="json", metavar="FORMAT", help=formats)
+    formats = (
+        "json, line, remote-write, or mixed: the hosts take turns; files take json and line "
+        "(what the file's name says: .lp is line; else json)"
+    )
+    add("--format", choices=list(FORMATS), metavar="FORMAT", help=formats)
     add("--rate", type=float, default=0.0, metavar="N", help="samples a second at most, 0: as fast as possible (0)")
     add("--realtime", action="store_true", help="event time is now: one scrape of all hosts each interval")
     config = "YAML file with settings of librdkafka: security.protocol, sasl.username, ...; ${NAME} is an environment variable"
@@ -183,6 +189,19 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
     add("--truth", type=path, metavar="FILE", help=truth)
     add("--summary-json", type=path, metavar="FILE", help="write the summary as JSON too")
     add("--quiet", action="store_true", help="no progress, only the summary")
+
+
+def _format(given: str | None, output: KafkaTopic | str) -> str:
+    """The format of records: as given, else what the file's name says.
+
+    Raises:
+        ValueError: the name says another, and by their name jobs read files.
+    """
+    said = None if isinstance(output, KafkaTopic) else content_type_of(output)
+    named = next((name for name, types in FORMATS.items() if types == (said,)), None)
+    if given is not None and named is not None and given != named and FORMATS[given] in _OF_FILES:
+        raise ValueError(f"--format={given}: by its name a job would read {output} as {named}; give it another ending")
+    return given or named or "json"
 
 
 def checked(words: argparse.Namespace) -> Options:
@@ -200,7 +219,7 @@ def checked(words: argparse.Namespace) -> Options:
         start_ms=words.start,
         duration_ms=words.duration if words.duration or words.realtime else DEFAULT_DURATION_MS,
         seed=words.seed,
-        format=words.format,
+        format=_format(words.format, words.output),
         faults=Faults(late, late_mean_ms, late_max_ms, duplicates, differing, words.malformed),
         output=words.output,
         rate=words.rate,
@@ -212,7 +231,7 @@ def checked(words: argparse.Namespace) -> Options:
         quiet=words.quiet,
     )
     if not isinstance(options.output, KafkaTopic):
-        if options.format not in ("json", "line"):
+        if FORMATS[options.format] not in _OF_FILES:
             raise ValueError(
                 f"--format={options.format} is binary and needs Kafka; files take --format=json or --format=line"
             )

@@ -51,7 +51,7 @@ class FileOutput:
             self._file = sys.stdout.buffer
         else:
             self._file = self._open.enter_context(Path(path).open("wb", buffering=1 << 20))  # noqa: SIM115 - the stack closes it
-        if path.endswith(".gz"):
+        if path.lower().endswith(".gz"):
             # No name and no time in the header: equal runs give equal files.
             self._file = self._open.enter_context(gzip.GzipFile("", "wb", 5, self._file, mtime=0))
 

@@ -6,6 +6,7 @@ from schemas.records import reason_kind
 from transforms.accounting import Balance
 from transforms.examples import (
     DEAD_LETTER,
+    EMPTY,
     REFUSED,
     TOO_LATE,
     UNREAD,
@@ -134,6 +135,18 @@ def test_every_unreadable_file_is_named() -> None:
     ]
     (many,) = found({"inputs.unreadable": 25}, *files)
     assert (len(many.examples), many.advice[0]) == (20, "... and 5 more")
+
+
+def test_files_without_records_are_named() -> None:
+    files = [Example(EMPTY, f"/{number:02}.lp", "no records") for number in range(21)]
+    (one,) = found({}, *files[:1])
+    assert (one.severity, one.text, one.details()) == (
+        Severity.WARNING,
+        "1 of the files hold no records",
+        ["  e.g. /00.lp: no records"],
+    )
+    (many,) = found({}, *files)
+    assert (len(many.examples), many.advice) == (20, ("... and 1 more",))
 
 
 def test_what_a_record_was_taken_for_leads_to_the_option() -> None:

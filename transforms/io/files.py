@@ -33,11 +33,15 @@ class _ReadFile(beam.DoFn):
     def process(self, element: tuple[int, str, str]) -> Iterator[object]:
         partition, path, name = element
         watermark = MIN_WATERMARK
+        number = 0
         try:
             for records in read_blocks(path, self._settings.default_content_type):
+                number += len(records)
                 taken = self._intake.take(records, name, partition, watermark, now_ms=int(time.time() * 1000))
                 watermark = taken.watermark
                 yield from taken.outputs()
+            if not number:
+                self._intake.note_empty(name)
         except InputFault as fault:
             letter = DeadLetter(str(fault), name, partition, fault.line, fault.rest)
             yield from self._intake.refuse(letter)

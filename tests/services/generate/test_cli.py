@@ -9,8 +9,10 @@ import json
 import duckdb
 import pytest
 
+from schemas.codecs.block import BlockDecoder
 from services.generate.cli import main
 from services.generate.options import add_metrics, checked
+from transforms.io.record_files import read_blocks
 
 BASE = ["metrics", "--hosts=6", "--metrics=12", "--duration=2m", "--start=2026-01-12T00:00:00Z", "--seed=3", "--quiet"]
 FAULTS = ["--lateness=20%:30s:2m", "--duplicates=10%:50%", "--malformed=10%"]
@@ -48,6 +50,32 @@ def test_summary_file_and_truth_agree(tmp_path, format_name):
     assert superseded == sent["samples"]["differing"] == rows - distinct
     assert sent["malformed"]["total"] == sum(n for kind, n in sent["malformed"].items() if kind != "total") > 0
     assert min(sent["scrapes"].values()) > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "begin"),
+    [
+        ("a.lp", [], b"node"),
+        ("a.LP.GZ", [], b"node"),
+        ("a.out", ["--format=line"], b"node"),
+        ("a", [], b"{"),
+        ("a.jsonl", ["--format=json"], b"{"),
+    ],
+)
+def test_what_is_written_to_a_file_is_what_its_name_says_and_a_job_reads_it(tmp_path, name, words, begin):
+    assert run(f"--output=file:{tmp_path / name}", "--malformed=10%", *words) == 0
+    records = [record for block in read_blocks(str(tmp_path / name)) for record in block]
+    assert records[0].value.startswith(begin)
+    block = BlockDecoder().decode_block(records, "a", 0)
+    assert len(block.batch) == 6 * 12 * 12
+    assert len(block.dead_letters) == 12
+
+
+def test_a_name_that_says_another_format_is_refused(capsys):
+    assert run("--output=file:a.jsonl", "--format=line") == 2
+    assert (
+        "--format=line: by its name a job would read a.jsonl as json; give it another ending" in capsys.readouterr().err
+    )
 
 
 def test_standard_output_carries_records_and_nothing_else(capfdbinary):
