@@ -18,7 +18,7 @@ from pipelines.detach import advice, check_detachable, detach
 from pipelines.options import FileInput, JobOptions, OptionError, Parsed, RuleOptions
 from pipelines.plan import plan
 from pipelines.result import Result, conclude
-from pipelines.runners import RunnerError, beam_options, keeps_order
+from pipelines.runners import RunnerError, beam_options, keeps_order, started
 from services.kit import interrupts
 from services.kit.outputs import OutputError, check_files, path
 from transforms.evaluate import EvaluateRules
@@ -150,7 +150,7 @@ def run(job: Job, argv: Sequence[str]) -> Result:
     with interrupts.explained(_interrupted(endpoint)), _kept(options) as lasting:
         pipeline = beam.Pipeline(options=settings)
         job.build(pipeline, lasting)
-        result = pipeline.run()
+        result = started(pipeline)
         interrupts.lead()
         if given.detach:
             return Result(detached=detach(result, settings))

@@ -10,10 +10,12 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cache
 from typing import NoReturn
 
+import apache_beam as beam
 import grpc
 from apache_beam.options.pipeline_options import PipelineOptions, PortableOptions, StandardOptions
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
+from apache_beam.runners.runner import PipelineResult
 
 from services.kit.suggestions import did_you_mean, nearest
 
@@ -22,6 +24,8 @@ LOCAL_RUNNERS = ("directrunner", "fnapirunner", "prismrunner")
 """Runners without options that the SDK does not know, in lower case."""
 
 _JOB_SERVER_TIMEOUT_S = 10.0
+# What Beam says where the jar of a job server is not here and cannot be had, or nothing is there to run it.
+_NO_JOB_SERVER = ("job server jar", "Java must be installed")
 # An option that only a job server knows may be a little like one of a job's.
 _ALIKE = 0.75
 
@@ -75,6 +79,23 @@ def beam_options(args: Sequence[str], bounded: bool, name: str = "metrics") -> P
     # The SDK warns of every option that only the job server knows; those have just been checked.
     logging.getLogger("apache_beam.options.pipeline_options").setLevel(logging.ERROR)
     return PipelineOptions(words)
+
+
+def started(pipeline: beam.Pipeline) -> PipelineResult:
+    """The pipeline, running.
+
+    Raises:
+        RunnerError: the runner would start a job server of its own, and cannot.
+    """
+    try:
+        return pipeline.run()
+    except RuntimeError as error:
+        if not any(sign in str(error) for sign in _NO_JOB_SERVER):
+            raise
+        raise RunnerError(
+            f"without --job_endpoint the runner starts a job server of its own, and cannot: {str(error).partition(': ')[0]}; name one that "
+            "runs with --job_endpoint=HOST:PORT, or take `tidemark stack up` and `tidemark submit`"
+        ) from None
 
 
 def keeps_order(options: PipelineOptions) -> bool:

@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import apache_beam as beam
 import grpc
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
-from pipelines.runners import LOCAL, RunnerError, beam_options, keeps_order, option_value
+from pipelines.runners import LOCAL, RunnerError, beam_options, keeps_order, option_value, started
 
 
 class JobServer(beam_job_api_pb2_grpc.JobServiceServicer):
@@ -156,3 +157,21 @@ def test_a_job_server_that_does_not_answer_is_named() -> None:
 )
 def test_the_value_of_an_option(words: list[str], value: str | None) -> None:
     assert option_value(words, "a") == value
+
+
+def test_a_job_server_that_cannot_be_had_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    reasons = [
+        "Unable to fetch remote job server jar at there: 404",
+        "Java must be installed in this environment",
+        "no luck",
+    ]
+
+    def run(_: object) -> None:
+        raise RuntimeError(reasons.pop(0))
+
+    monkeypatch.setattr(beam.Pipeline, "run", run)
+    for told in ("cannot: Unable to fetch remote job server jar at there; name one", "cannot: Java must be installed"):
+        with pytest.raises(RunnerError, match=told):
+            started(beam.Pipeline())
+    with pytest.raises(RuntimeError, match="no luck"):
+        started(beam.Pipeline())
