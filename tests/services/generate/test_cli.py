@@ -55,9 +55,9 @@ def test_summary_file_and_truth_agree(tmp_path, format_name):
 @pytest.mark.parametrize(
     ("name", "words", "begin"),
     [
-        ("a.lp", [], b"node"),
-        ("a.LP.GZ", [], b"node"),
-        ("a.out", ["--format=line"], b"node"),
+        ("a.lp", [], b"system,"),
+        ("a.LP.GZ", [], b"system,"),
+        ("a.out", ["--format=line"], b"system,"),
         ("a", [], b"{"),
         ("a.jsonl", ["--format=json"], b"{"),
     ],
