@@ -61,7 +61,7 @@ class _Data:
 def _labels(test: UnitTest) -> Iterator[dict[str, str]]:
     for each in test.input_series:
         try:
-            yield parse_series_description(f"{each.series} {each.values}")[0]
+            yield parse_series_description(f"{each.series} {each.values}", 0)[0]
         except PromQLError:
             # Said when the test is run.
             continue

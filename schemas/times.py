@@ -55,7 +55,7 @@ def parse_duration(text: str) -> int:
         # Twenty digits of any unit are out of range already; Python refuses to read thousands.
         total += (int(number) if len(number) <= 20 else MAX_DURATION_MS + 1) * UNITS[unit]
         if total > MAX_DURATION_MS:
-            raise ValueError(f"{fault}: 292 years are the most")
+            raise ValueError(f"{fault}: 292 years are the most, and 100y is as good as for ever")
         last, place = _ORDER.index(unit), part.end()
     return total
 

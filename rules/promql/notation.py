@@ -18,8 +18,8 @@ from rules.promql.literals import parse_number
 from rules.promql.values import STALE, Floats, Mask
 from rules.quoting import unquote
 
-MAX_SAMPLES = 10_000_000
-"""Samples that one line may stand for: a typing error in a repetition must not fill the memory."""
+MAX_SAMPLES = 11_000_000
+"""Samples that one line may stand for, the ten million that people write for very many among them: a typing error must not fill the memory."""
 
 _NAME = re.compile(r"[A-Za-z_:][A-Za-z0-9_:]*")
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -28,8 +28,8 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _DIGITS = r"(?:[0-9](?:_?[0-9])*)"
 _NUMBER = rf"(?:{_DIGITS}(?:\.{_DIGITS}?)?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?|(?i:inf|nan)(?![A-Za-z0-9_])"
 _ITEM = re.compile(
-    rf"(?P<blank>_)(?:x(?P<blanks>[0-9]{{1,18}}))?"
-    rf"|(?P<value>stale(?![A-Za-z0-9_])|[+-]?(?:{_NUMBER}))(?P<step>[+-](?:{_NUMBER}))?(?:x(?P<times>[0-9]{{1,18}}))?"
+    rf"(?P<blank>_)(?:x(?P<blanks>[0-9]{{1,19}}))?"
+    rf"|(?P<value>stale(?![A-Za-z0-9_])|[+-]?(?:{_NUMBER}))(?P<step>[+-](?:{_NUMBER}))?(?:x(?P<times>[0-9]{{1,19}}))?"
 )
 _HISTOGRAM = re.compile(r"\{\{.*?\}\}(?P<step>[+-]\{\{.*?\}\})?(?:x(?P<times>[0-9]{1,18}))?")
 
@@ -82,15 +82,19 @@ def parse_values(text: str) -> tuple[Floats, Mask]:
     return _values(_Cursor(text))
 
 
-def parse_series_description(line: str) -> tuple[dict[str, str], Floats, Mask]:
+def parse_series_description(line: str, most: int | None = None) -> tuple[dict[str, str], Floats, Mask]:
     """Labels, values and presence of a whole line.
+
+    Args:
+        line: as in a file of tests.
+        most: how many values are of use: further ones are read and left out, however many a repetition stands for; None for all.
 
     Raises:
         PromQLSyntaxError, UnsupportedFeature, LimitExceeded: as :func:`parse_series` and :func:`parse_values`.
     """
     cursor = _Cursor(line)
     labels = _described(cursor)
-    values, present = _values(cursor)
+    values, present = _values(cursor, most)
     return labels, values, present
 
 
@@ -163,12 +167,12 @@ def _string(cursor: _Cursor, expected: str) -> str:
         raise PromQLSyntaxError(f"invalid string: {error}", Span(start, cursor.place)) from error
 
 
-def _values(cursor: _Cursor) -> tuple[Floats, Mask]:
-    values, present, _ = _samples(cursor, pass_native=False)
+def _values(cursor: _Cursor, most: int | None = None) -> tuple[Floats, Mask]:
+    values, present, _ = _samples(cursor, pass_native=False, most=most)
     return values, present
 
 
-def _samples(cursor: _Cursor, *, pass_native: bool) -> tuple[Floats, Mask, Mask]:
+def _samples(cursor: _Cursor, *, pass_native: bool, most: int | None = None) -> tuple[Floats, Mask, Mask]:
     values: list[Floats] = [np.empty(0)]
     present: list[Mask] = [np.empty(0, np.bool_)]
     native: list[Mask] = [np.empty(0, np.bool_)]
@@ -187,6 +191,8 @@ def _samples(cursor: _Cursor, *, pass_native: bool) -> tuple[Floats, Mask, Mask]
             raise cursor.fail(f"x and a count after {item.group()}")
         blank = histogram is None and item["blank"] is not None
         count = int(item["blanks"] or 1) if blank else int(item["times"] or 0) + 1
+        if most is not None:
+            count = max(min(count, most - total), 0)
         total += count
         if total > MAX_SAMPLES:
             raise LimitExceeded(
@@ -209,7 +215,7 @@ def _sequence(item: re.Match[str], count: int) -> Floats:
         return np.full(count, first)
     # Summed step by step, as Prometheus does: the rounding errors of `0+0.1x10` are part of the data.
     steps = np.full(count, _number(item["step"], item))
-    steps[0] = first
+    steps[:1] = first
     with np.errstate(over="ignore", invalid="ignore"):
         return np.cumsum(steps)
 

@@ -12,7 +12,7 @@ What late samples may still change is not packed. Should older ones come all the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import reduce
 
 import numpy as np
@@ -28,6 +28,8 @@ from rules.stream.series_index import SeriesIndex
 from schemas.batch import SampleBatch
 from schemas.times import LONG_AGO
 
+# Blocks of which none is looked up: fewer than the samples of a day are worth to go through.
+_FEW = 64
 _IDLE = 10
 
 
@@ -215,12 +217,21 @@ class PackedSamples:
             packed = max(begin, min(end, self.until_ms))
             held, middle = self._middle(number, rows, begin, packed)
             middle = middle.take(_places(rows, held))
-            for until in range(packed + span, end + 1, span):
+            for until in self._ends(still_open, packed, end):
                 windows = RangeVector(still_open, np.array([until - span]), np.array([until])).windows()
                 middle = middle.merged(Digests.of(windows, measures))
             right = self._piece(rows, still_open, end + span, bounds[1], ends[low:high], measures)
             found.append(left.merged(middle).merged(right))
         return found[0] if len(found) == 1 else Digests.beside(found)
+
+    def _ends(self, still_open: SeriesSet, after_ms: int, until_ms: int) -> Iterable[int]:
+        """Where blocks end between two times; of many only those that there are samples for: a range may reach back before all data."""
+        span = self._packing.block_ms
+        if until_ms - after_ms <= _FEW * span:
+            return range(after_ms + span, until_ms + 1, span)
+        times = still_open.timestamps
+        ends: list[int] = np.unique(-(-times[(times > after_ms) & (times <= until_ms)] // span) * span).tolist()
+        return ends
 
     def _piece(
         self, rows: Index, still_open: SeriesSet, end_ms: int, starts: Times, ends: Times, measures: Measure
@@ -241,8 +252,8 @@ class PackedSamples:
         key = number, start_ms, end_ms
         found = self._middles.get(key)
         if found is None:
-            span = self._packing.block_ms
-            blocks = [block for end in range(start_ms + span, end_ms + 1, span) for block in self._ending(end)]
+            held_then = sorted(self._blocks.items(), key=lambda each: each[0][0])
+            blocks = [block for (end, _), block in held_then if start_ms < end <= end_ms]
             present = np.unique(np.concatenate([block.rows for block in blocks])) if blocks else rows[:0]
             held = np.intersect1d(rows, present, assume_unique=True)
             total = Digests.empty(len(held), 1, self._index.selection.measures)

@@ -7,10 +7,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rules import unit_test
 from rules.diagnostics import Severity
 from rules.load import load_rules
-from rules.promql.notation import MAX_SAMPLES as MOST_OF_A_SERIES
-from rules.unit_test import CODES, MAX_SAMPLES, run_test
+from rules.unit_test import CODES, run_test
 from rules.unit_test_file import load_unit_tests
 
 RULES = """
@@ -60,9 +60,8 @@ def one(
     [
         (one([("up", "1")], at="200y"), "too-long"),
         (one([("up", "1")], every="1ms", at="1y"), "too-long"),
-        (one([("up", "1+1x99999999")]), "input-series"),
+        (one([("up", "1+1x99999999")], interval="1ms", every="1h", at="10h"), "input-series"),
         (one([("up", f"_x{'9' * 5_000}")]), "input-series"),
-        (one([(f'up{{i="{i}"}}', f"1x{MOST_OF_A_SERIES - 1}") for i in range(MAX_SAMPLES // MOST_OF_A_SERIES + 2)]), "input-series"),
         (one([("up", "1x5")], expr="deriv(up[100y:1ms])"), "expr-failed"),
         (one([("up", "1x5")], expr="(" * 5_000), "expr-failed"),
     ],
@@ -71,8 +70,21 @@ def test_a_test_without_end_is_refused(text: str, code: str) -> None:
     assert code in failures(text)
 
 
-def test_samples_beyond_the_last_case_are_of_no_use_however_late() -> None:
-    assert failures(one([("up", "1x9999999")], interval="290y", expr="nosuch")) == []
+def test_series_that_are_too_many_together_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unit_test, "MAX_SAMPLES", 50)
+    series = [(f'up{{i="{i}"}}', "1x1000000") for i in range(9)]
+    assert failures(one(series, expr="nosuch")) == []
+    assert failures(one(series, expr="nosuch", at="10m")) == ["input-series"]
+
+
+@pytest.mark.parametrize("times", ["9999999", "1000000000", "9999999999999999999"])
+def test_samples_beyond_the_last_case_are_of_no_use_however_many_and_late(times: str) -> None:
+    assert failures(one([("up", f"1x{times}")], interval="290y", expr="nosuch")) == []
+    assert failures(one([("up", f"1+1x{times} _x{times} stale")], expr="up - 2 != 0", at="1m")) == []
+
+
+def test_years_of_minutes_can_be_tested() -> None:
+    assert failures(one([("up", "1x1")], expr="nosuch", at="2y")) == []
 
 
 notations = st.one_of(

@@ -449,3 +449,19 @@ def test_rules_at_random(made: tuple[str, str]) -> None:
     assert written is not None
     assert loaded is not None
     assert differences(loaded, written.groups) == []
+
+
+@pytest.mark.parametrize("reach", ["1y", "100y", "292y"])
+@pytest.mark.parametrize("func", ["max", "count", "last", "avg"])
+def test_a_range_far_before_all_data_costs_what_the_data_cost(func: str, reach: str) -> None:
+    rules = f"groups: [{{name: g, rules: [{{alert: A, expr: '{func}_over_time(m[{reach}]) > 0'}}]}}]"
+    cases = "".join(
+        f"  - {{alertname: A, eval_time: {at}m, exp_alerts: [{{exp_labels: {{}}}}]}}\n" for at in (3, 600, 1500)
+    )
+    tests = f"tests:\n- interval: 10m\n  input_series: [{{series: m, values: '2+1x1000000000'}}]\n  alert_rule_test:\n{cases}"
+    groups = load_rules(rules, "r").file
+    file = load_unit_tests(tests.replace("tests:", "evaluation_interval: 3m\ntests:"), "t").file
+    assert groups is not None
+    assert file is not None
+    for engine in (batch(), stream):
+        assert run_test(file, file.tests[0], groups.groups, engine=engine) == []
