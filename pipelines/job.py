@@ -14,6 +14,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PortableOptions
 
+from pipelines import failures
 from pipelines.detach import advice, check_detachable, detach
 from pipelines.options import FileInput, JobOptions, OptionError, Parsed, RuleOptions
 from pipelines.plan import plan
@@ -136,6 +137,7 @@ def run(job: Job, argv: Sequence[str]) -> Result:
         OutputError: the file of ``--summary-json`` cannot be written, or is one that is read.
         RunnerError: the runner cannot run this job.
         SinkError: an output cannot be written; the message says what to do.
+        RunFailed: the run failed for a reason outside of it.
     """
     given, options, beam_args = job.parse(argv)
     if given.plan:
@@ -150,11 +152,12 @@ def run(job: Job, argv: Sequence[str]) -> Result:
     with interrupts.explained(_interrupted(endpoint)), _kept(options) as lasting:
         pipeline = beam.Pipeline(options=settings)
         job.build(pipeline, lasting)
-        result = started(pipeline)
-        interrupts.lead()
-        if given.detach:
-            return Result(detached=detach(result, settings))
-        result.wait_until_finish()
+        with failures.explained():
+            result = started(pipeline)
+            interrupts.lead()
+            if given.detach:
+                return Result(detached=detach(result, settings))
+            result.wait_until_finish()
     if not options.bounded:
         return Result()
     outcome = conclude(options, evidence(result.metrics()))
@@ -216,8 +219,8 @@ def main(name: str, running: Callable[[Sequence[str]], Result], argv: Sequence[s
     """A job's command line; prints the balance of a bounded run, and what there is to know of it.
 
     Returns:
-        the exit status: 0 when all is well, 1 for a run that does not balance, 2 for a mistake in the options, 3 for a run of which nothing came,
-        or of whose rows a store refused some.
+        the exit status: 0 when all is well, 1 for a run that fails or does not balance, 2 for a mistake in the options, 3 for a run of which nothing
+        came, or of whose rows a store refused some.
     """
     return interrupts.run(name, lambda: _main(name, running, sys.argv[1:] if argv is None else argv))
 
@@ -228,6 +231,9 @@ def _main(name: str, running: Callable[[Sequence[str]], Result], argv: Sequence[
     except REFUSALS as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2
+    except failures.RunFailed as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
     if result.detached is not None:
         print(advice(name, result.detached))
     return result.report(name)

@@ -241,3 +241,12 @@ def test_times_of_1970_are_taken_by_those_who_ask_for_them(run: Run) -> None:
     assert run([line(12, 1), line(1_012, 2)], "--since=1970-01-01T00:00:00Z") == 0
     assert run.summary["samples.written"] == 2
     assert "event times: 1970-01-01T00:00:00Z to 1970-01-01T00:00:01Z" in run.out
+
+
+def test_a_store_that_goes_away_ends_the_run_with_its_reason_and_no_traceback(run: Run, influxdb: Server) -> None:
+    influxdb.write = lambda bucket, body: (503, "try later") if body else (204, "")  # type: ignore[method-assign]
+    assert run(HONEST, f"--output={influxdb.url.replace('http:', 'influxdb:')}?retry_for=0s") == 1
+    first, *rest = run.err.splitlines()
+    assert first.startswith(f"metrics: the run failed: InfluxDB {influxdb.url}, bucket ")
+    assert "last: 503: try later" in first
+    assert len(rest) == 1

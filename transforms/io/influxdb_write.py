@@ -17,7 +17,7 @@ from influxdb_client.service.write_service import WriteService
 from transforms.io.influxdb_lines import Chunk
 from transforms.io.influxdb_replies import Backoff, Verdict, dropped_points, message, retry_after, verdict
 from transforms.io.influxdb_settings import InfluxSettings
-from transforms.io.sink_errors import SinkError
+from transforms.io.sink_errors import SinkError, Unavailable
 
 # Higher levels cost three times as much for a tenth of the size.
 _GZIP_LEVEL = 1
@@ -29,10 +29,6 @@ _ADVICE = {
 }
 
 _log = logging.getLogger(__name__)
-
-
-class Unavailable(Exception):
-    """The server took no write for as long as retries were allowed; the same lines may be written again later."""
 
 
 class Refused(NamedTuple):
@@ -143,7 +139,7 @@ class InfluxWriter:
             if waited + delay > self._backoff.total:
                 raise Unavailable(
                     f"InfluxDB {self._settings.url}, bucket {bucket}: no write taken in {waited:.0f} s and {attempt} tries; last: {failure}; "
-                    "the bundle fails and will be tried again by the runner; retry_for= of the output sets how long to wait"
+                    "retry_for= of the output sets how long to wait"
                 )
             if attempt == 1:
                 _log.warning("InfluxDB %s, bucket %s: %s; trying again", self._settings.url, bucket, failure)

@@ -10,7 +10,7 @@ from apache_beam.metrics import Metrics
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from transforms.io.kafka_settings import UNHEARD, KafkaTopic
-from transforms.io.sink_errors import SinkError
+from transforms.io.sink_errors import SinkError, Unavailable
 from transforms.io.sink_records import OutRecord, RecordsOf, shortened
 
 DELIVERY_TIMEOUT_MS = 120_000
@@ -122,15 +122,15 @@ class WriteToKafka(beam.DoFn):
             self._too_large = []
         return cut
 
-    def _refused(self, record: OutRecord) -> RuntimeError:
-        return RuntimeError(
+    def _refused(self, record: OutRecord) -> SinkError:
+        return SinkError(
             f"{self._where()}: a record of {len(record.value)} bytes is too large for the topic: raise its max.message.bytes"
         )
 
     def _raise_failures(self) -> None:
         if self._failed:
             reasons = ", ".join(sorted(set(self._failed)))
-            raise RuntimeError(f"{self._where()}: {len(self._failed)} records were not delivered: {reasons}")
+            raise Unavailable(f"{self._where()}: {len(self._failed)} records were not delivered: {reasons}")
 
     def _where(self) -> str:
         return f"Kafka {self._topic.bootstrap}, topic {self._topic.topic}"

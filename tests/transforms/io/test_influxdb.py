@@ -23,8 +23,8 @@ from transforms.io import influxdb, outputs
 from transforms.io.influxdb import refused_letter, unholdable_letter
 from transforms.io.influxdb_lines import rollup_lines, sample_lines
 from transforms.io.influxdb_settings import InfluxSettings
-from transforms.io.influxdb_write import Refused, Unavailable
-from transforms.io.sink_errors import SinkError
+from transforms.io.influxdb_write import Refused
+from transforms.io.sink_errors import SinkError, Unavailable
 
 TIERS = Tiers()
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from tests.transforms.io.fake_influxdb import TOKEN, Server, drop, fake_influxdb, hang, status, write_and_drop
 from transforms.io.influxdb_lines import Chunk
 from transforms.io.influxdb_settings import InfluxSettings
-from transforms.io.influxdb_write import InfluxWriter, Unavailable
-from transforms.io.sink_errors import SinkError
+from transforms.io.influxdb_write import InfluxWriter
+from transforms.io.sink_errors import SinkError, Unavailable
 
 
 class Time:

@@ -104,7 +104,7 @@ def test_a_record_that_is_too_large_even_when_cut_fails_the_bundle(
     monkeypatch.setattr(kafka_sink, "SHORTENED_BYTES", 3_000)
     sink = do_fn(cluster, **{"message.max.bytes": "2000"})
     list(sink.process(letters(1, b"x" * 5_000)[0].encode()))
-    with pytest.raises(RuntimeError, match=r"bytes is too large for the topic: raise its max.message.bytes"):
+    with pytest.raises(SinkError, match=r"bytes is too large for the topic: raise its max.message.bytes"):
         sink.finish_bundle()
     sink.teardown()
 
