@@ -19,6 +19,7 @@ from rules.groups import Evaluator, aligned
 from rules.outcome import Outcome, RuleError
 from rules.promql import ast
 from rules.promql.values import Times
+from rules.silence import is_silent
 from rules.stream import written
 from rules.stream.corrections import History, diff
 from rules.stream.group_base import Base
@@ -27,7 +28,6 @@ from rules.stream.live import LiveRules, Ready
 from rules.stream.messages import Contribution, RuleFiles
 from rules.stream.migration import changes, hand_over, migrate
 from rules.stream.partial_store import PartialStore
-from rules.stream.silence import is_silent
 from rules.stream.snapshots import Snapshot, Snapshots
 from rules.stream.stage import Out, StageSettings
 from rules.stream.stretches import LONG_MS, Stretch, next_stretch, no_samples_from

@@ -22,12 +22,12 @@ from rules.model import RuleFile
 from rules.program import Program
 from rules.promql import ast
 from rules.promql.values import Times
+from rules.silence import needs_samples
 from rules.stream.affected import Affected
 from rules.stream.events import EventMaker
 from rules.stream.fragments import Cut, NotStreamable, cut
 from rules.stream.messages import RuleFiles
 from rules.stream.rule_set import RuleSet
-from rules.stream.silence import needs_samples
 from rules.stream.stage import StageSettings
 from rules.stream.tasks import Task
 

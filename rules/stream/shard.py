@@ -26,12 +26,12 @@ from rules.promql.context import Options
 from rules.promql.engine import at_instants
 from rules.promql.errors import PromQLError
 from rules.promql.values import Index, InstantVector, SeriesSet, Times
+from rules.silence import is_silent
 from rules.stream.chunks import from_chunk
 from rules.stream.fragments import FragmentSpec
 from rules.stream.held import MAX_SERIES, HeldSamples
 from rules.stream.long_ranges import Packing
 from rules.stream.partials import Partials, PartialsBuilder
-from rules.stream.silence import is_silent
 from rules.stream.tasks import Task
 
 

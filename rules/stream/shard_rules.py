@@ -14,10 +14,10 @@ from rules.plan import State
 from rules.promql import ast
 from rules.promql.context import Options
 from rules.promql.values import Times
+from rules.silence import needs_samples
 from rules.stream.live import LiveRules, Ready
 from rules.stream.messages import RuleFiles
 from rules.stream.rewriting import Schedule
-from rules.stream.silence import needs_samples
 from rules.stream.stage import StageSettings
 from rules.stream.tasks import Task
 from schemas.times import LONG_AGO

@@ -10,7 +10,7 @@ them is nothing, but for rules such as ``absent(x)``, which are then evaluated b
 
 That a stretch is skipped is proved, not guessed. Nothing that shards said, and nothing that other rules wrote, is in reach of any of its instants. No
 rule has an alert or a series that could end. The expressions of the rules left out yield nothing without samples
-(:func:`rules.stream.silence.needs_samples`).
+(:func:`rules.silence.needs_samples`).
 """
 
 from __future__ import annotations

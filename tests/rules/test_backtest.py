@@ -196,3 +196,40 @@ def test_slices_change_nothing(rows: list[list[str]], instants: int) -> None:
         sliced = backtest(program(), source, 0, end)
     assert told(sliced) == told(whole)
     assert [each.peak for each in sliced.episodes] == [each.peak for each in whole.episodes]
+
+
+@settings(max_examples=15)
+@given(
+    st.lists(st.tuples(st.integers(1, 6), st.integers(0, 60)), min_size=1, max_size=4),
+    st.sampled_from(
+        [RULES, RULES.replace("x < 2 and", "absent(y) unless"), RULES.replace("1m\n", "1m\n    query_offset: 2m\n")]
+    ),
+)
+def test_time_without_samples_is_skipped_and_nothing_else_changes(runs: list[tuple[int, int]], rules: str) -> None:
+    times, now = [], 0
+    for length, gap in runs:
+        times += range(now, now + length)
+        now += length + gap
+    when = np.array(times, np.int64) * MINUTE
+    source = MemoryStorage.from_series(
+        [({"__name__": "x", "host": "a"}, when, np.array([9.0, 1.0, 7.0] * 8)[: len(when)])]
+    )
+    found = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backtests, "_CELLS_AT_ONCE", 1)
+        patch.setattr(backtests, "_FEWEST_INSTANTS", 2)
+        found.append(backtest(program(rules), source, 0, now * MINUTE))
+        patch.setattr(backtests, "_stamps", lambda *_: None)
+        found.append(backtest(program(rules), source, 0, now * MINUTE))
+    assert told(found[0]) == told(found[1])
+    assert found[0].evaluations == found[1].evaluations
+
+
+def test_a_sample_of_another_decade_costs_no_evaluation_of_those_between() -> None:
+    when = np.array([0, 53 * 365 * 1440]) * MINUTE
+    source = MemoryStorage.from_series([({"__name__": "x"}, when, np.array([9.0, 9.0]))])
+    steps: list[int] = []
+    found = backtest(one("{alert: A, expr: x > 5}"), source, 0, int(when[1]), lambda done, _: steps.append(done))
+    assert told(found) == [("A", 0, 0, 5), ("A", int(when[1]) // MINUTE, int(when[1]) // MINUTE, None)]
+    assert found.evaluations == int(when[1]) // MINUTE + 1
+    assert len(steps) == 2

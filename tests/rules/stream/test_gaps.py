@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from rules.promql.context import Options
 from rules.promql.parser import parse
+from rules.silence import needs_samples
 from rules.stream import stretches
 from rules.stream.corrections import History
 from rules.stream.local import END_MS, LocalStage
 from rules.stream.shard_machine import key_of
-from rules.stream.silence import needs_samples
 from rules.stream.stage import SAMPLES, Out
 from rules.stream.stretches import BLOCK, STRIDE
 from schemas import batch as batches

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rules.promql.parser import parse
-from rules.stream.silence import is_silent
+from rules.silence import is_silent
 
 
 @pytest.mark.parametrize(
