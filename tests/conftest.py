@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 _FEW = 15
 
@@ -19,6 +19,8 @@ if "MUTANT_UNDER_TEST" in os.environ:
         derandomize=True,
         database=None,
         max_examples=_FEW,
+        # The smallest example is of no use to a machine, and takes most of the time.
+        phases=[Phase.explicit, Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
     settings.load_profile("mutants")

@@ -16,8 +16,9 @@ from schemas.codecs.block import BlockDecoder
 from schemas.records import LINE_PROTOCOL, RawRecord
 from schemas.series import LABELS_ORIGIN, MEASUREMENT_ORIGIN
 from schemas.tiers import Tiers
+from tests.transforms.core import DictCells, DictTimers
 from tests.transforms.naive import NOON, partitions_of, rows_of
-from transforms import samples_algorithm
+from transforms import samples_algorithm, window_algorithm
 from transforms.content_algorithm import Key
 from transforms.samples_algorithm import Fates, Merged, merge
 from transforms.window_algorithm import WindowMachine
@@ -220,8 +221,6 @@ def test_a_late_measurement_takes_nothing_away(firings: int) -> None:
 )
 @pytest.mark.parametrize("firings", [1, 2], ids=["on time", "late"])
 def test_two_measurements_are_told_apart_wherever_they_meet(partitions: list[list[str]], firings: int) -> None:
-    from tests.transforms.core import DictCells, DictTimers
-
     machine, cells, key = WindowMachine(Tiers(), 0), DictCells(), Key(0, NOON)
     fates, rows = Fates(), {}
     for number, texts in enumerate(partitions):
@@ -239,3 +238,34 @@ def test_two_measurements_are_told_apart_wherever_they_meet(partitions: list[lis
     first = 90.0 if firings == 2 and partitions[0] == ["disk_used,host=a percent=90 {t}"] else 10.0
     assert {series: row.sum for series, row in rows.items()} == {('{host="a"}', "disk_used_percent"): first}
     assert (fates.written + fates.merged_late, fates.duplicate, fates.collided) == (1, 0, 1)
+
+
+def test_what_says_no_measurement_takes_no_measurements_place() -> None:
+    plain = batch_of([Sample("a", NOON, 1, 0)])
+    merged = merge(None, [plain, batch_of([A._replace(ts=NOON + 5, seq=1), B._replace(ts=NOON + 9, seq=2)], late=True)])
+    assert values(merged) == {("a", NOON): 1.0, ("a", NOON + 5): 10.0}
+    assert merged.fates == Fates(written=1, merged_late=1, collided=1)
+
+
+def test_many_targets_and_metrics_with_labels_are_kept_apart() -> None:
+    hosts = [f"h{number}" for number in range(9)]
+    lines = [f"{name},host={host},x=1 v=1 {NOON}000000" for host in hosts for name in ("disk", "disk_used", "cpu")]
+    lines += [f"disk,host={host},x=1 used_v=2 {NOON}000000" for host in hosts]
+    records = [RawRecord("\n".join(lines).encode(), 0, -1, LINE_PROTOCOL)]
+    merged = merge(None, [BlockDecoder().decode_block(records, "t", 0).batch])
+    assert len(merged.samples) == len(merged.starts) == 3 * 9
+    assert merged.fates.collided == 9
+    assert merged.fates.collisions[0].reason == "disk_used_v of measurement disk_used; measurement disk has that name"
+
+
+def test_state_in_many_buckets_knows_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(window_algorithm, "ROWS_PER_BUCKET", 1)
+    machine, cells, timers, key = WindowMachine(Tiers(), 0), DictCells(), DictTimers(), Key(0, NOON)
+    first = [Sample(f"h{number}", NOON, 1, number, DISK) for number in range(40)]
+    again = [Sample(f"h{number}", NOON + 1, 2, 100 + number, DISK_USED) for number in range(40)]
+    fates = Fates()
+    for part in (first, again):
+        machine.arrive(cells, timers, key, batches.encode(batch_of(part, late=part is again)))
+        fates += machine.fire(cells, key, NOON + 60_000).fates
+    assert len(cells.buckets) == 16
+    assert fates == Fates(written=40, collided=40)

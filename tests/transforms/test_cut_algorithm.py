@@ -235,3 +235,9 @@ def test_where_the_watermark_stands_nothing_is_late_and_nothing_overtaken() -> N
 def test_the_time_of_a_record_says_nothing_of_older_samples() -> None:
     sample = Sample(A, NOON, 1, 0)
     assert cut(cutter(), [[sample]], stamped=[NOON + 60 * MINUTE]).watermark == NOON - 10 * SECOND
+
+
+@pytest.mark.parametrize(("stamp", "reached"), [(-1, NOON), (0, 0), (1, 1), (NOON - 1, NOON - 1), (NOON, NOON)])
+def test_a_record_of_1970_has_a_time_and_one_without_has_none(stamp: int, reached: int) -> None:
+    result = cut(cutter(delay_ms=0), [[Sample(A, NOON, 1.0, 0)]], stamped=[stamp])
+    assert result.watermark == reached

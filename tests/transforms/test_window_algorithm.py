@@ -324,3 +324,10 @@ def test_no_timer_of_a_window_outlives_it(reached: int) -> None:
     level = Level(tiers(delay_ms=40 * SECOND), 0)
     level.arrive(Key(0, NOON), batches.encode(batch_of([Sample(A, NOON, 1.0, 0)], late=True, watermark=reached)))
     assert max(level.timers[Key(0, NOON)].at.values()) == NOON + 70 * SECOND
+
+
+def test_series_stay_in_their_buckets_from_release_to_release() -> None:
+    """Buckets lie in savepoints: another place for a series, and its samples would not be found again."""
+    rows = batch_of([Sample((f'{{host="h{number}"}}', "up"), NOON, 1.0, number) for number in range(6)])
+    assert window_algorithm._bucket_of(rows, 16).tolist() == [6, 12, 7, 0, 13, 7]
+    assert window_algorithm._bucket_of(rows, 1).tolist() == [0] * 6
