@@ -33,6 +33,8 @@ Float64 = npt.NDArray[np.float64]
 
 MAX_PARTITIONS = 4096
 MAX_OFFSET = 1 << 51
+PLACES = MAX_OFFSET // MAX_PARTITIONS
+"""Records of a partition at most, where partitions come one after the other in the order of records."""
 MIN_WATERMARK = -(1 << 62)
 """Watermark of a batch whose source has not said one yet, in milliseconds."""
 

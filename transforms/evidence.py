@@ -5,6 +5,7 @@ A runner without metrics of these kinds leaves them out, and the counters stand 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -26,10 +27,18 @@ _LOOKED_AT = 50
 """Dead letters of a block that are looked at for another reason."""
 
 
-class Recorder:
-    """Records examples, few of each kind. For one instance of a step."""
+_log = logging.getLogger(__name__)
 
-    def __init__(self) -> None:
+
+class Recorder:
+    """Records examples, few of each kind. For one instance of a step.
+
+    Args:
+        logs: whether they are logged too: nobody reads the balance of a job without an end.
+    """
+
+    def __init__(self, logs: bool = False) -> None:
+        self._logs = logs
         self._known: dict[str, set[str]] = {}
         self._metric = Metrics.string_set(NAMESPACE, EXAMPLES)
 
@@ -44,6 +53,8 @@ class Recorder:
         if len(known) < MOST and reason not in known:
             known.add(reason)
             self._metric.add(example.encode())
+            if self._logs:
+                _log.warning("%s: %s", example.kind, "; ".join(map(str.strip, example.lines())))
 
     def add_every(self, example: Example) -> None:
         """Record an example of which each one counts."""

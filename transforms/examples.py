@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import orjson
 
-from schemas.batch import MAX_PARTITIONS
+from schemas.batch import MAX_PARTITIONS, PLACES
 from schemas.builder import Shared
 from schemas.times import format_time
 from transforms.collisions_algorithm import Collision
@@ -58,9 +58,15 @@ class Example(NamedTuple):
         return [f"{self.where}: {self.reason}", *shown]
 
 
+def place_of(seq: int) -> tuple[int, int]:
+    """Partition and offset of a place in the order of records, whether partitions come side by side (topics) or one after the other (files)."""
+    offset, partition = divmod(seq, MAX_PARTITIONS)
+    return partition, offset % PLACES if offset // PLACES == partition else offset
+
+
 def collided(collision: Collision) -> Example:
     """A sample that collided with another; of several topics or files its position does not say which one."""
-    offset, partition = divmod(collision.seq, MAX_PARTITIONS)
+    partition, offset = place_of(collision.seq)
     record = shown(f"{collision.series} {collision.value:g}".encode())
     return Example(COLLIDED, f"partition {partition}, offset {offset}", collision.reason, record, collision.ts)
 

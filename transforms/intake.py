@@ -16,7 +16,7 @@ from apache_beam.utils.timestamp import Timestamp
 from rules.stream import watermarks
 from rules.stream.watermarks import Told
 from schemas import batch as batches
-from schemas.batch import MAX_OFFSET, MAX_PARTITIONS, MIN_WATERMARK, SampleBatch, sequence
+from schemas.batch import MIN_WATERMARK, PLACES, SampleBatch, sequence
 from schemas.codecs.block import BlockDecoder, DecodedBlock
 from schemas.codecs.line_syntax import Precision
 from schemas.codecs.units import EARLIEST_MS
@@ -27,7 +27,7 @@ from schemas.times import format_time
 from transforms import accounting, examples
 from transforms.cut_algorithm import Cut, Cutter
 from transforms.evidence import EVENT_TIME, Recorder
-from transforms.examples import Example, position, shared_name, shown
+from transforms.examples import Example, place_of, position, shared_name, shown
 
 SAMPLES = "samples"
 DEAD_LETTERS = "dead_letters"
@@ -102,10 +102,6 @@ class Taken:
             yield TimestampedValue((key.encode(), batches.encode(piece)), Timestamp(micros=key.window * 1000))
 
 
-PLACES = MAX_OFFSET // MAX_PARTITIONS
-"""Records of a partition at most, where partitions come one after the other in the order of records."""
-
-
 class Intake:
     """Decodes and cuts; keeps caches of series. One instance for one thread.
 
@@ -114,9 +110,12 @@ class Intake:
         follows_events: whether the watermark follows event times; else it stands, and nothing is late.
         one_by_one: every record of a partition comes after all those of the partitions before it, as with files, which are named in the order in
             which they count. Otherwise the order is that of :func:`schemas.batch.sequence`: partitions of a topic fill side by side.
+        logs: whether examples of what is lost are logged, see :class:`transforms.evidence.Recorder`.
     """
 
-    def __init__(self, settings: IntakeSettings, follows_events: bool = True, one_by_one: bool = False) -> None:
+    def __init__(
+        self, settings: IntakeSettings, follows_events: bool = True, one_by_one: bool = False, logs: bool = False
+    ) -> None:
         self._one_by_one = one_by_one
         self._decoder = BlockDecoder(
             settings.target_labels,
@@ -129,7 +128,7 @@ class Intake:
         self._cutter = Cutter(settings.tiers, settings.shards, delay_ms, settings.since_ms)
         # Where any event time is taken, time itself may run ahead of that of the records: a replay that is faster than the clock.
         self._max_future_ms = settings.max_future_ms
-        self._recorder = Recorder()
+        self._recorder = Recorder(logs)
         self._event_time = Metrics.distribution(accounting.NAMESPACE, EVENT_TIME)
         self._counters = {name: Metrics.counter(accounting.NAMESPACE, name) for name in accounting.COUNTED_AT_INTAKE}
 
@@ -193,7 +192,7 @@ class Intake:
 
 def _too_late_example(samples: SampleBatch, passed: int, topic: str) -> Example:
     """The first sample that came too late, when the partition's watermark had passed a time, ms."""
-    offset, partition = divmod(int(samples.seq[0]), MAX_PARTITIONS)
+    partition, offset = place_of(int(samples.seq[0]))
     series = series_text(samples.targets[samples.target[0]], samples.metrics[samples.metric[0]])
     reason = f"before it the watermark had reached {format_time(passed)}"
     record = shown(f"{series} {samples.value[0]:g}".encode())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from schemas.batch import PLACES, sequence
 from schemas.records import reason_kind
 from transforms.accounting import Balance
 from transforms.examples import (
@@ -12,6 +13,7 @@ from transforms.examples import (
     UNREAD,
     UNREADABLE,
     Example,
+    place_of,
     position,
     shown,
 )
@@ -215,3 +217,9 @@ def test_positions_of_files_and_topics() -> None:
 def test_records_are_shown_as_one_line() -> None:
     assert shown(b"a\nb\x00\xff") == "a\\nb\\x00\\xff"
     assert shown(b"x" * 1_000) == "x" * 200 + "..."
+
+
+@pytest.mark.parametrize(("partition", "offset"), [(0, 0), (0, 12), (3, 0), (3, 12), (4095, PLACES - 1)])
+def test_a_place_in_the_order_of_records_is_a_partition_and_an_offset(partition: int, offset: int) -> None:
+    assert place_of(sequence(partition, offset)) == (partition, offset)
+    assert place_of(sequence(partition, offset) + sequence(0, partition * PLACES)) == (partition, offset)

@@ -112,7 +112,7 @@ class _ReadPartition(beam.DoFn, RestrictionProvider):
 
     def setup(self) -> None:
         """Make the caches of series of this instance."""
-        self._intake = Intake(self._settings)
+        self._intake = Intake(self._settings, logs=not self._source.bounded)
 
     def read(self, partition: Partition, tracker: Any, estimator: Any) -> Iterator[object]:
         """Read for a while, then hand the rest back."""
