@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,13 +12,14 @@ from typing import Any
 from pipelines.option_values import OptionError, check_labels, duration, number, refuse_unknown
 from rules.alert_text import Site
 from rules.diagnostics import Severity
+from rules.other_files import left_out
 from rules.program import Settings
 from rules.promql.context import Options
 from rules.reporting import text_of
 from rules.stream.live import NOT_STREAMABLE, LiveRules
 from rules.stream.stage import StageSettings
 from transforms.intake import IntakeSettings
-from transforms.rule_source import read_files
+from transforms.rule_source import left_out_files, read_files
 
 DEFAULT_SHARDS = 4
 DEFAULT_MAX_SERIES = 1_000_000
@@ -97,6 +99,8 @@ def rule_options(
         return None
     paths = tuple(os.path.abspath(path) for path in given.rules)
     settings = replace(settings, files=_read(paths))
+    if others := left_out_files(paths):
+        print(f"--rules: {left_out(others)}", file=sys.stderr)
     _check(settings, given.rules)
     return RuleOptions(paths, settings, given.alerts or alerts, 0 if bounded else poll_ms)
 

@@ -25,7 +25,7 @@ from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, Duration
 
-from rules.other_files import is_other
+from rules.other_files import is_other, kind_of
 from rules.stream import messages
 from rules.stream.messages import RuleFiles
 from transforms.io.kafka_offsets import RangeCoder
@@ -64,6 +64,17 @@ def read_files(paths: Sequence[str]) -> dict[str, str]:
         OSError: a path leads to no rule file, or to one that cannot be read; the message names it.
     """
     return _read(_find(paths))
+
+
+def left_out_files(paths: Sequence[str]) -> list[tuple[str, str]]:
+    """Names and kinds of the files that :func:`read_files` leaves out, since they are no rule files.
+
+    Raises:
+        OSError: as :func:`read_files`.
+    """
+    come_upon = {name: file.path for name, file in _find(paths).items() if not file.named}
+    kinds = {name: kind_of(Path(path).read_bytes().decode(errors="replace")) for name, path in come_upon.items()}
+    return [(name, kind) for name, kind in kinds.items() if kind is not None]
 
 
 class _File(NamedTuple):

@@ -37,6 +37,8 @@ def missing_labels(rule: Rule) -> Iterator[Finding]:
                 yield from _buckets(node)
             case Call() if node.func == "label_replace":
                 yield from _copied(node)
+            case Call() if node.func == "label_join":
+                yield from _joined(node)
             case Aggregate() if not node.without:
                 yield from _grouped(node)
             case Binary() if node.matching is not None:
@@ -81,6 +83,14 @@ def _copied(node: Call) -> Iterator[Finding]:
     if idle and source.value not in possible_labels(node.args[0]):
         message = f"`label_replace` copies from {source.value!r}, which its argument does not keep: it changes nothing"
         yield Finding("label-missing", message, "expr", node.span, how_to_keep(node.args[0], source.value))
+
+
+def _joined(node: Call) -> Iterator[Finding]:
+    kept = possible_labels(node.args[0])
+    for source in map(unwrap, node.args[3:]):
+        if isinstance(source, StringLiteral) and source.value not in kept:
+            message = f"`label_join` takes {source.value!r}, which its argument does not keep"
+            yield Finding("label-missing", message, "expr", node.span, how_to_keep(node.args[0], source.value))
 
 
 def _grouped(node: Aggregate) -> Iterator[Finding]:

@@ -122,7 +122,8 @@ def _selection(node: VectorSelector) -> tuple[str, str] | None:
         shown = " and ".join(f"{each.op.value}{quote(each.value)}" for each in conditions)
         hint = 'for one or the other match a pattern: {name=~"a|b"}'.replace("name", conditions[0].name)
         only_equal = all(each.op is MatchOp.EQUAL for each in conditions)
-        message = f"no series is selected: {conditions[0].name!r} would have to be {shown} at once"
+        at_once = " at once" if len(conditions) > 1 else ""
+        message = f"no series is selected: {conditions[0].name!r} would have to be {shown}{at_once}"
         return message, hint if only_equal else ""
     return None
 

@@ -83,7 +83,7 @@ def can_meet(one: Sequence[Conditions], other: Sequence[Conditions]) -> bool:
 
 def is_possible(conditions: Conditions) -> bool:
     """Whether a value may meet all conditions; True where it is not known."""
-    if len(conditions) < 2:
+    if len(conditions) < 2 and not any(each.op is MatchOp.NOT_REGEX for each in conditions):
         return True
     try:
         return example(conditions) is not None
@@ -92,7 +92,7 @@ def is_possible(conditions: Conditions) -> bool:
 
 
 def contradictions(selector: VectorSelector) -> Iterator[Conditions]:
-    """The matchers of each label that no value meets; one matcher alone is taken to be meant."""
+    """The matchers of each label that no value meets."""
     for name in dict.fromkeys(each.name for each in selector.matchers):
         conditions = tuple(each for each in selector.matchers if each.name == name)
         if not is_possible(conditions):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -40,7 +40,8 @@ class Undecided(Exception):
     """No proof either way within the limits."""
 
 
-def example(matchers: Sequence[Matcher]) -> str | None:
+@lru_cache(maxsize=4096)
+def example(matchers: tuple[Matcher, ...]) -> str | None:
     """A text that all of the matchers match; None if there is none for certain.
 
     Raises:

@@ -22,6 +22,7 @@ def codes(expr: str) -> list[str]:
 
 
 EMPTY = [
+    'm{service!~".*"} > 1',
     'm{service="a", service="b"} > 1',
     'm{service="a", service!="a"} > 1',
     'm{code=~"5..", code=~"4.."} > 1',
@@ -60,6 +61,7 @@ ALWAYS = [
     "x != 1 or x != 2",
 ]
 NEEDING = [
+    'label_join(sum by (job) (x), "new", "-", "job", "host") > 1',
     "histogram_quantile(0.99, sum by (service) (rate(x_bucket[5m]))) > 1",
     "histogram_quantile(0.99, sum(rate(x_bucket[5m]))) > 1",
     "histogram_quantile(0.99, sum without (le) (rate(x_bucket[5m]))) > 1",
@@ -71,6 +73,8 @@ NEEDING = [
     "sum by (host) (max by (job) (x)) > 1",
 ]
 FINE = [
+    'm{service!~".+"} > 1',
+    'label_join(sum by (job) (x), "new", "-", "job") > 1',
     'm{service="a"} > 1',
     'm{a=~"x|y", a!="x"} > 1',
     'm{a=~"(?i)x", a="X"} > 1',

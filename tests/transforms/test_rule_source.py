@@ -20,7 +20,7 @@ from transforms import rule_source
 from transforms.intake import IntakeSettings
 from transforms.io import kafka
 from transforms.io.kafka_settings import KafkaTopic
-from transforms.rule_source import SETTLED_S, RuleFilesWatch, RuleSource, WatchRules, read_files
+from transforms.rule_source import SETTLED_S, RuleFilesWatch, RuleSource, WatchRules, left_out_files, read_files
 
 LONG_AGO = 1_000.0
 NOW = LONG_AGO + 100
@@ -51,6 +51,8 @@ def test_unit_tests_beside_rules_are_no_rules_unless_they_are_named(tmp_path: Pa
     tests.write_text("rule_files: [a.yml]\ntests: []\n")
     assert read_files([str(tmp_path)]) == {"a.yml": "groups: []\n"}
     assert list(read_files([f"{tmp_path}/*.yml"])) == ["a.yml"]
+    assert left_out_files([str(tmp_path)]) == [("a.test.yml", "unit tests")]
+    assert left_out_files([str(tests)]) == []
     assert list(read_files([str(tests)])) == ["a.test.yml"]
     (tmp_path / "a.yml").unlink()
     with pytest.raises(FileNotFoundError, match="none of these is a rule file"):
