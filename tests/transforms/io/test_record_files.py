@@ -144,7 +144,7 @@ def test_a_document_that_is_whole_is_read_though_the_file_breaks_off_behind_it(t
             "its content is text in UTF-16 (iconv -f UTF-16 -t UTF-8 makes UTF-8 of it)",
         ),
         ("a.json", "{}".encode("utf-16-le") * 2, "its content is text in UTF-16"),
-        ("a", b"\x28\xb5\x2f\xfd\x00", "its content is compressed with zstd; JSON or line protocol is wanted"),
+        ("a", b"\x28\xb5\x2f\xfd\x00", "its content is compressed with zstd; text in UTF-8 is wanted"),
         ("a.lp", None, "No such file or directory"),
         ("", None, "Is a directory"),
     ],
