@@ -133,7 +133,7 @@ class _Spans:
                 for start, end, value in spans:
                     values[row, start:end] = value
                     mask[row, start:end] = True
-            found.append(Block(name, list(series), values, mask))
+            found.append(Block(name, tuple(series), values, mask))
         return tuple(found)
 
 

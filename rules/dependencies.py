@@ -2,7 +2,8 @@
 
 A rule sees what the rules before it have written at the same instant, and what itself and those after it have written at earlier ones
 (groups, and the rules of a group, are evaluated one after another). So a rule that reads only what is written before it can be evaluated
-for a whole range of instants at once; rules that read backward take turns, instant by instant.
+for a whole range of instants at once; rules that read backward take turns, instant by instant. Rules that may write the same series, two alerts
+of one name say, and read nothing of each other, are evaluated at once too: only their writing takes turns, and only if a series is the same.
 """
 
 from __future__ import annotations
@@ -43,11 +44,13 @@ class Component:
 
     Attributes:
         positions: of the rules, ascending.
-        stepped: whether instant by instant.
+        stepped: whether instant by instant, since they read of each other what was written at earlier instants.
+        contested: whether they have nothing in common but that they may write the same series: where they do, they write in turns.
     """
 
     positions: tuple[int, ...]
     stepped: bool = False
+    contested: bool = False
 
 
 def looks_ahead(expr: ast.Expr) -> bool:
@@ -88,14 +91,20 @@ def components(turns: Sequence[Turn]) -> list[Component]:
             if writer >= reader or turns[writer].query_offset_ms > turns[reader].query_offset_ms:
                 before[writer].add(reader)
                 backward = True
-    for one, other in _conflicts(writes):
-        before[one].add(other)
-        before[other].add(one)
-        backward = True
-    if not backward:
+    conflicts = list(_conflicts(writes))
+    if not backward and not conflicts:
         return [Component((position,)) for position in range(len(turns))]
-    found = [sorted(group) for group in _strongly_connected(before)]
-    return [Component(tuple(group), len(group) > 1 or group[0] in before[group[0]]) for group in found]
+    together = [set(each) for each in before]
+    for one, other in conflicts:
+        together[one].add(other)
+        together[other].add(one)
+    return [_component(sorted(group), before) for group in _strongly_connected(together)]
+
+
+def _component(group: Sequence[int], before: Sequence[set[int]]) -> Component:
+    """Rules that are evaluated together, by which rules each has to be evaluated after or with for what it reads."""
+    stepped = not all(before[position].isdisjoint(group) for position in group)
+    return Component(tuple(group), stepped, contested=len(group) > 1 and not stepped)
 
 
 def readers(turns: Sequence[Turn]) -> list[frozenset[int]]:
@@ -142,7 +151,8 @@ def _asked(queries: Iterable[str | None]) -> Iterator[tuple[ast.Matcher, ...]]:
 
 def _writes(turn: Turn) -> list[dict[str, str]]:
     """What is known of the labels of each kind of series that a rule writes."""
-    known = {name: value for name, value in turn.labels.items() if value and "{{" not in value}
+    # A label that is set to nothing is certainly not there.
+    known = {name: value for name, value in turn.labels.items() if "{{" not in value}
     if isinstance(turn.rule, AlertingRule):
         known[ALERT_NAME] = turn.rule.alert
         return [{**known, METRIC_NAME: ALERTS}, {**known, METRIC_NAME: ALERTS_FOR_STATE}]

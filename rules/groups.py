@@ -7,7 +7,7 @@ evaluated for all instants at once, with the same result as instant by instant (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from rules.alert_text import Query
 from rules.alerting import Course, Samples, run_alerts
 from rules.alerts import Alert, AlertState, Labels, Phase
+from rules.dependencies import Component
 from rules.instants import aligned
 from rules.outcome import ActiveAlert, Event, Outcome, QueriedSample, RuleError
 from rules.program import Prepared, Program
@@ -26,6 +27,7 @@ from rules.promql.values import InstantVector, Mask, Times
 from rules.recorded import Combined, Recorded, View
 from rules.recording import Recordings, recorded_series
 from rules.rule_state import IDLE, RuleState
+from rules.turns import Yield, clash, in_turns
 from rules.vectors import NOT_A_VECTOR, Quiet, Vectors, side_by_side, vector_of
 from rules.writing import Block, Source, append, append_checked
 
@@ -168,9 +170,7 @@ class _Run:
         if self._evaluator._observer is None:
             speaking &= ~self._silent(speaking, schedule)
         for number in np.unique(self._program.component_of[speaking]).tolist():
-            component = self._program.components[number]
-            positions = [position for position in component.positions if speaking[position]]
-            self._component(positions, schedule, stepped=component.stepped)
+            self._component(self._program.components[number], speaking, schedule)
 
     def _silent(self, asked: Mask, schedule: Sequence[Times]) -> Mask:
         """Which rules nothing comes of: their expression yields nothing at any of their instants, and they have nothing that could end."""
@@ -189,15 +189,24 @@ class _Run:
         silent: Mask = idle & np.isin(key, empty)
         return silent
 
-    def _component(self, positions: Sequence[int], schedule: Sequence[Times], *, stepped: bool) -> None:
-        rules = [self._program.rules[position] for position in positions]
-        if stepped or any(self._shared(rule) for rule in rules):
-            self.step(positions, schedule)
+    def _component(self, component: Component, speaking: Mask, schedule: Sequence[Times]) -> None:
+        """Evaluate the rules of a component that have anything to say."""
+        rules = [self._program.rules[position] for position in component.positions if speaking[position]]
+        if component.stepped:
+            self.step([rule.position for rule in rules], schedule)
             return
-        for rule in rules:
-            times = schedule[rule.group_number]
-            if len(times):
-                self._evaluate(rule, times, checked=False)
+        due = [(rule, schedule[rule.group_number]) for rule in rules if len(schedule[rule.group_number])]
+        yields = (each for rule, times in due for each in self._evaluated(rule, times))
+        shared = any(self._shared(rule) for rule, _ in due)
+        if not (shared or component.contested):
+            for each in yields:
+                self._write(each, checked=False)
+            return
+        # What they yield does not depend on what they write.
+        found = list(yields)
+        checked = shared or clash(found, self._evaluator.recorded, self._evaluator.states)
+        for each in in_turns(found) if checked else found:
+            self._write(each, checked=checked)
 
     def step(self, positions: Sequence[int], schedule: Sequence[Times]) -> None:
         """Evaluate rules instant by instant, in their order at each."""
@@ -207,7 +216,8 @@ class _Run:
             instant = np.array([when], np.int64)
             for rule, instants in zip(rules, due, strict=True):
                 if when in instants:
-                    self._evaluate(rule, instant, checked=True)
+                    for each in self._evaluated(rule, instant):
+                        self._write(each, checked=True)
 
     def outcome(self) -> Outcome:
         found = self._outcome
@@ -224,7 +234,14 @@ class _Run:
         """Whether samples came in under a name that the rule writes."""
         return any(self._source.has(name, self._end_ms) for name in rule.names)
 
-    def _evaluate(self, rule: Prepared, times: Times, *, checked: bool) -> None:
+    def _evaluated(self, rule: Prepared, times: Times, *, whole: bool = True) -> Iterator[Yield]:
+        """What comes of a rule, in pieces if it fails at some of the times. Its alerts are as they are after them; nothing is written yet.
+
+        Args:
+            rule: the rule.
+            times: ascending milliseconds.
+            whole: there is no piece before this one, which might be yet to be written.
+        """
         evaluator = self._evaluator
         dated = times - rule.turn.query_offset_ms
         try:
@@ -235,13 +252,13 @@ class _Run:
                 return
             # One instant that fails must not take the others with it; halving also fits what was too large at once.
             middle = len(times) // 2
-            self._evaluate(rule, times[:middle], checked=checked)
-            self._evaluate(rule, times[middle:], checked=checked)
+            yield from self._evaluated(rule, times[:middle], whole=False)
+            yield from self._evaluated(rule, times[middle:], whole=False)
             return
         if evaluator._observer is not None:
             evaluator._observer(rule, times, vector)
         state = evaluator.states[rule.position]
-        if state is IDLE and not vector.size:
+        if whole and state is IDLE and not vector.size:
             return
         if rule.text is None:
             alerts = state.alerts
@@ -254,8 +271,8 @@ class _Run:
             alerts, blocks, good, errors = course.state, course.blocks, course.good, course.errors
         for index, message in errors.items():
             self._outcome.errors.append(RuleError(int(times[index]), rule, message))
-        written = self._write(rule, state.written, blocks, times, good, checked)
-        evaluator.states[rule.position] = RuleState.of(alerts, written)
+        evaluator.states[rule.position] = RuleState.of(alerts, state.written)
+        yield Yield(rule, times, blocks, good)
 
     def _told(self, rule: Prepared) -> tuple[int, int]:
         """What is the same for rules whose expressions are evaluated once for all of them."""
@@ -274,36 +291,28 @@ class _Run:
                 found.extend(ActiveAlert(rule, alert) for alert in taken.alerts)
         return course
 
-    def _write(
-        self,
-        rule: Prepared,
-        earlier: dict[str, frozenset[Labels]],
-        blocks: Sequence[Block],
-        times: Times,
-        good: Mask,
-        checked: bool,
-    ) -> dict[str, frozenset[Labels]]:
-        """Write what a rule yields, given the series of its last success; gives those of this one."""
-        recorded = self._evaluator.recorded
-        if not good.all():
-            times = times[good]
-            blocks = [Block(each.name, each.series, each.values[:, good], each.mask[:, good]) for each in blocks]
-        if not len(times):
-            return earlier
-        written = dict(earlier)
+    def _write(self, yielded: Yield, *, checked: bool) -> None:
+        """Write what a rule yields; ``checked``, at one instant, if others may write the same."""
+        evaluator, rule = self._evaluator, yielded.rule
+        good = yielded if yielded.good.all() else yielded.of(yielded.good)
+        if not len(good.times):
+            return
+        state = evaluator.states[rule.position]
+        written = dict(state.written)
         refusal = ""
-        for block in blocks:
-            before = earlier.get(block.name, frozenset())
+        for block in good.blocks:
+            before = state.written.get(block.name, frozenset())
             if not checked:
-                written[block.name] = append(recorded, rule.writer, block, times, before)
+                written[block.name] = append(evaluator.recorded, rule.writer, block, good.times, before)
                 continue
             self._source.has(block.name, self._end_ms)
-            taken, refused = append_checked(recorded, self._source, rule.writer, block, int(times[0]), before)
+            when = int(good.times[0])
+            taken, refused = append_checked(evaluator.recorded, self._source, rule.writer, block, when, before)
             written[block.name] = taken
             refusal = refused or refusal
         if refusal:
-            self._outcome.errors.append(RuleError(int(times[0]), rule, refusal))
-        return written
+            self._outcome.errors.append(RuleError(int(good.times[0]), rule, refusal))
+        evaluator.states[rule.position] = RuleState.of(state.alerts, written)
 
 
 def _place(event: Event) -> tuple[int, int, bool, Labels]:

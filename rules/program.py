@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -91,8 +91,12 @@ class Program:
     def components(self) -> tuple[Component, ...]:
         """The rules in an order that evaluates each after all it reads, those that need each other together."""
         found = components([each.turn for each in self.rules])
-        ahead = [len(each.positions) == 1 and self.rules[each.positions[0]].ahead for each in found]
-        return tuple(Component(each.positions, each.stepped or alone) for each, alone in zip(found, ahead, strict=True))
+        return tuple(
+            replace(each, stepped=True, contested=False)
+            if any(self.rules[position].ahead for position in each.positions)
+            else each
+            for each in found
+        )
 
     @cached_property
     def component_of(self) -> Index:

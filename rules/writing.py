@@ -102,7 +102,8 @@ def append_checked(
     refused = present & ~repeated & (later | (times == dated))
     error = ""
     if refused.any():
-        row = int(np.flatnonzero(refused)[-1])
+        # The order of series is an accident: of several that are refused, the one whose labels come last is told of.
+        row = max(np.flatnonzero(refused).tolist(), key=lambda each: block.series[each])
         error = _refusal(bool(later[row]), dated, float(values[row]), float(block.values[row, 0]))
     written = _chosen(block.series, present & ~refused, before)
     _append_one(recorded, writer, block.name, block.series, dated, block.values, present & ~refused & ~repeated)

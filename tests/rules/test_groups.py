@@ -80,6 +80,59 @@ def test_only_rules_that_read_backward_take_turns() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        # Two alerts of one name may be the same alert; they read nothing of each other.
+        ("{alert: A, expr: x}, {alert: A, expr: y}, {record: r, expr: 'ALERTS'}", {(0, 1): "contested", (2,): ""}),
+        ("{record: r, expr: x}, {record: r, expr: y}", {(0, 1): "contested"}),
+        ("{record: r, expr: x}, {record: r, expr: y}, {record: s, expr: r}", {(0, 1): "contested", (2,): ""}),
+        ("{record: r, expr: x}, {record: r, expr: 'y offset -1m'}", {(0, 1): "stepped"}),
+        ("{record: r, expr: x}, {record: s, expr: r}, {record: r, expr: s}", {(0, 1, 2): "stepped"}),
+        ("{record: r, expr: x}, {record: r, expr: 'r offset 1m'}", {(0, 1): "stepped"}),
+        ("{alert: A, expr: x, labels: {s: a}}, {alert: A, expr: y, labels: {s: b}}", {(0,): "", (1,): ""}),
+        ("{alert: A, expr: x, labels: {s: a}}, {alert: A, expr: y, labels: {s: ''}}", {(0,): "", (1,): ""}),
+        (
+            "{record: r, expr: x, labels: {s: ''}}, {record: s, expr: 'r{s=\"a\"}'}, {record: r, expr: s, labels: {s: ''}}",
+            {(0, 2): "contested", (1,): ""},
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_evaluated_together(rules: str, expected: dict[tuple[int, ...], str]) -> None:
+    found = Program(groups_of(f"groups: [{{name: g, rules: [{rules}]}}]")).components
+    told = {each.positions: "stepped" if each.stepped else "contested" if each.contested else "" for each in found}
+    assert told == expected
+
+
+@pytest.mark.parametrize(
+    ("series", "failed"),
+    [
+        # From 2 min on both have an alert of the labels of x, which began at another time: what the later rule writes is refused.
+        (('x{i="a"} 1 9 9 9 9 9',), [2, 3, 4, 5]),
+        (('x{i="a"} 9 1 9 9 9 9',), []),
+        (('x{i="a"} 1x5',), []),
+        # Somebody else wrote that alert.
+        (('x{i="a"} 9x5', 'ALERTS{alertname="A",alertstate="firing",i="a"} 1 _ _ 2'), [3]),
+    ],
+)
+def test_alerts_of_one_name_are_evaluated_at_all_instants_at_once(series: tuple[str, ...], failed: list[int]) -> None:
+    rules = "groups: [{name: g, rules: [{alert: A, expr: x > 5}, {alert: A, expr: 'avg_over_time((x or on () vector(9))[5m:1m]) > 5'}]}]"
+    seen: list[tuple[int, int]] = []
+    both = [
+        Evaluator(
+            Program(groups_of(rules)),
+            storage_of(*series),
+            stepped=stepped,
+            observer=lambda rule, times, _: seen.append((rule.position, len(times))),
+        )
+        for stepped in (False, True)
+    ]
+    one, other = (evaluator.evaluate(minutes(0, 5)) for evaluator in both)
+    assert seen == [(0, 6), (1, 6), *[(0, 1), (1, 1)] * 6]
+    assert (told(one), failures(one), written(both[0])) == (told(other), failures(other), written(both[1]))
+    assert [when // MINUTE for when, position, _ in failures(one) if position == 1] == failed
+
+
+@pytest.mark.parametrize(
     ("expr", "stepped"),
     [
         ("x", False),
@@ -442,3 +495,35 @@ groups:
     assert seen == ["s", "A"]
     assert told(again) == told(outcome)
     assert (written(evaluator), [each.as_plain() for each in evaluator.states]) == expected
+
+
+@pytest.mark.parametrize(
+    ("rules", "series", "cut"),
+    [
+        # The first rule fails in between, and has nothing to say after that: that its series has ended must be said all the same.
+        (
+            """
+            - {name: g, rules: [{record: r, expr: 'label_replace(x, "i", "same", "", "")'}, {record: r, expr: y}]}
+            """,
+            ['x{i="1"} 1 1 1 stale', 'x{i="2"} _ 2 stale', "y _ _ _ _ 1 1"],
+            0,
+        ),
+        # What one rule wrote last, before, is not older than what the other is to write.
+        (
+            """
+            - {name: g, rules: [{record: r, expr: x}]}
+            - {name: behind, query_offset: 2m, rules: [{record: r, expr: y}]}
+            """,
+            ["x 1 1 stale", "y _ _ 5 5 5"],
+            4,
+        ),
+    ],
+)
+def test_rules_of_one_name_write_as_if_in_turns(rules: str, series: list[str], cut: int) -> None:
+    program = Program(groups_of(f"groups:\n{rules}"))
+    both = [Evaluator(program, storage_of(*series), stepped=stepped) for stepped in (False, True)]
+    for times in filter(len, (minutes(0, cut - 1), minutes(cut, 6))):
+        one, other = (evaluator.evaluate(times) for evaluator in both)
+        assert failures(one) == failures(other)
+    assert written(both[0]) == written(both[1])
+    assert failures(other)

@@ -114,8 +114,36 @@ def storages(draw: st.DrawFn) -> MemoryStorage:
     return MemoryStorage.from_series(series.values())
 
 
-@settings(max_examples=120, deadline=None)
-@given(programs(), storages(), st.integers(1, 3))
+# These read nothing that rules write: what rules of one name have in common is what they write.
+APART = ("a", "b", "a > 2", "a or b", "a + on(i) group_left b", "max_over_time(a[3m])", "vector(time()) > 240", "1",
+         'label_replace(a, "i", "same", "i", ".*")', "absent(a)", "avg_over_time((a or on() vector(3))[4m:1m]) > 1")  # fmt: skip
+APART_LABELS = ({}, {}, {}, {"s": "w"}, {"i": ""}, {"i": "x"}, {"v": "{{ $value }}"}, {"k": "{{ $labels.none }}"})
+
+
+@st.composite
+def contested(draw: st.DrawFn) -> Program:
+    """Rules of one name or two, in groups of any interval and offset."""
+    expression, label = st.sampled_from(APART), st.sampled_from(APART_LABELS)
+    rule = st.one_of(
+        st.builds(recording, expression, st.just("r1"), label),
+        st.builds(alerting, expression, st.sampled_from(("A1", "A1", "A2")), label, st.integers(0, 2), st.sampled_from((0, 0, 2))),
+    )  # fmt: skip
+    groups = [
+        RuleGroup(
+            f"g{number}",
+            interval_ms=draw(st.sampled_from((MINUTE, MINUTE, 2 * MINUTE))),
+            query_offset_ms=draw(st.sampled_from((None, None, 0, MINUTE))),
+            limit=draw(st.sampled_from((0, 0, 0, 1))),
+            rules=tuple(draw(st.lists(rule, min_size=2, max_size=4))),
+            file="f",
+        )
+        for number in range(draw(st.integers(1, 2)))
+    ]
+    return Program(groups)
+
+
+@settings(max_examples=160, deadline=None)
+@given(st.one_of(programs(), contested()), storages(), st.integers(1, 3))
 def test_columnar_is_stepped(program: Program, storage: MemoryStorage, cut: int) -> None:
     note(f"{program.groups}")
     stepped = Evaluator(program, storage, stepped=True)
@@ -123,7 +151,8 @@ def test_columnar_is_stepped(program: Program, storage: MemoryStorage, cut: int)
     expected, got, texts, others = [], [], [], []
     for times in np.array_split(minutes(0, 9), cut):
         for evaluator, found, notes in ((stepped, expected, texts), (columnar, got, others)):
-            outcome = evaluator.evaluate(times, times.tolist())
+            schedule = [times[times % program.interval_ms(number) == 0] for number in range(len(program.groups))]
+            outcome = evaluator.evaluate_schedule(schedule, times.tolist())
             active = {
                 when: [(each.rule.position, repr(each.alert)) for each in there]
                 for when, there in outcome.snapshots.items()
