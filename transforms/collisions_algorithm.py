@@ -130,7 +130,8 @@ def at_one_time(rows: SampleBatch, names: Names | None, order: Rows, instants: R
 
 def _reason(rows: SampleBatch, row: int, other: int) -> str:
     if rows.fine is not None and rows.fine[row] != rows.fine[other]:
-        times = " and ".join(f"{rows.ts[each]}{rows.fine[each]:06} ns" for each in sorted((row, other)))
+        fine = sorted((rows.fine[row], rows.fine[other]))
+        times = " and ".join(f"{rows.ts[row]}{each:06} ns" for each in fine)
         return f"of {times}: one time in milliseconds"
     first, second = (rows.origins[rows.metric[each]] for each in (row, other))
     return f"of {first}, and one of {second}: one series"
