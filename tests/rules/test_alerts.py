@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -18,8 +19,10 @@ from rules.alerts import (
     Policy,
     Reason,
     Sample,
+    Transition,
     alert_series,
     due,
+    end_all,
     label_set,
     step,
     touch,
@@ -100,6 +103,111 @@ def test_times_and_values_of_an_alert() -> None:
     ended = state.alerts[X]
     assert (ended.phase, ended.resolved_at, ended.fired_at) == (Phase.INACTIVE, 5 * MINUTE, 2 * MINUTE)
     assert state.active() == []
+
+
+# Whole alerts, field by field.
+
+HELD = Policy(for_ms=2 * MINUTE, keep_firing_for_ms=3 * MINUTE)
+SOURCE = sample().source
+
+
+def fired() -> Alert:
+    """Pending from minute 1 on, firing from minute 3 on, seen last in minute 4."""
+    return Alert(X, SOURCE, Phase.FIRING, 4.0, active_at=MINUTE, seen_at=4 * MINUTE, fired_at=3 * MINUTE)
+
+
+def test_every_field_through_a_life() -> None:
+    state, course, changes = AlertState(), [], []
+    for minute in range(1, 12):
+        there = minute < 5 or minute == 7
+        stepped = step(HELD, state, [sample(value=float(minute))] if there else [], minute * MINUTE)
+        state = stepped.state
+        course.append(state.alerts.get(X))
+        changes += stepped.transitions
+    kept = replace(fired(), keep_firing_since=5 * MINUTE)
+    back = replace(fired(), value=7.0, seen_at=7 * MINUTE)
+    again = replace(back, keep_firing_since=8 * MINUTE)
+    ended = replace(again, phase=Phase.INACTIVE, resolved_at=11 * MINUTE)
+    assert course == [
+        Alert(X, SOURCE, Phase.PENDING, 1.0, active_at=MINUTE, seen_at=MINUTE),
+        Alert(X, SOURCE, Phase.PENDING, 2.0, active_at=MINUTE, seen_at=2 * MINUTE),
+        Alert(X, SOURCE, Phase.FIRING, 3.0, active_at=MINUTE, seen_at=3 * MINUTE, fired_at=3 * MINUTE),
+        fired(),
+        kept,
+        kept,
+        back,
+        again,
+        again,
+        again,
+        ended,
+    ]
+    assert changes == [
+        Transition(MINUTE, Phase.INACTIVE, Phase.PENDING, Reason.CONDITION_MET, course[0]),
+        Transition(3 * MINUTE, Phase.PENDING, Phase.FIRING, Reason.HELD, course[2]),
+        Transition(11 * MINUTE, Phase.FIRING, Phase.INACTIVE, Reason.KEPT_LONG_ENOUGH, ended),
+    ]
+
+
+@pytest.mark.parametrize(("hold", "pending"), [(5, False), (6, True)])
+def test_a_longer_for_makes_a_kept_alert_pending_again(hold: int, pending: bool) -> None:
+    """It has been active for exactly five minutes, without its series for two."""
+    policy = replace(HELD, for_ms=hold * MINUTE)
+    kept = replace(fired(), keep_firing_since=5 * MINUTE)
+    stepped = step(policy, AlertState({X: kept}), [], 6 * MINUTE)
+    if not pending:
+        assert stepped == (AlertState({X: kept}), (), "")
+        return
+    now = Alert(X, SOURCE, Phase.PENDING, 4.0, active_at=MINUTE, seen_at=4 * MINUTE)
+    assert stepped.state == AlertState({X: now})
+    assert stepped.transitions == (Transition(6 * MINUTE, Phase.FIRING, Phase.PENDING, Reason.FOR_LENGTHENED, now),)
+
+
+def test_the_end_of_all_is_of_those_that_are_active() -> None:
+    pending = Alert(Y, sample(Y).source, Phase.PENDING, 2.0, active_at=3 * MINUTE, seen_at=4 * MINUTE)
+    over = replace(fired(), labels=(), phase=Phase.INACTIVE, resolved_at=MINUTE)
+    state = AlertState({X: fired(), Y: pending, (): over})
+    assert end_all(state, Reason.RULE_REMOVED, 9 * MINUTE) == (
+        Transition(
+            9 * MINUTE,
+            Phase.FIRING,
+            Phase.INACTIVE,
+            Reason.RULE_REMOVED,
+            replace(fired(), phase=Phase.INACTIVE, resolved_at=9 * MINUTE),
+        ),
+        Transition(
+            9 * MINUTE,
+            Phase.PENDING,
+            Phase.INACTIVE,
+            Reason.RULE_REMOVED,
+            replace(pending, phase=Phase.INACTIVE, resolved_at=9 * MINUTE),
+        ),
+    )
+
+
+def test_what_is_over_ends_no_others_and_comes_back_as_new() -> None:
+    over = replace(fired(), phase=Phase.INACTIVE, resolved_at=5 * MINUTE)
+    stepped = step(HELD, AlertState({X: over}), [sample(value=6.0)], 6 * MINUTE)
+    new = Alert(X, SOURCE, Phase.PENDING, 6.0, active_at=6 * MINUTE, seen_at=6 * MINUTE)
+    assert stepped.state == AlertState({X: new})
+    assert stepped.transitions == (Transition(6 * MINUTE, Phase.INACTIVE, Phase.PENDING, Reason.CONDITION_MET, new),)
+
+
+def test_the_earliest_that_is_due_counts() -> None:
+    pending = Alert(Y, sample(Y).source, Phase.PENDING, 2.0, active_at=9 * MINUTE, seen_at=9 * MINUTE)
+    kept = replace(fired(), keep_firing_since=5 * MINUTE)
+    over = replace(fired(), phase=Phase.INACTIVE, resolved_at=MINUTE, keep_firing_since=0)
+    assert due(HELD, AlertState({X: fired()})) is None
+    assert due(HELD, AlertState({Y: pending})) == 11 * MINUTE
+    assert due(HELD, AlertState({Y: pending, X: kept})) == 8 * MINUTE
+    # What is over was kept before, and is no more.
+    assert due(HELD, AlertState({X: over})) == MINUTE + RESOLVED_RETENTION_MS + 1
+
+
+def test_the_limit_drops_more_than_it_and_none_drops_nothing() -> None:
+    both = [sample(X), sample(Y)]
+    assert step(Policy(limit=2), AlertState(), both, 0).error == ""
+    assert step(Policy(limit=0), AlertState(), both, 0).error == ""
+    assert step(Policy(limit=1), AlertState(), both, 0) == (AlertState(), (), "exceeded limit of 1 with 2 alerts")
 
 
 def test_a_longer_for_makes_a_firing_alert_pending_again() -> None:
