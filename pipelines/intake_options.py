@@ -12,10 +12,10 @@ from pipelines.option_values import OptionError, check_labels, duration, number,
 from schemas.batch import MIN_WATERMARK
 from schemas.codecs.block import CODECS, media_type
 from schemas.codecs.line_syntax import Precision
-from schemas.codecs.units import EARLIEST_MS
 from schemas.series import DEFAULT_TARGET_LABELS
 from schemas.tiers import Tiers
 from schemas.times import parse_duration, parse_time
+from schemas.units import EARLIEST_MS
 from transforms.intake import FileWatermark, IntakeSettings
 from transforms.io.input_paths import matching
 from transforms.io.kafka import KafkaSource

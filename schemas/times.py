@@ -25,6 +25,8 @@ LONG_AGO = -(1 << 62)
 _ORDER = list(UNITS)
 _PART = re.compile(r"([0-9]+)([^0-9]+)")
 _SHOWN = 60
+_RECENT_SECONDS = range(946_684_800, 4_102_444_800)
+"""From the year 2000 to the year 2100; as milliseconds, days of January and February 1970."""
 _MAX_DIGITS = 18
 
 MAX_TIME_MS = 253_402_300_799_999
@@ -74,12 +76,17 @@ def parse_time(text: str) -> int:
     """Milliseconds since 1970 of a time as ISO 8601 has it (UTC unless it says otherwise), or of a number of milliseconds.
 
     Raises:
-        ValueError: the text is neither.
+        ValueError: the text is neither, or a number that is a time of these days in seconds.
     """
     if text.isascii() and text.isdigit():
         number = int(text) if len(text) <= _MAX_DIGITS else MAX_TIME_MS + 1
         if number > MAX_TIME_MS:
             raise ValueError(f"{text[:_SHOWN]} is after the year 9999: milliseconds since 1970 are wanted")
+        if number in _RECENT_SECONDS:
+            raise ValueError(
+                f"{text} is {format_time(number)} in milliseconds; it looks like seconds, {format_time(1_000 * number)}: "
+                f"write it so, or as {number}000"
+            )
         return number
     try:
         when = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)

@@ -125,7 +125,7 @@ STORES: Mapping[str, Store] = {
         refused="influxdb.refused",
         others={"influxdb.values_unwritable": "values that are not finite, left out of rows written"},
     ),
-    "parquet": Store({"parquet.rows_written": "rows in files of the store"}),
+    "parquet": Store({"parquet.rows_written": "rows written; of one series and time the store gives the newest"}),
     "blackhole": Store({"blackhole.rows": "rows counted and forgotten"}),
 }
 """Outputs of rows by kind."""
@@ -186,6 +186,11 @@ class Balance:
     def rows_refused(self) -> int:
         """Rows that stores did not take."""
         return sum(self[store.refused] for store in self._stores.values() if store.refused)
+
+    @property
+    def rows_stored(self) -> int:
+        """Rows that stores took."""
+        return sum(self[next(iter(store.fates))] for store in self._stores.values())
 
     @property
     def events(self) -> int:

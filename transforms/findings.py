@@ -124,13 +124,15 @@ def _nothing(balance: Balance, examples: _Examples, setup: Setup) -> Iterator[Fi
         advice = ["look at --input" + (", and at --start" if setup.topics else "")]
         yield Finding("nothing-read", severity, "nothing was read: the input holds no records", (), tuple(advice))
         return
-    if balance.samples_kept:
+    stored = balance.rows_stored or balance.rows_refused or not (balance.rollups and balance.outputs)
+    if balance.samples_kept and stored:
         return
     records, samples = balance[accounting.RECORDS_READ], balance[accounting.SAMPLES_READ]
     fates = {
         "dead letters": balance[accounting.DEAD_LETTERS],
         "samples too late": balance[accounting.TOO_LATE],
         "samples before --since": balance[accounting.EARLY],
+        "samples that are not finite": balance[accounting.UNWRITABLE],
         "values that are no numbers": balance[accounting.VALUES_SKIPPED],
     }
     came = ", ".join(f"{number:,} {what}" for what, number in fates.items() if number) or "no samples in them"

@@ -19,11 +19,11 @@ from schemas import batch as batches
 from schemas.batch import MIN_WATERMARK, PLACES, SampleBatch, sequence
 from schemas.codecs.block import BlockDecoder, DecodedBlock
 from schemas.codecs.line_syntax import Precision
-from schemas.codecs.units import EARLIEST_MS
 from schemas.records import DeadLetter, RawRecord
 from schemas.series import DEFAULT_TARGET_LABELS, series_text
 from schemas.tiers import Tiers
 from schemas.times import format_time
+from schemas.units import EARLIEST_MS
 from transforms import accounting, examples
 from transforms.cut_algorithm import Cut, Cutter
 from transforms.evidence import EVENT_TIME, Recorder

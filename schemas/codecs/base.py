@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from schemas.builder import BatchBuilder
-from schemas.codecs.units import EARLIEST_MS, MAX_TS, unit_hint
 from schemas.records import BadLine
 from schemas.times import format_time
+from schemas.units import EARLIEST_MS, MAX_TS, unit_hint
 
 __all__ = ["MAX_TS", "Codec", "DecodeError", "time_refusal"]
 

@@ -70,7 +70,7 @@ class BlockDecoder:
         default_content_type: of records that have no such header; None tells each by its content (:mod:`schemas.codecs.content`).
         max_future_ms: see above.
         precision: unit of the timestamps in line protocol, ``ns``, ``us``, ``ms`` or ``s``.
-        earliest_ms: event times (ms) before it are refused; :data:`schemas.codecs.units.EARLIEST_MS` refuses timestamps of the wrong unit.
+        earliest_ms: event times (ms) before it are refused; :data:`schemas.units.EARLIEST_MS` refuses timestamps of the wrong unit.
 
     Raises:
         ValueError: no such content type.

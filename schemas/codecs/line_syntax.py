@@ -19,8 +19,8 @@ import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from schemas.codecs.units import unit_hint
 from schemas.records import BadLine
+from schemas.units import unit_hint
 
 Precision = Literal["ns", "us", "ms", "s"]
 NANOSECONDS: dict[Precision, int] = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}

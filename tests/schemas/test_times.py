@@ -81,6 +81,7 @@ def test_days_are_the_largest_unit_that_is_written() -> None:
     ("text", "milliseconds"),
     [
         ("0", 0),
+        ("86400000", 86_400_000),
         ("1700000000123", 1_700_000_000_123),
         (str(MAX_TIME_MS), MAX_TIME_MS),
         ("2023-11-14T22:13:20Z", 1_700_000_000_000),
@@ -98,6 +99,10 @@ def test_times(text: str, milliseconds: int) -> None:
     [
         ("today", "'today' is no time; write it like 2026-01-12T00:00:00Z, or as milliseconds since 1970"),
         ("-1", "'-1' is no time"),
+        (
+            "1700000000",
+            "1700000000 is 1970-01-20T16:13:20Z in milliseconds; it looks like seconds, 2023-11-14T22:13:20Z: write it so, or as 1700000000000",
+        ),
         (str(MAX_TIME_MS + 1), f"{MAX_TIME_MS + 1} is after the year 9999: milliseconds since 1970 are wanted"),
         ("9" * 5_000, f"{'9' * 60} is after the year 9999"),
     ],

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from rules.stream.stage import METRICS, SELECTORS
 from schemas.alert_event import State
 from transforms import accounting
 from transforms.accounting import COUNTED_AT_INTAKE, MEANINGS, RULE_MEANINGS, Balance
@@ -90,5 +91,6 @@ def test_every_counter_of_the_rules_has_a_meaning() -> None:
     texts = [module.read_text() for module in modules if module.name.endswith(".py")]
     counted = {name for text in texts for name in re.findall(r'"((?:rules|alerts)\.[a-z_]+)"', text)}
     assert "rules.samples_written" in counted
-    assert counted <= set(RULE_MEANINGS)
+    # Metrics that are sets of texts count nothing.
+    assert counted - {SELECTORS, METRICS} <= set(RULE_MEANINGS)
     assert {f"alerts.{state.value}" for state in State} - {"alerts.retracted"} <= set(RULE_MEANINGS)

@@ -25,7 +25,7 @@ READ = {"records.read": 1_000, "records.decoded": 1_000, "samples.read": 1_000, 
 
 
 def found(counts: dict[str, int], *examples: Example, setup: Setup = FILES, rules: bool = False) -> list[Finding]:
-    outputs = {kind: 1 for kind in ("influxdb",) if any(name.startswith(kind) for name in counts)}
+    outputs = {kind: 1 for kind in ("influxdb", "parquet") if any(name.startswith(kind) for name in counts)}
     return findings(Balance({**READ, **counts}, rules=rules, outputs=outputs), examples, setup)
 
 
@@ -57,7 +57,12 @@ def test_a_run_that_went_well_has_no_findings() -> None:
         ),
         ({"inputs.unreadable": 2}, "files-unreadable", Severity.LOSS, "2 of the files could not be read"),
         ({"influxdb.refused": 1, "rows.1m": 20}, "rows-refused", Severity.LOSS, "1 of 1,020 rows were refused"),
-        ({"influxdb.values_unwritable": 2}, "values-left-out", Severity.WARNING, "2 values of rows are not finite"),
+        (
+            {"influxdb.values_unwritable": 2, "influxdb.rows_written": 9},
+            "values-left-out",
+            Severity.WARNING,
+            "2 values of rows are not finite",
+        ),
         ({"records.dead_lettered": 11}, "dead-letters", Severity.WARNING, "11 of 1,000 records could not be read"),
         ({"samples.too_late": 11}, "too-late", Severity.WARNING, "11 of 1,000 samples came later than the allowed"),
         ({"samples.duplicate": 101}, "duplicates", Severity.WARNING, "101 of 1,000 samples are of a series"),
@@ -72,6 +77,15 @@ def test_a_loss_is_found(counts: dict[str, int], code: str, severity: Severity, 
     first = found(counts)[0]
     assert (first.code, first.severity) == (code, severity)
     assert text in first.text
+
+
+def test_nothing_but_values_that_a_store_cannot_hold_is_nothing_written() -> None:
+    counts = {"samples.written": 0, "samples.unwritable": 1_000, "influxdb.unwritable": 1_000}
+    first = found(counts)[0]
+    assert (first.code, first.severity) == ("nothing-written", Severity.LOSS)
+    assert "1,000 samples that are not finite" in first.text
+    codes = [each.code for each in found({**counts, "parquet.rows_written": 1_000})]
+    assert codes == ["unwritable"]
 
 
 @pytest.mark.parametrize("name", ["records.dead_lettered", "samples.too_late"])

@@ -57,7 +57,7 @@ def _read_records(
 ) -> Iterator[Samples]:
     from schemas.batch import concat
     from schemas.codecs.block import BlockDecoder
-    from schemas.codecs.units import EARLIEST_MS
+    from schemas.units import EARLIEST_MS
 
     # Who asks for a time before it means it; anyone else has the unit of a timestamp wrong.
     earliest_ms = EARLIEST_MS if wanted.start_ms is None else min(EARLIEST_MS, wanted.start_ms)

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from schemas.codecs.block import BlockDecoder
 from schemas.codecs.remote_write import encode_write_request
-from schemas.codecs.units import EARLIEST_MS, MAX_TS, in_milliseconds, unit_hint, unit_of
 from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, REMOTE_WRITE, RawRecord
+from schemas.units import EARLIEST_MS, MAX_TS, in_milliseconds, unit_hint, unit_of
 
 UNITS = ("s", "ms", "us", "ns")
 NOW = 1_700_000_000_000
