@@ -17,12 +17,12 @@ from rules.yaml_tree import Kind, Node, Tree, YamlFault
 
 UNIT_TESTS = "unit tests"
 TEMPLATES = "templates"
+CHARTS = "charts and their values"
 OBJECTS = "Kubernetes objects"
 NO_GROUPS = "others without `groups:`"
 
 # By a key at the top; only what the summary of a search calls them depends on it.
 _KINDS = {
-    UNIT_TESTS: ("tests", "rule_files", "evaluation_interval"),
     "Compose files": ("services",),
     "configurations": (
         *("scrape_configs", "global", "route", "receivers", "modules", "templates", "auths", "processors", "exporters"),
@@ -37,7 +37,8 @@ _KINDS = {
             "static_configs",
         ),
     ),
-    "charts and their values": ("appVersion", "dependencies", "image", "replicaCount", "nameOverride"),
+    UNIT_TESTS: ("tests", "rule_files", "evaluation_interval"),
+    CHARTS: ("appVersion", "dependencies", "image", "replicaCount", "nameOverride"),
     OBJECTS: ("apiVersion",),
 }
 _TOP_KEY = re.compile(r"^[\"']?([A-Za-z_][\w.-]*)[\"']?[ \t]*:(?=\s|$)", re.MULTILINE)
@@ -45,6 +46,8 @@ _RULE = re.compile(r"^[ \t]*(?:-[ \t]+)?[\"']?(?:alert|record)[\"']?[ \t]*:", re
 _EXPRESSION = re.compile(r"^[ \t]*(?:-[ \t]+)?[\"']?expr[\"']?[ \t]*:", re.MULTILINE)
 # What no template of a rule can say.
 _CHART = re.compile(r"\{\{-?[^}\n]*(?:\.(?:Values|Release|Chart|Capabilities|Files)\b|\b(?:include|tpl)[ \t])")
+_CHART_KEYS = {"apiVersion", "name", "version"}
+_STATEMENT = re.compile(r"^[ \t]*\{%", re.MULTILINE)
 # Told without reading the file: nearly all files that are looked at.
 _RULE_FILE = re.compile(r"^groups[ \t]*:", re.MULTILINE)
 _OBJECT = re.compile(r"^[\"']?apiVersion[\"']?[ \t]*:", re.MULTILINE)
@@ -110,6 +113,8 @@ def _broken(text: str) -> str | None:
     keys = dict.fromkeys(_TOP_KEY.findall(text))
     if "groups" in keys or any(_alike(key) for key in keys):
         return None
+    if _STATEMENT.search(text):
+        return TEMPLATES
     if "kind" in keys and "apiVersion" in keys:
         return None if re.search(r"^kind:[ \t]*[\"']?PrometheusRule\b", text, re.MULTILINE) else OBJECTS
     named = _named(keys)
@@ -122,10 +127,15 @@ def _meant_as_rules(keys: Mapping[str, Node]) -> bool:
     """Whether a mapping without ``groups`` was meant to have some: misspelt, or groups or rules at the top."""
     if any(_alike(key) and any(map(_like_group, _resolved(value).items)) for key, value in keys.items()):
         return True
+    spec = keys.get("spec")
+    if spec is not None and value_of(spec, "groups") is not None:
+        # An object whose kind or version is missing.
+        return True
     known = {*FILE_KEYS, *GROUP_KEYS, *RULE_KEYS}
     if "expr" in keys and ("alert" in keys or "record" in keys):
         return True
-    holding = [key for key, value in keys.items() if any(map(_holds_rules, _resolved(value).items))]
+    lists = {key: _resolved(value).items for key, value in keys.items() if _resolved(value).kind is Kind.SEQUENCE}
+    holding = [key for key, items in lists.items() if any(map(_holds_rules, items))]
     return bool(holding) and all(key in known or key in holding for key in keys)
 
 
@@ -148,6 +158,8 @@ def _alike(key: str) -> bool:
 
 def _named(keys: object) -> str:
     found = set(keys) if isinstance(keys, Mapping) else set()
+    if found >= _CHART_KEYS and "kind" not in found:
+        return CHARTS
     return next((kind for kind, marks in _KINDS.items() if found.intersection(marks)), NO_GROUPS)
 
 

@@ -26,6 +26,7 @@ _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
 
 # A value that begins with what YAML gives a meaning to; block scalars are read as they are.
 _OPENED = re.compile(r"[ \t]*(?:-[ \t]+)?(?P<key>[\w.-]+):[ \t]+(?P<value>[{\[*&!%@`\"'].*)")
+_BARE_WORD = re.compile(r"^[ \t]*(?:-[ \t]+)?([A-Za-z_]+)[ \t]*\n\s*\Z", re.MULTILINE)
 _SHOWN = 100
 
 # The C parser is twenty times the speed of the other, and is in every wheel of PyYAML.
@@ -271,8 +272,13 @@ def _hint(problem: str, text: str, place: int, context: Any) -> str:
         return "indent with spaces, not tabs"
     if "unknown escape character" in problem:
         return "double quotes read backslashes: write two, or use single quotes or a block after `|`"
-    if "mapping values are not allowed" in problem:
-        return "quote a value that holds `: `, or write it as a block after `|`"
+    unfinished = "could not find expected ':'" in problem
+    if unfinished or "mapping values are not allowed" in problem:
+        bare = _BARE_WORD.search(text[: text.rfind("\n", 0, place) + 1])
+        if bare is not None:
+            return f"a key ends with a colon: `{bare[1]}:`"
+        if not unfinished:
+            return "quote a value that holds `: `, or write it as a block after `|`"
     before = _line(text, min(context.index, len(text))) if context is not None else ""
     for each in dict.fromkeys((line, before)):
         if (opened := _OPENED.match(each)) is not None:

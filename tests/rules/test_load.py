@@ -91,6 +91,9 @@ UNQUOTED = [
     (rule("alert: A", 'expr: "up" == 0'), "the quotes end before the text does"),
     (rule("alert: A", "expr: up", "annotations:", "  s: @here"), "`@` is quoted: `s: '@here'`"),
     (rule("alert: A", "expr: up", "annotations:", "  s: *bold* text"), "`*` is quoted"),
+    (ALERT.replace("groups:", "groups"), "a key ends with a colon: `groups:`"),
+    (rule("alert: A", "expr: up", "labels", "  a: b"), "a key ends with a colon: `labels:`"),
+    (rule("alert: A", "expr: up: x"), "quote a value that holds"),
     (ALERT.removeprefix("groups:\n"), "the list `groups:` around it is missing"),
     ("rules:\n- alert: A\n  expr: up\n", "the list `groups:` around it is missing"),
 ]  # fmt: skip
