@@ -259,8 +259,10 @@ class JsonDocuments:
         for start, end in pairwise([*starts, len(lines)]):
             text = b"\n".join(lines[start:end])
             documents, rest = leading_texts(text)
+            line, position = first + start, 0
             for piece in [*documents, *([rest] if rest else [])]:
-                yield self._record(piece.text, first + start + text.count(b"\n", 0, piece.start))
+                line, position = line + text.count(b"\n", position, piece.start), piece.start
+                yield self._record(piece.text, line)
 
     def _record(self, value: bytes, line: int) -> RawRecord:
         return RawRecord(value.rstrip(b"\r\n"), line, -1, self._content_type)
