@@ -131,6 +131,7 @@ def _unfed(options: JobOptions, evidence: Evidence) -> Iterator[Finding]:
     catalogue = Catalogue()
     if len(evidence.metrics) < MAX_METRICS:
         catalogue.add_names(evidence.metrics)
+        catalogue.add_texts(evidence.labels)
     settings = options.rules.settings
     program = LiveRules(settings).current.rules.program(settings.program)
     lacking = unfed(program, lambda matchers: selector_key(matchers) in evidence.selectors, catalogue)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+import orjson
 
 from rules.lints.metrics import Metrics
 from rules.promql.ast import Matcher, MatchOp
@@ -15,6 +16,11 @@ from rules.promql.matchers import predicate
 MAX_VALUES = 1_000
 """Values of a label of a metric that are remembered; of a label with more, no value is said to be missing."""
 
+MAX_WRITTEN = 50
+"""Values of a label that a text holds."""
+
+Labels = dict[str, "set[str] | None"]
+
 _SHOWN = 5
 _FEW = 1_000
 
@@ -23,14 +29,11 @@ class Catalogue:
     """Metric names, and of each the labels and their values."""
 
     def __init__(self) -> None:
-        # Of a metric that is known by name alone, None.
-        self._metrics: dict[str, dict[str, set[str]] | None] = {}
+        # Of a metric that is known by name alone, None; of a label with too many values, None.
+        self._metrics: dict[str, Labels | None] = {}
 
     def __contains__(self, name: object) -> bool:
         return name in self._metrics
-
-    def __bool__(self) -> bool:
-        return bool(self._metrics)
 
     @property
     def names(self) -> list[str]:
@@ -46,18 +49,36 @@ class Catalogue:
             pairs = np.unique(names.codes.astype(np.int64) * len(column.values) + column.codes)
             for pair in pairs.tolist():
                 name, value = divmod(pair, len(column.values))
-                known = self._metrics.get(names.values[name])
-                if known is None:
-                    known = self._metrics[names.values[name]] = {}
+                known = self._labels(names.values[name])
                 if label != METRIC_NAME and column.values[value]:
-                    values = known.setdefault(label, set())
-                    if len(values) <= MAX_VALUES:
-                        values.add(column.values[value])
+                    _add(known, label, [column.values[value]])
 
     def add_names(self, names: Iterable[str]) -> None:
         """Take up metrics of whose labels nothing is known."""
         for name in names:
             self._metrics.setdefault(name, None)
+
+    def texts(self) -> Iterator[str]:
+        """All of it but for metrics that are known by name alone, in texts that :meth:`add_texts` takes."""
+        for name, labels in self._metrics.items():
+            if labels is not None:
+                yield orjson.dumps([name, "", None]).decode()
+                for label, values in labels.items():
+                    few = sorted(values) if values is not None and len(values) <= MAX_WRITTEN else None
+                    yield orjson.dumps([name, label, few]).decode()
+
+    def add_texts(self, texts: Iterable[str]) -> None:
+        """Take up what :meth:`texts` of this or another one gave."""
+        for name, label, values in map(orjson.loads, texts):
+            known = self._labels(name)
+            if label:
+                _add(known, label, values)
+
+    def _labels(self, name: str) -> Labels:
+        known = self._metrics.get(name)
+        if known is None:
+            known = self._metrics[name] = {}
+        return known
 
     def why_nothing(self, matchers: Sequence[Matcher]) -> tuple[str, str]:
         """Why a selector finds no series: the reason, and what may be meant, or empty."""
@@ -83,14 +104,22 @@ class Catalogue:
         return f"did you mean {found}?" if found else _listed("they hold", self.names)
 
 
-def _is_there(labels: dict[str, set[str]], matcher: Matcher) -> bool:
-    # Any label may be absent from some series.
+def _add(labels: Labels, label: str, values: Iterable[str] | None) -> None:
+    known = labels.setdefault(label, set())
+    if known is not None and values is not None:
+        known.update(values)
+    if known is None or values is None or len(known) > MAX_VALUES:
+        labels[label] = None
+
+
+def _is_there(labels: Labels, matcher: Matcher) -> bool:
     values = labels.get(matcher.name, set())
-    return len(values) > MAX_VALUES or any(map(predicate(matcher), {"", *values}))
+    # Any label may be absent from some series.
+    return values is None or any(map(predicate(matcher), {"", *values}))
 
 
-def _other(labels: dict[str, set[str]], matcher: Matcher) -> str:
-    values = sorted(filter(None, labels.get(matcher.name, ())))
+def _other(labels: Labels, matcher: Matcher) -> str:
+    values = sorted(labels.get(matcher.name) or ())
     if not values:
         near = difflib.get_close_matches(matcher.name, labels, 1)
         known = _listed("its labels are", sorted(labels)) or "it has no labels"

@@ -111,7 +111,7 @@ class Looked:
     def writers(self, selector: ast.VectorSelector) -> list[Prepared]:
         """The rules that write metrics of a name which the selector takes."""
         tests = [predicate(each) for each in selector.matchers if each.name == METRIC_NAME]
-        exact = _exact_name(selector.matchers)
+        exact = exact_name(selector.matchers)
         names = self._by_name if exact is None else [exact]
         return [rule for name in names if all(test(name) for test in tests) for rule in self._by_name.get(name, ())]
 
@@ -131,13 +131,14 @@ class Looked:
         return yields_nothing(expr, self.is_empty)
 
 
-def _exact_name(matchers: Matchers) -> str | None:
+def exact_name(matchers: Matchers) -> str | None:
+    """The metric name that a selector asks for, if it asks for one."""
     return next((each.value for each in matchers if each.name == METRIC_NAME and each.op is ast.MatchOp.EQUAL), None)
 
 
 def _no_data(selector: ast.VectorSelector, looked: Looked, catalogue: Catalogue) -> NoData:
     writers = looked.writers(selector)
-    if writers and _exact_name(selector.matchers) is not None:
+    if writers and exact_name(selector.matchers) is not None:
         names = ", ".join(dict.fromkeys(rule.rule.name for rule in writers))
         return NoData(selector_text(selector.matchers), f"rule {names} writes it, and has no data itself")
     return NoData(selector_text(selector.matchers), *catalogue.why_nothing(selector.matchers))

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from apache_beam.metrics import Metrics, MetricsFilter
 
-from rules.stream.stage import METRICS, SELECTORS
+from rules.stream.stage import LABELS, METRICS, SELECTORS
 from schemas.records import DeadLetter, reason_kind
 from transforms.accounting import NAMESPACE
 from transforms.examples import DEAD_LETTER, Example, position, shown
@@ -77,6 +77,7 @@ class Evidence(NamedTuple):
         span: the first and the last event time, whole seconds since 1970; None if there is no sample, or the runner does not say.
         selectors: of rules, those that found series (:data:`rules.stream.stage.SELECTORS`).
         metrics: names of metrics that came to rules; none if there are no samples, or the runner does not say.
+        labels: of metrics that rules ask for and do not find (:data:`rules.stream.stage.LABELS`).
     """
 
     counters: dict[str, int]
@@ -84,6 +85,7 @@ class Evidence(NamedTuple):
     span: tuple[int, int] | None = None
     selectors: frozenset[str] = frozenset()
     metrics: frozenset[str] = frozenset()
+    labels: frozenset[str] = frozenset()
 
 
 def evidence(metrics: Any) -> Evidence:
@@ -104,7 +106,9 @@ def evidence(metrics: Any) -> Evidence:
         _value(each) for each in found.get("distributions", ()) if each.key.metric.name == EVENT_TIME and _value(each)
     ]
     span = (int(min(each.min for each in times)), int(max(each.max for each in times))) if times else None
-    return Evidence(counters, tuple(sorted(examples)), span, frozenset(texts(SELECTORS)), frozenset(texts(METRICS)))
+    return Evidence(
+        counters, tuple(sorted(examples)), span, *(frozenset(texts(each)) for each in (SELECTORS, METRICS, LABELS))
+    )
 
 
 def _value(metric: Any) -> Any:

@@ -93,6 +93,15 @@ class HeldSamples:
         return self._index.found
 
     @property
+    def unfound(self) -> list[Matchers]:
+        """The selectors that have found none."""
+        return self._index.unfound
+
+    def labels_of(self, name: str) -> LabelFrame:
+        """The labels of all series of a metric that came and that a selector may have wanted."""
+        return self._index.labels_of(name)
+
+    @property
     def names(self) -> set[str]:
         """The names of the metrics that came, wanted or not."""
         return self._index.names

@@ -33,6 +33,7 @@ class SeriesIndex:
         self.refused = 0
         self.room = room
         self.names: set[str] = set()
+        self._looked_at, self._looked = 0, dict[str, LabelFrame]()
         self.keep_ms = np.empty(0, np.int64)
         self.single_ms = np.empty(0, np.int64)
         self.parts = np.empty(0, np.int64)
@@ -74,9 +75,27 @@ class SeriesIndex:
         return rows
 
     @property
+    def unfound(self) -> list[Matchers]:
+        """The selectors that have found none."""
+        return [each for number, each in enumerate(self.selection.matchers) if number not in self._members]
+
+    @property
     def found(self) -> list[Matchers]:
         """The selectors that have found series."""
         return [self.selection.matchers[number] for number in self._members]
+
+    def labels_of(self, name: str) -> LabelFrame:
+        """The labels of all series of a metric that came and that a selector may have wanted."""
+        if self._looked_at != len(self._pairs):
+            self._looked_at, self._looked = len(self._pairs), {}
+        if name not in self.names:
+            return LabelFrame.empty()
+        found = self._looked.get(name)
+        if found is None:
+            numbers = [at for text, at in self._metrics.items() if at != UNWANTED and parse_metric(text)[0] == name]
+            metric = self._pairs % _SPREAD
+            found = self._looked[name] = self._frame(self._pairs[np.isin(metric, np.array(numbers, np.int64))])
+        return found
 
     def members(self, number: int) -> Index:
         """The rows that a selector finds."""
@@ -116,18 +135,22 @@ class SeriesIndex:
         at = np.minimum(np.searchsorted(self._pairs, pairs), len(self._pairs) - 1)
         return np.where(self._pairs[at] == pairs, self._pair_rows[at], _UNKNOWN)
 
-    def _learn(self, pairs: Index) -> None:
-        """Match series that were not seen before, and give rows to those that are wanted."""
+    def _frame(self, pairs: Index) -> LabelFrame:
+        """The labels of series."""
         target, metric = np.divmod(pairs, _SPREAD)
         used_targets, target = np.unique(target, return_inverse=True)
         used_metrics, metric = np.unique(metric, return_inverse=True)
         targets, metrics = self.texts()
-        labels = label_frame(
+        return label_frame(
             [targets[number] for number in used_targets.tolist()],
             target,
             [metrics[number] for number in used_metrics.tolist()],
             metric,
         )
+
+    def _learn(self, pairs: Index) -> None:
+        """Match series that were not seen before, and give rows to those that are wanted."""
+        labels = self._frame(pairs)
         match = self.selection.match(labels)
         first = len(self.keep_ms)
         wanted = np.flatnonzero(match.keep_ms != UNWANTED)

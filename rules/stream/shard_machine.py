@@ -17,13 +17,26 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 
-from rules.no_data import selector_key
+from rules.catalogue import Catalogue
+from rules.no_data import exact_name, selector_key
 from rules.stream import messages
 from rules.stream.chunks import from_chunk, to_chunk
+from rules.stream.shard import ShardState
 from rules.stream.shard_course import ShardCourse
 from rules.stream.shard_meta import Meta
 from rules.stream.shard_rules import ShardRules
-from rules.stream.stage import MAX_METRICS, METRICS, SELECTORS, Cells, Memory, Out, StageSettings, Timers, new_token
+from rules.stream.stage import (
+    LABELS,
+    MAX_METRICS,
+    METRICS,
+    SELECTORS,
+    Cells,
+    Memory,
+    Out,
+    StageSettings,
+    Timers,
+    new_token,
+)
 from rules.stream.watermarks import Watermarks
 from schemas import batch as batches
 from schemas.batch import MIN_WATERMARK, SampleBatch
@@ -149,6 +162,7 @@ class ShardMachine:
                 # All of it each time: what a bundle that fails has noted is lost.
                 self.noted.setdefault(SELECTORS, set()).update(map(selector_key, course.state.found))
                 self.noted.setdefault(METRICS, set()).update(islice(course.state.names, MAX_METRICS))
+                self.noted.setdefault(LABELS, set()).update(_labels(course.state))
             if meta.token:
                 self._memory.put(key, meta.token, Kept(course, shard.watermarks))
         self._open = {}
@@ -312,6 +326,14 @@ class ShardMachine:
 
 def _is_far(shortest_ms: int, after_ms: int, until_ms: int) -> bool:
     return until_ms - after_ms > _AHEAD * shortest_ms
+
+
+def _labels(state: ShardState) -> Iterator[str]:
+    """What labels there are of the metrics of selectors that find nothing."""
+    found = Catalogue()
+    for name in dict.fromkeys(filter(None, map(exact_name, state.unfound))):
+        found.add(state.labels_of(name))
+    return found.texts()
 
 
 def _timers(rules: ShardRules, after_ms: int, until_ms: int) -> list[int]:

@@ -119,6 +119,9 @@ SELECTORS = "rules.selectors"
 METRICS = "rules.metrics"
 """The set of the names of metrics that came to rules, likewise."""
 
+LABELS = "rules.labels"
+"""The set of what labels there are of metrics that a selector asks for and does not find, likewise (:meth:`rules.catalogue.Catalogue.texts`)."""
+
 MAX_METRICS = 1_000
 """Names of metrics that a shard notes at the end of a bundle."""
 

@@ -61,7 +61,7 @@ def test_a_bounded_run_names_the_selectors_that_found_nothing(
     assert said[0].endswith("warning: 4 of 10 rules found no data")
     assert said[1:] == [
         "  Typo, a:b, Partly: no data for cpu_usge: the data hold no metric cpu_usge; did you mean cpu_usage?",
-        '  Host: no data for cpu_usage{host="web-9"}: cpu_usage is there, but no sample with all of these labels at these times',
+        '  Host: no data for cpu_usage{host="web-9"}: cpu_usage is there, but never with host="web-9"; did you mean "web-5"?',
         "  Through: no data for a:b: rule a:b writes it, and has no data itself",
     ]
     (finding,) = json.loads((here / "sum.json").read_text())["findings"]

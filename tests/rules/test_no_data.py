@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rules.catalogue import MAX_VALUES, Catalogue
-from rules.no_data import Looked, Unfed, unfed, unfed_of, yields_nothing
+from rules.catalogue import MAX_VALUES, MAX_WRITTEN, Catalogue
+from rules.no_data import Looked, Unfed, selectors, unfed, unfed_of, yields_nothing
 from rules.program import Program
 from rules.promql import ast
 from rules.promql.engine import instant
@@ -158,6 +159,33 @@ def test_of_a_label_with_very_many_values_none_is_said_to_be_missing() -> None:
         for number in range(values):
             found.add(LabelFrame.of([{"__name__": "m", "id": str(number)}]))
         assert reason in found.why_nothing(matchers)[0]
+
+
+def test_a_catalogue_travels_as_texts() -> None:
+    storage = storage_of(*DATA, *(f'many{{id="{number}"}} 1' for number in range(MAX_WRITTEN + 1)))
+    whole = catalogue_of(storage)
+    found = Catalogue()
+    # In parts, as shards have them, and some of them twice.
+    for rows in ([0, 1, 2], [2, 3, *range(4, storage.labels.size)]):
+        part = Catalogue()
+        part.add(storage.labels.take(np.array(rows, np.int64)))
+        found.add_texts([*part.texts(), *part.texts()])
+    assert found.names == whole.names
+    for text in (
+        'cpu_usage{host="web1"}',
+        'cpu_usage{hots="a"}',
+        'up{job="a"}',
+        "upp",
+        'cpu_usage{mode="idle",host="web-2"}',
+    ):
+        (selector,) = selectors(parse(text))
+        assert found.why_nothing(selector.matchers) == whole.why_nothing(selector.matchers)
+    # Of more values than a text holds, none is said to be missing.
+    (selector,) = selectors(parse('many{id="none"}'))
+    assert (
+        found.why_nothing(selector.matchers)[0]
+        == "many is there, but no sample with all of these labels at these times"
+    )
 
 
 def test_of_metrics_known_by_name_alone_no_label_is_said_to_be_missing() -> None:
