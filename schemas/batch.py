@@ -227,14 +227,15 @@ def encode(batch: SampleBatch) -> bytes:
         pa.ListArray.from_arrays(offsets, dictionary_array(batch.metrics, batch.metric)),
         pa.ListArray.from_arrays(offsets, pa.array(batch.value)),
     ]
-    attributes = {
+    attributes: dict[str, str | bytes] = {
         "watermark": str(batch.watermark),
         "late": "1" if batch.late else "0",
         "overtaken": str(batch.overtaken),
     }
     if any(batch.origins):
-        distinct, places = merge_dictionaries([(batch.origins, np.arange(len(batch.origins), dtype=np.int32))])
-        attributes["origins"] = orjson.dumps([distinct, places.tolist()]).decode()
+        distinct: dict[str, int] = {}
+        places = [distinct.setdefault(origin, len(distinct)) for origin in batch.origins]
+        attributes["origins"] = orjson.dumps([list(distinct), places])
     schema = _SCHEMA
     if batch.fine is not None:
         columns.append(pa.array(batch.fine[starts]))
