@@ -24,6 +24,8 @@ from rules.promql.ast import (
     walk,
 )
 
+_PRESENCE = ("absent", "absent_over_time", "present_over_time", "count_over_time")
+
 
 def constant_conditions(rule: Rule) -> Iterator[Finding]:
     """Alerts whose whole condition is there whenever their series are, or always.
@@ -124,10 +126,11 @@ def _filters(node: Binary) -> bool:
 
 
 def _asks_for_presence(expr: Expr) -> bool:
-    """A count of 1 or a constant 1: the question is whether it is there at all."""
-    inner = unwrap(expr)
-    return (isinstance(inner, Aggregate) and inner.op in ("count", "group", "count_values")) or (
-        isinstance(inner, Call) and inner.func in ("absent", "absent_over_time", "present_over_time", "count_over_time")
+    """A count, or a constant 1, somewhere in it: the question is whether something is there at all."""
+    return any(
+        (isinstance(node, Aggregate) and node.op in ("count", "group", "count_values"))
+        or (isinstance(node, Call) and node.func in _PRESENCE)
+        for node in walk(expr)
     )
 
 

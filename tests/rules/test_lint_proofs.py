@@ -99,6 +99,7 @@ FINE = [
     "count(x) > 0",
     "count(x == 0) >= 1",
     "absent(x) == 1",
+    "max by (job) (present_over_time(x[1h])) == 1",
     "(x > 5) >= 5",
     "x >= 5 or x < 3",
     "x > 5 or x < 5",
