@@ -17,7 +17,8 @@ from schemas.times import format_time
 from transforms import accounting
 from transforms.accounting import Balance
 from transforms.evidence import Evidence
-from transforms.findings import Finding, Setup, Severity, findings
+from transforms.finding import Finding, Setup, Severity
+from transforms.findings import NOTHING_SELECTED, findings
 from transforms.io import outputs
 
 UNBALANCED = 1
@@ -120,8 +121,12 @@ def conclude(options: JobOptions, evidence: Evidence) -> Result:
         events = outputs.alert_events(options.rules.alerts, options.kafka_config).describe()
         counts["events of alerts"] = (balance.events, events)
     places = tuple((f"{what} ({number:,})", place) for what, (number, place) in counts.items() if number)
-    found = (*findings(balance, evidence.examples, setup), *_unfed(options, evidence))
-    return Result(balance, findings=found, places=places, span=evidence.span)
+    unfed_rules = tuple(_unfed(options, evidence))
+    found = findings(balance, evidence.examples, setup)
+    if unfed_rules:
+        # It says the same, and which rules.
+        found = [each for each in found if each.code != NOTHING_SELECTED]
+    return Result(balance, findings=(*found, *unfed_rules), places=places, span=evidence.span)
 
 
 def _unfed(options: JobOptions, evidence: Evidence) -> Iterator[Finding]:

@@ -6,10 +6,7 @@ Every job reports by :func:`findings`, from the counters, the examples that work
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import Enum
 
-from schemas.batch import MIN_WATERMARK
 from schemas.records import reason_kind
 from schemas.times import format_duration, format_time
 from transforms import accounting
@@ -25,7 +22,10 @@ from transforms.examples import (
     UNREADABLE,
     Example,
 )
+from transforms.finding import Finding, Setup, Severity
 
+NOTHING_SELECTED = "nothing-selected"
+"""The code of what is found where no rule selects a sample, as far as counters know."""
 LITTLE = 0.01
 """The share of what was read up to which dead letters and too late samples are counted, and no more said of them."""
 NAMED = 20
@@ -36,66 +36,10 @@ MANY = 0.1
 """The share above which duplicates and values that no rollup takes are worth a word: some are the rule, where senders repeat themselves."""
 
 
-class Severity(Enum):
-    """``LOSS``: nothing came of the run, or an output lacks rows that it should have; the exit status says so. ``WARNING``: worth a look."""
-
-    LOSS = "loss"
-    WARNING = "warning"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something to know.
-
-    Attributes:
-        code: a name that stays.
-        severity: what it means for the run.
-        text: what happened, in a sentence.
-        examples: of it; empty where the runner carries none.
-        advice: what to do, a sentence each.
-    """
-
-    code: str
-    severity: Severity
-    text: str
-    examples: tuple[Example, ...] = ()
-    advice: tuple[str, ...] = ()
-
-    def details(self) -> list[str]:
-        """Examples and advice as text, a line each."""
-        lines: list[str] = []
-        for example in self.examples:
-            first, *rest = example.lines()
-            lines += [f"  {'and' if lines else 'e.g.'} {first}", *(f"     {line}" for line in rest)]
-        return [*lines, *(f"  {line}" for line in self.advice)]
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What advice depends on.
-
-    Attributes:
-        dead_letters, late: where dead letters and samples too late are, in words.
-        files, topics: whether files, and topics, were read.
-        file_events: whether the watermark of files followed their event times.
-        lateness_ms: that was allowed.
-        since_ms: samples before it were left out.
-        default_content_type: of records that do not say theirs; None if each is told by its content.
-    """
-
-    dead_letters: str
-    late: str
-    files: bool = False
-    topics: bool = False
-    file_events: bool = False
-    lateness_ms: int = 0
-    since_ms: int = MIN_WATERMARK
-    default_content_type: str | None = None
-
-
 def findings(balance: Balance, examples: Iterable[Example], setup: Setup) -> list[Finding]:
     """What there is to know of a run, the gravest first; nothing if all went well."""
-    found = [each for rule in _RULES for each in rule(balance, _Examples(examples), setup)]
+    held = _Examples(examples)
+    found = [each for rule in _RULES for each in rule(balance, held, setup)]
     return sorted(found, key=lambda each: each.severity is not Severity.LOSS)
 
 
@@ -135,7 +79,7 @@ def _nothing(balance: Balance, examples: _Examples, setup: Setup) -> Iterator[Fi
         "samples that are not finite": balance[accounting.UNWRITABLE],
         "values that are no numbers": balance[accounting.VALUES_SKIPPED],
     }
-    came = ", ".join(f"{number:,} {what}" for what, number in fates.items() if number) or "no samples in them"
+    came = ", ".join(f"{number:,} {what}" for what, number in fates.items() if number) or "no samples"
     advice = []
     if balance[accounting.EARLY]:
         advice.append(f"--since={format_time(setup.since_ms)} leaves out what lies before it: take an earlier time")
@@ -312,7 +256,7 @@ def _rules(balance: Balance, examples: _Examples, setup: Setup) -> Iterator[Find
     if not kept and not refused and balance.samples_kept:
         text = f"no rule selects any of the {balance.samples_kept:,} samples"
         advice = ("look at the metric names and labels of the rules: `tidemark rules explain` shows what each selects",)
-        yield Finding("nothing-selected", Severity.WARNING, text, (), advice)
+        yield Finding(NOTHING_SELECTED, Severity.WARNING, text, (), advice)
 
 
 def _cut(balance: Balance, examples: _Examples, setup: Setup) -> Iterator[Finding]:

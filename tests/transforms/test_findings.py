@@ -17,7 +17,8 @@ from transforms.examples import (
     position,
     shown,
 )
-from transforms.findings import Finding, Setup, Severity, findings
+from transforms.finding import Finding, Setup, Severity
+from transforms.findings import findings
 
 FILES = Setup("files dead", "files late", files=True)
 TOPICS = Setup("topic dead", "topic late", topics=True, lateness_ms=300_000)
@@ -41,7 +42,7 @@ def test_a_run_that_went_well_has_no_findings() -> None:
             {"samples.read": 0},
             "nothing-written",
             Severity.LOSS,
-            "1,000 records were read, and what came of them is no samples in them",
+            "1,000 records were read, and what came of them is no samples",
         ),
         (
             {"samples.read": 0, "values.skipped": 7},
@@ -101,10 +102,10 @@ def test_up_to_one_in_ten_is_the_rule(name: str) -> None:
 @pytest.mark.parametrize(
     ("counts", "code", "option"),
     [
+        ({}, "nothing-selected", "tidemark rules explain"),
         ({"rules.series_refused": 1, "rules.samples_kept": 1}, "series-refused", "max_series"),
         ({"rules.failures": 1, "rules.samples_kept": 1}, "rules-failed", "tidemark rules backtest"),
         ({"rules.fragment_failures": 1, "rules.samples_kept": 1}, "rules-failed", "tidemark rules backtest"),
-        ({}, "nothing-selected", "tidemark rules explain"),
     ],
 )
 def test_what_rules_lose_is_found_where_there_are_rules(counts: dict[str, int], code: str, option: str) -> None:
