@@ -78,7 +78,6 @@ def test_rules_that_find_nothing_at_all_are_named(here: Path, capsys: pytest.Cap
     (here / "rules.yml").write_text("groups: [{name: g, rules: [{alert: A, expr: cpu_usge > 1000}]}]")
     assert alerts.main(WORDS) == 0
     said = capsys.readouterr().err
-    assert "no rule selects any of the 100 samples" in said
     assert "1 of 1 rules found no data" in said
     assert "did you mean cpu_usage?" in said
 
