@@ -9,7 +9,7 @@ from schemas.codecs.signatures import BYTE_ORDER_MARK, GZIP, form_of
 from schemas.codecs.splitting import Splitter, TooLong, splitter
 from schemas.records import REMOTE_WRITE, RawRecord
 from transforms.io import gunzip
-from transforms.io.content_types import content_type_of
+from transforms.io.content_types import content_type_of, suffix_of
 
 BLOCK_BYTES = 8 << 20
 """Bytes of a file, decompressed, whose records make a block."""
@@ -90,6 +90,13 @@ def read_blocks(path: str, default_content_type: str | None = None) -> Iterator[
     content = read_content(path)
     try:
         for chunk in content:
+            if (
+                not pieces
+                and content_type is None
+                and suffix_of(path) == ".csv"
+                and b"=" not in chunk.partition(b"\n")[0]
+            ):
+                raise InputFault("CSV: jobs read line protocol and JSON; `tidemark rules backtest --data` reads CSV")
             if not pieces and (content_type == REMOTE_WRITE or (content_type is None and is_request(chunk))):
                 yield [RawRecord(chunk + b"".join(content), 0, -1, content_type)]
                 return
