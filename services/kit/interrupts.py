@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
@@ -21,6 +21,8 @@ PATIENCE_S = 1.0
 
 _RUNNERS = "apache_beam.runners"
 _explained: list[str] = []
+# What each command that is run has to put back as it was; the innermost is the last.
+_guards: list[ExitStack] = []
 _came = threading.Event()
 
 
@@ -39,7 +41,9 @@ def came() -> bool:
 
 
 def lead() -> None:
-    """Hear of an interruption before a library that has put a handler of its own in front, and tidies up in it aloud."""
+    """Within :func:`run`: hear of an interruption before a library that has put a handler of its own in front, and tidies up in it aloud."""
+    if not _guards:
+        return
     theirs = signal.getsignal(signal.SIGINT)
 
     def first(number: int, frame: FrameType | None) -> None:
@@ -49,9 +53,11 @@ def lead() -> None:
 
     with suppress(ValueError):
         signal.signal(signal.SIGINT, first)
+        _guards[-1].callback(setattr, threading, "excepthook", threading.excepthook)
         threading.excepthook = _patient
         for handler in logging.getLogger().handlers:
             handler.addFilter(_patiently)
+            _guards[-1].callback(handler.removeFilter, _patiently)
 
 
 def _quieten() -> None:
@@ -100,14 +106,19 @@ def run(program: str, work: Callable[[], int]) -> int:
         before = signal.signal(signal.SIGINT, note)
     except ValueError:
         return work()
+    put_back = ExitStack()
+    put_back.callback(signal.signal, signal.SIGINT, before)
+    _guards.append(put_back)
     try:
         return work()
     except BaseException as error:
         if not came and not isinstance(error, KeyboardInterrupt):
             raise
     finally:
+        _guards.remove(put_back)
+        # An interrupted process is about to end, and what is left of it is to stay quiet.
         if not came:
-            signal.signal(signal.SIGINT, before)
+            put_back.close()
     text = f"interrupted: {_explained[-1]}" if _explained else "interrupted"
     print(f"{program}: {text}", file=sys.stderr)
     return INTERRUPTED

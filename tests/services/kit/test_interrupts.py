@@ -75,8 +75,12 @@ def test_what_a_thread_dies_of_is_said_if_nothing_was_interrupted(
         dying.join()
         return 0
 
+    hook, handler = threading.excepthook, signal.getsignal(signal.SIGINT)
     assert interrupts.run("outer", work) == 0
     assert "ZeroDivisionError" in capfd.readouterr().err
+    assert (threading.excepthook, signal.getsignal(signal.SIGINT)) == (hook, handler)
+    interrupts.lead()
+    assert (threading.excepthook, signal.getsignal(signal.SIGINT)) == (hook, handler)
 
 
 def nested() -> int:
