@@ -13,6 +13,7 @@ from rules.program import Program
 from rules.promql.storage import MemoryStorage
 from rules.stream.corrections import History, diff
 from rules.stream.events import EventMaker
+from rules.stream.identity import retraction_id
 from schemas.alert_event import AlertEvent, State, decode, encode
 from tests.rules.evaluation import MINUTE, groups_of, minutes
 
@@ -198,3 +199,36 @@ def test_after_late_data_the_history_is_that_of_a_run_in_order(
     assert not any(reader.apply(each) for each in data.draw(st.permutations(sent)))
     assert plain(reader.events()) == plain(run(samples))
     assert State.RETRACTED not in {each.state for each in reader.events()}
+
+
+def test_a_retraction_says_what_it_takes_back_and_why() -> None:
+    told = run(of([0, 3, 3, 3]), ONE)
+    found = [each for each in diff(told, []) if each.evaluated_at == told[0].evaluated_at]
+    assert found == [
+        replace(
+            told[0],
+            id=retraction_id(told[0].id),
+            state=State.RETRACTED,
+            reason="late_data",
+            correction=True,
+            replaces=told[0].id,
+            trace=(),
+        )
+    ]
+    # It can be sent as it is.
+    assert decode(encode(found[0])) == found[0]
+
+
+def test_a_history_goes_on_from_its_bytes() -> None:
+    told = run(of([0, 3, 3, 3, 0, 0]), ONE)
+    due = run(of([3, 3, 3, 3, 0, 0]), ONE)
+    corrections = diff(told, due, 7)
+    history = History(told)
+    restored = History.from_bytes(history.to_bytes())
+    assert restored.standing() == history.standing() != []
+    # What is known is known, and what is replaced is found.
+    assert [restored.apply(event) for event in told] == [False] * len(told)
+    assert [restored.apply(event) for event in corrections] == [True] * len(corrections)
+    again = History.from_bytes(restored.to_bytes())
+    assert again.events() == History([*told, *corrections]).events()
+    assert [again.apply(event) for event in (*told, *corrections)] == [False] * (len(told) + len(corrections))
