@@ -141,6 +141,9 @@ def test_alerts_are_told_and_what_rules_write_is_stored(
         "rules.samples_written": sum(map(len, series.values())),
     }
     assert {name: counts.get(name) for name in wanted} == wanted
+    # Series that rules write are rows too, and their events are delivered.
+    assert {"parquet rows", "events"} < counts["differences"].keys()
+    assert not any(counts["differences"].values())
     said = capsys.readouterr().out
     assert said.startswith(f"{job}: every record accounted for:")
     assert "records: difference 0" in said

@@ -250,3 +250,14 @@ def test_a_store_that_goes_away_ends_the_run_with_its_reason_and_no_traceback(ru
     assert first.startswith(f"metrics: the run failed: InfluxDB {influxdb.url}, bucket ")
     assert "last: 503: try later" in first
     assert len(rest) == 1
+
+
+def test_series_of_rules_that_a_store_refuses_are_in_the_balance(run: Run, influxdb: Server) -> None:
+    influxdb.dropped = lambda text: text.startswith(b"ALERTS,")
+    output = f"--output={influxdb.url.replace('http:', 'influxdb:')}"
+    assert run(HONEST, output, job="alerts") == 3
+    assert not any(run.summary["differences"].values())
+    written, refused = (run.summary[f"influxdb.{fate}"] for fate in ("rows_written", "refused"))
+    # ALERTS_FOR_STATE is written, ALERTS is refused, sample by sample.
+    assert written == refused > 0
+    assert "rows were refused" in run.err
