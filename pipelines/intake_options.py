@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from pipelines.option_values import OptionError, check_labels, duration, number, refuse_unknown
-from schemas.batch import MIN_WATERMARK
+from schemas.batch import MAX_PARTITIONS, MIN_WATERMARK
 from schemas.codecs.block import CODECS, media_type
 from schemas.codecs.line_syntax import Precision
 from schemas.series import DEFAULT_TARGET_LABELS
@@ -97,7 +97,14 @@ def inputs(given: argparse.Namespace, kafka_config: dict[str, str]) -> tuple[Kaf
     """
     if not given.input:
         raise OptionError("--input is missing: kafka://HOST:PORT/TOPIC or file:PATH")
-    return tuple(_input(uri, given, kafka_config) for uri in given.input)
+    found = tuple(_input(uri, given, kafka_config) for uri in given.input)
+    number = sum(len(entry.paths) for entry in found if isinstance(entry, FileInput))
+    if number > MAX_PARTITIONS:
+        raise OptionError(
+            f"--input: {number:,} files are too many for one run, at most {MAX_PARTITIONS:,}: "
+            "join some of them (cat does, gzip or not), or run once for each part of them"
+        )
+    return found
 
 
 def _input(uri: str, given: argparse.Namespace, kafka_config: dict[str, str]) -> KafkaSource | FileInput:

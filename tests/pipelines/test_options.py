@@ -51,6 +51,13 @@ def test_a_job_that_reads_files_comes_to_an_end_and_needs_no_broker(records: Pat
     assert (options.dead_letter, options.late) == ("file:dead-letter", "file:late")
 
 
+def test_more_files_than_a_run_takes_are_refused_before_anything_starts(tmp_path: Path) -> None:
+    for number in range(4097):
+        (tmp_path / f"{number}.lp").touch()
+    with pytest.raises(OptionError, match="--input: 4,097 files are too many for one run, at most 4,096: join some"):
+        parse([f"--input=file:{tmp_path}", OUTPUT])
+
+
 def test_one_endless_input_makes_an_endless_job(records: Path) -> None:
     assert not parse([f"--input=file:{records}", KAFKA, OUTPUT])[1].bounded
     assert parse([f"--input=file:{records}", KAFKA, "--bounded", OUTPUT])[1].bounded

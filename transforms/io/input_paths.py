@@ -62,12 +62,15 @@ def files_of(place: str, suffixes: Collection[str]) -> list[str]:
     """A file itself; of a directory those in and below it that :func:`matching` speaks of, sorted."""
     if not os.path.isdir(place):
         return [place]
-    return sorted(
+    # A directory that cannot be listed is given itself, and whoever reads it says why it cannot be read.
+    closed: list[str] = []
+    found = [
         os.path.join(folder, name)
-        for folder, _, names in os.walk(place)
+        for folder, _, names in os.walk(place, onerror=lambda error: closed.append(str(error.filename)))
         for name in names
         if suffix_of(name) in suffixes and not _is_hidden(place, folder, name)
-    )
+    ]
+    return sorted([*found, *closed])
 
 
 def _is_hidden(directory: str, folder: str, name: str) -> bool:

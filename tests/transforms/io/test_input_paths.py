@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from pathlib import Path
@@ -56,6 +57,19 @@ def test_a_word_names_files_in_order(pattern: str, names: list[str], place: Path
 def test_a_word_that_names_no_file_is_refused(pattern: str, message: str, place: Path) -> None:
     with pytest.raises(FileNotFoundError, match=message):
         matching(pattern)
+
+
+def test_a_directory_that_cannot_be_listed_is_not_left_out(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = os.scandir
+
+    def refuse(path: str) -> object:
+        if path.endswith("below"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return listing(path)
+
+    # Root may list everything.
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert str(place / "below") in matching(str(place))
 
 
 def test_standard_input_stays_and_has_a_name_that_no_topic_has() -> None:
