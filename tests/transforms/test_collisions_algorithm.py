@@ -132,6 +132,10 @@ def test_an_example_says_what_it_is_and_what_has_its_place() -> None:
         f"of {NOON}000005 ns and {NOON}000021 ns: one time in milliseconds",
         'of labels {env="b"}, and one of labels {env="a"}: one series',
     ]
+    twice = [Sample("a", NOON - 9, 5, number, DISK) for number in (7, 8)]
+    late = [Sample("b", NOON + 9, 6, number, DISK, fine=number) for number in (9, 10)]
+    (example,) = merge(None, [batch_of([*twice, *late])]).fates.collisions
+    assert (example.ts, example.seq) == (NOON + 9, 10)
     assert merge(None, [batch_of([A, B])]).fates.collisions[0][:4] == (
         '{__name__="disk_used_percent",host="a"}',
         NOON,

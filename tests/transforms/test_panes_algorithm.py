@@ -196,3 +196,17 @@ def test_a_minute_is_folded_once_its_lateness_is_over_and_not_before(after_end_m
     corrected = content.reduce(content.merge(kept, [one(5.0, 1)])[0], Key(0, NOON), everything=True)
     # A correction of what was folded would count beside it.
     assert [(row.count, row.sum) for row in rows_of(corrected).values()] == [(2, 6.0) if final else (1, 5.0)]
+
+
+def test_a_part_of_panes_is_compacted_to_what_it_uses() -> None:
+    both = panes([Sample(A, NOON, 1, 0), Sample(B, NOON + 1, 2, 1)])[0]
+    one = both.take(np.array([1]))
+    small = one.compact()
+    assert (list(small.targets), list(small.metrics)) == ([B[0]], [B[1]])
+    assert fine_rows(small) == fine_rows(one)
+
+
+def test_a_coarse_row_says_where_it_belongs() -> None:
+    merged = merge(None, panes([Sample(A, NOON + 5, 1, 0)]))
+    found = panes_algorithm.rollup(merged.panes, merged.starts, tier=COARSE, window=NOON, shard=3)
+    assert (found.tier, found.window, found.window_ms, found.shard) == ("1h", NOON, HOUR, 3)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
@@ -14,6 +15,7 @@ from schemas.tiers import Tier, Tiers
 from tests.transforms.core import END_OF_TIME, Core, Level
 from tests.transforms.naive import (
     HOSTS,
+    HOUR,
     METRICS,
     MINUTE,
     NOON,
@@ -26,7 +28,7 @@ from tests.transforms.naive import (
     rows_of,
     sample_lists,
 )
-from transforms import panes_algorithm, window_algorithm
+from transforms import panes_algorithm, samples_algorithm, window_algorithm
 from transforms.content_algorithm import Key
 
 SECOND = 1_000
@@ -331,3 +333,27 @@ def test_series_stay_in_their_buckets_from_release_to_release() -> None:
     rows = batch_of([Sample((f'{{host="h{number}"}}', "up"), NOON, 1.0, number) for number in range(6)])
     assert window_algorithm._bucket_of(rows, 16).tolist() == [6, 12, 7, 0, 13, 7]
     assert window_algorithm._bucket_of(rows, 1).tolist() == [0] * 6
+
+
+def test_a_fold_that_comes_after_the_pane_leaves_late_ones_pending() -> None:
+    """The local runner fires timers in no order of time."""
+    level = Level(Tiers(), 1)
+    cells, key = level.cells[Key(0, NOON)], Key(0, NOON)
+
+    def minute(number: int, pane: int = 0) -> bytes:
+        rows = samples_algorithm.merge(None, [batch_of([at(60 * number, value=number + pane)])]).samples
+        found = samples_algorithm.rollup(rows, tier=level.tier, window=NOON + number * MINUTE, shard=0)
+        return rollups.encode(replace(found, pane=pane, watermark=NOON + HOUR + MINUTE))
+
+    level.arrive(key, minute(3))
+    assert level.machine.fire(cells, key, NOON + HOUR + 1).pane is not None
+    level.arrive(key, minute(7, pane=1))
+    level.machine.fold(cells, key, NOON + HOUR)
+    assert len(cells.pending) == 1
+    corrected = level.machine.fire(cells, key, NOON + HOUR + 2 * MINUTE).pane
+    assert corrected is not None
+    assert (corrected.pane, rows_of(corrected)[A].count) == (1, 2)
+
+
+def test_what_state_keeps_is_late_for_nobody() -> None:
+    assert not samples_algorithm.strip(batch_of([at(1)], late=True)).late
