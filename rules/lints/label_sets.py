@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rules.promql.absence import absent_labels
 from rules.promql.ast import (
     Aggregate,
     Binary,
@@ -87,7 +88,7 @@ def possible_labels(expr: Expr) -> LabelSet:
 
 def _of_call(expr: Call) -> LabelSet:
     if expr.func in ("absent", "absent_over_time"):
-        return only(*labels_of_absent(unwrap(expr.args[0])))
+        return only(*(name for name, value in absent_labels(expr.args[0]).items() if value))
     if expr.func in ("info", "histogram_quantiles"):
         return ANY
     vectors = [arg for arg in expr.args if arg.type in (ValueType.VECTOR, ValueType.MATRIX)]
@@ -98,20 +99,6 @@ def _of_call(expr: Call) -> LabelSet:
         name = unwrap(expr.args[1])
         return found | only(name.value) if isinstance(name, StringLiteral) else ANY
     return found - only("le") if expr.func in ("histogram_quantile", "histogram_fraction") else found
-
-
-def labels_of_absent(arg: Expr) -> dict[str, str]:
-    """The labels that ``absent(arg)`` has, with their values: those that its selector compares by ``=``, unless it compares them again."""
-    selector = arg.selector if isinstance(arg, MatrixSelector) else arg
-    found: dict[str, str] = {}
-    seen: set[str] = set()
-    for each in selector.matchers if isinstance(selector, VectorSelector) else ():
-        if each.op is MatchOp.EQUAL and each.name not in seen:
-            found[each.name] = each.value
-            seen.add(each.name)
-        else:
-            found.pop(each.name, None)
-    return {name: value for name, value in found.items() if value and name != "__name__"}
 
 
 def _of_aggregate(expr: Aggregate) -> LabelSet:

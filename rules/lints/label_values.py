@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import product
 
-from rules.lints.label_sets import SETS, WHOLE_SERIES, labels_of_absent
+from rules.lints.label_sets import SETS, WHOLE_SERIES
 from rules.lints.patterns import Undecided, example
+from rules.promql.absence import absent_labels
 from rules.promql.ast import (
     Aggregate,
     Binary,
@@ -111,7 +112,7 @@ def _joint(one: list[Conditions], other: list[Conditions]) -> list[Conditions]:
 
 def _of_call(expr: Call, label: str) -> list[Conditions]:
     if expr.func in ("absent", "absent_over_time"):
-        value = labels_of_absent(unwrap(expr.args[0])).get(label, "")
+        value = absent_labels(expr.args[0]).get(label, "")
         return [(Matcher(label, MatchOp.EQUAL, value),)]
     if expr.func in ("info", "histogram_quantiles"):
         return _ANY
