@@ -55,17 +55,23 @@ def read_content(path: str) -> Iterator[bytes]:
 
 
 def _joined(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """Pieces as large as blocks; the first without its byte order mark."""
+    """Pieces as large as blocks, the first without its byte order mark; before an error, what was read until then."""
     held: list[bytes] = []
     size, first = 0, True
-    for piece in pieces:
-        held.append(piece)
-        size += len(piece)
-        if size >= BLOCK_BYTES:
-            yield _begun(b"".join(held)) if first else b"".join(held)
-            held, size, first = [], 0, False
+    failed: OSError | None = None
+    try:
+        for piece in pieces:
+            held.append(piece)
+            size += len(piece)
+            if size >= BLOCK_BYTES:
+                yield _begun(b"".join(held)) if first else b"".join(held)
+                held, size, first = [], 0, False
+    except OSError as error:
+        failed = error
     if held:
         yield _begun(b"".join(held)) if first else b"".join(held)
+    if failed is not None:
+        raise failed
 
 
 def _begun(content: bytes) -> bytes:
@@ -73,6 +79,11 @@ def _begun(content: bytes) -> bytes:
     if form is not None:
         raise InputFault(f"its content is {form}; text in UTF-8 is wanted, plain or compressed with gzip")
     return content.removeprefix(BYTE_ORDER_MARK)
+
+
+def _is_csv(path: str, begin: bytes) -> bool:
+    # A line of line protocol has a field, whatever the file is called.
+    return suffix_of(path) == ".csv" and b"=" not in begin.partition(b"\n")[0]
 
 
 def read_blocks(path: str, default_content_type: str | None = None) -> Iterator[list[RawRecord]]:
@@ -90,12 +101,7 @@ def read_blocks(path: str, default_content_type: str | None = None) -> Iterator[
     content = read_content(path)
     try:
         for chunk in content:
-            if (
-                not pieces
-                and content_type is None
-                and suffix_of(path) == ".csv"
-                and b"=" not in chunk.partition(b"\n")[0]
-            ):
+            if not pieces and content_type is None and _is_csv(path, chunk):
                 raise InputFault("CSV: jobs read line protocol and JSON; `tidemark rules backtest --data` reads CSV")
             if not pieces and (content_type == REMOTE_WRITE or (content_type is None and is_request(chunk))):
                 yield [RawRecord(chunk + b"".join(content), 0, -1, content_type)]

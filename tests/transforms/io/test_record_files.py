@@ -3,13 +3,13 @@ from __future__ import annotations
 import errno
 import gzip
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from schemas.records import JSON_SCRAPE, LINE_PROTOCOL
-from transforms.io import record_files
+from transforms.io import gunzip, record_files
 from transforms.io.record_files import InputFault, read_blocks
 
 MARK = b"\xef\xbb\xbf"
@@ -98,6 +98,25 @@ def test_a_file_cut_off_gives_what_came_before(tmp_path: Path) -> None:
     assert found == list(enumerate(LINES[:line]))
     assert reason == f"behind line {line}: the file is cut off: its compressed content has no end"
     assert LINES[line].startswith(rest)
+
+
+@pytest.mark.parametrize("block_bytes", [8 << 20, 200])
+def test_a_disk_that_fails_gives_what_came_before(
+    block_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(file: object, size: int) -> Iterator[bytes]:
+        yield from (line + b"\n" for line in LINES[:7])
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(record_files, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(gunzip, "content", failing)
+    (tmp_path / "a.lp.gz").write_bytes(PACKED)
+    assert read(tmp_path / "a.lp.gz") == (
+        list(enumerate(LINES[:7])),
+        "behind line 7: Input/output error",
+        7,
+        b"",
+    )
 
 
 def test_half_a_record_is_no_record(tmp_path: Path) -> None:
