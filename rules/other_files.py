@@ -45,7 +45,7 @@ _TOP_KEY = re.compile(r"^[\"']?([A-Za-z_][\w.-]*)[\"']?[ \t]*:(?=\s|$)", re.MULT
 _RULE = re.compile(r"^[ \t]*(?:-[ \t]+)?[\"']?(?:alert|record)[\"']?[ \t]*:", re.MULTILINE)
 _EXPRESSION = re.compile(r"^[ \t]*(?:-[ \t]+)?[\"']?expr[\"']?[ \t]*:", re.MULTILINE)
 # What no template of a rule can say.
-_CHART = re.compile(r"\{\{-?[^}\n]*(?:\.(?:Values|Release|Chart|Capabilities|Files)\b|\b(?:include|tpl)[ \t])")
+_CHART = re.compile(r"\{\{-?[^{}\n]{0,200}?(?:\.(?:Values|Release|Chart|Capabilities|Files)\b|\b(?:include|tpl)[ \t])")
 _CHART_KEYS = {"apiVersion", "name", "version"}
 _STATEMENT = re.compile(r"^[ \t]*\{%", re.MULTILINE)
 # Told without reading the file: nearly all files that are looked at.

@@ -28,6 +28,7 @@ _PROPERTIES = re.compile(r"(?:[&!]\S*\s+)+")
 _OPENED = re.compile(r"[ \t]*(?:-[ \t]+)?(?P<key>[\w.-]+):[ \t]+(?P<value>[{\[*&!%@`\"'].*)")
 _BARE_WORD = re.compile(r"^[ \t]*(?:-[ \t]+)?([A-Za-z_]+)[ \t]*\n\s*\Z", re.MULTILINE)
 _SHOWN = 100
+_NEAR = 500
 
 # The C parser is twenty times the speed of the other, and is in every wheel of PyYAML.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -274,7 +275,8 @@ def _hint(problem: str, text: str, place: int, context: Any) -> str:
         return "double quotes read backslashes: write two, or use single quotes or a block after `|`"
     unfinished = "could not find expected ':'" in problem
     if unfinished or "mapping values are not allowed" in problem:
-        bare = _BARE_WORD.search(text[: text.rfind("\n", 0, place) + 1])
+        start = text.rfind("\n", 0, place) + 1
+        bare = _BARE_WORD.search(text[max(start - _NEAR, 0) : start])
         if bare is not None:
             return f"a key ends with a colon: `{bare[1]}:`"
         if not unfinished:

@@ -36,7 +36,7 @@ _ABSENT = ("absent", "absent_over_time")
 _CHANGING = (*_ABSENT, "label_replace", "label_join", "histogram_quantile", "histogram_fraction", "info", "vector")
 
 # Of thousands of rules of one name not all pairs are compared.
-_MOST = 200
+_MOST = 50
 
 
 class Duplicate(NamedTuple):

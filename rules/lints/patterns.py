@@ -19,6 +19,7 @@ from rules.promql.matchers import predicate
 MAX_STATES = 500
 MAX_PATTERN = 400
 MAX_REPEAT = 20
+MAX_PARTS = 2_000
 
 _LAST = 0x10FFFF
 _ALL = ((0, _LAST),)
@@ -53,7 +54,10 @@ def example(matchers: tuple[Matcher, ...]) -> str | None:
     if equal:
         (value,) = equal
         return value if all(predicate(each)(value) for each in matchers) else None
-    found = _shortest(_both(map(_language, matchers)))
+    try:
+        found = _shortest(_both(map(_language, matchers)))
+    except RecursionError:
+        raise Undecided from None
     # The engine's own matchers have the last word.
     if found is not None and not all(predicate(each)(found) for each in matchers):
         raise Undecided
@@ -61,6 +65,8 @@ def example(matchers: tuple[Matcher, ...]) -> str | None:
 
 
 def _language(matcher: Matcher) -> Language:
+    if len(matcher.value) > MAX_PATTERN:
+        raise Undecided
     if matcher.op in (MatchOp.EQUAL, MatchOp.NOT_EQUAL):
         found = _sequence(_characters((ord(char), ord(char))) for char in matcher.value)
     else:
@@ -181,11 +187,26 @@ def _shortest(language: Language) -> str | None:
         for char in alphabet:
             after = _after(here, char)
             if after != NOTHING and after not in seen:
+                _limit(after)
                 seen.add(after)
                 if len(seen) > MAX_STATES:
                     raise Undecided
                 queue.append((after, text + chr(char)))
     return None
+
+
+def _limit(language: Language, times: int = 1) -> None:
+    """Refuse what would be too large to compare: what is repeated within what is repeated multiplies."""
+    parts = 0
+    stack = [language]
+    while stack:
+        here = stack.pop()
+        parts += 1
+        if parts * times > MAX_PARTS:
+            raise Undecided
+        if here[0] != "characters":
+            for part in here[1:]:
+                stack.extend(part if isinstance(part, frozenset) else (part,))
 
 
 def _alphabet(language: Language) -> list[int]:
@@ -210,8 +231,6 @@ def _alphabet(language: Language) -> list[int]:
 
 class _Parser:
     def __init__(self, pattern: str) -> None:
-        if len(pattern) > MAX_PATTERN:
-            raise Undecided
         self._text = pattern
         self._place = 0
 
@@ -244,6 +263,7 @@ class _Parser:
             if self._take("*"):
                 atom = _many(atom)
             elif self._take("+"):
+                _limit(atom, 2)
                 atom = _then(atom, _many(atom))
             elif self._take("?"):
                 atom = _either((EMPTY, atom))
@@ -252,6 +272,7 @@ class _Parser:
                 fewest, most = int(found[1]), int(found[3] or found[1])
                 if max(fewest, most) > MAX_REPEAT:
                     raise Undecided
+                _limit(atom, max(fewest, most, 1) + 1)
                 optional = [_either((EMPTY, atom))] * (most - fewest)
                 rest = [_many(atom)] if found[2] and not found[3] else optional
                 atom = _sequence([atom] * fewest + rest)

@@ -95,3 +95,17 @@ def test_one_line_tells_how_many_were_left_out_and_why() -> None:
     assert left_out([("a.yml", UNIT_TESTS), ("b.yml", OBJECTS), ("c.yml", OBJECTS)]).startswith(
         "left out 3 files without rules: Kubernetes objects (2, such as b.yml), unit tests (a.yml);"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{" * 1_000_000,
+        "{{ " * 300_000,
+        "{{ include" + " " * 1_000_000,
+        "a\n" * 300_000 + "b: c: d",
+        "a" * 1_000_000 + ":" * 9,
+    ],
+)
+def test_a_hostile_file_is_looked_at_soon(text: str) -> None:
+    assert kind_of(text) in (None, NO_GROUPS, TEMPLATES)

@@ -75,6 +75,26 @@ def test_what_is_not_decided(text: str) -> None:
         example(matchers(text))
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(" * 190 + "a" + ")" * 190,
+        "(" * 100 + "a" + "+)" * 100,
+        "(" * 60 + "a" + "){20}" * 60,
+        "(a|b|c|d|e|f)*x" * 20,
+        "(a?){20}" * 40,
+        "(.*a.*b)" * 40,
+        "x*" * 190,
+        "a" * 5_000,
+        "|".join(f"web-{number}" for number in range(40)),
+    ],
+)
+@pytest.mark.parametrize("op", ["=~", "!=", "!~"])
+def test_a_hostile_pattern_is_decided_soon_or_not_at_all(pattern: str, op: str) -> None:
+    with contextlib.suppress(Undecided):
+        example((*matchers('a=~"y.*z"'), Matcher("a", MatchOp(op), pattern), *matchers('a!~"q+"')))
+
+
 ATOMS = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", "\\w", "\\.", "(?:a|b)", "(a|)", "[a-c]"])
 PATTERNS = st.recursive(
     ATOMS,
