@@ -210,3 +210,16 @@ def test_a_coarse_row_says_where_it_belongs() -> None:
     merged = merge(None, panes([Sample(A, NOON + 5, 1, 0)]))
     found = panes_algorithm.rollup(merged.panes, merged.starts, tier=COARSE, window=NOON, shard=3)
     assert (found.tier, found.window, found.window_ms, found.shard) == ("1h", NOON, HOUR, 3)
+
+
+def test_folding_nothing_is_nothing() -> None:
+    none = panes([Sample(A, NOON, 1, 0)])[0].take(np.empty(0, np.intp))
+    assert len(panes_algorithm.fold(none, np.empty(0, np.intp))) == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_overflows_is_infinite_and_no_warning() -> None:
+    huge = [Sample(A, NOON, 1.7e308, 0), Sample(A, NOON + MINUTE, 1.7e308, 1), Sample(A, NOON + 1, 1.7e308, 2)]
+    rows = coarse(merge(None, panes(huge)))
+    assert rows[A].sum == float("inf")
+    assert (rows[A].min, rows[A].max) == (1.7e308, 1.7e308)
