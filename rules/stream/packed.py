@@ -207,8 +207,8 @@ class PackedSamples:
         """
         span = self._packing.block_ms
         first, last = -(-starts // span) * span, ends // span * span
-        moved = (np.diff(first, prepend=-1) != 0) | (np.diff(last, prepend=-1) != 0)
-        heads = np.flatnonzero(moved).tolist()
+        moved = (first[1:] != first[:-1]) | (last[1:] != last[:-1])
+        heads = [0, *(np.flatnonzero(moved) + 1).tolist()]
         found = []
         for low, high in zip(heads, [*heads[1:], len(starts)], strict=True):
             begin, end = int(first[low]), int(last[low])
