@@ -32,7 +32,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9.]\S*|(?i:inf|nan))")
 _OPPOSITES = (("info", "no_info"), ("warn", "no_warn"))
 
 
-MAX_SAMPLES = 11_000_000
+MAX_SAMPLES = 5_000_000
 """Samples that a whole script may spell out."""
 
 
