@@ -31,7 +31,8 @@ BLOCK = 16_384
 """Instants evaluated at once at most of rules that need no samples, where there are none."""
 
 MOST_ALONE = 1_000_000
-"""Instants of one stretch without samples at which rules that need none are evaluated, when a job comes to it at once: two years of minutes."""
+"""Instants (of the shortest interval) of one stretch without samples at which rules that need none are evaluated, when a job comes to it at once:
+two years of minutes."""
 
 _DAY_MS = 86_400_000
 LONG_MS = 7 * _DAY_MS
@@ -91,9 +92,10 @@ def next_stretch(
         return usual
     if not unprompted:
         return Stretch(quiet, unprompted)
-    if alone and ready.count(after_ms, quiet) > MOST_ALONE:
-        # What they say after the first block is all but certainly what they say at the end of it, and two rows an instant would be written of it.
-        return Stretch(quiet - MOST_ALONE * shortest, frozenset())
+    # What they say after the first block is all but certainly what they say at the end of it, and two rows an instant would be written of it.
+    last_ones = quiet - MOST_ALONE * shortest
+    if alone and last_ones >= first:
+        return Stretch(last_ones, frozenset())
     return Stretch(min(quiet, first + (BLOCK - 1) * shortest), unprompted)
 
 

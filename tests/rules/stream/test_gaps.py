@@ -148,6 +148,20 @@ def test_what_needs_no_samples_is_told_of_every_instant() -> None:
     assert counted(stage, "rules.instants") < 300
 
 
+def test_intervals_that_differ_come_to_the_end_of_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stretches, "MOST_ALONE", 500)
+    monkeypatch.setattr(stretches, "BLOCK", 100)
+    begin = 4 * DAY
+    other = "{name: h, interval: 40s, rules: [{alert: Two, expr: absent(x)}]}"
+    stage = LocalStage(settings_of(BOTH.replace("groups: [", f"groups: [{other}, "), bounded=True))
+    stage.add(batch_of([x(MINUTE, 2.0), x(begin, 2.0)]))
+    assert [(each.rule, each.state.value, each.evaluated_at) for each in events(stage.advance(END_MS))][-3:] == [
+        ("Two", "resolved", begin),
+        ("High", "firing", begin),
+        ("Gone", "resolved", begin),
+    ]
+
+
 def test_a_restart_behind_a_gap_does_not_evaluate_it_again() -> None:
     begin = 53 * YEAR
     stage = LocalStage(settings_of(HIGH))
