@@ -308,3 +308,24 @@ def test_the_retention_ends_after_fifteen_minutes() -> None:
 def test_what_is_no_state_is_refused(plain: list[dict[str, object]]) -> None:
     with pytest.raises(ValueError, match="not the state"):
         AlertState.from_plain(plain)
+
+
+def test_what_becomes_of_one_alert_does_not_hang_on_another() -> None:
+    """One is there, one is lost while pending, two are kept, and none of them ends the look at the others."""
+    names: list[Labels] = [(("alertname", "A"), ("i", name)) for name in "abcd"]
+    there, lost, kept, other = (replace(fired(), labels=labels) for labels in names)
+    lost = replace(lost, phase=Phase.PENDING, fired_at=None)
+    state = AlertState({each.labels: each for each in (there, lost, kept, other)})
+    stepped = step(replace(HELD, limit=3), state, [sample(names[0], 5.0)], 5 * MINUTE)
+    gone = replace(lost, phase=Phase.INACTIVE, resolved_at=5 * MINUTE)
+    assert stepped.transitions == (Transition(5 * MINUTE, Phase.PENDING, Phase.INACTIVE, Reason.CONDITION_LOST, gone),)
+    assert stepped.error == ""
+    assert {each.labels: (each.seen_at, each.keep_firing_since) for each in stepped.state.alerts.values()} == {
+        names[0]: (5 * MINUTE, None),
+        names[2]: (4 * MINUTE, 5 * MINUTE),
+        names[3]: (4 * MINUTE, 5 * MINUTE),
+    }
+    # Those that are kept count to the limit, each of them.
+    dropped = step(replace(HELD, limit=2), state, [sample(names[0], 5.0)], 5 * MINUTE)
+    assert (dropped.state, dropped.error) == (AlertState(), "exceeded limit of 2 with 3 alerts")
+    assert [(each.time_ms, each.alert.resolved_at) for each in dropped.transitions] == [(5 * MINUTE, 5 * MINUTE)] * 4
