@@ -221,6 +221,8 @@ def test_folding_nothing_is_nothing() -> None:
 @pytest.mark.filterwarnings("error")
 def test_what_overflows_is_infinite_and_no_warning() -> None:
     huge = [Sample(A, NOON, 1.7e308, 0), Sample(A, NOON + MINUTE, 1.7e308, 1), Sample(A, NOON + 1, 1.7e308, 2)]
+    # In a minute for one series, in the hour for the other.
+    huge += [Sample(B, NOON, 1.7e308, 3), Sample(B, NOON + MINUTE, 1.7e308, 4)]
     rows = coarse(merge(None, panes(huge)))
-    assert rows[A].sum == float("inf")
-    assert (rows[A].min, rows[A].max) == (1.7e308, 1.7e308)
+    for series in (A, B):
+        assert (rows[series].sum, rows[series].min, rows[series].max) == (float("inf"), 1.7e308, 1.7e308)

@@ -356,4 +356,4 @@ def test_a_fold_that_comes_after_the_pane_leaves_late_ones_pending() -> None:
 
 
 def test_what_state_keeps_is_late_for_nobody() -> None:
-    assert not samples_algorithm.strip(batch_of([at(1)], late=True)).late
+    assert samples_algorithm.strip(batch_of([at(1)], late=True)).late is False
