@@ -62,7 +62,10 @@ def time_refusal(
             if raw is not None
             else f"event time {ts} ms is {format_time(ts)}"
         )
-        unset = f"no clock shows a time before {format_time(EARLIEST_MS)} unless it was not set; with --since=1970-01-01T00:00:00Z it is taken"
+        unset = (
+            f"no clock shows a time before {format_time(EARLIEST_MS)} unless it was not set; "
+            "--since=1970-01-01T00:00:00Z takes it (rules backtest: --start)"
+        )
         return f"{what}: {hint or unset}"
     return (
         f"event time {ts} ms ({format_time(ts)}) lies too far in the future: the latest allowed is {latest_ts} ms ({format_time(latest_ts)}), "

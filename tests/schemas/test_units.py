@@ -65,7 +65,7 @@ def test_a_clock_that_was_not_set_is_named_as_one(ms: int) -> None:
     record = RawRecord(f"cpu usage=1 {ms * 1_000_000}".encode(), 0, -1, LINE_PROTOCOL)
     (letter,) = BlockDecoder(earliest_ms=EARLIEST_MS).decode_block([record], "t", 0).dead_letters
     if unit_of(ms * 1_000_000) is None:
-        assert "unless it was not set; with --since=1970-01-01T00:00:00Z it is taken" in letter.reason
+        assert "unless it was not set; --since=1970-01-01T00:00:00Z takes it (rules backtest: --start)" in letter.reason
     assert BlockDecoder().decode_block([record], "t", 0).batch.ts.tolist() == [ms]
 
 
