@@ -31,8 +31,8 @@ groups:
 
 def test_events_of_a_topic_are_in_a_topic_keyed_by_alert_and_in_order(kafka: str, tmp_path: Path) -> None:
     name = f"alerts-{uuid.uuid4().hex[:8]}"
-    raw, told, rest = f"{name}.raw", f"{name}.events", f"{name}.rest"
-    for topic in (raw, told, rest):
+    raw, told, dead, late = (f"{name}.{what}" for what in ("raw", "events", "dead", "late"))
+    for topic in (raw, told, dead, late):
         assert main(["topics", "create", topic, "--partitions=3", f"--brokers={kafka}"]) == 0
     # Ten minutes that end now: records may not lie far after the broker's time.
     start = int(time.time()) // 60 * 60 - 600
@@ -47,7 +47,7 @@ def test_events_of_a_topic_are_in_a_topic_keyed_by_alert_and_in_order(kafka: str
     (tmp_path / "rules.yml").write_text(RULES)
 
     words = [f"--input=kafka://{kafka}/{raw}", "--bounded", f"--rules={tmp_path}", f"--alerts=kafka://{kafka}/{told}"]
-    rests = [f"--dead_letter=kafka://{kafka}/{rest}", f"--late=kafka://{kafka}/{rest}"]
+    rests = [f"--dead_letter=kafka://{kafka}/{dead}", f"--late=kafka://{kafka}/{late}"]
     # A process of its own: consumers stay in theirs for the next bundle.
     argv = [sys.executable, "-m", "pipelines.cli", "run", "alerts", *words, *rests]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
