@@ -13,7 +13,7 @@ PIP := -m pip install -q --disable-pip-version-check
 # Exact versions with hashes, and wheels only: no build of somebody else's fetches anything beside them.
 LOCKED := --require-hashes --only-binary=:all: --no-deps --requirement
 # One resolution for all Python versions; what differs between them carries a marker.
-RESOLVE := $(BIN)/uv pip compile setup.py --quiet --upgrade --universal --python-version=3.10 --generate-hashes \
+RESOLVE := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version=3.10 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url
 
 .DEFAULT_GOAL := help
@@ -50,15 +50,16 @@ mutants: $(MUTANT_TOOLS)/mutmut ## what no fast test notices of changed code (ho
 	nice $(MUTANT_TOOLS)/bin/python -m tests.mutants $(MUTANTS)
 
 lock: $(VENV)/dev ## resolve requirements.lock anew: the newest releases that setup.py allows, for Python 3.10 to 3.12
-	@$(RESOLVE) --output-file=$(VENV)/lock.runtime
-	@$(RESOLVE) --extra=dev --constraint=$(VENV)/lock.runtime --output-file=$(VENV)/lock.tools \
+	@$(RESOLVE) setup.py --output-file=$(VENV)/lock.runtime
+	@$(RESOLVE) setup.py --extra=dev --constraint=$(VENV)/lock.runtime --output-file=$(VENV)/lock.tools \
 		$$(sed -n 's/==.*//p' $(VENV)/lock.runtime | sort -u | sed 's/^/--no-emit-package=/')
 	@{ echo "# What is installed: exact versions with hashes, for Python 3.10 to 3.12. Made by 'make lock'; do not edit."; \
 		cat $(VENV)/lock.runtime; \
 		echo "# Tools of the tests: what runs a job ends above this line."; \
 		cat $(VENV)/lock.tools; } > $(VENV)/lock
 	@mv $(VENV)/lock requirements.lock
-	@git --no-pager diff --stat -- requirements.lock
+	@echo mutmut | $(RESOLVE) - --constraint=requirements.lock --output-file=tests/mutants/requirements.lock
+	@git --no-pager diff --stat -- requirements.lock tests/mutants/requirements.lock
 
 lint: $(VENV)/dev ## format, lint and types only
 	$(BIN)/ruff format --check .
@@ -114,5 +115,5 @@ $(MUTANT_TOOLS)/mutmut: $(VENV)/dev
 	@$(PYTHON) -m venv $(MUTANT_TOOLS)
 	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 		> "$$($(MUTANT_TOOLS)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/project.pth"
-	@$(MUTANT_TOOLS)/bin/python $(PIP) mutmut==3.8.1
+	@$(MUTANT_TOOLS)/bin/python $(PIP) $(LOCKED) tests/mutants/requirements.lock
 	@touch $@
