@@ -65,7 +65,8 @@ def case_of(seed: int, *, one_interval: bool = False) -> Case:
             {"groups": [_group(rng, number, each, span) for number, each in enumerate(intervals)]}, width=200
         ),
         Log(_partitions(rng, begin, span, late_ms)),
-        begin + span + rng.choice((0, 20 * MINUTE)),
+        # Late samples count from an instant after those that overtook them: there is one.
+        begin + span + rng.choice((10 * MINUTE, 20 * MINUTE)),
         late_ms,
         rng.random() < 0.2,
         rng.choice((Packing(), SHORT)),
