@@ -136,9 +136,8 @@ def test_start_positions_lie_within_the_partition(cluster: Cluster) -> None:
     catalog.close()
 
 
-def test_a_broker_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kafka_reader, "REQUEST_TIMEOUT_S", 0.2)
+def test_a_broker_that_does_not_answer_is_named() -> None:
     catalog = Catalog(KafkaTopic("127.0.0.1:1", "t", {"log_level": "0"}))
     with pytest.raises(ConnectionError, match=r"Kafka at 127.0.0.1:1 does not answer \(.+\); is it running"):
-        catalog.partitions()
+        catalog.partitions(timeout_s=0.2)
     catalog.close()
