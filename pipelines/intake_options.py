@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -17,7 +18,7 @@ from schemas.tiers import Tiers
 from schemas.times import parse_duration, parse_time
 from schemas.units import EARLIEST_MS
 from transforms.intake import FileWatermark, IntakeSettings
-from transforms.io.input_paths import matching
+from transforms.io.input_paths import STDIN, left_out, matching, places
 from transforms.io.kafka import KafkaSource
 from transforms.io.kafka_settings import KafkaTopic, Start
 
@@ -119,11 +120,15 @@ def _input(uri: str, given: argparse.Namespace, kafka_config: dict[str, str]) ->
                 discovery_ms=duration("--discovery-interval", given.discovery_interval),
             )
         if scheme == "file" and rest:
+            if others := left_out(places(rest)):
+                print(f"--input={uri}: {others}", file=sys.stderr)
             return FileInput(tuple(matching(rest)))
     except OptionError:
         raise
     except (ValueError, FileNotFoundError) as error:
         raise OptionError(f"--input={uri}: {error}") from None
+    if uri == STDIN:
+        raise OptionError(f"--input={uri}: for standard input, --input=file:-")
     hint = f"; for the file of that name, --input=file:{uri}" if os.path.exists(os.path.expanduser(uri)) else ""
     raise OptionError(f"--input={uri}: write kafka://HOST:PORT/TOPIC or file:PATH{hint}")
 

@@ -8,7 +8,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
@@ -16,6 +16,8 @@ from transforms.io.content_types import CONTENT_TYPES, suffix_of
 
 STDIN = "-"
 STDIN_NAME = "/dev/stdin"
+SHOWN = 3
+"""Files that a sentence names."""
 
 
 def matching(pattern: str, suffixes: Collection[str] = tuple(CONTENT_TYPES)) -> list[str]:
@@ -63,14 +65,33 @@ def files_of(place: str, suffixes: Collection[str]) -> list[str]:
     if not os.path.isdir(place):
         return [place]
     # A directory that cannot be listed is given itself, and whoever reads it says why it cannot be read.
-    closed: list[str] = []
-    found = [
-        os.path.join(folder, name)
-        for folder, _, names in os.walk(place, onerror=lambda error: closed.append(str(error.filename)))
-        for name in names
-        if suffix_of(name) in suffixes and not _is_hidden(place, folder, name)
+    return sorted(path for path in _below(place) if suffix_of(path) in suffixes or os.path.isdir(path))
+
+
+def left_out(places: Iterable[str], suffixes: Collection[str] = tuple(CONTENT_TYPES)) -> str:
+    """What :func:`files_of` leaves out of directories for the end of its name, in a sentence; empty if it is nothing. Hidden files do not count."""
+    others = [
+        os.path.relpath(path, place)
+        for place in places
+        if os.path.isdir(place)
+        for path in _below(place)
+        if suffix_of(path) not in suffixes and os.path.isfile(path)
     ]
-    return sorted([*found, *closed])
+    if not others:
+        return ""
+    shown = ", ".join([*sorted(others)[:SHOWN], *(["..."] if len(others) > SHOWN else [])])
+    number = "1 file of the directory is" if len(others) == 1 else f"{len(others):,} files of the directory are"
+    return (
+        f"{number} left out, for names that end in none of {', '.join(suffixes)} ({shown}): name a file to have it read"
+    )
+
+
+def _below(directory: str) -> Iterator[str]:
+    """Files in and below a directory, hidden ones not, and directories there that cannot be listed."""
+    closed: list[str] = []
+    for folder, _, names in os.walk(directory, onerror=lambda error: closed.append(str(error.filename))):
+        yield from (os.path.join(folder, name) for name in names if not _is_hidden(directory, folder, name))
+    yield from closed
 
 
 def _is_hidden(directory: str, folder: str, name: str) -> bool:

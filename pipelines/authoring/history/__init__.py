@@ -197,7 +197,7 @@ def _read_files(
     source: str, given: argparse.Namespace, wanted: Wanted, collected: Collected, progress: Progress
 ) -> None:
     from pipelines.authoring.history import files
-    from transforms.io.input_paths import files_of, kept, places
+    from transforms.io.input_paths import files_of, kept, left_out, places
 
     try:
         found = places(source)
@@ -210,6 +210,8 @@ def _read_files(
     if not plain and not stores:
         looked = f"looked for {', '.join(files.SUFFIXES)}, each also with .gz"
         raise HistoryError(f"{source}: no files of data there ({looked})")
+    if others := left_out([place for place in found if place not in stores], files.SUFFIXES):
+        collected.notes.add(f"{source}: {others}")
     with kept(plain) as copies:
         for number, each in enumerate(plain):
             files.read_file(each, wanted, collected, given.precision, given.csv_name, copies.get(each))

@@ -25,6 +25,10 @@ class Notes:
         """The notes, in order."""
         return list(self._texts)
 
+    def add(self, text: str) -> None:
+        """Note what another part has found."""
+        self._note(text)
+
     def name(self, labels: Mapping[str, str], origin: str, times: Times) -> None:
         """Take up a series of a source; note it if another has it at the same times.
 

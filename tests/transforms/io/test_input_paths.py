@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import threading
 from pathlib import Path
 
 import pytest
 
-from transforms.io.input_paths import kept, matching, name_of
+from transforms.io.input_paths import kept, left_out, matching, name_of, places
 
 
 @pytest.fixture
@@ -44,6 +45,24 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_a_word_names_files_in_order(pattern: str, names: list[str], place: Path) -> None:
     assert matching(pattern.format(place=place)) == [str(place / name) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        (".", r"^1 file of the directory is left out, .* \(c.txt\): name a file to have it read$"),
+        ("more", r"^4 files of the directory are left out, .* none of .lp, .line, .* \(1.out, 2.out, 3.out, ...\)"),
+        ("below", "^$"),
+        ("c.txt", "^$"),
+        ("*.txt", "^$"),
+    ],
+)
+def test_files_of_a_directory_that_are_not_read_are_told(pattern: str, said: str, place: Path) -> None:
+    if pattern == "more":
+        (place / "more").mkdir()
+        for number in range(1, 5):
+            (place / "more" / f"{number}.out").touch()
+    assert re.search(said, left_out(places(pattern)))
 
 
 @pytest.mark.parametrize(
