@@ -22,6 +22,7 @@ from pipelines.authoring.labelled import LabelsError, read_labelled
 from pipelines.authoring.progress import Progress
 from rules.backtest import Backtest, backtest
 from rules.backtest_summary import RuleSummary, summarize
+from rules.instants import count, distinct
 from rules.load import load_rules
 from rules.model import AlertingRule, RuleGroup
 from rules.no_data import Unfed, unfed, unfed_lines
@@ -41,7 +42,7 @@ often and how long? Given labelled windows, also what the alerts found and how o
 EPILOG = """
 exit status:
   0  done
-  1  a rule file has errors, or rules, data or labels cannot be read
+  1  a rule file has errors, rules, data or labels cannot be read, or no evaluation time lies within the data
   2  wrong usage
   3  done, but some evaluations failed, some alerts found no data, or a file could not be read to its end (told on standard error)
 
@@ -76,6 +77,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         labelled = _labelled(given, history)
         with interrupts.explained("nothing was written"), Progress("evaluating") as progress:
             found = backtest(program, history.storage, history.start_ms, history.end_ms, progress)
+        intervals = distinct(program.interval_ms(number) for number in range(len(program.groups)))
+        if not count(intervals, found.start_ms - 1, found.end_ms):
+            raise ValueError(
+                f"nothing was evaluated: no multiple of a group's interval lies between {instant(found.start_ms)} and "
+                f"{instant(found.end_ms)} UTC; say --start and --end, or a shorter --interval"
+            )
         summaries = summarize(found, given.flap)
         lacking = unfed(program, history.finds, history.catalogue)
         scores = None if labelled is None else score(found, labelled)

@@ -244,6 +244,12 @@ groups:
 """
 
 
+def test_data_between_two_evaluation_times_are_not_green(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "--start=2026-01-01T00:10:20Z", "--end=2026-01-01T00:10:40Z")
+    assert (status, out) == (1, "")
+    assert "nothing was evaluated: no multiple of a group's interval lies between 2026-01-01 00:10:20 and" in err
+
+
 def test_a_rule_without_data_is_told_from_one_that_is_quiet(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "rules.yml").write_text(UNFED)
     status, out, err = run(capsys, "--summary")
