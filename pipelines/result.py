@@ -17,9 +17,11 @@ from schemas.times import format_time
 from transforms import accounting
 from transforms.accounting import Balance
 from transforms.evidence import Evidence
+from transforms.examples import in_files
 from transforms.finding import Finding, Setup, Severity
 from transforms.findings import NOTHING_SELECTED, findings
 from transforms.io import outputs
+from transforms.io.input_paths import name_of
 
 UNBALANCED = 1
 """Exit status of a run that does not add up: a defect."""
@@ -122,7 +124,9 @@ def conclude(options: JobOptions, evidence: Evidence) -> Result:
         counts["events of alerts"] = (balance.events, events)
     places = tuple((f"{what} ({number:,})", place) for what, (number, place) in counts.items() if number)
     unfed_rules = tuple(_unfed(options, evidence))
-    found = findings(balance, evidence.examples, setup)
+    files = [name_of(path) for entry in options.inputs if isinstance(entry, FileInput) for path in entry.paths]
+    examples = evidence.examples if setup.topics else [in_files(each, files) for each in evidence.examples]
+    found = findings(balance, examples, setup)
     if unfed_rules:
         # It says the same, and which rules.
         found = [each for each in found if each.code != NOTHING_SELECTED]

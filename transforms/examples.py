@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import orjson
@@ -13,6 +15,8 @@ from transforms.collisions_algorithm import Collision
 
 SHOWN = 200
 """Characters of a record that an example shows."""
+
+_PLACE = re.compile(r"partition (\d+), offset (\d+)")
 
 DEAD_LETTER = "dead letter"
 TOO_LATE = "too late"
@@ -69,6 +73,14 @@ def collided(collision: Collision) -> Example:
     partition, offset = place_of(collision.seq)
     record = shown(f"{collision.series} {collision.value:g}".encode())
     return Example(COLLIDED, f"partition {partition}, offset {offset}", collision.reason, record, collision.ts)
+
+
+def in_files(example: Example, files: Sequence[str]) -> Example:
+    """An example of a run over files alone, which are its partitions in order: a position of :func:`collided` as file and line."""
+    place = _PLACE.fullmatch(example.where)
+    if place is None or int(place[1]) >= len(files):
+        return example
+    return example._replace(where=position(files[int(place[1])], 0, int(place[2])))
 
 
 def shared_name(shared: Shared) -> Example:

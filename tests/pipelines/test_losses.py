@@ -213,7 +213,7 @@ def test_different_series_and_times_that_become_one_are_no_duplicates(run: Run) 
     assert run.codes == ["collided"]
     assert not any(run.summary["differences"].values())
     assert "3 of 36 samples are left out: they became one with others, of another series or time" in run.err
-    assert "disk_used_percent of measurement disk_used; measurement disk has that name" in run.err
+    assert "in.lp, line 2: disk_used_percent of measurement disk_used; measurement disk has that name" in run.err
     assert f"of {at + 1} ns and {at + 2} ns: one time in milliseconds" in run.err
     assert "rename one of the two where it is sent" in run.err
     rows = {row["name"]: row["max"] for row in read_rollups(run.store, "1h").to_pylist()}
