@@ -26,7 +26,8 @@ GENERATE = "generate metrics --hosts=1 --metrics=1 --duration=1m --quiet --outpu
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory with a file of each kind that is read."""
-    (tmp_path / "in.lp").write_text("cpu,host=a value=4 1700000000000000000\n")
+    # On a whole minute, so that rules have a time to be evaluated at.
+    (tmp_path / "in.lp").write_text("cpu,host=a value=4 1699999980000000000\n")
     (tmp_path / "rules.yml").write_text(RULES)
     (tmp_path / "tests.yml").write_text(TESTS)
     (tmp_path / "job.yml").write_text("shards: 2\n")
