@@ -182,7 +182,7 @@ def _check_files(given: argparse.Namespace, options: JobOptions) -> None:
     Raises:
         OutputError: it cannot, or does.
     """
-    reads = [name for entry in options.inputs if isinstance(entry, FileInput) for name in entry.paths]
+    reads = options.files
     reads += [name for name in (given.config, given.kafka_config) if name]
     reads += options.rules.settings.files if options.rules else []
     check_files({"--summary-json": given.summary_json}, reads)
@@ -200,10 +200,9 @@ def _write_summary(written: str, summary: str) -> None:
 @contextmanager
 def _kept(options: JobOptions) -> Iterator[JobOptions]:
     """The options, with copies of inputs that can be read only once, for as long as a job reads them."""
-    paths = [path for entry in options.inputs if isinstance(entry, FileInput) for path in entry.paths]
     with ExitStack() as stack:
         try:
-            copies = stack.enter_context(kept(paths))
+            copies = stack.enter_context(kept(options.files))
         except OSError as error:
             raise OptionError(f"--input: cannot be copied to a file of its own: {error}") from None
         inputs = [replace(entry, copies=copies) if isinstance(entry, FileInput) else entry for entry in options.inputs]

@@ -58,6 +58,11 @@ class JobOptions:
         return self.intake.tiers
 
     @property
+    def files(self) -> list[str]:
+        """The files of all inputs, in the order of their partitions."""
+        return [path for entry in self.inputs if isinstance(entry, FileInput) for path in entry.paths]
+
+    @property
     def bounded(self) -> bool:
         """Whether the job comes to an end."""
         return _bounded(self.inputs)

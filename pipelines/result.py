@@ -124,7 +124,7 @@ def conclude(options: JobOptions, evidence: Evidence) -> Result:
         counts["events of alerts"] = (balance.events, events)
     places = tuple((f"{what} ({number:,})", place) for what, (number, place) in counts.items() if number)
     unfed_rules = tuple(_unfed(options, evidence))
-    files = [name_of(path) for entry in options.inputs if isinstance(entry, FileInput) for path in entry.paths]
+    files = [name_of(path) for path in options.files]
     examples = evidence.examples if setup.topics else [in_files(each, files) for each in evidence.examples]
     found = findings(balance, examples, setup)
     if unfed_rules:
