@@ -89,15 +89,11 @@ def left_out(places: Iterable[str], suffixes: Collection[str] = tuple(CONTENT_TY
 def _below(directory: str) -> Iterator[str]:
     """Files in and below a directory, hidden ones not, and directories there that cannot be listed."""
     closed: list[str] = []
-    for folder, _, names in os.walk(directory, onerror=lambda error: closed.append(str(error.filename))):
-        yield from (os.path.join(folder, name) for name in names if not _is_hidden(directory, folder, name))
+    for folder, below, names in os.walk(directory, onerror=lambda error: closed.append(str(error.filename))):
+        # Not gone into: a `.git` may hold more files than all the rest.
+        below[:] = [name for name in below if not name.startswith(".")]
+        yield from (os.path.join(folder, name) for name in names if not name.startswith("."))
     yield from closed
-
-
-def _is_hidden(directory: str, folder: str, name: str) -> bool:
-    return any(
-        part.startswith(".") for part in (*os.path.relpath(folder, directory).split(os.sep), name) if part != "."
-    )
 
 
 def name_of(path: str) -> str:
