@@ -74,15 +74,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         program = _program(given)
         with interrupts.explained("nothing was written"), Progress("reading") as progress:
             history = read_reach(given, together(reaches(program)), written_names(program), progress)
+        intervals = distinct(program.interval_ms(number) for number in range(len(program.groups)))
+        if history.start_ms <= history.end_ms and not count(intervals, history.start_ms - 1, history.end_ms):
+            raise ValueError(
+                f"nothing was evaluated: no multiple of a group's interval lies between {instant(history.start_ms)} and "
+                f"{instant(history.end_ms)} UTC; say --start and --end, or a shorter --interval"
+            )
         labelled = _labelled(given, history)
         with interrupts.explained("nothing was written"), Progress("evaluating") as progress:
             found = backtest(program, history.storage, history.start_ms, history.end_ms, progress)
-        intervals = distinct(program.interval_ms(number) for number in range(len(program.groups)))
-        if not count(intervals, found.start_ms - 1, found.end_ms):
-            raise ValueError(
-                f"nothing was evaluated: no multiple of a group's interval lies between {instant(found.start_ms)} and "
-                f"{instant(found.end_ms)} UTC; say --start and --end, or a shorter --interval"
-            )
         summaries = summarize(found, given.flap)
         lacking = unfed(program, history.finds, history.catalogue)
         scores = None if labelled is None else score(found, labelled)
