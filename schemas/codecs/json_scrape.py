@@ -91,7 +91,9 @@ class JsonScrapeCodec:
             if type(document) is not list:
                 self._put(self._read(document, default_ts, latest_ts))
                 return []
-            bad = self._add_each(document, value, default_ts, latest_ts)
+            read, bad = self._read_each(document, value, default_ts, latest_ts)
+            for each in read:
+                self._put(each)
             behind = "not JSON, behind documents that are"
             return bad if left is None else [*bad, BadLine(len(document) + 1, left, behind)]
         if type(document) is not list:
@@ -101,28 +103,25 @@ class JsonScrapeCodec:
 
     def _add_all(self, documents: list[Any], value: bytes, default_ts: int, latest_ts: int) -> list[BadLine]:
         """Add the documents of an array; those that cannot be read are bad lines."""
-        bad: list[BadLine] = []
+        read, bad = self._read_each(documents, value, default_ts, latest_ts)
+        commas = len(documents) - 1 + sum(each[-1] for each in read)
+        if (bad or commas != value.count(b",")) and (exact := parse_exactly(value)) is not None:
+            read, bad = self._read_each(exact, value, default_ts, latest_ts)
+        for each in read:
+            self._put(each)
+        return bad
+
+    def _read_each(
+        self, documents: list[Any], value: bytes, default_ts: int, latest_ts: int
+    ) -> tuple[list[_Document], list[BadLine]]:
         read: list[_Document] = []
+        bad: list[BadLine] = []
         for number, element in enumerate(documents, 1):
             try:
                 read.append(self._read(element, default_ts, latest_ts))
             except DecodeError as error:
                 bad.append(BadLine(number, _element_text(element, value), str(error)))
-        commas = len(documents) - 1 + sum(each[-1] for each in read)
-        if (bad or commas != value.count(b",")) and (exact := parse_exactly(value)) is not None:
-            return self._add_each(exact, value, default_ts, latest_ts)
-        for each in read:
-            self._put(each)
-        return bad
-
-    def _add_each(self, documents: list[Any], value: bytes, default_ts: int, latest_ts: int) -> list[BadLine]:
-        bad: list[BadLine] = []
-        for number, element in enumerate(documents, 1):
-            try:
-                self._put(self._read(element, default_ts, latest_ts))
-            except DecodeError as error:
-                bad.append(BadLine(number, _element_text(element, value), str(error)))
-        return bad
+        return read, bad
 
     def _add(self, document: Any, value: bytes, default_ts: int, latest_ts: int) -> None:
         read = self._read(document, default_ts, latest_ts)
