@@ -121,6 +121,10 @@ class LocalMachine:
         """The state of a key, to look into."""
         return self._keys.setdefault(name, _Key())
 
+    def states(self) -> list[tuple[bytes, _Key]]:
+        """All keys with their state, by name."""
+        return sorted(self._keys.items())
+
     @property
     def stored_bytes(self) -> int:
         """The size of the state."""

@@ -147,6 +147,10 @@ class Core:
         """The least of all partitions', ms: how far a runner may go."""
         return min(self._watermarks)
 
+    def go_on(self, watermark: int) -> None:
+        """Go on as a job that comes from a savepoint: all partitions are where the first of them was."""
+        self._watermarks = [watermark] * len(self._watermarks)
+
     def feed(self, records: Sequence[Sequence[Sample]], partition: int = 0) -> None:
         """Read a block of records of one partition."""
         record = np.repeat(np.arange(len(records)), [len(samples) for samples in records])

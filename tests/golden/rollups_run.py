@@ -1,0 +1,98 @@
+"""Samples rolled up over two hours, in two halves: what windows keep between them, and the panes that go out. The same bytes each time."""
+
+from __future__ import annotations
+
+from schemas import rollup as rollups
+from schemas.rollup import RollupBatch
+from schemas.series import labels_text, metric_text
+from schemas.tiers import Tiers
+from tests.golden.plain import Plain, bytes_of, text_of
+from tests.transforms.core import END_OF_TIME, Core
+from tests.transforms.naive import MINUTE, NOON, Sample
+from transforms.content_algorithm import Key
+
+HALF = 64
+"""Minutes of the first half: it ends within an hour, with late samples of which none has gone out yet."""
+
+
+def first(core: Core) -> list[RollupBatch]:
+    """Up to the half."""
+    panes = _play(core, range(HALF))
+    core.feed([_scrape(HALF - 3, late=True)])
+    return panes
+
+
+def second(core: Core) -> list[RollupBatch]:
+    """The rest, up to the end of time."""
+    return [*_play(core, range(HALF, 74)), *core.advance(END_OF_TIME)]
+
+
+def make() -> Core:
+    """A job without a runner."""
+    return Core(Tiers(), shards=2, delay_ms=10_000)
+
+
+def _play(core: Core, minutes: range) -> list[RollupBatch]:
+    panes: list[RollupBatch] = []
+    for minute in minutes:
+        records = [_scrape(minute)]
+        if minute % 17 == 3:
+            records.append(_scrape(minute - 2, late=True))
+        core.feed(records)
+        panes += core.advance(core.watermark)
+    return panes
+
+
+def _scrape(minute: int, late: bool = False) -> list[Sample]:
+    time_ms = NOON + minute * MINUTE + (12_000 if late else 5_000)
+    hosts = range(0, 3, 2 if late else 1)
+    return [
+        Sample(
+            (labels_text([("host", f"h{host}")]), metric),
+            time_ms,
+            (minute * (host + 3)) % 7 + 0.25 * late,
+            minute * 100 + host * 10 + at + 5 * late,
+        )
+        for host in hosts
+        for at, metric in enumerate(("cpu_usage", metric_text("disk_free", [("device", "sda")])))
+    ]
+
+
+def plain_panes(panes: list[RollupBatch]) -> Plain:
+    """Panes as a file holds them."""
+    return [text_of(rollups.encode(pane)) for pane in panes]
+
+
+def plain_state(core: Core) -> Plain:
+    """The state of each tier by the key of the window, and how far the partition is."""
+    return {
+        "watermark": core.watermark,
+        "tiers": {
+            level.tier.name: {
+                key.encode().hex(): {
+                    "meta": None if cells.meta is None else text_of(cells.meta),
+                    "pending": [text_of(data) for data in cells.pending],
+                    "buckets": {str(bucket): text_of(data) for bucket, data in cells.buckets.items()},
+                    "timers": dict(sorted(level.timers[key].at.items())),
+                }
+                for key, cells in sorted(level.cells.items(), key=lambda entry: entry[0].encode())
+                if not cells.empty or level.timers[key].at
+            }
+            for level in core.levels
+        },
+    }
+
+
+def restored(state: Plain) -> Core:
+    """A job that goes on from a state."""
+    core = make()
+    core.go_on(state["watermark"])
+    for level in core.levels:
+        for name, plain in state["tiers"][level.tier.name].items():
+            key = Key.decode(bytes.fromhex(name))
+            cells = level.cells[key]
+            cells.meta = None if plain["meta"] is None else bytes_of(plain["meta"])
+            cells.pending = [bytes_of(data) for data in plain["pending"]]
+            cells.buckets = {int(bucket): bytes_of(data) for bucket, data in plain["buckets"].items()}
+            level.timers[key].at = dict(plain["timers"])
+    return core
