@@ -74,10 +74,10 @@ def next_stretch(
         most: instants at once where there are samples.
         alone: whether rules that need no samples were evaluated by themselves up to ``after_ms``.
     """
-    if ready.count(after_ms, until_ms) <= most:
+    first = ready.following(after_ms)
+    if first is None or ready.count(after_ms, until_ms) <= most:
         return Stretch(until_ms)
-    first = ready.following(after_ms) or until_ms
-    shortest = min(ready.intervals_ms, default=1)
+    shortest = ready.intervals_ms[0]
     usual = Stretch(min(until_ms, first + (most - 1) * shortest))
     offset = max((rule.turn.query_offset_ms for rule in ready.program.rules), default=0)
     quiet = _before(store.seen(first, offset), until_ms)
