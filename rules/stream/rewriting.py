@@ -134,8 +134,6 @@ class _Rewriting:
     def rewrite(self, step: Step, place: _Place) -> ast.Expr:
         expr = step.expr
         match step.placement:
-            case Placement.CONSTANT:
-                return expr
             case Placement.LOCAL if expr.type is ast.ValueType.VECTOR:
                 return self._vector(expr, place)
             case Placement.SPLIT if isinstance(expr, ast.Aggregate):

@@ -8,6 +8,7 @@ import pytest
 
 from rules.model import RecordingRule, RuleGroup
 from rules.program import Program, Settings
+from rules.promql import ast
 from rules.promql.context import Options
 from rules.promql.engine import instant
 from rules.promql.errors import PromQLError
@@ -91,6 +92,19 @@ def test_rewrites(text: str, remainder: str, fragments: list[str]) -> None:
     # Samples of the name it writes may have come in.
     assert [described(spec) for spec in made.fragments] == [*fragments, "samples of r:0"]
     assert [spec.number for spec in made.fragments] == list(range(len(fragments) + 1))
+
+
+@pytest.mark.parametrize(
+    "part",
+    ["sum by (job) (x)", "count(x)", "avg by (job) (x)", "topk(1, x)", "absent(x)", "rate(x[1m])", "quantile(0.9, x)"],
+)
+def test_what_is_left_stands_where_the_part_stood(part: str) -> None:
+    text = f"scalar({part}) + 1"
+    [rule] = cut(program_of(text), TARGET).program.rules
+    assert isinstance(rule.rule.ast, ast.Binary)
+    assert isinstance(rule.rule.ast.lhs, ast.Call)
+    span = rule.rule.ast.lhs.args[0].span
+    assert text[span.start : span.end] == part
 
 
 def test_rules_share_fragments() -> None:
@@ -216,7 +230,11 @@ def test_templates_that_ask_for_what_cannot_be_known_are_refused() -> None:
     )
     with pytest.raises(NotStreamable) as caught:
         cut(Program(groups_of(text)), TARGET)
-    assert [each.field for each in caught.value.refusals] == ["expr", "templates", "templates"]
+    assert [(each.field, each.reason.split()[:3]) for each in caught.value.refusals] == [
+        ("expr", ["@", "pins", "an"]),
+        ("templates", ["a", "template", "queries"]),
+        ("templates", ["@", "pins", "an"]),
+    ]
 
 
 def test_names_that_are_dropped_at_the_end_are_refused() -> None:

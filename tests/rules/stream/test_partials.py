@@ -18,7 +18,7 @@ from rules.promql.parser import parse
 from rules.promql.values import STALE, InstantVector, SeriesSet
 from rules.stream.fragments import SHARD_LABEL, FragmentSpec, Schedule, cut
 from rules.stream.partial_store import PartialStore
-from rules.stream.partials import HISTORY, Partials, PartialsBuilder
+from rules.stream.partials import HISTORY, Failure, Partials, PartialsBuilder
 from rules.stream.partials_wire import decode, encode
 from rules.stream.shard import ShardState
 from rules.stream.tasks import Task, due
@@ -126,6 +126,43 @@ def test_partials_travel_unchanged(made: tuple[Partials, dict[tuple[object, ...]
     partials, wanted = made
     assert opened(partials)[4] == wanted
     assert opened(decode(encode(partials))) == opened(partials)
+
+
+def test_everything_that_a_shard_says_at_once_travels() -> None:
+    builder = PartialsBuilder(7, np.array([10, 20, 30], np.int64), 2)
+    for fragment in (9, 4, 6, 5, 3):
+        builder.begin(fragment)
+    builder.add_vector(9, 0, vector_of([{"i": "a"}, {"i": "b", "j": "c"}], [[1.0, None, 2.0], [None, -0.0, None]]))
+    builder.add_vector(4, 1, vector_of([{"j": "a"}], [[3.0, 4.0]]))
+    builder.add_samples(6, series_of([{"i": "b"}, {"i": "c"}], [[(1, 5.0), (2, 6.0)], [(3, 7.0)]]))
+    builder.add_samples(3, series_of([{"j": "d"}], [[(4, 8.0)]]))
+    builder.add_failure(9, 1, "too many")
+    builder.add_failure(5, 0, "many to many")
+    builder.add_failure(5, 2, "same labels")
+    there = decode(encode(builder.build()))
+    a, b, c = (("i", "a"),), (("i", "b"), ("j", "c")), (("j", "a"),)
+    assert opened(there) == (
+        7,
+        2,
+        [10, 20, 30],
+        {3, 4, 5, 6, 9},
+        {
+            (9, a, 10): bits(1.0),
+            (9, a, 30): bits(2.0),
+            (9, b, 20): bits(-0.0),
+            (4, c, 20): bits(3.0),
+            (4, c, 30): bits(4.0),
+        },
+        {
+            6: ([(("i", "b"),), (("i", "c"),)], [2, 1], [1, 2, 3], [bits(5.0), bits(6.0), bits(7.0)]),
+            3: ([(("j", "d"),)], [1], [4], [bits(8.0)]),
+        },
+        {9: [Failure(1, "too many")], 5: [Failure(0, "many to many"), Failure(2, "same labels")]},
+    )
+    # What is read is of the types that are written, so it may be put together with what is at hand.
+    vector, samples = there.vectors[9], there.samples[6]
+    assert (vector.rows.codes.dtype, vector.values.dtype, vector.present.dtype) == (np.int32, np.float64, np.bool_)
+    assert (samples.counts.dtype, samples.timestamps.dtype, there.times.dtype) == (np.int64, np.int64, np.int64)
 
 
 def test_nothing_is_small_and_a_label_travels_once() -> None:
