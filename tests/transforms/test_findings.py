@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.batch import PLACES, sequence
 from schemas.records import reason_kind
 from transforms.accounting import Balance
 from transforms.examples import (
@@ -13,9 +12,6 @@ from transforms.examples import (
     UNREAD,
     UNREADABLE,
     Example,
-    place_of,
-    position,
-    shown,
 )
 from transforms.finding import Finding, Setup, Severity
 from transforms.findings import findings
@@ -213,28 +209,3 @@ def test_every_partition_that_was_not_read_to_its_end_is_told() -> None:
 )
 def test_reasons_are_the_same_up_to_quoted_texts_and_numbers(reason: str, same: str) -> None:
     assert reason_kind(reason) == reason_kind(same) != reason_kind("another")
-
-
-def test_an_example_is_read_back() -> None:
-    example = Example(REFUSED, "here", "because", "é\n", 12)
-    assert Example.decode(example.encode()) == example
-
-
-def test_positions_of_files_and_topics() -> None:
-    assert position("/data/a.lp", 0, 11) == "/data/a.lp, line 12"
-    assert position("/data/a.lp", 0, 11, 3) == "/data/a.lp, line 14"
-    assert position("metrics.raw", 3, 11) == "topic metrics.raw, partition 3, offset 11"
-    assert position("/data/a.json", 0, 11, 3, "document") == "/data/a.json, line 12, document 3"
-    assert position("metrics.raw", 3, 11, 2, "series") == "topic metrics.raw, partition 3, offset 11, series 2"
-    assert position("metrics.raw", 3, 11, 2) == "topic metrics.raw, partition 3, offset 11, line 2"
-
-
-def test_records_are_shown_as_one_line() -> None:
-    assert shown(b"a\nb\x00\xff") == "a\\nb\\x00\\xff"
-    assert shown(b"x" * 1_000) == "x" * 200 + "..."
-
-
-@pytest.mark.parametrize(("partition", "offset"), [(0, 0), (0, 12), (3, 0), (3, 12), (4095, PLACES - 1)])
-def test_a_place_in_the_order_of_records_is_a_partition_and_an_offset(partition: int, offset: int) -> None:
-    assert place_of(sequence(partition, offset)) == (partition, offset)
-    assert place_of(sequence(partition, offset) + sequence(0, partition * PLACES)) == (partition, offset)
