@@ -28,8 +28,8 @@ DEFAULT_TARGET_LABELS = frozenset(
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n"}
 _NEEDS_ESCAPE = re.compile(r'[\\"\n]')
 _UNESCAPES = {"n": "\n", "\\": "\\", '"': '"'}
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_LABEL = re.compile(r'(?P<name>"(?:[^"\\]|\\.)*"|[^=,{}"]+)="(?P<value>(?:[^"\\]|\\.)*)"(?:,|$)', re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)")
+_LABEL = re.compile(r'(?P<name>"(?:[^"\\]|\\.)*"|[^=,{}"]+)="(?P<value>(?:[^"\\]|\\.)*)"(?:,|$)')
 _BARE = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:.\-/]*\Z")
 
 
@@ -84,7 +84,7 @@ def parse_metric(text: str) -> tuple[str, dict[str, str]]:
         ValueError: the text is not one that :func:`metric_text` writes.
     """
     if text.startswith('"'):
-        found = re.match(r'"((?:[^"\\]|\\.)*)"', text, re.DOTALL)
+        found = re.match(r'"((?:[^"\\]|\\.)*)"', text)
         if found is None:
             raise ValueError(f"not a metric: {text!r}")
         name, rest = _unquote(found[1]), text[found.end() :]

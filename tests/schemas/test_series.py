@@ -57,6 +57,19 @@ def test_metric_reads_back(name: str, found: dict[str, str]) -> None:
     assert parse_metric(metric_text(name, found.items())) == (name, kept)
 
 
+@pytest.mark.parametrize(
+    ("text", "metric"),
+    [
+        ('m{path="/{id}"}', ("m", {"path": "/{id}"})),
+        ('"a{b"{path="{"}', ("a{b", {"path": "{"})),
+        # An escape that is none stands for itself.
+        ('m{a="\\q"}', ("m", {"a": "\\q"})),
+    ],
+)
+def test_braces_and_escapes_inside_quotes(text: str, metric: tuple[str, dict[str, str]]) -> None:
+    assert parse_metric(text) == metric
+
+
 @given(labels)
 def test_equal_label_sets_have_equal_text(found: dict[str, str]) -> None:
     assert labels_text(found.items()) == labels_text(reversed(found.items()))
@@ -68,6 +81,9 @@ def test_equal_label_sets_have_equal_text(found: dict[str, str]) -> None:
         ("", "not a label set"),
         ('a="1"', "not a label set"),
         ('{a="1"', "not a label set"),
+        ('{a="1",', "not a label set"),
+        ('xa="1"}', "not a label set"),
+        ('{a="\\\n"}', "column 2"),
         ("{a=1}", "column 2"),
         ('{a="1",b}', "column 8"),
     ],
@@ -77,7 +93,7 @@ def test_parse_labels_refuses(text: str, message: str) -> None:
         parse_labels(text)
 
 
-@pytest.mark.parametrize("text", ["", '{a="1"}', '"unclosed', '""'])
+@pytest.mark.parametrize("text", ["", '{a="1"}', '"a\\\n"', '"unclosed', '""'])
 def test_parse_metric_refuses(text: str) -> None:
     with pytest.raises(ValueError, match="not a metric"):
         parse_metric(text)
