@@ -19,6 +19,7 @@ from schemas.batch import (
     decode,
     encode,
     merge_dictionaries,
+    read_attributes,
     read_newest,
     sequence,
     to_arrow,
@@ -59,6 +60,11 @@ def test_wire_form_reads_back(found: list[tuple[str, str, int, float]], watermar
 @given(st.lists(st.tuples(text, text, times, values), min_size=1, max_size=12))
 def test_the_newest_event_time_is_read_from_the_wire_form(found: list[tuple[str, str, int, float]]) -> None:
     assert read_newest(encode(batch(found))) == max(ts for _, _, ts, _ in found)
+
+
+@pytest.mark.parametrize(("watermark", "late"), [(7, True), (-3, False), (MIN_WATERMARK, False)])
+def test_watermark_and_lateness_are_read_without_the_rows(watermark: int, late: bool) -> None:
+    assert read_attributes(encode(batch([("{}", "up", 1, 1.0)], watermark, late))) == (watermark, late)
 
 
 def test_wire_form_keeps_the_staleness_marker() -> None:
@@ -167,7 +173,13 @@ def test_two_times_of_one_millisecond_are_two_runs() -> None:
 def test_rows_of_arrow_have_each_metric_once() -> None:
     rows_ = to_arrow(with_remainders())
     assert rows_.column("metric").dictionary.to_pylist() == ["unused", "a_b_c", "up"]
-    assert rows_.column("metric").to_pylist() == ["a_b_c", "a_b_c", "up"]
+    assert rows_.to_pydict() == {
+        "target": ["{}"] * 3,
+        "metric": ["a_b_c", "a_b_c", "up"],
+        "ts": [1, 1, 1],
+        "value": [1.0, 2.0, 3.0],
+        "seq": [0, 1, 2],
+    }
 
 
 def test_a_batch_of_an_older_release_is_read() -> None:

@@ -156,6 +156,27 @@ def test_a_document_without_an_end_is_refused_and_those_before_it_are_not_lost(m
     assert (raised.value.line, [each.value for each in raised.value.records]) == (1, [B])
 
 
+def test_a_document_too_long_says_the_bound_in_mebibytes() -> None:
+    assert "longer than 256 MiB" in str(TooLong(0, []))
+
+
+@pytest.mark.parametrize(
+    ("text", "content_type", "whole", "begun"),
+    [
+        (b"m v=1\nm v=2", LINE_PROTOCOL, [b"m v=1", b"m v=2"], b""),
+        (b'm v=1\nm s="a\nb', LINE_PROTOCOL, [b"m v=1"], b'm s="a\nb'),
+        # A document may be whole before the line is known that follows it.
+        (A + b"\n" + PRETTY, JSON_SCRAPE, [A, PRETTY], b""),
+        (A + b"\n" + PRETTY[:-2], JSON_SCRAPE, [A], PRETTY[:-2]),
+    ],
+)
+def test_a_text_that_breaks_off(text: bytes, content_type: str, whole: list[bytes], begun: bytes) -> None:
+    taken = splitter(content_type, text)
+    before = taken.push(text)
+    records, rest = taken.break_off()
+    assert ([each.value for each in [*before, *records]], rest) == (whole, begun)
+
+
 def test_a_string_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(splitting, "MAX_RECORD_BYTES", 100)
     text = [b'm s="', *[b"m v=1"] * 50, b'n s="x"']
