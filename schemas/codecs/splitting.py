@@ -136,7 +136,7 @@ class LogicalLines:
         for index, line in enumerate(lines):
             if self._held:
                 self._go_on(line, records)
-                if self._size > MAX_RECORD_BYTES:
+                if self._held and self._size > MAX_RECORD_BYTES:
                     return [*self._give_up(records), *lines[index + 1 :]]
             elif b'"' not in line or _PLAIN.match(line):
                 if line.strip():
@@ -161,7 +161,7 @@ class LogicalLines:
         text = "".join(self._tail)
         field = unclosed_field(text, at_field=True)
         if field is None:
-            held, self._held, self._tail, self._size = self._held, [], [], 0
+            held, self._held, self._tail = self._held, [], []
             self._add(b"\n".join(held), len(held), records)
         else:
             self._before += text.count("\n", 0, field)
@@ -170,7 +170,7 @@ class LogicalLines:
     def _give_up(self, records: list[RawRecord]) -> list[bytes]:
         """The open string is not closed: its line ends where the line of its opening quote does."""
         length = self._before + 1
-        held, self._held, self._tail, self._size = self._held, [], [], 0
+        held, self._held, self._tail = self._held, [], []
         self._add(b"\n".join(held[:length]), length, records)
         return held[length:]
 
@@ -270,5 +270,4 @@ class JsonDocuments:
 
 def _begins_record(line: bytes) -> bool:
     """Whether a line begins a record where the lines before it are no whole document."""
-    line = line.removeprefix(BYTE_ORDER_MARK)
     return line[:1] in _BEGINS or (bool(line.strip()) and line[0] not in _INSIDE)

@@ -89,6 +89,7 @@ def test_compact_keeps_the_samples_and_drops_unused_entries(
     part = whole.take(kept)
     compact = part.compact()
     assert rows(compact) == rows(part) == [rows(whole)[i] for i in kept]
+    assert compact.seq.tolist() == part.seq.tolist() == kept.tolist()
     assert set(compact.targets) == {row.target for row in rows(part)}
     assert set(compact.metrics) == {row.metric for row in rows(part)}
 

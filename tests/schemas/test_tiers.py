@@ -110,10 +110,12 @@ def test_names_that_are_plain_are_taken(name: str | int) -> None:
 
 @pytest.mark.parametrize("name", NO_FOLDERS)
 def test_a_tier_made_in_code_stays_in_its_store_too(name: str) -> None:
-    with pytest.raises(ValueError, match="becomes a folder"):
+    with pytest.raises(ValueError, match=r"^tiers: .* becomes a folder"):
         Tiers(rollups=(Tier(name, 60_000, 0, "b"),))
 
 
-def test_negative_lateness_is_refused() -> None:
+@pytest.mark.parametrize("name", ["lateness_ms", "late_pane_delay_ms"])
+def test_lateness_and_its_delay_may_be_zero_and_not_negative(name: str) -> None:
+    assert getattr(Tiers(**{name: 0}), name) == 0
     with pytest.raises(ValueError, match="cannot be negative"):
-        Tiers(lateness_ms=-1)
+        Tiers(**{name: -1})

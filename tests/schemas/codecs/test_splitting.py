@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.codecs import splitting
 from schemas.codecs.block import BlockDecoder
+from schemas.codecs.signatures import BYTE_ORDER_MARK
 from schemas.codecs.splitting import TooLong, splitter
 from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, RawRecord
 from tests.schemas.rows import rows
@@ -55,6 +56,8 @@ def split(text: bytes, content_type: str | None, cuts: Sequence[int] = ()) -> Fo
         # A string that is never closed ends with its line.
         (b'a s="x\nb v=2\nc v=3', [(0, b'a s="x'), (1, b"b v=2"), (2, b"c v=3")]),
         (b'a s="x\ny",t="z\nb v=2', [(0, b'a s="x\ny",t="z'), (2, b"b v=2")]),
+        (b'a s="x\nx\ny",t="z\nb v=2', [(0, b'a s="x\nx\ny",t="z'), (3, b"b v=2")]),
+        (b'a s="x\ny",t="z\nw",u="v\nb v=2', [(0, b'a s="x\ny",t="z\nw",u="v'), (3, b"b v=2")]),
         (b'a s="x\nb s=""" v=2\nc v=3', [(0, b'a s="x\nb s=""" v=2'), (2, b"c v=3")]),
         # What is wrong in a line ends with it.
         (b'a v= s="x\nb v=2', [(0, b'a v= s="x'), (1, b"b v=2")]),
@@ -89,6 +92,7 @@ ARRAY = b"[\n" + A + b",\n" + B + b"\n]"
         (A + b"\nnot json\nnor this\n" + B, [(0, A), (1, b"not json"), (2, b"nor this"), (3, B)]),
         (A + b"\n" + PRETTY[:-9] + b"\n" + B + b"\n" + A, [(0, A), (1, PRETTY[:-9]), (6, B), (7, A)]),
         (b'{"a": [1,\n 2\nnot json\n' + B, [(0, b'{"a": [1,\n 2'), (2, b"not json"), (3, B)]),
+        (b'{"a": [1,\n' + BYTE_ORDER_MARK + B, [(0, b'{"a": [1,'), (1, B)]),
         (A + b"]\n" + B, [(0, A + b"]"), (1, B)]),
         (A + b",\n" + B, [(0, A), (0, b","), (1, B)]),
         (b"42\n" + B, [(0, b"42"), (1, B)]),
@@ -108,10 +112,25 @@ def test_a_document_is_a_record(text: bytes, wanted: Found, cuts: Sequence[int])
         (b"\n" + PRETTY + b"\na v=1\nb v=2\n" + A, [(1, PRETTY), (8, b"a v=1"), (9, b"b v=2"), (10, A)]),
         (b'[cpu] v=1\na s="x\ny"', [(0, b"[cpu] v=1"), (1, b'a s="x\ny"')]),
         (b'{ "labels":\n{}, "samples": {}}\n' + A, [(0, b'{ "labels":\n{}, "samples": {}}'), (2, A)]),
+        # Comments do not count, nor does what stands before the first sign of a line.
+        (b"# c\n  # d\n" + PRETTY, [(0, b"# c"), (1, b"  # d"), (2, PRETTY)]),
+        (BYTE_ORDER_MARK + b"# c\n" + PRETTY, [(0, BYTE_ORDER_MARK + b"# c"), (1, PRETTY)]),
+        # An array of numbers is no scrape, and is one record all the same.
+        (b"[1,\n2]", [(0, b"[1,\n2]")]),
+        (b"  [1,\n2]", [(0, b"  [1,\n2]")]),
+        (BYTE_ORDER_MARK + b"[1,\n2]", [(0, b"[1,\n2]")]),
     ],
 )
 def test_without_a_format_the_first_line_says_it(text: bytes, wanted: Found) -> None:
     assert split(text, None) == wanted
+
+
+def test_a_text_that_begins_with_comments_alone_is_line_protocol() -> None:
+    taken = splitter(None, b"\n# c")
+    assert [each.value for each in [*taken.push(b'\n# c\nm s="a\nb",v=1'), *taken.finish()]] == [
+        b"# c",
+        b'm s="a\nb",v=1',
+    ]
 
 
 lines = st.lists(
@@ -182,3 +201,21 @@ def test_a_string_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
     text = [b'm s="', *[b"m v=1"] * 50, b'n s="x"']
     taken = splitter(LINE_PROTOCOL, b"")
     assert [each.value for each in [*taken.push(b"\n".join(text)), *taken.finish()]] == text
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        (b'm s="4567890\n234567890\n2" 5\nm v=1', [b'm s="4567890\n234567890\n2" 5', b"m v=1"]),
+        (b'm s="4567890\n234567890\n2\n" 5\nm v=1', [b'm s="4567890\n234567890\n2\n" 5', b"m v=1"]),
+        (b'm s="4567890\n234567890\n23\n" 5', [b'm s="4567890', b"234567890", b"23", b'" 5']),
+        # It is closed in the line that reaches beyond.
+        (b'm s="4567890\n2345" 890123456789 5', [b'm s="4567890\n2345" 890123456789 5']),
+    ],
+)
+def test_a_string_is_given_up_beyond_the_bound(
+    text: bytes, wanted: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splitting, "MAX_RECORD_BYTES", 24)
+    taken = splitter(LINE_PROTOCOL, b"")
+    assert [each.value for each in [*taken.push(text), *taken.finish()]] == wanted
