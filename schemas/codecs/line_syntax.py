@@ -128,8 +128,6 @@ def unclosed_field(text: str, *, at_field: bool = False) -> int | None:
     Args:
         text: begins where a line does; with ``at_field`` where a field does, such as one that an earlier call found.
     """
-    if not at_field and (_BLANK.match(text) or _COMMENT.match(text)):
-        return None
     try:
         _fields(text, 0 if at_field else _tags(text, _measurement(text, 0)[1])[1])
     except _Unclosed as refusal:

@@ -23,6 +23,7 @@ from schemas.batch import (
     read_newest,
     sequence,
     to_arrow,
+    write_ipc,
 )
 from tests.schemas.rows import STALE, row, rows, text, times, values
 
@@ -110,6 +111,19 @@ def test_concat_takes_the_latest_watermark_and_is_late_if_all_are(late: list[boo
     assert (whole.watermark, whole.late) == (5, all_late)
 
 
+def test_what_was_overtaken_goes_along_and_concat_takes_the_latest() -> None:
+    one = replace(batch([("{}", "up", 1, 1.0)]), overtaken=4)
+    assert decode(encode(one)).overtaken == 4
+    assert concat([replace(one, overtaken=3), one, batch([])]).overtaken == 4
+
+
+def test_a_batch_that_does_not_say_what_was_overtaken_is_read() -> None:
+    with pa.ipc.open_stream(encode(replace(batch([("{}", "up", 1, 1.0)]), overtaken=4))) as reader:
+        stored = reader.read_next_batch()
+    rest = {key: value for key, value in stored.schema.metadata.items() if key != b"overtaken"}
+    assert decode(write_ipc(stored.replace_schema_metadata(rest))).overtaken == MIN_WATERMARK
+
+
 def test_dictionaries_without_columns() -> None:
     assert merge_dictionaries([]) == ([], pytest.approx(np.empty(0)))
     assert compact_dictionary(["a", "b"], np.empty(0, np.int32))[0] == []
@@ -153,6 +167,7 @@ def test_origins_and_nanoseconds_go_along() -> None:
     plain = batch([("{}", "up", 3, 4.0)])
     assert named(concat([plain, whole, plain])) == [("up", "", 0), *wanted, ("up", "", 0)]
     assert len(concat([plain, whole, plain]).metrics) == 4
+    assert getattr(concat([plain, whole]).fine, "dtype", None) == np.int32
 
 
 def test_what_says_nothing_costs_nothing() -> None:

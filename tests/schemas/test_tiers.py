@@ -64,13 +64,24 @@ def test_from_config() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"latenes": "1m"}, "no such key: latenes; known: late_pane_delay, lateness, raw, rollups"),
+        ({"latenes": "1m"}, "^tiers: no such key: latenes; known: late_pane_delay, lateness, raw, rollups"),
         ({"lateness": "soon"}, "tiers.lateness: not a duration: 'soon'"),
         ({"raw": {"bukket": "x"}}, "tiers.raw: no such key: bukket"),
+        ({"raw": {"retention": "long"}}, "^tiers.raw.retention: not a duration: 'long'"),
         ({"raw": []}, "tiers.raw: a mapping is wanted"),
         ({"rollups": {}}, "tiers.rollups: a list is wanted"),
         ({"rollups": []}, "at least one rollup"),
         ({"rollups": [{"name": "1m"}]}, r"tiers.rollups\[0\]: window is missing"),
+        (
+            {"rollups": [{"windo": "1m"}]},
+            r"tiers.rollups\[0\]: no such key: windo; known: bucket, name, retention, window",
+        ),
+        ({"rollups": [{"window": "soon"}]}, r"tiers.rollups\[0\].window: not a duration: 'soon'"),
+        (
+            {"rollups": [{"window": "1m"}, {"window": "1h", "retention": "long"}]},
+            r"tiers.rollups\[1\].retention: not a duration: 'long'",
+        ),
+        ({"rollups": [{"name": "a", "window": "1m"}, {"name": "b", "window": "60s"}]}, "must be a multiple"),
         ({"rollups": [{"window": "0s"}]}, "window must be longer than zero"),
         (
             {"rollups": [{"window": "1m"}, {"window": "90s"}]},
@@ -100,6 +111,11 @@ def test_from_config() -> None:
 def test_from_config_names_what_is_wrong(config: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Tiers.from_config(config)
+
+
+def test_a_window_may_be_as_short_as_a_millisecond() -> None:
+    (tier,) = Tiers.from_config({"rollups": [{"window": "1ms"}]}).rollups
+    assert (tier.name, tier.window_ms, tier.window_of(7)) == ("1ms", 1, 7)
 
 
 @pytest.mark.parametrize("name", ["1m", "5 Minuten", "täglich", "10s.v2", "a", "x" * 100, "7", 7, "30+", "1h_eu-west"])

@@ -27,7 +27,7 @@ def split(text: bytes, content_type: str | None, cuts: Sequence[int] = ()) -> Fo
     for start, end in pairwise(ends):
         found += splitting.push(b"\n".join(lines[start:end]))
     found += splitting.finish()
-    assert {each.content_type for each in found} <= {content_type}
+    assert {(each.content_type, each.timestamp_ms) for each in found} <= {(content_type, -1)}
     return [(each.offset, each.value) for each in found]
 
 
@@ -36,6 +36,8 @@ def split(text: bytes, content_type: str | None, cuts: Sequence[int] = ()) -> Fo
     [
         (b"a v=1\nb v=2\n", [(0, b"a v=1"), (1, b"b v=2")]),
         (b"a v=1\r\n\r\n  \nb v=2", [(0, b"a v=1"), (3, b"b v=2")]),
+        # Of two carriage returns one is no part of the end.
+        (b"a v=1\r\r\nb v=2", [(0, b"a v=1\r\r"), (1, b"b v=2")]),
         # Ends of lines inside strings are none.
         (b'a s="x\ny",v=1\nb v=2', [(0, b'a s="x\ny",v=1'), (2, b"b v=2")]),
         (b'a s="x\r\ny"\r\nb v=2', [(0, b'a s="x\r\ny"'), (2, b"b v=2")]),
@@ -84,7 +86,7 @@ ARRAY = b"[\n" + A + b",\n" + B + b"\n]"
         (A + b"\n\n" + ARRAY + b"\n\n\n" + B, [(0, A), (2, ARRAY), (8, B)]),
         # No newline between them, as where files without a last one were joined; of a line the codec makes several.
         (A + B + b"\n" + A, [(0, A + B), (1, A)]),
-        (PRETTY + PRETTY, [(0, PRETTY), (6, PRETTY)]),
+        (PRETTY + PRETTY + PRETTY, [(0, PRETTY), (6, PRETTY), (12, PRETTY)]),
         (b'{"m": "}{"}\n' + A, [(0, b'{"m": "}{"}'), (1, A)]),
         # What is damaged does not take its neighbours along.
         (A + b'\n{"labels": {"ho\n' + B + b"\n" + A, [(0, A), (1, b'{"labels": {"ho'), (2, B), (3, A)]),
@@ -93,6 +95,8 @@ ARRAY = b"[\n" + A + b",\n" + B + b"\n]"
         (A + b"\n" + PRETTY[:-9] + b"\n" + B + b"\n" + A, [(0, A), (1, PRETTY[:-9]), (6, B), (7, A)]),
         (b'{"a": [1,\n 2\nnot json\n' + B, [(0, b'{"a": [1,\n 2'), (2, b"not json"), (3, B)]),
         (b'{"a": [1,\n' + BYTE_ORDER_MARK + B, [(0, b'{"a": [1,'), (1, B)]),
+        (b'{"a": [1, \r\n\r\n', [(0, b'{"a": [1, ')]),
+        (b'{"a": [X\n\n', [(0, b'{"a": [X')]),
         (A + b"]\n" + B, [(0, A + b"]"), (1, B)]),
         (A + b",\n" + B, [(0, A), (0, b","), (1, B)]),
         (b"42\n" + B, [(0, b"42"), (1, B)]),
@@ -194,6 +198,11 @@ def test_a_text_that_breaks_off(text: bytes, content_type: str, whole: list[byte
     before = taken.push(text)
     records, rest = taken.break_off()
     assert ([each.value for each in [*before, *records]], rest) == (whole, begun)
+
+
+@pytest.mark.parametrize("content_type", [LINE_PROTOCOL, JSON_SCRAPE])
+def test_a_text_that_breaks_off_before_it_begins(content_type: str) -> None:
+    assert splitter(content_type, b"").break_off() == ([], b"")
 
 
 def test_a_string_without_an_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
