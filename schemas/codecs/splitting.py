@@ -207,9 +207,10 @@ class JsonDocuments:
                 self._ends = True
             else:
                 self._push(line, records)
-            self._size += len(line) + 1
-            if self._size > MAX_RECORD_BYTES and len(self._held) > 1:
-                raise TooLong(self.line, records)
+            if self._held:
+                self._size += len(line) + (len(self._held) > 1)
+                if self._size > MAX_RECORD_BYTES and len(self._held) > 1:
+                    raise TooLong(self.line, records)
         return records
 
     def _push(self, line: bytes, records: list[RawRecord]) -> None:
@@ -249,7 +250,7 @@ class JsonDocuments:
             held.pop()
         whole = b"\n".join(held)
         if len(held) == 1 or is_json(whole):
-            records += [self._record(whole, first)] if held else []
+            records.append(self._record(whole, first))
         else:
             records += self._salvaged(held, first)
 

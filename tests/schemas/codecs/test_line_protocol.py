@@ -95,6 +95,15 @@ def test_the_latest_time_of_all_is_the_same_for_both_ways() -> None:
     assert len(bad) == 1
 
 
+@pytest.mark.parametrize("fields", ["v=1", 'v=1,s="\\""'])
+def test_the_bounds_of_event_times_are_the_same_for_both_ways(fields: str) -> None:
+    builder = BatchBuilder(earliest_ts=5)
+    data = "\n".join(f"m {fields} {ts}" for ts in (4, 5, 8, 9))
+    found, bad, _ = decode(LineProtocolCodec(builder, "ms"), builder, data.encode(), latest_ts=8)
+    assert ([sample.ts for sample in found], [one.line for one in bad]) == ([5, 8], [1, 4])
+    assert read(f"m {fields}", default_ts=0)[0] == [row("{}", "m_v", 0, 1.0)]
+
+
 def parsed_only(data: bytes, precision: Precision) -> tuple[list[Row], list[BadLine], int]:
     """The same with every line led through the parser."""
     builder = BatchBuilder()

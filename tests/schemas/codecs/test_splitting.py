@@ -81,6 +81,8 @@ ARRAY = b"[\n" + A + b",\n" + B + b"\n]"
     [
         (A + b"\n" + B + b"\n", [(0, A), (1, B)]),
         (A + b"\r\n\r\n" + B, [(0, A), (2, B)]),
+        (b"\n\n\n" + A + b"\r\n" + B, [(3, A), (4, B)]),
+        (BYTE_ORDER_MARK + PRETTY, [(0, PRETTY)]),
         (PRETTY + b"\n" + A + b"\n" + PRETTY, [(0, PRETTY), (7, A), (8, PRETTY)]),
         (ARRAY + b"\n" + ARRAY, [(0, ARRAY), (4, ARRAY)]),
         (A + b"\n\n" + ARRAY + b"\n\n\n" + B, [(0, A), (2, ARRAY), (8, B)]),
@@ -96,6 +98,7 @@ ARRAY = b"[\n" + A + b",\n" + B + b"\n]"
         (b'{"a": [1,\n 2\nnot json\n' + B, [(0, b'{"a": [1,\n 2'), (2, b"not json"), (3, B)]),
         (b'{"a": [1,\n' + BYTE_ORDER_MARK + B, [(0, b'{"a": [1,'), (1, B)]),
         (b'{"a": [1, \r\n\r\n', [(0, b'{"a": [1, ')]),
+        (b"not json \r\nnor X\n" + B, [(0, b"not json "), (1, b"nor X"), (2, B)]),
         (b'{"a": [X\n\n', [(0, b'{"a": [X')]),
         (A + b"]\n" + B, [(0, A + b"]"), (1, B)]),
         (A + b",\n" + B, [(0, A), (0, b","), (1, B)]),
@@ -177,6 +180,27 @@ def test_a_document_without_an_end_is_refused_and_those_before_it_are_not_lost(m
     with pytest.raises(TooLong, match="the JSON document that begins here is longer than") as raised:
         splitter(JSON_SCRAPE, text).push(text)
     assert (raised.value.line, [each.value for each in raised.value.records]) == (1, [B])
+
+
+OF_20_BYTES = b'{"samples":\n{"a":1}}'
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"",
+        b"\n" * 30,
+        b"no json, and longer than 20 bytes\n",
+        b'{"samples":{"a document of one line":1}}\n',
+        OF_20_BYTES + b"\n",
+    ],
+)
+def test_the_bound_of_a_document_counts_what_is_its_own(before: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splitting, "MAX_RECORD_BYTES", 20)
+    assert split(before + OF_20_BYTES, JSON_SCRAPE)[-1] == (before.count(b"\n"), OF_20_BYTES)
+    with pytest.raises(TooLong) as raised:
+        split(before + OF_20_BYTES[:-2] + b"2}}", JSON_SCRAPE)
+    assert raised.value.line == before.count(b"\n")
 
 
 def test_a_document_too_long_says_the_bound_in_mebibytes() -> None:
