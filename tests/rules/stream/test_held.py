@@ -271,6 +271,74 @@ def test_digests_are_those_of_all_samples_of_a_window_packed_or_not() -> None:
     )
 
 
+def test_digests_are_the_same_to_the_last_bit_whatever_is_packed_by_now() -> None:
+    samples = [
+        sent("x", host, when, 0.1 * when * (1 + place)) for when in range(1, 100) for place, host in enumerate("ab")
+    ]
+    windows = [(5, 95), (7, 97), (8, 98), (10, 100), (30, 40), (31, 45), (88, 98)]
+    starts, ends = (np.array(column, np.int64) for column in zip(*windows, strict=True))
+    answers = []
+    for before in (0, 25, 45, 99, 105):
+        made = holding(samples)
+        made.prune(before)
+        answer = made.digests(selector("x").matchers, starts, ends, Measure.SUMS | Measure.LOW)
+        assert answer is not None
+        digests, shape = answer[1], (2, len(windows))
+        parts = (digests.count, digests.total, digests.lost, digests.low, digests.first, digests.last, digests.last_at)
+        answers.append([np.broadcast_to(part, shape).tolist() for part in parts])
+    assert answers[1:] == answers[:1] * 4
+    count, _, _, low, first, last, last_at = answers[0]
+    assert count[0] == [90, 90, 90, 90 - 1, 10, 14, 10]
+    assert last_at[0] == [95, 97, 98, 99, 40, 45, 98]
+    assert first[1] == low[1] == [0.1 * (start + 1) * 2 for start, _ in windows]
+    assert last[0] == [0.1 * when for when in last_at[0]]
+
+
+def test_windows_of_very_many_blocks_hold_the_few_samples_that_there_are() -> None:
+    made = holding(
+        [sent("x", "a", when) for when in (15, 45, 700, 710, 711, 1_999, 2_001)], [state("x", 9_000, 5, Measure.SUMS)]
+    )
+    made.prune(25)
+    assert counts_and_sums(made, "x", [(5, 2_000), (15, 2_001), (16, 710)]) == {
+        "x a": [
+            (6, 15.0 + 45 + 700 + 710 + 711 + 1_999),
+            (6, 45.0 + 700 + 710 + 711 + 1_999 + 2_001),
+            (3, 45.0 + 700 + 710),
+        ]
+    }
+
+
+def test_series_that_a_block_has_no_sample_of_have_none_there() -> None:
+    made = holding(
+        [*every([5], "x", ("b",)), *every([15], "x", ("a", "c")), *every([25, 32], "x", ("c",))], max_series=9
+    )
+    made.prune(35)
+    assert len(made.to_chunks()) == 4
+    nothing = (0, 0.0)
+    assert counts_and_sums(made, "x", [(0, 10), (2, 18), (12, 32)]) == {
+        "x b": [(1, 5.0), (1, 5.0), nothing],
+        "x a": [nothing, (1, 15.0), (1, 15.0)],
+        "x c": [nothing, (1, 15.0), (3, 72.0)],
+    }
+    assert found(made, "x", 12, 26) == {"x a": [(15, 15.0)], "x c": [(15, 15.0), (25, 25.0)]}
+
+
+def test_a_block_stays_unpacked_until_nobody_has_asked_for_a_while() -> None:
+    made = holding(every(range(1, 60), "x"))
+    made.prune(45)
+    packed = made.nbytes
+    assert counts_and_sums(made, "x", [(5, 40)]) is not None
+    made.prune(45)
+    opened = made.nbytes
+    assert opened >= packed + 20 * 24
+    for _ in range(9):
+        made.prune(45)
+    assert made.nbytes == opened
+    made.prune(45)
+    # What the blocks in between come to is kept until one of them changes.
+    assert packed < made.nbytes <= opened - 20 * 24
+
+
 def test_samples_are_asked_for_where_digests_are_not_to_be_had() -> None:
     made = holding(every(range(1, 60)))
     made.prune(45)
