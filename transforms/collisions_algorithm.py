@@ -145,5 +145,5 @@ def _collision(rows: SampleBatch, row: int, reason: str) -> Collision:
 def series_numbers(rows: SampleBatch, names: Names | None) -> Int64:
     """A number a row, equal where target and metric are, whatever their origins."""
     metric = rows.metric if names is None else names.text[rows.metric]
-    number: Int64 = rows.target.astype(np.int64) * max(len(rows.metrics), 1) + metric
+    number: Int64 = rows.target.astype(np.int64) * len(rows.metrics) + metric
     return number

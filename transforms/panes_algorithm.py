@@ -126,7 +126,7 @@ def merge(kept: Panes | None, arrivals: Sequence[Panes]) -> MergedPanes:
     metrics, metric = merge_dictionaries([(part.metrics, part.metric) for part in parts])
     values = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _VALUE_COLUMNS}
     rows = Panes(targets, metrics, target, metric, **values)
-    series = rows.target.astype(np.int64) * max(len(metrics), 1) + rows.metric
+    series = rows.target.astype(np.int64) * len(metrics) + rows.metric
     arrived = np.arange(len(rows)) >= (len(kept) if kept is not None else 0)
     order = _sorted_order(series, rows.window, rows.pane)
     series, window = series[order], rows.window[order]
@@ -136,8 +136,7 @@ def merge(kept: Panes | None, arrivals: Sequence[Panes]) -> MergedPanes:
     first = np.ones(len(order), np.bool_)
     first[1:] = series[1:] != series[:-1]
     starts = np.flatnonzero(first)
-    changed = np.logical_or.reduceat(arrived[order], starts) if len(starts) else np.empty(0, np.bool_)
-    return MergedPanes(rows.take(order), starts, changed)
+    return MergedPanes(rows.take(order), starts, np.logical_or.reduceat(arrived[order], starts))
 
 
 def _sorted_order(series: Int64, window: Int64, pane: Int64) -> Rows:
@@ -176,10 +175,10 @@ def fold(panes: Panes, starts: Rows) -> Panes:
         metric=panes.metric[starts],
         window=np.full(len(starts), FOLDED, np.int64),
         pane=np.zeros(len(starts), np.int64),
-        count=np.add.reduceat(panes.count, starts) if len(starts) else panes.count[:0],
+        count=np.add.reduceat(panes.count, starts),
         sum=total,
-        min=np.minimum.reduceat(panes.min, starts) if len(starts) else panes.min[:0],
-        max=np.maximum.reduceat(panes.max, starts) if len(starts) else panes.max[:0],
+        min=np.minimum.reduceat(panes.min, starts),
+        max=np.maximum.reduceat(panes.max, starts),
         first=panes.first[starts],
         last=panes.last[ends],
         increase=increase,

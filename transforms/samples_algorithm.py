@@ -126,7 +126,7 @@ def merge(kept: SampleBatch | None, arrivals: Sequence[SampleBatch]) -> Merged:
     fates += Fates(
         written=int(np.count_nonzero(credited == _ON_TIME)), merged_late=int(np.count_nonzero(credited == _LATE))
     )
-    return Merged(samples, starts, _any_of_each(changed, starts), fates, rows, winners)
+    return Merged(samples, starts, np.logical_or.reduceat(changed, starts), fates, rows, winners)
 
 
 def sorted_order(series: Int64, ts: Int64) -> Rows:
@@ -171,10 +171,6 @@ def _resolve(
     same = kept_value[several].view(np.int64) == rows.value[winners[several]].view(np.int64)
     changed[several] = ~(was_kept & same)
     return winners, credited, changed
-
-
-def _any_of_each(flags: Mask, starts: Rows) -> Mask:
-    return np.logical_or.reduceat(flags, starts) if len(starts) else np.empty(0, np.bool_)
 
 
 def select_series(merged: Merged, wanted: Mask) -> SampleBatch:

@@ -173,6 +173,17 @@ def test_changed_names_the_series_of_panes_that_survived() -> None:
     assert {series: row.last for series, row in rows.items()} == {A: 2.0}
 
 
+def test_everything_has_changed_where_nothing_was_kept() -> None:
+    merged = merge(None, panes([Sample(A, NOON, 1, 0), Sample(B, NOON, 2, 1)]))
+    assert merged.changed.tolist() == [True, True]
+
+
+def test_merging_no_rows_is_no_rows() -> None:
+    none = panes([Sample(A, NOON, 1, 0)])[0].take(np.empty(0, np.intp))
+    merged = merge(none, [])
+    assert (len(merged.panes), merged.starts.tolist(), merged.changed.tolist()) == (0, [], [])
+
+
 def test_folding_leaves_what_can_still_change() -> None:
     samples = [Sample(A, NOON + minute * MINUTE, float(minute), minute) for minute in range(5)]
     kept = fold_final(merge(None, panes(samples)), NOON + 3 * MINUTE)

@@ -169,7 +169,8 @@ def test_an_arrival_reads_no_state() -> None:
     assert all(not cells.reads for cells in core.levels[0].cells.values())
 
 
-@pytest.mark.parametrize(("bucket_rows", "buckets"), [(8192, 1), (1, 16)])
+# 100 rows: fewer than a bucket takes, two buckets' worth and some, and more than there are buckets for.
+@pytest.mark.parametrize(("bucket_rows", "buckets"), [(8192, 1), (40, 2), (1, 16)])
 def test_a_late_sample_reads_the_bucket_of_its_series_only(
     monkeypatch: pytest.MonkeyPatch, bucket_rows: int, buckets: int
 ) -> None:
@@ -181,6 +182,7 @@ def test_a_late_sample_reads_the_bucket_of_its_series_only(
     core.advance(NOON + 30 * SECOND)
     cells = core.levels[0].cells[Key(0, NOON)]
     assert len(cells.buckets) == buckets
+    assert cells.reads["bucket"] == 0
     untouched = dict(cells.buckets)
     cells.reads.clear()
     read(core, at(2, hosts[7], seq=200))
@@ -189,6 +191,25 @@ def test_a_late_sample_reads_the_bucket_of_its_series_only(
     assert len(pane) == 1
     assert cells.reads["bucket"] == 1
     assert sum(cells.buckets[index] != untouched[index] for index in untouched) == 1
+
+
+@pytest.mark.parametrize("tier", ["10s", "5m"], ids=["samples", "panes"])
+def test_late_samples_of_many_series_find_each_of_them_in_its_bucket(
+    monkeypatch: pytest.MonkeyPatch, tier: str
+) -> None:
+    monkeypatch.setattr(window_algorithm, "ROWS_PER_BUCKET", 1)
+    core = Core(tiers(10 * MINUTE))
+    hosts = [(f'{{host="{number}"}}', METRICS[0]) for number in range(40)]
+    core.feed([[at(1, host, value=number, seq=number) for number, host in enumerate(hosts)]])
+    read(core, at(310, B))
+    core.advance(NOON + 310 * SECOND)
+    core.feed([[at(2, host, value=100, seq=100 + number) for number, host in enumerate(hosts)]])
+    panes = [pane for pane in core.advance(NOON + 330 * SECOND) if (pane.tier, pane.window) == (tier, NOON)]
+    assert {pane.pane for pane in panes} == {1}
+    rows = {series: row for pane in panes for series, row in rows_of(pane).items()}
+    assert {series: (row.count, row.sum) for series, row in rows.items()} == {
+        host: (2, 100.0 + number) for number, host in enumerate(hosts)
+    }
 
 
 def test_without_lateness_nothing_is_kept_once_a_window_has_fired() -> None:
@@ -326,6 +347,56 @@ def test_no_timer_of_a_window_outlives_it(reached: int) -> None:
     level = Level(tiers(delay_ms=40 * SECOND), 0)
     level.arrive(Key(0, NOON), batches.encode(batch_of([Sample(A, NOON, 1.0, 0)], late=True, watermark=reached)))
     assert max(level.timers[Key(0, NOON)].at.values()) == NOON + 70 * SECOND
+
+
+def timers_of(of: Tiers, number: int, watermark: int, late: bool = False) -> dict[str, int]:
+    """The timers, from noon on, that one element of the window at noon of a tier sets."""
+    level = Level(of, number)
+    rows = batch_of([at(0)], late=late, watermark=watermark)
+    data = batches.encode(rows)
+    if number:
+        pane = samples_algorithm.rollup(rows, tier=of.rollups[number - 1], window=NOON, shard=0)
+        assert pane is not None
+        data = rollups.encode(replace(pane, watermark=watermark))
+    level.arrive(Key(0, NOON), data)
+    found = {tag.rstrip("0123456789"): ts - NOON for tag, ts in level.timers[Key(0, NOON)].at.items()}
+    assert all(type(ts) is int for ts in found.values())
+    return found
+
+
+HOURS = Tier("1h", HOUR, 0, "")
+ODD = tiers(0, rollup=[Tier("1s", SECOND, 0, ""), Tier("100s", 100 * SECOND, 0, "")])
+
+
+@pytest.mark.parametrize(
+    ("of", "number", "reached", "late", "timers"),
+    [
+        # On time, whatever the watermark of the block: that of a block is no sample's.
+        (tiers(), 0, 4_000, False, {"on_time": 10_000, "expire": 70_000}),
+        (tiers(), 0, 44_000, False, {"on_time": 10_000, "expire": 70_000}),
+        # Late: at the next multiple of the delay, not before the end of the window, not after its expiry.
+        (tiers(), 0, 14_999, True, {"late": 15_000, "expire": 70_000}),
+        (tiers(), 0, 15_000, True, {"late": 20_000, "expire": 70_000}),
+        (tiers(), 0, 4_000, True, {"late": 10_000, "expire": 70_000}),
+        (tiers(), 0, 69_000, True, {"late": 70_000, "expire": 70_000}),
+        (tiers(delay_ms=0), 0, 14_321, True, {"late": 14_321, "expire": 70_000}),
+        # A coarser tier lies a millisecond behind a finer one; its panes are late from the end of its window on.
+        (tiers(rollup=[FINE, COARSE, HOURS]), 1, 299_000, False, {"on_time": 300_001, "expire": 360_001}),
+        (tiers(rollup=[FINE, COARSE, HOURS]), 1, 300_000, False, {"on_time": 300_001, "expire": 360_001}),
+        (tiers(rollup=[FINE, COARSE, HOURS]), 1, 300_001, False, {"late": 305_000, "expire": 360_001}),
+        (tiers(rollup=[FINE, COARSE, HOURS]), 2, 3_599_000, False, {"on_time": 3_600_002, "expire": 3_660_002}),
+        # Folded every 8 finer windows, or every sixth of the window if that is longer, once their lateness is over.
+        (tiers(), 1, 10_000, False, {"fold": 80_000, "on_time": 300_001, "expire": 360_001}),
+        (tiers(), 1, -10_000, False, {"fold": 80_000, "on_time": 300_001, "expire": 360_001}),
+        (tiers(), 1, 20_000, False, {"fold": 160_000, "on_time": 300_001, "expire": 360_001}),
+        (tiers(), 1, 180_000, False, {"on_time": 300_001, "expire": 360_001}),
+        (Tiers(), 1, 60_000, False, {"fold": 600_000, "on_time": 3_600_001, "expire": 3_900_001}),
+        (Tiers(), 1, 300_000, False, {"fold": 1_200_000, "on_time": 3_600_001, "expire": 3_900_001}),
+        (ODD, 1, 1_000, False, {"fold": 16_666 - NOON % 16_666, "on_time": 100_001, "expire": 100_001}),
+    ],
+)
+def test_the_timers_of_an_arrival(of: Tiers, number: int, reached: int, late: bool, timers: dict[str, int]) -> None:
+    assert timers_of(of, number, NOON + reached, late) == timers
 
 
 def test_series_stay_in_their_buckets_from_release_to_release() -> None:
