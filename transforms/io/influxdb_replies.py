@@ -66,7 +66,8 @@ def dropped_points(reason: str) -> int | None:
 def retry_after(headers: Mapping[str, str] | None, now: float) -> float:
     """Seconds that a ``Retry-After`` header asks for (RFC 9110, section 10.2.3: seconds or a date); 0 if it asks for none."""
     value = ((headers or {}).get("Retry-After") or "").strip()
-    if value.isdigit():
+    # Other digits than these, a superscript among them, are no number.
+    if value.isascii() and value.isdigit():
         return float(value)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - now) if value else 0.0

@@ -11,6 +11,7 @@ from transforms.io.influxdb_replies import Backoff, Verdict, dropped_points, mes
     ("status", "wanted"),
     [
         (0, Verdict.RETRY),
+        (199, Verdict.MISCONFIGURED),
         (200, Verdict.WRITTEN),
         (204, Verdict.WRITTEN),
         (299, Verdict.WRITTEN),
@@ -23,7 +24,9 @@ from transforms.io.influxdb_replies import Backoff, Verdict, dropped_points, mes
         (408, Verdict.RETRY),
         (413, Verdict.SPLIT),
         (422, Verdict.REFUSED),
+        (425, Verdict.RETRY),
         (429, Verdict.RETRY),
+        (499, Verdict.MISCONFIGURED),
         (500, Verdict.RETRY),
         (502, Verdict.RETRY),
         (503, Verdict.RETRY),
@@ -40,6 +43,9 @@ def test_verdict(status: int, wanted: Verdict) -> None:
         (b'{"code":"invalid","message":"unable to parse \'x\'"}', "unable to parse 'x'"),
         ('{"error":"?"}', '{"error":"?"}'),
         ("[1]", "[1]"),
+        ('{"message":""}', '{"message":""}'),
+        ('{"message":7}', "7"),
+        (b"not \xff known\n", "not \ufffd known"),
         ("<html>bad gateway</html>\n", "<html>bad gateway</html>"),
         (b"\xff", "�"),
         ("", ""),
@@ -75,6 +81,7 @@ def test_dropped_points(reason: str, wanted: int | None) -> None:
         ({"Retry-After": "Thu, 01 Jan 1970 00:02:00 GMT"}, 20.0),
         ({"Retry-After": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0.0),
         ({"Retry-After": "soon"}, 0.0),
+        ({"Retry-After": "\u00b2"}, 0.0),
     ],
 )
 def test_retry_after(headers: dict[str, str] | None, wanted: float) -> None:

@@ -65,3 +65,27 @@ def test_series_without_notation_are_named(name: str, labels: dict[str, str], re
     part = metric_part(metric_text(name, labels.items()))
     assert part.unholdable is not None
     assert part.unholdable.startswith(reason)
+
+
+@pytest.mark.parametrize(("size", "holdable"), [(KEY_LIMIT // 2, True), (KEY_LIMIT // 2 + 1, False)])
+@pytest.mark.parametrize("letter", ["y", "ü"])
+def test_half_a_key_is_allowed_to_name_and_labels_as_they_are_written(letter: str, size: int, holdable: bool) -> None:
+    # Bytes, not characters, with what escapes take: "a\\ b,x=" is seven.
+    width = len(letter.encode())
+    value = letter * ((size - 7) // width) + "z" * ((size - 7) % width)
+    assert (metric_part(metric_text("a b", [("x", value)])).unholdable is None) is holdable
+    assert (target_part(labels_text([("abcd", "z" * (size - 6))])).unholdable is None) is holdable
+
+
+def test_all_names_and_values_are_looked_at() -> None:
+    labels = {"a": "1", "b": "2", "_stop": "x", "time": "y"}
+    part = target_part(labels_text(labels.items()))
+    assert part.unholdable == "label name '_stop' is a column of every Flux table: no query could read it"
+    # A name that cannot be written is told before its labels.
+    part = metric_part(metric_text("#up", [("time", "now")]))
+    assert part.unholdable == "metric name '#up' begins with '#': a comment in line protocol"
+
+
+@pytest.mark.parametrize("character", ["\ud7ff", "\ue000", "\U0001f30a"])
+def test_what_is_next_to_surrogates_is_text(character: str) -> None:
+    assert target_part(labels_text([("x", character)])).unholdable is None
