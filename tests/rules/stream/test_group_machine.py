@@ -8,17 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.groups import Evaluator, aligned
 from rules.program import Program, Settings
 from rules.promql.values import STALE
+from rules.stream import messages
 from rules.stream.corrections import History
 from rules.stream.events import EventMaker
 from rules.stream.group_machine import GroupMachine
 from rules.stream.live import LiveRules
 from rules.stream.messages import BEGINNING_MS, Contribution, Part, RuleFiles, of_contribution, of_rules
+from rules.stream.partials import PartialsBuilder
 from rules.stream.shard import ShardState
 from rules.stream.stage import EVENTS, SAMPLES, Memory, Out, StageSettings
 from rules.stream.tasks import due
@@ -435,3 +438,162 @@ def test_what_comes_of_a_bounded_input_may_come_in_any_order() -> None:
         assert told(run.events) == []
         run.bundle(shards.said[minute], -1)
     assert told(run.events) == ["0 High pending (condition_met)", "3 High firing (held)"]
+
+
+# Step by step, without shards.
+
+MINUTELY = "groups: [{name: g, rules: [{alert: High, expr: x > 2}]}]"
+SECONDLY = "groups: [{name: g, interval: 1s, rules: [{alert: High, expr: x > 2}]}]"
+
+
+def words(known_ms: int, *times: int, revision: int = 0) -> Part:
+    """What a shard says at instants that has nothing to say."""
+    return Part(known_ms, PartialsBuilder(0, np.array(times, np.int64), revision).build())
+
+
+def says(until_ms: int, *parts: Part, after_ms: int = BEGINNING_MS) -> bytes:
+    return of_contribution(Contribution(0, after_ms, until_ms, 0, until_ms, parts))
+
+
+@pytest.mark.parametrize(
+    ("until_ms", "parts", "expected"),
+    [
+        (3 * MINUTE, [words(3 * MINUTE, 2 * MINUTE, 3 * MINUTE)], [2, 3]),
+        # Of an instant that is not yet over nothing can be evaluated.
+        (4 * MINUTE - 1, [words(3 * MINUTE, 2 * MINUTE, 3 * MINUTE)], [2, 3]),
+        # Late samples touched an earlier one.
+        (3 * MINUTE, [words(3 * MINUTE, MINUTE, revision=1), words(3 * MINUTE, 3 * MINUTE)], [1, 2, 3]),
+        # The last word, when the input has ended: what is known by an instant counts at it.
+        (2 * MINUTE, [words(9 * MINUTE, 2 * MINUTE, revision=1)], [2, 9]),
+        # So many timers are set, and no more: the last instant stands for all.
+        (258 * MINUTE, [words(258 * MINUTE, 3 * MINUTE)], [*range(3, 259)]),
+        (259 * MINUTE, [words(259 * MINUTE, 3 * MINUTE)], [259]),
+    ],
+)
+def test_a_timer_is_set_for_each_instant_that_a_shard_speaks_of(
+    until_ms: int, parts: list[Part], expected: list[int]
+) -> None:
+    machine = GroupMachine(StageSettings({"rules.yml": MINUTELY}, grace_ms=7_000), Memory())
+    cells, timers = Cells(), Timers()
+    machine.begin()
+    list(machine.arrive(KEY, says(until_ms, *parts), cells, timers))
+    assert sorted(timers.times) == [minute * MINUTE + 7_001 for minute in expected]
+
+
+def test_no_timer_is_set_for_instants_that_are_due() -> None:
+    machine = GroupMachine(StageSettings({"rules.yml": MINUTELY}, grace_ms=7_000), Memory())
+    cells, timers = Cells(), Timers()
+    machine.begin()
+    list(machine.arrive(KEY, says(2 * MINUTE), cells, timers))
+    list(machine.fire(KEY, 2 * MINUTE + 7_001, cells, timers))
+    later = Timers()
+    list(machine.arrive(KEY, says(4 * MINUTE, words(4 * MINUTE, MINUTE), after_ms=2 * MINUTE), cells, later))
+    assert sorted(later.times) == [3 * MINUTE + 7_001, 4 * MINUTE + 7_001]
+
+
+class Based(Cells):
+    """Cells that note when a base is written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bases = 0
+
+    def write(self, cell: str, data: bytes) -> None:
+        self.bases += cell == "base"
+        super().write(cell, data)
+
+
+@pytest.mark.parametrize(
+    ("rules", "step_ms", "expected"),
+    [
+        # Sixteen instants, the first at 0.
+        (MINUTELY, MINUTE, [15, 31]),
+        # A minute at least.
+        (SECONDLY, 1_000, [15, 75]),
+    ],
+)
+def test_a_base_is_taken_after_a_minute_and_sixteen_instants(rules: str, step_ms: int, expected: list[int]) -> None:
+    machine = GroupMachine(StageSettings({"rules.yml": rules}, shards=1, late_ms=2 * step_ms), Memory())
+    cells, found = Based(), []
+    for number in range(expected[-1] + 1):
+        before, now = cells.bases, number * step_ms
+        machine.begin()
+        after_ms = now - step_ms if number else BEGINNING_MS
+        list(machine.arrive(KEY, says(now, words(now, now), after_ms=after_ms), cells, Timers()))
+        list(machine.finish())
+        if cells.bases > before:
+            found.append(number)
+            # What late samples may still touch is kept, and no more.
+            kept = [messages.until(each) // step_ms for each in cells.read_bag("contributions")]
+            assert kept == [number - 2, number - 1, number]
+    assert found == expected
+
+
+class Unread(Cells):
+    """Cells whose bags are not to be read."""
+
+    def read_bag(self, bag: str) -> list[bytes]:
+        raise AssertionError(bag)
+
+
+def test_state_in_memory_is_gone_on_with_and_what_was_lost_is_read_again() -> None:
+    settings_ = config(MINUTELY, shards=1)
+    machine, cells = GroupMachine(settings_, Memory()), Unread()
+
+    def bundle(number: int, cells: Cells) -> int | None:
+        machine.begin()
+        now = number * MINUTE
+        list(machine.arrive(KEY, says(now, after_ms=now - MINUTE if number else BEGINNING_MS), cells, Timers()))
+        list(machine.finish())
+        return machine.look(KEY, cells).done
+
+    assert [bundle(number, cells) for number in range(3)] == [0, MINUTE, 2 * MINUTE]
+    saved = Cells()
+    saved.cells, saved.bags = copy.deepcopy((cells.cells, cells.bags))
+    bundle(3, cells)
+    # The bundle was lost: what is in memory is ahead of the state.
+    assert machine.look(KEY, saved).done == 2 * MINUTE
+    assert bundle(3, saved) == 3 * MINUTE
+    # A bundle that failed before its end leaves what it opened behind.
+    machine.begin()
+    list(machine.arrive(KEY, says(4 * MINUTE, after_ms=3 * MINUTE), copy.deepcopy(saved), Timers()))
+    machine.begin()
+    assert list(machine.finish()) == []
+    assert machine.look(KEY, saved).done == 3 * MINUTE
+
+
+def test_state_of_another_format_is_refused() -> None:
+    machine, cells = GroupMachine(config(MINUTELY), Memory()), Cells()
+    machine.begin()
+    list(machine.arrive(KEY, says(0), cells, Timers()))
+    cells.cells["meta"] = b"\2" + cells.cells["meta"][1:]
+    with pytest.raises(ValueError, match="of format 2, which is unknown here"):
+        GroupMachine(config(MINUTELY), Memory()).look(KEY, cells)
+
+
+def test_files_that_are_heard_of_late_count_from_the_next_instant_on() -> None:
+    machine, cells = GroupMachine(config(MINUTELY, shards=1), Memory()), Cells()
+    machine.begin()
+    list(machine.arrive(KEY, says(2 * MINUTE), cells, Timers()))
+    list(machine.arrive(KEY, of_rules(RuleFiles(MINUTE, {"rules.yml": SECONDLY})), cells, Timers()))
+    list(machine.arrive(KEY, of_rules(RuleFiles(5 * MINUTE, {"rules.yml": SECONDLY})), cells, Timers()))
+    list(machine.finish())
+    # What is no change is not kept.
+    assert [messages.rules(each).effective_ms for each in cells.read_bag("announced")] == [2 * MINUTE + 1]
+    other = GroupMachine(config(MINUTELY, shards=1), Memory())
+    for each in (machine, other):
+        assert each.look(KEY, cells).live.change_ms == 2 * MINUTE + 1
+
+
+def test_what_was_counted_and_complained_of_adds_up_until_it_is_taken_away() -> None:
+    rules = "groups: [{name: g, rules: [{alert: A, expr: vector(1), labels: {}}, {record: y, expr: vector(2)}]}]"
+    machine, cells = GroupMachine(config(rules, shards=1), Memory()), Cells()
+    for number in range(3):
+        machine.begin()
+        now = number * MINUTE
+        list(machine.arrive(KEY, says(now, after_ms=now - MINUTE if number else BEGINNING_MS), cells, Timers()))
+        list(machine.finish())
+        assert machine.counted["rules.instants"] == number + 1
+        assert machine.counted["rules.evaluations"] == 2 * (number + 1)
+    assert machine.counted["alerts.firing"] == 1
+    assert machine.complaints == []
