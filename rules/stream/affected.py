@@ -9,11 +9,7 @@ from rules.program import Prepared, Program
 from rules.promql import ast
 from rules.promql.labels import METRIC_NAME
 from rules.promql.matchers import predicate
-from rules.stream.rewriting import named
 from rules.stream.tasks import Task
-
-_Names = tuple[ast.Matcher, ...]
-"""What a selector asks of the metric's name."""
 
 
 class Affected:
@@ -26,21 +22,20 @@ class Affected:
             position: component.positions for component in program.components for position in component.positions
         }
         direct: dict[int, set[int]] = {task.id: set() for task in tasks}
-        selected: dict[_Names, set[int]] = {}
+        writers: dict[str, set[int]] = {}
         for rule in program.rules:
             for node in _nodes(program, rule):
                 if isinstance(node, ast.Fragment):
                     direct[tasks[node.number].id].add(rule.position)
-                elif isinstance(node, ast.VectorSelector):
-                    selected.setdefault(_names(node), set()).add(rule.position)
             for name in rule.names:
-                # Whether samples came in under the name that it writes decides what it may write.
-                selected.setdefault(_names(named(name)), set()).add(rule.position)
+                writers.setdefault(name, set()).add(rule.position)
         for task in tasks:
             if task.spec.kind == "samples" and isinstance(task.spec.expr, ast.VectorSelector):
-                gathered = _names(task.spec.expr)
-                for other, positions in selected.items():
-                    if _may_meet(gathered, other):
+                # Whether samples came in under the name that a rule writes decides what it may write. Samples are gathered for what selects
+                # among those that rules write, so whoever reads them reads of a writer too.
+                fits = [predicate(each) for each in task.spec.expr.matchers if each.name == METRIC_NAME]
+                for name, positions in writers.items():
+                    if all(test(name) for test in fits):
                         direct[task.id] |= positions
         self._direct = {fragment: frozenset(positions) for fragment, positions in direct.items()}
 
@@ -69,13 +64,3 @@ def _nodes(program: Program, rule: Prepared) -> Iterator[ast.Expr]:
         tree = program.queries.get(text) if text is not None else None
         if tree is not None:
             yield from ast.walk(tree)
-
-
-def _names(selector: ast.VectorSelector) -> _Names:
-    return tuple(each for each in selector.matchers if each.name == METRIC_NAME)
-
-
-def _may_meet(one: _Names, other: _Names) -> bool:
-    """Whether two selectors may select samples of one metric."""
-    exact = next((each.value for each in (*one, *other) if each.op is ast.MatchOp.EQUAL), None)
-    return exact is None or all(predicate(each)(exact) for each in (*one, *other))

@@ -91,7 +91,7 @@ def test_what_another_source_said_before_a_restart_is_forgotten() -> None:
     assert before.complete_ms == 80
     after = Watermarks((0, 7), before.to_bytes())
     assert after.complete_ms == LONG_AGO
-    after.hear([Told(7, 0, 1, 30), Told(1, 0, 1, 10)], always)
+    after.hear([Told(1, 0, 1, 10), Told(7, 0, 1, 30)], always)
     assert after.complete_ms == 30
 
 
