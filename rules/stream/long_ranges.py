@@ -54,12 +54,10 @@ class Reading(NamedTuple):
     """How a selector is read.
 
     Attributes:
-        selector: as it stands in the expression.
         single_ms: the longest window of it that is gone through sample by sample; None if it is read within a subquery, and so as far back as ever.
         measures: what digests of its windows have to hold.
     """
 
-    selector: ast.VectorSelector
     single_ms: int | None
     measures: Measure = Measure.NONE
 
@@ -75,14 +73,14 @@ def readings(expr: ast.Expr, lookback_ms: int, block_ms: int = BLOCK_MS, *, with
     """
     match expr:
         case ast.VectorSelector():
-            yield Reading(expr, None if within else lookback_ms)
+            yield Reading(None if within else lookback_ms)
         case ast.MatrixSelector():
-            yield Reading(expr.selector, None if within else expr.range_ms)
+            yield Reading(None if within else expr.range_ms)
         case ast.Call(func=func, args=args) if func in NEEDS and not within:
             for part in args:
                 bare = ast.unwrap(part)
                 if isinstance(bare, ast.MatrixSelector) and bare.range_ms >= block_ms:
-                    yield Reading(bare.selector, 0, NEEDS[func])
+                    yield Reading(0, NEEDS[func])
                 else:
                     yield from readings(part, lookback_ms, block_ms)
         case _:

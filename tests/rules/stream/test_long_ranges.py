@@ -6,6 +6,7 @@ from collections import Counter
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,6 +58,8 @@ groups:
             [("x", 7 * 86_400_000 + 300_000, 300_000, Measure.NONE), ("x", 300_000, 300_000, Measure.NONE)],
         ),
         ("rate(x[59m])", [("x", 3_540_000, 3_540_000, Measure.NONE)]),
+        ("rate(x[59m] offset 1h)", [("x", 7_140_000, 3_540_000, Measure.NONE)]),
+        ("rate(x[1h] offset 1h)", [("x", 7_200_000, 0, NEEDS["rate"])]),
         ("quantile_over_time(0.9, x[1d])", [("x", 86_400_000, 86_400_000, Measure.NONE)]),
         ("max_over_time(rate(x[5m])[1d:1m])", [("x", 86_700_000, 86_700_000, Measure.NONE)]),
         (
@@ -69,6 +72,24 @@ def test_how_selectors_are_read(expression: str, kept: list[tuple[str, int, int,
     found = states(parse(expression))
     told = [(each.selector.name, each.retention_ms, each.gone_through_ms, each.measures) for each in found]
     assert told == kept
+
+
+def test_samples_are_kept_for_the_lookback_where_no_range_is_given() -> None:
+    [state] = states(parse("x offset 2m"), lookback_ms=60_000)
+    assert (state.retention_ms, state.gone_through_ms) == (180_000, 60_000)
+
+
+def test_windows_are_digested_from_the_length_of_a_block_on() -> None:
+    found = [*states(parse("rate(x[9m]) + rate(y[10m])"), block_ms=600_000)]
+    assert [(each.selector.name, each.gone_through_ms) for each in found] == [("x", 540_000), ("y", 0)]
+
+
+@pytest.mark.parametrize(
+    ("keep", "single", "fits"), [(30, 5, True), (29, 5, False), (30, 6, False), (99, 0, True), (29, 6, False)]
+)
+def test_series_are_packed_that_are_kept_long_and_gone_through_briefly(keep: int, single: int, fits: bool) -> None:
+    packing = Packing(block_ms=10, long_ms=30, open_ms=5)
+    assert packing.fits(np.array([keep]), np.array([single])).tolist() == [fits]
 
 
 def test_of_several_readings_the_longest_counts() -> None:

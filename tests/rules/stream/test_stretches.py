@@ -62,11 +62,12 @@ def stretch(
 def test_what_is_few_is_evaluated_at_once_whatever_is_seen() -> None:
     rules = ready("x > 1")
     assert stretch(rules, 0, STRIDE * MINUTE) == Stretch(STRIDE * MINUTE, None)
-    assert stretch(rules, 0, 3 * MINUTE, most=3) == Stretch(3 * MINUTE, None)
+    assert stretch(rules, 0, 3 * MINUTE + 5, most=3) == Stretch(3 * MINUTE + 5, None)
     # Of four instants the first three, if something is seen at once.
     assert stretch(rules, 0, 4 * MINUTE, store=0, most=3) == Stretch(3 * MINUTE, None)
     assert stretch(rules, 5, 4 * MINUTE + 59_999, store=0, most=3) == Stretch(3 * MINUTE, None)
-    # Without groups there is no instant.
+    # A group without rules has instants, at which there is nothing to evaluate; without groups there is none.
+    assert stretch(ready_of(settings_of("groups: [{name: g, rules: []}]")), 0, YEAR) == Stretch(YEAR, NONE)
     assert stretch(ready_of(settings_of("groups: []")), 0, YEAR) == Stretch(YEAR, None)
 
 
@@ -150,4 +151,5 @@ def test_of_decades_in_between_only_the_last_million_instants_are_told_once_the_
 def test_a_long_time_without_samples_is_dated() -> None:
     told = no_samples_from(0)
     assert "more than 7 days of event time from 1970-01-01T00:00:00" in told
+    assert told.endswith("leave it out with --since or --max-future")
     assert f"from {1 << 60} ms on" in no_samples_from(1 << 60)
