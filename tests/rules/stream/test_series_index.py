@@ -98,6 +98,7 @@ def test_labels_of_a_selector_have_the_columns_and_values_of_its_rows_alone() ->
     index.rows_of(batch_of(sent("disk h7 m3")))
     labels = index.labels(1)
     assert labels.rows() == [{"__name__": "disk", "host": "h7", "mode": "m3"}]
+    assert index.labels(1) is labels
     # Matchers go through the values of a column, which are not those of all series.
     assert (labels.columns["host"].values, labels.columns["mode"].values) == (("h7",), ("m3",))
     index.rows_of(batch_of([Sent((("__name__", "idle"), ("dev", "sda")), 0, 1.0, 0)]))
