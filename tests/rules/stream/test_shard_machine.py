@@ -279,6 +279,22 @@ def test_a_sample_of_long_ago_does_not_set_timers_for_all_time_since() -> None:
     assert driver.local.machine.counted["rules.shard_instants"] < 300
 
 
+@pytest.mark.parametrize(
+    ("newest", "minutes"),
+    [
+        (0, [0]),
+        (3, [0, 1, 2, 3]),
+        (4_096, [*range(4_097)]),
+        # Each of 256 at both ends; towards the middle each lies twice as far from its end as the one before.
+        (4_097, [*range(257), 512, 1_024, 2_048, 2_049, 3_073, 3_585, *range(3_841, 4_098)]),
+    ],
+)
+def test_instants_have_a_timer_each_unless_they_are_very_many(newest: int, minutes: list[int]) -> None:
+    driver = Driver(settings_of(PLAIN, bounded=True))
+    driver.run([batch_of([x(0)]), messages.of_extent(newest * MINUTE)], 0)
+    assert sorted(set(driver.local.key(KEY).due)) == [minute * MINUTE + 5_000 for minute in minutes]
+
+
 def test_rules_of_constants_have_instants_and_no_rules_have_none() -> None:
     driver = Driver(settings_of(CONSTANT))
     driver.run([batch_of([x(50_000)])], 125_000)
