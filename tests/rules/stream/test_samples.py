@@ -83,6 +83,16 @@ def check(made: SampleColumns, kept: dict[tuple[int, int], tuple[int, float]]) -
         ]
 
 
+@pytest.mark.parametrize("seqs", [(7, 6), ((1 << 60) + 1, 1 << 60), (-1, -2)])
+def test_the_higher_position_counts_whichever_comes_first(seqs: tuple[int, int]) -> None:
+    for order in ((0, 1), (1, 0)):
+        made = columns()
+        for place in order:
+            put(made, [(1, 10, (5.0, 6.0)[place], seqs[place])])
+        assert [column.tolist() for column in made.samples(np.array([1]))] == [[1], [10], [5.0], [seqs[0]]]
+        assert put(made, [(1, 10, 7.0, seqs[0])]) == {(1, 10)}
+
+
 def test_growth_stays_in_proportion() -> None:
     made = columns(100)
     every = np.arange(100)

@@ -40,6 +40,7 @@ def test_selectors_of_the_same_matchers_are_one_that_keeps_what_each_of_them_nee
     assert made.number(selector("y").matchers) == 1
     for text in ("x", 'x{a="1"}', 'x{a="1",b=~"2"}', 'x{a="1",b!="2"}', 'x{a="2",b="2"}'):
         assert made.number(selector(text).matchers) is None
+    assert (Selection([state("x", 0)]).keep_ms, Selection([state("x", 0)]).single_ms) == ((0,), (0,))
     assert (Selection([]).matchers, Selection([]).measures) == ((), Measure.NONE)
 
 
