@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rules.promql.parser import parse
 from rules.promql.values import STALE
 from rules.stream.chunks import from_chunk, to_chunk
+from rules.stream.fragments import FragmentSpec
 from rules.stream.shard import ShardState
+from rules.stream.tasks import Task
 from tests.rules.stream.streams import Row, Sent, asked, batch_of, said, states_of, storage_of, tasks_of
 
 STEP = 60_000
@@ -177,6 +180,61 @@ def test_samples_are_gathered_since_the_last_time() -> None:
     part = state.evaluate([task], np.array([20]), since_ms=0).samples[task.id]
     assert (part.timestamps.tolist(), part.counts.tolist()) == ([10, 20], [2])
     assert task.id not in state.evaluate([task], np.array([50]), since_ms=30).samples
+
+
+def test_samples_are_gathered_as_far_back_as_they_are_needed_the_first_time() -> None:
+    task = Task.of(FragmentSpec(0, parse("x"), "samples", None, 50_000, False))
+    state = ShardState(3, states_of([task]))
+    state.add(batch_of([sent for when in (10_000, 10_001, 60_000, 90_000, 90_001) for sent in scrape(when)]))
+    # (60 s - 50 s, 90 s]
+    partials = state.evaluate([task], np.array([60_000, 90_000]), revision=2)
+    assert partials.samples[task.id].timestamps.tolist() == [10_001, 60_000, 90_000]
+    assert (partials.shard, partials.revision, partials.evaluated) == (3, 2, {task.id})
+    assert (partials.vectors, partials.failures) == ({}, {})
+
+
+def test_series_without_samples_in_between_are_not_gathered() -> None:
+    (task,) = tasks_of(samples=("x",))
+    state = ShardState(0, states_of([task]))
+    old = [Sent(labels_of("x", f"h{number}"), number, 1.0, 0) for number in range(4)]
+    state.add(batch_of([*old, Sent(labels_of("x", "h2"), 9, 2.0, 0), Sent(labels_of("x", "h9"), 8, 3.0, 0)]))
+    part = state.evaluate([task], np.array([9]), since_ms=2).samples[task.id]
+    assert (part.counts.tolist(), part.timestamps.tolist(), part.values.tolist()) == (
+        [1, 1, 1],
+        [9, 3, 8],
+        [2.0, 1.0, 3.0],
+    )
+
+
+def test_only_selectors_gather() -> None:
+    task = Task.of(FragmentSpec(0, parse("sum(x)"), "samples", None, 0, False))
+    with pytest.raises(TypeError, match="gathered by a selector"):
+        ShardState(0, states_of([task])).evaluate([task], np.array([0]))
+
+
+def test_each_instant_that_fails_is_told_and_no_other() -> None:
+    (task,) = tasks_of("x + on (instance) y")
+    state = ShardState(0, states_of([task]))
+    # y is there all the time; two x at 60, 120, 360 s, which is many to one, and one in between.
+    state.add(batch_of([sent for when in range(0, 480_000, 60_000) for sent in scrape(when, names=("x", "y"))]))
+    ends = [Sent(labels_of("x", "h0", "c"), when, float(STALE), 0) for when in (180_000, 420_000)]
+    state.add(
+        batch_of([*ends, *(Sent(labels_of("x", "h0", "c"), when, 1.0, 0) for when in (60_000, 120_000, 360_000))])
+    )
+    partials = state.evaluate([task], np.arange(0, 480_000, 60_000, dtype=np.int64))
+    assert [failure.instant for failure in partials.failures[task.id]] == [1, 2, 6]
+    assert partials.vectors[task.id].present.tolist() == [[True, False, False, True, True, True, False, True]]
+    assert all("many" in failure.message for failure in partials.failures[task.id])
+
+
+def test_what_yields_nothing_is_evaluated_all_the_same() -> None:
+    tasks = tasks_of("x > 5", "z")
+    state = ShardState(0, states_of(tasks))
+    state.add(batch_of(scrape(0, names=("x",))))
+    partials = state.evaluate(tasks, np.array([0, 60_000]))
+    assert partials.evaluated == {task.id for task in tasks}
+    assert partials.times.tolist() == [0, 60_000]
+    assert partials.vectors == {}
 
 
 def test_a_selector_that_is_not_kept_is_refused() -> None:
