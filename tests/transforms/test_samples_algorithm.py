@@ -188,6 +188,21 @@ def test_a_sum_past_the_largest_number_is_infinite_and_stays_a_row() -> None:
     assert (row.count, row.sum, row.max, row.increase) == (3, math.inf, 1e308, 0)
 
 
+def test_the_rows_of_two_hosts_and_two_metrics() -> None:
+    other = HOSTS[0], METRICS[1]
+    samples = [
+        *(Sample(A, NOON + at, value, at) for at, value in ((0, 5), (1, 9), (3, 2))),
+        *(Sample(other, NOON + at, value, 10 + at) for at, value in ((6, 7), (4, -8))),
+        *(Sample(B, NOON + at, value, 20 + at) for at, value in ((2, -1), (5, 4), (8, 4), (9, 3.5))),
+    ]
+    # Count, sum, min, max, first, last, increase, and the first and last event time.
+    assert rows_of(reduce(merge(None, [batch_of(samples)]))) == {
+        A: (3, 16, 2, 9, 5, 2, 6, NOON, NOON + 3),
+        other: (2, -1, -8, 7, -8, 7, 15, NOON + 4, NOON + 6),
+        B: (4, 10.5, -1, 4, -1, 3.5, 8.5, NOON + 2, NOON + 9),
+    }
+
+
 def test_nothing_finite_is_no_row() -> None:
     assert reduce(merge(None, [batch_of([Sample(A, NOON, math.nan, 1)])])) is None
 
@@ -210,3 +225,12 @@ def test_the_packed_order_is_that_of_a_stable_sort(
     ts = np.array([row[1] for row in rows], np.int64) * spread + origin
     wanted = sorted(range(len(rows)), key=lambda index: (series[index], ts[index]))
     assert sorted_order(series, ts).tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    ("series", "after"), [(1 << 30, 1 << 30), (1 << 31, (1 << 31) - 1), (1 << 62, 1), (1, 1 << 62)]
+)
+def test_numbers_that_fill_all_bits_are_ordered(series: int, after: int) -> None:
+    # 63 bits with the row's, which one integer holds; 64, of which one would be its sign; and the largest of either.
+    found = sorted_order(np.array([series, 0]), np.array([0, after]))
+    assert found.tolist() == [1, 0]
