@@ -160,6 +160,23 @@ def test_the_increase_of_neighbours_joins(first: list[float], second: list[float
     assert coarse(merge(None, panes(two_minutes(first, second))))[A].increase == increase
 
 
+def test_the_rows_of_series_that_are_in_three_minutes_in_one_and_in_two() -> None:
+    other = HOSTS[0], METRICS[1]
+    values = {A: {0: [1, 5], 1: [2, 4], 2: [7]}, other: {1: [3, 1]}, B: {0: [10], 2: [12, -2]}}
+    samples = [
+        Sample(series, NOON + minute * MINUTE + at, value, 0)
+        for series, minutes in values.items()
+        for minute, each in minutes.items()
+        for at, value in enumerate(each)
+    ]
+    # Count, sum, min, max, first, last, increase, and the first and last event time.
+    assert coarse(merge(None, panes(samples))) == {
+        A: (5, 19, 1, 7, 1, 7, 4 + 2 + 2 + 3, NOON, NOON + 2 * MINUTE),
+        other: (2, 4, 1, 3, 3, 1, 1, NOON + MINUTE, NOON + MINUTE + 1),
+        B: (3, 20, -2, 12, 10, -2, 2 - 2, NOON, NOON + 2 * MINUTE + 1),
+    }
+
+
 def test_changed_names_the_series_of_panes_that_survived() -> None:
     def one(series: Series, value: float, number: int) -> Panes:
         batch = pane([Sample(series, NOON, value, 0)], NOON, number)
