@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain, pairwise
 
 import numpy as np
@@ -207,6 +208,41 @@ def test_samples_before_a_time_are_left_out_and_counted_but_move_the_watermark()
     assert sorted(sample.ts - NOON for _, _, _, sample in placed(result)) == [70 * SECOND, 130 * SECOND]
     assert result.too_late is None
     assert result.watermark == NOON + 130 * SECOND
+
+
+@pytest.mark.parametrize(("before_ms", "early"), [(1, 1), (0, 0), (-1, 0)])
+def test_a_sample_of_the_very_time_from_which_samples_are_taken_is_taken(before_ms: int, early: int) -> None:
+    since = Cutter(Tiers(), SHARDS, 0, since_ms=NOON)
+    result = cut(since, [[Sample(A, NOON - before_ms, 1, 0)]])
+    assert (result.early, len(result.pieces)) == (early, 1 - early)
+
+
+def test_a_sample_that_is_early_and_too_late_is_early() -> None:
+    since = Cutter(Tiers(), SHARDS, 0, since_ms=NOON)
+    records = [[Sample(A, NOON - MINUTE, 1, 0)], [Sample(A, NOON + MINUTE, 1, 1)], [Sample(A, NOON, 1, 2)]]
+    result = cut(since, records, NOON + 60 * MINUTE)
+    assert (result.early, result.pieces, result.passed) == (1, [], NOON + 60 * MINUTE)
+    assert result.too_late is not None
+    assert [sample.seq for sample in samples_of(result.too_late)] == [1, 2]
+
+
+def test_shards_are_those_of_the_targets_as_a_reader_sees_more_of_them_or_begins_anew() -> None:
+    cutting = cutter()
+    hosts = [f'{{host="{number}"}}' for number in range(20)]
+    seen: list[str] = []
+    for known in (1, 4, 20):
+        seen += hosts[len(seen) : known]
+        samples = [Sample((host, "up"), NOON, 1, seq) for seq, host in enumerate(seen)]
+        batch = replace(batch_of(samples), targets=seen)
+        found = {sample.series[0]: key.shard for key, _, _, sample in placed(cutting.cut(batch, np.arange(known)))}
+        assert found == {host: shard_of(host, SHARDS) for host in seen}
+    other = cut(cutting, [[Sample((hosts[7], "up"), NOON, 1, 0)]])
+    assert [key.shard for key, *_ in placed(other)] == [shard_of(hosts[7], SHARDS)]
+
+
+@pytest.mark.parametrize("highest", [(1 << 16) - 1, 1 << 16, (1 << 16) + 1])
+def test_places_are_in_order_whether_or_not_16_bits_number_them(highest: int) -> None:
+    assert cut_algorithm._stable_order(np.array([highest, 1, 0, highest, 1])).tolist() == [2, 1, 4, 0, 3]
 
 
 def test_a_clock_that_is_ahead_makes_nobody_late() -> None:
