@@ -194,10 +194,11 @@ def test_a_late_sample_reads_the_bucket_of_its_series_only(
 
 
 @pytest.mark.parametrize("tier", ["10s", "5m"], ids=["samples", "panes"])
+@pytest.mark.parametrize("bucket_rows", [1, 20], ids=["16 buckets", "2 buckets"])
 def test_late_samples_of_many_series_find_each_of_them_in_its_bucket(
-    monkeypatch: pytest.MonkeyPatch, tier: str
+    monkeypatch: pytest.MonkeyPatch, bucket_rows: int, tier: str
 ) -> None:
-    monkeypatch.setattr(window_algorithm, "ROWS_PER_BUCKET", 1)
+    monkeypatch.setattr(window_algorithm, "ROWS_PER_BUCKET", bucket_rows)
     core = Core(tiers(10 * MINUTE))
     hosts = [(f'{{host="{number}"}}', METRICS[0]) for number in range(40)]
     core.feed([[at(1, host, value=number, seq=number) for number, host in enumerate(hosts)]])
