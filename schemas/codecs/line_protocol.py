@@ -175,7 +175,7 @@ class LineProtocolCodec:
             reason = self._add_point(result, default_ts, latest_ts)
             if reason is not None:
                 source = text[start:end].rstrip("\r\n")
-                bad.append(BadLine(number, source.encode("utf-8", "surrogateescape"), reason))
+                bad.append(BadLine(number, source.encode(), reason))
         elif result is not None:
             bad.append(result)
         return end

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from schemas.batch import sequence
 from schemas.codecs import MAX_TS, BlockDecoder, media_type
+from schemas.codecs.content import unknown_content
+from schemas.codecs.line_syntax import Precision
 from schemas.codecs.remote_write import encode_write_request
 from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, REMOTE_WRITE, DeadLetter, RawRecord
 from tests.schemas.rows import row, rows
@@ -74,6 +76,24 @@ def test_options_reach_the_codecs() -> None:
     )
     block = decoder.decode_block([RawRecord(b"m,rack=r,host=a v=1 5", 1)], "t", 0)
     assert rows(block.batch) == [row('{rack="r"}', 'm_v{host="a"}', 5000, 1.0)]
+
+
+@pytest.mark.parametrize(("precision", "taken_for"), [("s", "JSON"), ("ns", "line protocol")])
+def test_what_a_record_without_a_content_type_was_taken_for_depends_on_the_precision(
+    precision: Precision, taken_for: str
+) -> None:
+    """A timestamp of so many seconds is none, so the text is no line."""
+    records = [RawRecord(b"[a v=1 99999999999\n" + b"[b __name__=1", 1), RawRecord(b"[a v=1 99999999999\n", 1, NOW)]
+    block = BlockDecoder(precision=precision).decode_block(records, "t", 0)
+    assert block.dead_letters
+    assert {letter.reason.partition("(without a content type, ")[2] for letter in block.dead_letters} == {
+        f"taken for {taken_for})"
+    }
+
+
+def test_a_record_of_no_format_was_taken_for_none() -> None:
+    (letter,) = BlockDecoder().decode_block([RawRecord(b"\x00\xff", 1)], "t", 0).dead_letters
+    assert letter.reason == unknown_content(b"\x00\xff")
 
 
 def test_an_unknown_default_is_refused_at_once() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from unittest import mock
 
+import numpy as np
 import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from schemas.codecs.line_protocol import LineProtocolCodec
 from schemas.codecs.line_syntax import Precision
 from schemas.codecs.signatures import form_of
 from schemas.records import BadLine
+from schemas.units import EARLIEST_MS
 from tests.schemas.rows import Row, decode, row
 
 HEAD = "m,host=a,x=1"
@@ -85,6 +87,36 @@ def test_refused_lines_leave_their_neighbours(line: str, reason: str) -> None:
     assert reason in bad[0].reason
 
 
+def test_a_refused_line_is_given_as_it_stands_but_for_its_end() -> None:
+    _, bad, _ = read('a s="x" 1\nm v=1  \r\nb s="y" 1')
+    assert bad == [BadLine(2, b"m v=1  ", "no timestamp, and the record has no time of its own")]
+
+
+def test_a_records_time_beyond_the_latest_is_refused() -> None:
+    _, bad, _ = read("m v=1\nm v=1 8000000", default_ts=9, latest_ts=8)
+    assert [one.line for one in bad] == [1]
+    assert "event time 9 ms" in bad[0].reason
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        ("5000", "timestamp 5000 in us is 1970-01-01T00:00:00.005Z: no clock shows"),
+        ("1700000000000", "it looks like milliseconds, 2023-11-14T22:13:20Z: --precision=ms reads it so"),
+    ],
+)
+def test_a_time_before_all_clocks_says_its_unit(raw: str, reason: str) -> None:
+    builder = BatchBuilder(earliest_ts=EARLIEST_MS)
+    _, bad, _ = decode(LineProtocolCodec(builder, "us"), builder, f"m v=1 {raw}".encode())
+    assert reason in bad[0].reason
+
+
+def test_metrics_are_numbered_in_32_bits() -> None:
+    builder = BatchBuilder()
+    assert LineProtocolCodec(builder).decode(b"m v=1 1") == []
+    assert builder.build()[0].metric.dtype == np.int32
+
+
 def test_lines_without_a_timestamp_take_the_records() -> None:
     assert read("m v=1\nm v=2\n", default_ts=9)[0] == [row("{}", "m_v", 9, 1.0), row("{}", "m_v", 9, 2.0)]
 
@@ -151,6 +183,7 @@ near_misses = st.tuples(
 @settings(max_examples=1500, deadline=None)
 @given(st.lists(lines | near_misses, max_size=3).map("".join), st.sampled_from(["ns", "us", "ms", "s"]))
 @example("m a,:1 1\n", "ns")
+@example('a":b c=1,s="x" 1\nm s="x",t=1" 1\n', "ns")
 @example('m x=1,b,:"" 1\n', "ns")
 @example("m a=1,a=2 1\n", "ns")
 @example('m ="x",a=1 1\nm =1,a=1 1\nm b\x7f="x",a=1 1\nm b\x7f=1 1\n', "ns")
@@ -168,17 +201,12 @@ def test_the_plain_way_and_the_parser_agree(data: str, precision: Precision) -> 
 
 def test_the_plain_way_is_taken() -> None:
     """Else the test above proves nothing."""
-    taken = []
-    original = LineProtocolCodec._add_plain
-
-    def counting(self: LineProtocolCodec, *args: object) -> bool:
-        taken.append(original(self, *args))
-        return taken[-1]
-
-    data = f'{HEAD} a=1,b=2i,c=true 1\n{HEAD} a=-1.5e3 1\n{HEAD} a=1\n{HEAD} c="x, y=1",a=1 5\n'
-    with mock.patch.object(LineProtocolCodec, "_add_plain", counting):
-        both_ways(data.encode(), "ns")
-    assert taken[-4:] == [True] * 4
+    builder = BatchBuilder()
+    codec = LineProtocolCodec(builder)
+    data = f"{HEAD} a=1,b=2i,c=true 1\n{HEAD} a=-1.5e3 1\n{HEAD} a=1\n"
+    more = f'{HEAD} c="x, y=1",a=1 5\n{HEAD} a=1,c="x" 5\n{HEAD} é=1 5\n{HEAD} a=-0.5,b=-0.0 1\n'
+    with mock.patch.object(schemas.codecs.line_protocol, "parse_line", side_effect=AssertionError):
+        assert codec.decode(data.encode(), default_ts=7) == codec.decode((data + more).encode(), default_ts=7) == []
 
 
 def test_the_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,7 +221,9 @@ def test_the_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         decode(codec, builder, f"m v{number}=1 1000000".encode())
         assert len(codec._heads) <= 5
         assert len(codec._shapes) <= 5
-        assert all(len(shape.field_sets) <= 5 for shape in codec._shapes.values())
+    for number in range(20):
+        decode(codec, builder, f"m v{number}=1 1000000".encode())
+        assert max(len(shape.field_sets) for shape in codec._shapes.values()) <= 5
 
 
 def test_bad_lines_of_long_records_are_numbered() -> None:

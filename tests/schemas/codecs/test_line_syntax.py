@@ -158,6 +158,8 @@ def test_precision(raw: str, precision: Precision, time: int) -> None:
         ("cpu v=1 1 2", "column 8: a timestamp or the end of the line"),
         ("cpu v=1 1-", "'1-' is no timestamp"),
         ("cpu v=1 9223372036854775808", "out of range"),
+        ("cpu v=1 -9223372036854775808", "out of range: -9223372036854775807 to 9223372036854775807"),
+        ("cpu v=1 " + "9" * 5000, "timestamp in ns: '" + "9" * 60 + "...' is out of range"),
         ("# \x01", "column 1: a control character in a comment"),
     ],
 )
@@ -166,6 +168,22 @@ def test_refuses_and_says_where(line: str, reason: str) -> None:
     assert isinstance(bad, BadLine)
     assert reason in bad.reason
     assert (bad.line, bad.text) == (1, line.encode())
+
+
+@pytest.mark.parametrize("raw", ["1700000000000000000", "01700000000000000000"])
+def test_a_timestamp_out_of_range_in_one_unit_says_which_it_looks_like(raw: str) -> None:
+    (bad,) = parse(f"m v=1 {raw}".encode(), "s")
+    assert isinstance(bad, BadLine)
+    assert bad.reason == (
+        f"column 1: timestamp in s: '{raw}' is out of range: -9223372036 to 9223372036; "
+        "it looks like nanoseconds, 2023-11-14T22:13:20Z: --precision=ns reads it so"
+    )
+
+
+def test_a_timestamp_that_is_one_in_no_unit_says_the_range_alone() -> None:
+    (bad,) = parse(b"m v=1 " + b"9" * 21)
+    assert isinstance(bad, BadLine)
+    assert bad.reason.endswith("is out of range: -9223372036854775807 to 9223372036854775807")
 
 
 @pytest.mark.parametrize("data", [b"m\xff v=1 1", b"m,a=\xff v=1 1", b'm v="\xff" 1', b"m v\xed\xa0\x80=1 1"])
