@@ -186,6 +186,7 @@ near_misses = st.tuples(
 @example('a":b c=1,s="x" 1\nm s="x",t=1" 1\n', "ns")
 @example('m x=1,b,:"" 1\n', "ns")
 @example("m a=1,a=2 1\n", "ns")
+@example("m,b=1,b=2 a=1 1\nm,b=\udcff a=1 1\n", "ns")
 @example('m ="x",a=1 1\nm =1,a=1 1\nm b\x7f="x",a=1 1\nm b\x7f=1 1\n', "ns")
 @example('m c="\udcff",a=1 1\nm c="é",a=1 1\n', "ns")
 @example('m,x="a b" a=1 1\nm a="x""y",b=1 1\nm a""=1 1\n', "ns")

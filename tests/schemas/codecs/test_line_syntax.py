@@ -153,6 +153,7 @@ def test_precision(raw: str, precision: Precision, time: int) -> None:
         ("cpu v=-" + "9" * 5000 + "i", "out of range: -9223372036854775808"),
         ("cpu v=18446744073709551616u", "out of range: 0 to"),
         ('cpu v="x"y', "column 10: a comma or a space is wanted after a string, not 'y'"),
+        ('cpu v="x"X', "column 10: a comma or a space is wanted after a string, not 'X'"),
         ('cpu v="x', "column 7: the string of field 'v' is not closed"),
         ("cpu v=1 x", "column 8: a timestamp or the end of the line is wanted, not ' '"),
         ("cpu v=1 1 2", "column 8: a timestamp or the end of the line"),
