@@ -141,10 +141,10 @@ def parse_head(text: str) -> tuple[str, list[tuple[str, str]]] | None:
     """Measurement and tags of what stands before the first space of a line that is not escaped; None if a line that begins so is refused."""
     try:
         measurement, position = _measurement(text + " ", 0)
-        tags, position = _tags(text + " ", position)
+        tags, _ = _tags(text + " ", position)
     except _Refusal:
         return None
-    if position <= len(text) or len(dict(tags)) < len(tags) or _NOT_UTF8.search(text):
+    if len(dict(tags)) < len(tags) or _NOT_UTF8.search(text):
         return None
     return measurement, tags
 

@@ -205,9 +205,11 @@ def test_the_plain_way_is_taken() -> None:
     builder = BatchBuilder()
     codec = LineProtocolCodec(builder)
     data = f"{HEAD} a=1,b=2i,c=true 1\n{HEAD} a=-1.5e3 1\n{HEAD} a=1\n"
-    more = f'{HEAD} c="x, y=1",a=1 5\n{HEAD} a=1,c="x" 5\n{HEAD} é=1 5\n{HEAD} a=-0.5,b=-0.0 1\n'
+    more = f'{HEAD} c="x, y=1",a=1 5\n{HEAD} a=1,c="x" 5\n{HEAD} é=1 5\n{HEAD} a=-0.5,b=-0.0 1\nm a=1 1700000000000000000\n'
+    latest = 1_700_000_000_000
     with mock.patch.object(schemas.codecs.line_protocol, "parse_line", side_effect=AssertionError):
-        assert codec.decode(data.encode(), default_ts=7) == codec.decode((data + more).encode(), default_ts=7) == []
+        assert codec.decode(data.encode(), default_ts=7, latest_ts=7) == []
+        assert codec.decode((data + more).encode(), default_ts=7, latest_ts=latest) == []
 
 
 def test_the_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
