@@ -49,7 +49,7 @@ def events(outs: Sequence[Out]) -> list[AlertEvent]:
 
 
 def told(outs: Sequence[Out]) -> list[tuple[int, str, str]]:
-    """Minute, rule and state of each event, with the minute from which it is known."""
+    """Minute, rule and state of each event."""
     return [(event.evaluated_at // MINUTE, event.rule, event.state.value) for event in events(outs)]
 
 
@@ -115,6 +115,18 @@ def test_late_samples_have_the_instants_from_theirs_on_evaluated_again_and_what_
     assert {out.time_ms for out in outs if out.tag == EVENTS} == {10 * MINUTE}
     assert (counted["rules.instants"], counted["rules.instants_again"]) == (11, 2)
     assert (counted["rules.evaluations"], counted["rules.rules_again"]) == (13, 2)
+
+
+def test_what_late_samples_change_is_told_at_the_instant_from_which_it_is_known_however_far_a_bundle_goes() -> None:
+    stage, _ = stage_at(9, [0.0], settings_of())
+    stage.add(batch_of([x(10, 0.0)]))
+    stage.add(replace(batch_of([x(9, 3.0, seq=100)]), overtaken=10 * MINUTE + 30_000))
+    stage.add(batch_of([x(minute, 0.0, seq=100 + minute) for minute in (11, 12)]))
+    outs = [out for out in stage.advance(12 * MINUTE + 2) if out.tag == EVENTS]
+    assert [(out.time_ms // MINUTE, *event) for out, event in zip(outs, told(outs), strict=True)] == [
+        (11, 9, "High", "firing"),
+        (11, 10, "High", "resolved"),
+    ]
 
 
 def test_only_what_late_samples_touch_is_evaluated_again() -> None:
