@@ -157,6 +157,16 @@ def test_a_refused_version_is_known_too() -> None:
     assert live.announce(files(MINUTE, ONE))
 
 
+def test_what_a_stream_cannot_evaluate_is_refused_as_what_is_broken_whenever_it_comes() -> None:
+    ahead = "groups: [{name: g, rules: [{alert: Ahead, expr: x offset -1m > 1}]}]"
+    config = StageSettings({"r.yml": ahead})
+    assert names(LiveRules(config).current) == ["TidemarkRulesBroken"]
+    live = LiveRules(replace(config, files={"r.yml": ONE}))
+    live.announce(files(0, ahead))
+    assert names(live.change()) == ["A1", "TidemarkRulesBroken"]
+    assert names(LiveRules(config, live.to_bytes()).current) == ["A1", "TidemarkRulesBroken"]
+
+
 def test_what_is_in_force_and_what_is_to_come_outlive_a_restart() -> None:
     config = StageSettings({"r.yml": ONE})
     live = LiveRules(config)

@@ -143,6 +143,12 @@ def test_a_broken_file_raises_an_alert_about_itself() -> None:
     assert broken_alerts(RuleSet.load({"a.yml": GOOD})) == []
 
 
+def test_the_rule_about_a_file_names_it_as_it_is_where_no_template_begins() -> None:
+    """The ids of its alerts follow from its labels as they are written."""
+    (own,) = RuleSet.load({"a.yml": "["}).groups
+    assert own.rules[0].labels == {"file": "a.yml", "severity": "warning"}
+
+
 HOSTILE = ('{{ "', "{{", "}}", "{{ $value }}", "a\\b", '"', "`", "\n", "\x00", "é", "\udc80", "{{ end }}")
 
 

@@ -54,4 +54,7 @@ def test_ids_follow_from_what_is_evaluated_and_fit_signed_numbers() -> None:
     assert one.id != other.id
     assert one.id == task(0, LATER).id
     assert Task.of(FragmentSpec(7, parse("x0"), "vector", None, 0, False)).id == one.id
-    assert all(0 <= task(number).id < 1 << 63 for number in range(50))
+    ids = [task(number).id for number in range(50)]
+    assert all(0 <= each < 1 << 63 for each in ids)
+    # All bits are used.
+    assert max(ids) >= 1 << 62
