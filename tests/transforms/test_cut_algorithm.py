@@ -240,9 +240,20 @@ def test_shards_are_those_of_the_targets_as_a_reader_sees_more_of_them_or_begins
     assert [key.shard for key, *_ in placed(other)] == [shard_of(hosts[7], SHARDS)]
 
 
+def test_a_block_is_cut_where_a_window_ends() -> None:
+    seconds = [61, 59, 0, 180, 60, 119]
+    result = cut(cutter(), [[Sample(A, NOON + second * SECOND, 1, seq) for seq, second in enumerate(seconds)]])
+    found = [(key.window - NOON, [sample.seq for sample in samples_of(piece)]) for key, piece in result.pieces]
+    assert found == [(0, [1, 2]), (MINUTE, [0, 4, 5]), (3 * MINUTE, [3])]
+
+
 @pytest.mark.parametrize("highest", [(1 << 16) - 1, 1 << 16, (1 << 16) + 1])
 def test_places_are_in_order_whether_or_not_16_bits_number_them(highest: int) -> None:
     assert cut_algorithm._stable_order(np.array([highest, 1, 0, highest, 1])).tolist() == [2, 1, 4, 0, 3]
+    # Of many rows, which other ways to sort would shuffle, those of one place stay in the order of the log.
+    places = np.arange(3_000) % 3 * (highest // 2)
+    in_order = [*range(0, 3_000, 3), *range(1, 3_000, 3), *range(2, 3_000, 3)]
+    assert cut_algorithm._stable_order(places).tolist() == in_order
 
 
 def test_a_clock_that_is_ahead_makes_nobody_late() -> None:
