@@ -92,7 +92,9 @@ def test_of_a_record_two_hundred_characters_are_shown_in_one_line(record: bytes,
     assert shown(record) == text
 
 
-@pytest.mark.parametrize(("partition", "offset"), [(0, 0), (0, 12), (3, 0), (3, 12), (4095, PLACES - 1)])
+@pytest.mark.parametrize(
+    ("partition", "offset"), [(0, 0), (0, 12), (3, 0), (3, 12), (4095, PLACES - 1), (0, PLACES + 5)]
+)
 def test_a_place_in_the_order_of_records_is_a_partition_and_an_offset(partition: int, offset: int) -> None:
     assert place_of(sequence(partition, offset)) == (partition, offset)
     assert place_of(sequence(partition, offset) + sequence(0, partition * PLACES)) == (partition, offset)
