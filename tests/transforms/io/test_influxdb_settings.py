@@ -70,6 +70,11 @@ def test_the_token_comes_from_the_file_named_in_the_url_then_the_variable_then_t
     assert InfluxSettings("http://db").token({"INFLUX_TOKEN_FILE": str(other)}) == "from-other"
 
 
+def test_a_token_may_stand_behind_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "token").write_bytes(b"\xef\xbb\xbfs3cret\r\n")
+    assert InfluxSettings("http://db", token_file=str(tmp_path / "token")).token({}) == "s3cret"
+
+
 def test_a_missing_token_is_named(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.write_text("\n")

@@ -20,6 +20,7 @@ def test_ranges_keep_their_bounds_in_16_bytes(bounds: list[int]) -> None:
 
 def test_the_form_of_a_range_is_the_same_in_every_release() -> None:
     assert RangeCoder().encode(OffsetRange(1, 258)).hex() == "00000000000000010000000000000102"
+    assert RangeCoder().is_deterministic()
 
 
 def test_a_reader_is_never_cut_ahead_of_itself() -> None:
