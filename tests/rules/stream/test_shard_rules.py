@@ -27,7 +27,9 @@ def changing(text: str, at: int = CHANGE, stage: StageSettings = EVERY_MINUTE) -
 
 
 def restored(rules: ShardRules) -> ShardRules:
-    return ShardRules(EVERY_MINUTE, rules.to_bytes())
+    """The rules as they are stored, whatever the files are at a restart."""
+    others = settings_of(rule_file("z > 1", interval="45s"))
+    return ShardRules(others, ShardRules(others, rules.to_bytes()).to_bytes())
 
 
 def seconds(rules: ShardRules, after: int, until: int) -> list[int]:
