@@ -210,3 +210,12 @@ def test_what_a_stream_cannot_evaluate_is_told_with_its_place() -> None:
     good = load_rules(ONE, "r.yml").file
     assert good is not None
     assert list(streamable(StageSettings({}))(good)) == []
+
+
+def test_queries_that_are_put_together_from_data_are_told_at_their_rule() -> None:
+    text = "groups:\n- name: g\n  rules:\n  - alert: Data\n    annotations: {n: '{{ query $labels.q }}'}\n    expr: y > 1\n"
+    file = load_rules(text, "r.yml").file
+    assert file is not None
+    (fault,) = streamable(StageSettings({}))(file)
+    # Not where its expression stands.
+    assert (fault.rule, fault.span.line) == ("Data", 4)
