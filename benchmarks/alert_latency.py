@@ -25,7 +25,7 @@ from deploy.progress import Plain
 from deploy.settings import Settings
 from deploy.stack import Stack
 from pipelines import alerts
-from pipelines.flink import ENDED, Flink
+from pipelines.runners.flink import ENDED, Flink
 from schemas.times import format_duration
 from tests.oracle.prometheus import prometheus
 

@@ -15,15 +15,15 @@ from functools import partial
 import numpy as np
 
 from benchmarks.stage import BASE_MS, STEP_MS, Clock, Fleet, Row, rule_text
-from rules.stream import messages
-from rules.stream.group_machine import GroupMachine
-from rules.stream.group_state import GroupState
-from rules.stream.live import LiveRules
-from rules.stream.local import GROUPS_KEY, LocalMachine
-from rules.stream.shard_course import ShardCourse
-from rules.stream.shard_machine import ShardMachine, key_of
-from rules.stream.stage import Memory, Out, StageSettings
 from schemas import batch as batches
+from transforms.alerts import messages
+from transforms.alerts.groups.machine import GroupMachine
+from transforms.alerts.groups.state import GroupState
+from transforms.alerts.live.live import LiveRules
+from transforms.alerts.local import GROUPS_KEY, LocalMachine
+from transforms.alerts.shards.course import ShardCourse
+from transforms.alerts.shards.machine import ShardMachine, key_of
+from transforms.machines.machine import Memory, Out, StageSettings
 
 LONGEST_RANGE_MS = 300_000
 

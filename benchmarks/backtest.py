@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rules.backtest import backtest
-from rules.load import load_rules
-from rules.program import Program
+from rules.backtest.run import backtest
+from rules.evaluation.program import Program
+from rules.files.load import load_rules
 from rules.promql.labels import LabelFrame
 from rules.promql.storage import MemoryStorage
 

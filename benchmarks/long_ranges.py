@@ -18,15 +18,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from rules.promql import ast
-from rules.promql.parser import parse
-from rules.stream.fragments import FragmentSpec
-from rules.stream.long_ranges import Packing, states
-from rules.stream.partials import Partials
-from rules.stream.shard import ShardState
-from rules.stream.tasks import Task
+from rules.promql.syntax import ast
+from rules.promql.syntax.parser import parse
 from schemas.batch import SampleBatch
 from schemas.series import labels_text
+from transforms.alerts.fragments.fragments import FragmentSpec
+from transforms.alerts.fragments.long_ranges import Packing, states
+from transforms.alerts.fragments.partials import Partials
+from transforms.alerts.fragments.tasks import Task
+from transforms.alerts.shards.state import ShardState
 
 OUT = Path(__file__).with_name("out")
 STEP_MS = 15_000

@@ -36,8 +36,8 @@ from deploy.progress import Plain
 from deploy.settings import Settings
 from deploy.stack import Stack
 from pipelines import metrics
-from pipelines.flink import Flink
-from services.generate import cli as generate
+from pipelines.runners.flink import Flink
+from tidemark.generate import cli as generate
 from transforms.accounting import NAMESPACE, WRITTEN
 
 TOPIC = "bench"

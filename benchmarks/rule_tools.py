@@ -157,7 +157,7 @@ def timed(command: list[str], folder: Path) -> tuple[float, float]:
 def measure(folder: Path, what: str, words: list[str], files: list[str], repeats: int) -> list[Figure]:
     """Both tools at the same files."""
     commands = {
-        "Tidemark": [sys.executable, "-m", "pipelines.cli", "rules", *words, *files],
+        "Tidemark": [sys.executable, "-m", "tidemark.cli", "rules", *words, *files],
         "promtool": [str(prometheus3_binary("promtool")), *words, "rules", *files],
     }
     for command in commands.values():

@@ -15,11 +15,11 @@ import numpy as np
 from schemas import rollup
 from schemas.rollup import RollupBatch
 from schemas.series import labels_text, metric_text
-from transforms.io.influxdb_lines import rollup_lines
-from transforms.io.influxdb_settings import InfluxSettings
-from transforms.io.influxdb_write import InfluxWriter
-from transforms.io.parquet_rows import rollup_table
-from transforms.io.parquet_store import read_rollups, write
+from transforms.io.influxdb.lines import rollup_lines
+from transforms.io.influxdb.settings import InfluxSettings
+from transforms.io.influxdb.writer import InfluxWriter
+from transforms.io.parquet.rows import rollup_table
+from transforms.io.parquet.store import read_rollups, write
 
 MINUTE = 60_000
 START = 1_768_176_000_000

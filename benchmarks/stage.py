@@ -22,17 +22,17 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from rules.groups import Evaluator
-from rules.load import load_rules
-from rules.program import Program
-from rules.stream.chunks import to_chunk
-from rules.stream.fragments import cut
-from rules.stream.partial_store import PartialStore
-from rules.stream.partials_wire import decode, encode
-from rules.stream.shard import ShardState
-from rules.stream.tasks import Task, due
+from rules.evaluation.groups import Evaluator
+from rules.evaluation.program import Program
+from rules.files.load import load_rules
 from schemas.batch import SampleBatch
 from schemas.series import labels_text, shard_of
+from transforms.alerts.fragments.fragments import cut
+from transforms.alerts.fragments.partials_wire import decode, encode
+from transforms.alerts.fragments.tasks import Task, due
+from transforms.alerts.groups.partial_store import PartialStore
+from transforms.alerts.shards.chunks import to_chunk
+from transforms.alerts.shards.state import ShardState
 
 OUT = Path(__file__).with_name("out")
 STEP_MS = 15_000

@@ -24,10 +24,10 @@ from schemas.batch import MIN_WATERMARK
 from schemas.codecs.block import BlockDecoder
 from schemas.records import JSON_SCRAPE, RawRecord
 from schemas.tiers import Tiers
-from services.generate import cli as generate
-from transforms.content_algorithm import Key, PaneContent, SampleContent
-from transforms.cut_algorithm import Cutter
-from transforms.io.kafka_reader import BLOCK_BYTES
+from tidemark.generate import cli as generate
+from transforms.io.kafka.reader import BLOCK_BYTES
+from transforms.windows.content import Key, PaneContent, SampleContent
+from transforms.windows.cut import Cutter
 
 T = TypeVar("T")
 

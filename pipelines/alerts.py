@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from pipelines import job
-from pipelines import options as job_options
 from pipelines.job import Result
-from pipelines.options import JobOptions
-from transforms.intake import DEAD_LETTERS, SAMPLES, TOO_LATE
+from pipelines.options import job as job_options
+from pipelines.options.job import JobOptions
+from transforms.intake.beam import DEAD_LETTERS, SAMPLES, TOO_LATE
 
 
 def build(pipeline: beam.Pipeline, options: JobOptions) -> None:
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from pipelines import cli
+    from tidemark import cli
 
     sys.argv[1:1] = ["run", "alerts"]
     sys.exit(cli.main())

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from confluent_kafka import KafkaException
 
-from transforms.io.sink_errors import SinkError, Unavailable
+from transforms.io.errors import SinkError, Unavailable
 
 _MENDABLE = (SinkError, Unavailable, KafkaException, OSError)
 _STEP = re.compile(r" \[while running '[^']*'\]")

@@ -15,20 +15,22 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PortableOptions
 
 from pipelines import failures
-from pipelines.detach import advice, check_detachable, detach
-from pipelines.options import FileInput, JobOptions, OptionError, Parsed, RuleOptions
-from pipelines.plan import plan
+from pipelines.options.job import FileInput, JobOptions, OptionError, Parsed, RuleOptions
+from pipelines.plans.job import plan
 from pipelines.result import Result, conclude
-from pipelines.runners import RunnerError, beam_options, keeps_order, started
+from pipelines.runners.detach import advice, check_detachable, detach
+from pipelines.runners.options import RunnerError, beam_options, keeps_order, started
 from services.kit import interrupts
 from services.kit.outputs import OutputError, check_files, path
-from transforms.evaluate import EvaluateRules
-from transforms.evidence import evidence
-from transforms.intake import DEAD_LETTERS, SAMPLES, TOO_LATE, is_samples
-from transforms.io import files, kafka, outputs
-from transforms.io.input_paths import kept
-from transforms.io.sink_errors import SinkError
-from transforms.rule_source import RuleSource
+from transforms.alerts.beam import EvaluateRules
+from transforms.alerts.rule_files.source import RuleSource
+from transforms.intake.beam import DEAD_LETTERS, SAMPLES, TOO_LATE, is_samples
+from transforms.io import sink as outputs
+from transforms.io.errors import SinkError
+from transforms.io.files import source as files
+from transforms.io.files.paths import kept
+from transforms.io.kafka import source as kafka
+from transforms.losses.beam import evidence
 
 REFUSALS = (OptionError, OutputError, RunnerError, SinkError, LookupError, ConnectionError)
 """What :func:`run` raises where a person can mend it; the message says how."""
@@ -50,7 +52,8 @@ class Job:
 
 
 def read(pipeline: beam.Pipeline, options: JobOptions) -> dict[str, beam.PCollection]:
-    """The samples, dead letters and too late samples of all inputs, see :func:`transforms.intake.take_in`; with marks if the job :func:`tells`."""
+    """The samples, dead letters and too late samples of all inputs, see :func:`transforms.intake.beam.take_in`; with marks if the job
+    :func:`tells`."""
     telling = tells(pipeline, options)
     reads = [pipeline | _read(index, entry, options, telling) for index, entry in enumerate(options.inputs)]
     return {name: _one([each[name] for each in reads], f"All {name}") for name in (SAMPLES, DEAD_LETTERS, TOO_LATE)}

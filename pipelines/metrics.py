@@ -11,11 +11,11 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from pipelines import job
-from pipelines import options as job_options
 from pipelines.job import REFUSALS, Result, counters
-from pipelines.options import JobOptions
-from transforms.intake import DEAD_LETTERS, SAMPLES, TOO_LATE
-from transforms.rollup import Rollups
+from pipelines.options import job as job_options
+from pipelines.options.job import JobOptions
+from transforms.intake.beam import DEAD_LETTERS, SAMPLES, TOO_LATE
+from transforms.rollups.beam import Rollups
 
 __all__ = ["JOB", "REFUSALS", "Result", "build", "counters", "main", "run"]
 
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    from pipelines import cli
+    from tidemark import cli
 
     sys.argv[1:1] = ["run", "metrics"]
     sys.exit(cli.main())

@@ -8,20 +8,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines.options import FileInput, JobOptions
-from rules.catalogue import Catalogue
-from rules.no_data import selector_key, unfed, unfed_lines
-from rules.stream.live import LiveRules
-from rules.stream.stage import MAX_METRICS
+from pipelines.options.job import FileInput, JobOptions
+from rules.planning.catalogue import Catalogue
+from rules.planning.no_data import selector_key, unfed, unfed_lines
 from schemas.times import format_time
 from transforms import accounting
 from transforms.accounting import Balance
-from transforms.evidence import Evidence
-from transforms.examples import in_files
-from transforms.finding import Finding, Setup, Severity
-from transforms.findings import NOTHING_SELECTED, findings
-from transforms.io import outputs
-from transforms.io.input_paths import name_of
+from transforms.alerts.live.live import LiveRules
+from transforms.io import sink as outputs
+from transforms.io.files.paths import name_of
+from transforms.losses.beam import Evidence
+from transforms.losses.examples import in_files
+from transforms.losses.finding import Finding, Setup, Severity
+from transforms.losses.findings import NOTHING_SELECTED, findings
+from transforms.machines.machine import MAX_METRICS
 
 UNBALANCED = 1
 """Exit status of a run that does not add up: a defect."""

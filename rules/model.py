@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from rules.diagnostics import FILE_START, TextSpan
-from rules.promql.ast import Expr
-from rules.promql.errors import Span
-from rules.scalars import Scalar
+from rules.diagnostics.model import FILE_START, TextSpan
+from rules.diagnostics.places import Scalar
+from rules.promql.syntax.ast import Expr
+from rules.promql.syntax.errors import Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("pipelines", "transforms", "rules", "schemas", "services", "deploy")
+PACKAGES = ("tidemark", "pipelines", "transforms", "rules", "schemas", "services", "deploy")
 LEFT_OUT = {"__pycache__"}
 
 

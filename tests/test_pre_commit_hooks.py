@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines.authoring.cli import COMMANDS
+from tidemark.rules.cli import COMMANDS
 
 HOOKS = {
     hook["id"]: hook for hook in yaml.safe_load((Path(__file__).parents[1] / ".pre-commit-hooks.yaml").read_text())

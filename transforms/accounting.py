@@ -67,7 +67,7 @@ RULE_MEANINGS: dict[str, str] = {
     "alerts.resolved": "events of alerts that had fired and are resolved",
     "alerts.inactive": "events of alerts that were pending and never fired",
     "alerts.corrections": "events that late data made: in the place of others, or to take them back",
-    "rules.instants": "instants evaluated, each once",
+    "rules.evaluation.instants": "instants evaluated, each once",
     "rules.instants_skipped": "instants at which no sample is near: only rules that need none are evaluated",
     "rules.instants_again": "instants evaluated again after late data",
     "rules.rules_again": "evaluations of single rules among them: of those that late data touch",
@@ -82,7 +82,7 @@ RULE_MEANINGS: dict[str, str] = {
     "rules.fragment_failures": "failures of what shards evaluate of rules",
     "rules.samples_written": "samples that rules wrote: recorded series, ALERTS and ALERTS_FOR_STATE",
 }
-"""What the counters of rule evaluation count; :mod:`rules.stream` has them by these names."""
+"""What the counters of rule evaluation count; :mod:`transforms.alerts` has them by these names."""
 
 COUNTED_AT_INTAKE = (
     RECORDS_READ,

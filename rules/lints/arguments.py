@@ -10,7 +10,8 @@ from rules.lints.finding import Finding
 from rules.lints.label_sets import possible_labels
 from rules.lints.remedies import how_to_keep
 from rules.model import Rule
-from rules.promql.ast import (
+from rules.promql.regex import compile_pattern
+from rules.promql.syntax.ast import (
     Aggregate,
     Binary,
     Call,
@@ -23,8 +24,7 @@ from rules.promql.ast import (
     unwrap,
     walk,
 )
-from rules.promql.errors import PromQLError
-from rules.promql.regex import compile_pattern
+from rules.promql.syntax.errors import PromQLError
 
 _BUCKETS = re.compile(r"(?:\A|[^:]*:)*?[^:]*_bucket(?::|\Z)")
 

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rules.golang.quoting import quote
 from rules.lints.finding import Finding
 from rules.lints.label_values import can_meet, contradictions, is_possible, named_labels, values_of_label
 from rules.lints.ranges import Range, mirrored, passing, values_of
 from rules.model import Rule
-from rules.promql.ast import (
-    Aggregate,
-    Binary,
-    Expr,
-    Matcher,
-    MatchOp,
-    ValueType,
-    VectorSelector,
-    unwrap,
-    walk,
-)
-from rules.promql.errors import Span
-from rules.quoting import quote
+from rules.promql.syntax.ast import Aggregate, Binary, Expr, Matcher, MatchOp, ValueType, VectorSelector, unwrap, walk
+from rules.promql.syntax.errors import Span
 
 FILTERS = (">", ">=", "<", "<=", "==")
 

@@ -10,7 +10,7 @@ from rules.lints.finding import Finding
 from rules.lints.label_sets import SETS
 from rules.lints.ranges import Range, values_of
 from rules.model import AlertingRule, Rule
-from rules.promql.ast import (
+from rules.promql.syntax.ast import (
     Aggregate,
     Binary,
     Call,

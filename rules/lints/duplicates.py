@@ -14,7 +14,7 @@ from rules.lints.label_values import values_of_label
 from rules.lints.patterns import Undecided, example
 from rules.lints.ranges import Range
 from rules.model import Rule, RuleFile
-from rules.promql.ast import (
+from rules.promql.syntax.ast import (
     Aggregate,
     Binary,
     Call,
@@ -29,7 +29,7 @@ from rules.promql.ast import (
     unwrap,
     walk,
 )
-from rules.promql.typecheck import COMPARISONS
+from rules.promql.syntax.typecheck import COMPARISONS
 
 _ABSENT = ("absent", "absent_over_time")
 # These give their argument's series other labels, or choose among them.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from rules.promql.errors import Span
+from rules.promql.syntax.errors import Span
 
 
 class Finding(NamedTuple):
     """A doubt about a rule.
 
     Attributes:
-        code: its kind, of ``rules.codes.WARNINGS``.
+        code: its kind, of ``rules.diagnostics.codes.WARNINGS``.
         message: what is doubtful.
         field: the field it is about: ``expr``, ``for``, ``annotations.summary``.
         span: characters of that field's text; None for the whole.

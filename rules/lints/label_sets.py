@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rules.promql.absence import absent_labels
-from rules.promql.ast import (
+from rules.promql.syntax.ast import (
     Aggregate,
     Binary,
     Call,

@@ -11,7 +11,7 @@ from itertools import product
 from rules.lints.label_sets import SETS, WHOLE_SERIES
 from rules.lints.patterns import Undecided, example
 from rules.promql.absence import absent_labels
-from rules.promql.ast import (
+from rules.promql.syntax.ast import (
     Aggregate,
     Binary,
     Call,

@@ -9,7 +9,7 @@ from rules.lints.finding import Finding
 from rules.lints.label_sets import ANY, possible_labels
 from rules.lints.remedies import how_to_keep
 from rules.model import AlertingRule, Rule
-from rules.promql.errors import Span
+from rules.promql.syntax.errors import Span
 
 _ACTION = re.compile(r"\{\{-?(.*?)-?\}\}", re.DOTALL)
 _LABEL = re.compile(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from rules.lints.finding import Finding
 from rules.model import Rule
-from rules.promql.ast import Aggregate, Call, MatchOp, MatrixSelector, Subquery, VectorSelector, unwrap, walk
+from rules.promql.syntax.ast import Aggregate, Call, MatchOp, MatrixSelector, Subquery, VectorSelector, unwrap, walk
 
 _NATIVE = ("histogram_avg", "histogram_count", "histogram_sum", "histogram_stddev", "histogram_stdvar")
 _COUNTED = ("rate", "increase", "irate")

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from rules.promql.ast import Matcher, MatchOp
 from rules.promql.matchers import predicate
+from rules.promql.syntax.ast import Matcher, MatchOp
 
 MAX_STATES = 500
 MAX_PATTERN = 400

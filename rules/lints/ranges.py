@@ -9,7 +9,7 @@ import math
 import operator
 from typing import NamedTuple
 
-from rules.promql.ast import Aggregate, Binary, Call, Expr, NumberLiteral, Unary, ValueType, unwrap
+from rules.promql.syntax.ast import Aggregate, Binary, Call, Expr, NumberLiteral, Unary, ValueType, unwrap
 
 INF = math.inf
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rules.golang.quoting import quote
 from rules.lints.label_sets import SETS, WHOLE_SERIES, possible_labels
-from rules.promql.ast import (
+from rules.promql.syntax.ast import (
     Aggregate,
     Binary,
     Call,
@@ -21,8 +22,7 @@ from rules.promql.ast import (
     unwrap,
     walk,
 )
-from rules.promql.typecheck import COMPARISONS
-from rules.quoting import quote
+from rules.promql.syntax.typecheck import COMPARISONS
 
 
 def how_to_keep(expr: Expr, label: str) -> str:

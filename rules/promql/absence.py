@@ -5,8 +5,8 @@ Semantics: ``createLabelsForAbsentFunction`` of Prometheus 3.
 
 from __future__ import annotations
 
-from rules.promql import ast
 from rules.promql.matchers import predicate
+from rules.promql.syntax import ast
 from schemas.series import METRIC_NAME
 
 

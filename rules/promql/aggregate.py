@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from rules.floats import decimal, shortest
-from rules.promql import ast
+from rules.golang.floats import decimal, shortest
+from rules.golang.quoting import quote
 from rules.promql.context import Context
-from rules.promql.errors import EvaluationError, UnsupportedFeature
 from rules.promql.folding import Groups, compensated_sums, counts, extremes, variances
 from rules.promql.functions.quantiles import doubt_quantile
 from rules.promql.labels import METRIC_NAME, Column, LabelFrame, dense
 from rules.promql.ranking import best, quantiles
 from rules.promql.summation import increment_number
+from rules.promql.syntax import ast
+from rules.promql.syntax.errors import EvaluationError, UnsupportedFeature
 from rules.promql.values import Floats, Index, InstantVector, Mask, Scalar, String, Value
-from rules.quoting import quote
 
 _EXPERIMENTAL = frozenset({"limitk", "limit_ratio"})
 _INT64 = float(1 << 63)

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.promql import ast
 from rules.promql.context import Context, without_name
-from rules.promql.errors import EvaluationError
 from rules.promql.matching import joined, set_operation
+from rules.promql.syntax import ast
+from rules.promql.syntax.errors import EvaluationError
 from rules.promql.values import Floats, InstantVector, Mask, Scalar, Value
 
 

@@ -7,9 +7,9 @@ from enum import Enum
 
 import numpy as np
 
-from rules.promql.errors import EvaluationError, LimitExceeded, Span
 from rules.promql.labels import METADATA
 from rules.promql.storage import Storage
+from rules.promql.syntax.errors import EvaluationError, LimitExceeded, Span
 from rules.promql.values import InstantVector, Times
 
 SAME_LABELS = "vector cannot contain metrics with the same labelset"

@@ -12,16 +12,16 @@ from typing import Literal, cast
 
 import numpy as np
 
-from rules.promql import ast
 from rules.promql.aggregate import aggregate
 from rules.promql.binary import binary
 from rules.promql.context import SAME_LABELS, Annotation, Annotations, Context, Options, merged, without_name
-from rules.promql.digest_functions import NEEDS, DigestedRange, finished
-from rules.promql.errors import EvaluationError
+from rules.promql.digests.functions import NEEDS, DigestedRange, finished
 from rules.promql.functions import call
 from rules.promql.functions.windowed import over_windows
-from rules.promql.parser import parse
 from rules.promql.storage import DigestStorage, Storage, fragment
+from rules.promql.syntax import ast
+from rules.promql.syntax.errors import EvaluationError
+from rules.promql.syntax.parser import parse
 from rules.promql.values import (
     Floats,
     InstantVector,

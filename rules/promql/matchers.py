@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rules.promql.ast import Matcher, MatchOp
 from rules.promql.regex import compile_pattern
+from rules.promql.syntax.ast import Matcher, MatchOp
 
 
 def predicate(matcher: Matcher) -> Callable[[str], bool]:

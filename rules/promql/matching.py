@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from rules.promql import ast
+from rules.golang.quoting import quote
 from rules.promql.context import Context, merged
-from rules.promql.errors import EvaluationError
 from rules.promql.folding import Groups
 from rules.promql.labels import METADATA, METRIC_NAME, LabelFrame, dense, match_keys
+from rules.promql.syntax import ast
+from rules.promql.syntax.errors import EvaluationError
 from rules.promql.values import Floats, Index, InstantVector, Mask
-from rules.quoting import quote
 
 Elementwise = Callable[[str, Floats, Floats], tuple[Floats, Mask | None]]
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rules.promql.errors import LimitExceeded, PromQLSyntaxError, Span, UnsupportedFeature
+from rules.golang.quoting import unquote
 from rules.promql.labels import METRIC_NAME
-from rules.promql.literals import parse_number
+from rules.promql.syntax.errors import LimitExceeded, PromQLSyntaxError, Span, UnsupportedFeature
+from rules.promql.syntax.literals import parse_number
 from rules.promql.values import STALE, Floats, Mask
-from rules.quoting import unquote
 
 MAX_SAMPLES = 11_000_000
 """Samples that one line may stand for, the ten million that people write for very many among them: a typing error must not fill the memory."""

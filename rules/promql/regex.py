@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import re2
 
-from rules.promql.errors import PromQLSyntaxError
+from rules.promql.syntax.errors import PromQLSyntaxError
 
 if TYPE_CHECKING:
     Pattern = Any

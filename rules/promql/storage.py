@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rules.promql.ast import Matcher
-from rules.promql.errors import EvaluationError
 from rules.promql.labels import LabelFrame
 from rules.promql.matchers import predicate
+from rules.promql.syntax.ast import Matcher
+from rules.promql.syntax.errors import EvaluationError
 from rules.promql.values import Floats, Index, InstantVector, Mask, SeriesSet, Times, is_stale
 
 if TYPE_CHECKING:
-    from rules.promql.digests import Digests
-    from rules.promql.measures import Measure
+    from rules.promql.digests.digests import Digests
+    from rules.promql.digests.measures import Measure
 
 
 class Storage(Protocol):
@@ -33,7 +33,7 @@ class Storage(Protocol):
 
 
 class FragmentStorage(Protocol):
-    """A store that also holds what shards have evaluated of an expression (:class:`rules.promql.ast.Fragment`)."""
+    """A store that also holds what shards have evaluated of an expression (:class:`rules.promql.syntax.ast.Fragment`)."""
 
     def fragment(self, number: int, times: Times) -> InstantVector:
         """The union of the shards' vectors of a fragment at ascending instants (ms); of their errors at them the first is raised.
@@ -46,7 +46,7 @@ class FragmentStorage(Protocol):
 
 @runtime_checkable
 class DigestStorage(Protocol):
-    """A store that can tell what long windows come to without going through their samples (:mod:`rules.promql.digests`)."""
+    """A store that can tell what long windows come to without going through their samples (:mod:`rules.promql.digests.digests`)."""
 
     def digests(
         self, matchers: Sequence[Matcher], starts: Times, ends: Times, measures: Measure

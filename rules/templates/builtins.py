@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 
-from rules.quoting import from_bytes, to_bytes
+from rules.golang.quoting import from_bytes, to_bytes
 from rules.templates.errors import CallError
+from rules.templates.fmt.printf import sprintf
+from rules.templates.fmt.printing import printed, sprint, sprintln
 from rules.templates.functions import Function, query_escape
-from rules.templates.printf import sprintf
-from rules.templates.printing import printed, sprint, sprintln
 from rules.templates.values import (
     AlertData,
     Duration,

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rules.promql.errors import PromQLError
-from rules.quoting import from_bytes, quote, to_bytes
-from rules.regexp import expand
+from rules.golang.quoting import from_bytes, quote, to_bytes
+from rules.golang.regexp import expand
+from rules.promql.syntax.errors import PromQLError
 from rules.templates import humanize
 from rules.templates.errors import CallError
+from rules.templates.fmt.printing import MAX_TEXT, too_large
 from rules.templates.gotime import parse_duration, to_ns
-from rules.templates.printing import MAX_TEXT, too_large
 from rules.templates.values import Duration, GoMap, Html, QueryResult, Sample, SamplePointer, Value
 
 if TYPE_CHECKING:

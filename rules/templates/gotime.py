@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from rules.quoting import quote
+from rules.golang.quoting import quote
 from rules.templates.errors import CallError
 from rules.templates.numbers import MAX_INT, MIN_INT
 from rules.templates.values import Duration, NamedInt, SizedInt, Time, Value, integer

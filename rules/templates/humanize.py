@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from rules.floats import OutOfRange, format_float, parse_float, shortest
-from rules.quoting import quote
+from rules.golang.floats import OutOfRange, format_float, parse_float, shortest
+from rules.golang.quoting import quote
 from rules.templates.errors import CallError
 from rules.templates.gotime import SECOND, in_units, time_text
 from rules.templates.values import Duration, Time, Value, is_integer, type_name

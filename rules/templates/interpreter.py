@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 
-from rules.quoting import quote, to_bytes
+from rules.golang.quoting import quote, to_bytes
 from rules.templates.errors import LimitError
 from rules.templates.evaluation import Evaluator
+from rules.templates.fmt.printing import MAX_TEXT, printed, too_large
 from rules.templates.functions import TemplateContext
 from rules.templates.nodes import (
     Action,
@@ -22,7 +23,6 @@ from rules.templates.nodes import (
     TemplateCall,
     Text,
 )
-from rules.templates.printing import MAX_TEXT, printed, too_large
 from rules.templates.state import Program
 from rules.templates.values import (
     Duration,

@@ -10,7 +10,7 @@ from collections.abc import Generator, Iterator
 from enum import Enum, auto
 from typing import NamedTuple
 
-from rules.quoting import code_point, quote
+from rules.golang.quoting import code_point, quote
 
 SPACES = " \t\r\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from rules.quoting import quote
+from rules.golang.quoting import quote
 
 
 @dataclass(slots=True, eq=False)

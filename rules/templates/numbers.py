@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from rules.floats import parse_float
-from rules.quoting import quote, unquote_char
+from rules.golang.floats import parse_float
+from rules.golang.quoting import quote, unquote_char
 from rules.templates.nodes import Number
 
 MAX_INT = (1 << 63) - 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NoReturn
 
-from rules.quoting import quote
+from rules.golang.quoting import quote
 from rules.templates.errors import TemplateLimitExceeded
 from rules.templates.lexer import Kind, Token
 from rules.templates.nodes import (

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
-from rules.quoting import quote, unquote
+from rules.golang.quoting import quote, unquote
 from rules.templates.errors import TemplateError, TemplateLimitExceeded
 from rules.templates.lexer import Kind, Token, tokens
 from rules.templates.nodes import (

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
-from rules.quoting import quote, to_bytes
+from rules.golang.quoting import quote, to_bytes
 from rules.templates.errors import TemplateError, TemplateLimitExceeded
 from rules.templates.functions import Function, TemplateContext
 from rules.templates.nodes import Block, Node

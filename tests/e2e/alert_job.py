@@ -1,6 +1,6 @@
 """Alert rules on the stack's Flink: scrapes at exact event times into the partitions of a topic, and the events that come of them.
 
-What events are due is told by both stages of rule evaluation in this process (:mod:`rules.stream.local`), which are given the same samples
+What events are due is told by both stages of rule evaluation in this process (:mod:`transforms.alerts.local`), which are given the same samples
 in one piece.
 """
 
@@ -16,15 +16,15 @@ import yaml
 from confluent_kafka import Producer
 from kafka.admin import KafkaAdminClient, NewTopic
 
-from pipelines.options import parse as parse_metrics
-from pipelines.options import parse_alerts
-from rules.stream.corrections import History
-from rules.stream.local import LocalStage
-from rules.stream.stage import EVENTS, StageSettings
+from pipelines.options.job import parse as parse_metrics
+from pipelines.options.job import parse_alerts
+from rules.events.corrections import History
 from schemas.alert_event import AlertEvent, decode, encode
 from schemas.series import METRIC_NAME
 from tests.e2e.flink_job import Ground, Job, wait_for
-from tests.rules.stream.streams import Sent, batch_of
+from tests.transforms.alerts.streams import Sent, batch_of
+from transforms.alerts.local import LocalStage
+from transforms.machines.machine import EVENTS, StageSettings
 
 ALERTS = "pipelines.alerts"
 RULE_FILE = "rules.yml"

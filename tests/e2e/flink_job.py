@@ -22,7 +22,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 from deploy.logs import tail
 from deploy.parts.influxdb import token_file
 from deploy.stack import Stack
-from pipelines.flink import ENDED, Flink, FlinkError
+from pipelines.runners.flink import ENDED, Flink, FlinkError
 from tests.e2e.read_back import ReadBack
 
 ROOT = Path(__file__).parents[2]
@@ -253,7 +253,7 @@ class Ground(ReadBack):
         base = self.directory / f"{self.name}-load{len(self.loads)}"
         truth, summary, log = (base.with_suffix(suffix) for suffix in (".parquet", ".json", ".log"))
         told = [f"--output={self.input}", f"--truth={truth}", f"--summary-json={summary}", "--quiet", *words]
-        argv = [sys.executable, "-m", "pipelines.cli", "generate", "metrics", *told]
+        argv = [sys.executable, "-m", "tidemark.cli", "generate", "metrics", *told]
         with log.open("wb") as file:
             load = Load(subprocess.Popen(argv, cwd=ROOT, stderr=file), truth, summary, log)
         self.loads.append(load)

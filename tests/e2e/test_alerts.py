@@ -13,8 +13,8 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from kafka import KafkaProducer
 
-from pipelines.cli import main
 from schemas.alert_event import decode
+from tidemark.cli import main
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -49,7 +49,7 @@ def test_events_of_a_topic_are_in_a_topic_keyed_by_alert_and_in_order(kafka: str
     words = [f"--input=kafka://{kafka}/{raw}", "--bounded", f"--rules={tmp_path}", f"--alerts=kafka://{kafka}/{told}"]
     rests = [f"--dead_letter=kafka://{kafka}/{dead}", f"--late=kafka://{kafka}/{late}"]
     # A process of its own: consumers stay in theirs for the next bundle.
-    argv = [sys.executable, "-m", "pipelines.cli", "run", "alerts", *words, *rests]
+    argv = [sys.executable, "-m", "tidemark.cli", "run", "alerts", *words, *rests]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

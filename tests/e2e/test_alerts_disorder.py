@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.stack import Stack
-from rules.stream.corrections import History
+from rules.events.corrections import History
 from schemas.alert_event import AlertEvent, encode
 from tests.e2e import alert_scenario as scenario
 from tests.e2e.alert_job import AlertGround, Scrape

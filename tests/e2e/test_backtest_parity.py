@@ -17,10 +17,10 @@ from typing import NamedTuple
 import pytest
 
 from deploy.install.recipes import prometheus3_binary
-from rules.backtest import Backtest, backtest
-from rules.load import load_rules
+from rules.backtest.run import Backtest, backtest
+from rules.evaluation.program import Prepared, Program
+from rules.files.load import load_rules
 from rules.model import AlertingRule
-from rules.program import Prepared, Program
 from rules.promql.storage import MemoryStorage
 from tests.oracle.prometheus import Client, prometheus
 from tests.oracle.rule_lives import Labels, Samples, asked, columns, lives, recorded

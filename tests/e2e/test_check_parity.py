@@ -9,8 +9,8 @@ import pytest
 
 from deploy.errors import StackError
 from deploy.install.recipes import prometheus3_binary
-from pipelines.authoring.cli import main as rules
-from rules.format import format_rules
+from rules.files.format import format_rules
+from tidemark.rules.cli import main as rules
 
 pytestmark = pytest.mark.e2e
 

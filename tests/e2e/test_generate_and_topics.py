@@ -11,10 +11,10 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from kafka import KafkaConsumer, KafkaProducer
 
-from pipelines.cli import main
 from schemas.codecs import BlockDecoder
 from schemas.records import DeadLetter, RawRecord
-from transforms.io.sink_records import dead_letter_records
+from tidemark.cli import main
+from transforms.io.records import dead_letter_records
 
 pytestmark = pytest.mark.e2e
 

@@ -11,9 +11,9 @@ from deploy.stack import Stack
 from rules.promql.values import STALE, is_stale
 from tests.e2e.test_influxdb_sink import Database
 from tests.oracle.prometheus import prometheus
-from tests.pipelines.authoring.history.given import MINUTE, bits, read, series_of
+from tests.transforms.io.history.given import MINUTE, bits, read, series_of
 from tests.transforms.io.sink_cases import WINDOW, rollups, samples, series
-from transforms.io.influxdb_lines import rollup_lines, sample_lines
+from transforms.io.influxdb.lines import rollup_lines, sample_lines
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 

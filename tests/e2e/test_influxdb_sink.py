@@ -28,10 +28,10 @@ from schemas.records import DeadLetter
 from schemas.series import METRIC_NAME, parse_labels, series_text
 from schemas.tiers import Tier, Tiers
 from tests.transforms.io.sink_cases import MINUTE, WINDOW, as_rows, fleet, label_sets, rollups, samples, series
-from transforms.io import outputs
-from transforms.io.influxdb_lines import Chunk, rollup_lines, sample_lines
-from transforms.io.influxdb_settings import InfluxSettings
-from transforms.io.influxdb_write import InfluxWriter
+from transforms.io import sink as outputs
+from transforms.io.influxdb.lines import Chunk, rollup_lines, sample_lines
+from transforms.io.influxdb.settings import InfluxSettings
+from transforms.io.influxdb.writer import InfluxWriter
 
 pytestmark = pytest.mark.e2e
 

@@ -13,10 +13,10 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from deploy.stack import Stack
 from schemas.records import DeadLetter
-from transforms.io import outputs
-from transforms.io.kafka_settings import KafkaTopic
-from transforms.io.kafka_sink import SHORTENED_BYTES, WriteToKafka
-from transforms.io.sink_records import dead_letter_records
+from transforms.io import sink as outputs
+from transforms.io.kafka.sink import SHORTENED_BYTES, WriteToKafka
+from transforms.io.kafka.topic import KafkaTopic
+from transforms.io.records import dead_letter_records
 
 pytestmark = pytest.mark.e2e
 

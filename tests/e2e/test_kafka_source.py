@@ -26,20 +26,20 @@ from kafka.admin import NewTopic
 from deploy.install.cache import install
 from deploy.install.recipes import PRISM
 from deploy.progress import Plain
-from pipelines import cli
 from pipelines.metrics import counters, main
 from schemas import batch as batches
 from schemas.batch import MAX_PARTITIONS
 from schemas.codecs.remote_write import encode_write_request
 from tests.e2e.flink_job import ROOT, wait_for
+from tidemark import cli
 from transforms import accounting
-from transforms.intake import IntakeSettings
-from transforms.io import kafka as kafka_source
-from transforms.io.kafka import KafkaSource, ReadSamples
-from transforms.io.kafka_reader import Catalog, PartitionReader, ReaderPool
-from transforms.io.kafka_settings import KafkaTopic, Start
-from transforms.io.parquet_layout import RAW
-from transforms.io.parquet_store import files, read_rollups
+from transforms.intake.beam import IntakeSettings
+from transforms.io.kafka import source as kafka_source
+from transforms.io.kafka.reader import Catalog, PartitionReader, ReaderPool
+from transforms.io.kafka.source import KafkaSource, ReadSamples
+from transforms.io.kafka.topic import KafkaTopic, Start
+from transforms.io.parquet.layout import RAW
+from transforms.io.parquet.store import files, read_rollups
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 

@@ -22,7 +22,7 @@ class Shell(ReadBack):
         self.stack = stack
 
     def tidemark(self, *words: str, status: int = 0) -> str:
-        argv = [sys.executable, "-m", "pipelines.cli", *words]
+        argv = [sys.executable, "-m", "tidemark.cli", *words]
         done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout + done.stderr

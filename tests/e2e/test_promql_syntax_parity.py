@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from deploy.install.recipes import prometheus3_binary
-from rules.promql.errors import PromQLError, PromQLSyntaxError, UnsupportedFeature
-from rules.promql.lexer import tokenize
-from rules.promql.parser import parse
+from rules.promql.syntax.errors import PromQLError, PromQLSyntaxError, UnsupportedFeature
+from rules.promql.syntax.lexer import tokenize
+from rules.promql.syntax.parser import parse
 from tests.rules.promql.expressions import corpus
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]

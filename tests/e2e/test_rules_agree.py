@@ -17,8 +17,8 @@ from deploy.stack import Stack
 from schemas import alert_event
 from tests.e2e.flink_job import ROOT
 from tests.e2e.test_runners_agree import RUNNERS
-from tests.transforms.test_evaluate import RULES, scrapes
-from transforms.io.parquet_store import read_raw
+from tests.transforms.alerts.test_beam import RULES, scrapes
+from transforms.io.parquet.store import read_raw
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]
 

@@ -15,14 +15,14 @@ import yaml
 
 from deploy.errors import StackError
 from deploy.install.recipes import prometheus3_binary
-from pipelines.authoring.unit_tests import Options, Runner
-from rules.alerts import Phase
-from rules.groups import Evaluator
-from rules.load import load_rules
-from rules.program import Program
+from rules.evaluation.alerts import Phase
+from rules.evaluation.groups import Evaluator
+from rules.evaluation.program import Program
+from rules.files.load import load_rules
 from rules.promql.engine import instant
 from rules.promql.values import InstantVector
-from tests.rules.evaluation import MINUTE, storage_of
+from tests.rules.evaluation.stepping import MINUTE, storage_of
+from tidemark.rules.unit_tests import Options, Runner
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 

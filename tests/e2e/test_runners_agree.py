@@ -17,11 +17,11 @@ from deploy.install.cache import install
 from deploy.install.recipes import PRISM
 from deploy.progress import Plain
 from deploy.stack import Stack
-from pipelines.cli import main
 from schemas.records import DeadLetter
 from tests.e2e.flink_job import ROOT
+from tidemark.cli import main
 from transforms.accounting import MEANINGS, Balance
-from transforms.io.parquet_store import read_raw, read_rollups
+from transforms.io.parquet.store import read_raw, read_rollups
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(500)]
 

@@ -26,8 +26,8 @@ from schemas.series import parse_labels
 from tests.e2e.flink_job import Ground, Job, wait_for
 from tests.transcripts.transcript import BASE, DAY, DELAY, SHARDS, Shown, Transcript, load, shown, staged
 from tests.transforms.naive import Row, Sample
-from transforms.io.parquet_layout import RAW
-from transforms.io.parquet_store import files
+from transforms.io.parquet.layout import RAW
+from transforms.io.parquet.store import files
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 

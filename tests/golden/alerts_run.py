@@ -7,16 +7,17 @@ from contextlib import contextmanager
 from itertools import count
 from unittest.mock import patch
 
-from rules.stream import group_machine, shard_machine
-from rules.stream.local import LocalMachine, LocalStage
-from rules.stream.messages import RuleFiles
-from rules.stream.stage import EVENTS, Out, StageSettings
-from rules.stream.watermarks import LAUNCH, Told
 from schemas import batch as batches
 from schemas.alert_event import decode
 from schemas.batch import SampleBatch
 from tests.golden.plain import Plain, bytes_of, text_of
-from tests.rules.stream.streams import Sent, batch_of
+from tests.transforms.alerts.streams import Sent, batch_of
+from transforms.alerts.groups import machine as group_machine
+from transforms.alerts.local import LocalMachine, LocalStage
+from transforms.alerts.messages import RuleFiles
+from transforms.alerts.shards import machine as shard_machine
+from transforms.machines.machine import EVENTS, Out, StageSettings
+from transforms.machines.watermarks import LAUNCH, Told
 
 MINUTE = 60_000
 BEGIN = 1_700_049_600_000

@@ -9,14 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from apache_beam.io.restriction_trackers import OffsetRange
 
-from rules.recorded import Recorded, Writer
-from rules.stream import chunks, messages, partials_wire, shard_machine, watermarks, written
-from rules.stream.corrections import History
-from rules.stream.live import LiveRules
-from rules.stream.messages import Contribution, Part, RuleFiles
-from rules.stream.partials import Failure, Partials, Rows, SamplesPart, VectorPart
-from rules.stream.shard_meta import Meta
-from rules.stream.watermarks import LAUNCH, Told
+from rules.evaluation.recorded import Recorded, Writer
+from rules.events.corrections import History
 from schemas import alert_event, batch, rollup
 from schemas.alert_event import AlertEvent, State, Trace, TracedSeries
 from schemas.batch import SampleBatch
@@ -25,12 +19,25 @@ from schemas.series import labels_text, metric_text
 from schemas.tiers import Tier
 from tests.golden.alerts_run import SETTINGS
 from tests.transforms.naive import MINUTE, NOON, Sample, batch_of
-from transforms import intake, panes_algorithm, samples_algorithm
-from transforms.content_algorithm import Key
-from transforms.io.influxdb_lines import rollup_lines, sample_lines
-from transforms.io.kafka_offsets import RangeCoder
-from transforms.io.kafka_partitions import Partition
-from transforms.io.sink_records import OutRecord, alert_event_records, dead_letter_records, late_records
+from transforms.alerts import messages
+from transforms.alerts.fragments import partials_wire
+from transforms.alerts.fragments.partials import Failure, Partials, Rows, SamplesPart, VectorPart
+from transforms.alerts.groups import written
+from transforms.alerts.live.live import LiveRules
+from transforms.alerts.messages import Contribution, Part, RuleFiles
+from transforms.alerts.shards import chunks
+from transforms.alerts.shards import machine as shard_machine
+from transforms.alerts.shards.meta import Meta
+from transforms.intake import beam as intake
+from transforms.io.beam import RangeCoder
+from transforms.io.influxdb.lines import rollup_lines, sample_lines
+from transforms.io.kafka.beam import Partition
+from transforms.io.records import OutRecord, alert_event_records, dead_letter_records, late_records
+from transforms.machines import watermarks
+from transforms.machines.watermarks import LAUNCH, Told
+from transforms.rollups import panes as panes_algorithm
+from transforms.rollups import samples as samples_algorithm
+from transforms.windows.content import Key
 
 WEB = labels_text([("host", "web-1"), ("region", "eu")])
 

@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from rules.stream.local import LocalStage
 from schemas import batch, rollup
 from tests.golden import alerts_run, rollups_run
 from tests.golden.forms import forms, pane, samples
 from tests.golden.labels import labels
 from tests.golden.plain import Plain, text_of
-from transforms.io.parquet_layout import RAW
-from transforms.io.parquet_rows import rollup_table, sample_table
-from transforms.io.parquet_runs import start
-from transforms.io.parquet_store import write
+from transforms.alerts.local import LocalStage
+from transforms.io.parquet.layout import RAW
+from transforms.io.parquet.rows import rollup_table, sample_table
+from transforms.io.parquet.runs import start
+from transforms.io.parquet.store import write
 
 FOLDER = Path(__file__).parent
 NEWEST = "1"

@@ -7,9 +7,9 @@ from schemas.rollup import RollupBatch
 from schemas.series import labels_text, metric_text
 from schemas.tiers import Tiers
 from tests.golden.plain import Plain, bytes_of, text_of
-from tests.transforms.core import END_OF_TIME, Core
 from tests.transforms.naive import MINUTE, NOON, Sample
-from transforms.content_algorithm import Key
+from tests.transforms.windows.core import END_OF_TIME, Core
+from transforms.windows.content import Key
 
 HALF = 64
 """Minutes of the first half: it ends within an hour, with late samples of which none has gone out yet."""

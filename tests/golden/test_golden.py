@@ -13,15 +13,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from rules.stream.group_machine import GroupMachine
-from rules.stream.shard_machine import ShardMachine
 from tests.golden import alerts_run, release
 from tests.golden.forms import Form, forms
 from tests.golden.labels import labels
 from tests.golden.plain import Plain, bytes_of
 from tests.golden.release import FOLDER, NEWEST, RUN, Halves, tables
-from transforms.io.parquet_layout import RAW, FileName
-from transforms.io.parquet_store import read_raw, read_rollups
+from transforms.alerts.groups.machine import GroupMachine
+from transforms.alerts.shards.machine import ShardMachine
+from transforms.io.parquet.layout import RAW, FileName
+from transforms.io.parquet.store import read_raw, read_rollups
 
 RELEASES = sorted(path.name.removeprefix("v") for path in FOLDER.glob("v*"))
 

@@ -2,7 +2,7 @@
 
     python -m tests.mutants                             # all of them: hours
     python -m tests.mutants 'transforms.cut*'           # those whose name fits
-    python -m tests.mutants --sample=50 'rules.stream*' # fifty of each module, the same ones each time
+    python -m tests.mutants --sample=50 'transforms.alerts*' # fifty of each module, the same ones each time
     python -m tests.mutants --report                    # what is known so far, nothing run
 
 A part of ``parts.yml`` is run by itself, with the tests that are near it. Each has its folder, mutants/PART, ignored by git, and goes on where it

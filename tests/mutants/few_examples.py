@@ -1,6 +1,6 @@
 """A plugin of pytest: fewer examples of each property, the same ones each time, or a mutant that nothing notices costs minutes.
 
-python -m pytest -p tests.mutants.few_examples tests/rules/stream
+python -m pytest -p tests.mutants.few_examples tests/transforms/alerts
 """
 
 from __future__ import annotations

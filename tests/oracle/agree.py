@@ -13,12 +13,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rules.promql import ast
 from rules.promql.engine import Result, instant, query_range
-from rules.promql.errors import PromQLError
 from rules.promql.labels import METRIC_NAME
-from rules.promql.parser import parse
 from rules.promql.storage import MemoryStorage
+from rules.promql.syntax import ast
+from rules.promql.syntax.errors import PromQLError
+from rules.promql.syntax.parser import parse
 from rules.promql.values import InstantVector, RangeVector, Scalar
 from tests.oracle.expressions import Case
 from tests.oracle.prometheus import Answer, Client, Floats, Row

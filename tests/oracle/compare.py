@@ -16,10 +16,10 @@ from itertools import repeat
 from multiprocessing import get_context
 from pathlib import Path
 
-from rules.promql import ast
-from rules.promql.errors import PromQLError
-from rules.promql.parser import parse
 from rules.promql.storage import MemoryStorage
+from rules.promql.syntax import ast
+from rules.promql.syntax.errors import PromQLError
+from rules.promql.syntax.parser import parse
 from tests.oracle.agree import ask_engine, ask_prometheus, difference
 from tests.oracle.data import BASE_MS, Dataset, dataset
 from tests.oracle.expressions import Case, cases

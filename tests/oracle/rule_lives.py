@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rules.evaluation.program import Prepared
 from rules.model import AlertingRule
-from rules.program import Prepared
 from rules.promql.values import STALE
 from tests.oracle.prometheus import Answer, Client, Series
 

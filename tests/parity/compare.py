@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from rules.program import Settings
+from rules.evaluation.program import Settings
 from tests.oracle.prometheus import Series
 from tests.parity.evaluator_side import of_evaluator
 from tests.parity.generated import Generated, generated

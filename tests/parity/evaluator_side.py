@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rules.groups import Evaluator, aligned
-from rules.program import Program
+from rules.evaluation.groups import Evaluator, aligned
+from rules.evaluation.program import Program
+from rules.events.events import EventMaker
 from rules.promql.storage import MemoryStorage
-from rules.stream.events import EventMaker
 from schemas.alert_event import AlertEvent
 from tests.oracle.prometheus import Series
 from tests.parity.verdict import Rule, Told, Turn, Verdict

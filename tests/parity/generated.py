@@ -9,14 +9,14 @@ from typing import Any
 
 import yaml
 
-from rules.load import load_rules
-from rules.promql import ast
-from rules.promql.parser import parse
-from rules.stream.live import streamable
-from rules.stream.stage import StageSettings
+from rules.files.load import load_rules
+from rules.promql.syntax import ast
+from rules.promql.syntax.parser import parse
 from tests.oracle.data import BASE_MS, SPAN_MS, Dataset, dataset
 from tests.oracle.expressions import Expressions
 from tests.oracle.prometheus import Series
+from transforms.alerts.live.live import streamable
+from transforms.machines.machine import StageSettings
 
 START_MS = BASE_MS
 END_MS = BASE_MS + SPAN_MS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rules.evaluation.program import Prepared, Program
 from rules.model import AlertingRule
-from rules.program import Prepared, Program
 from tests.oracle.prometheus import Client, Series, prometheus
 from tests.oracle.rule_lives import alert_samples, asked, columns, lives, recorded
 from tests.parity.verdict import Rule, Verdict, turns

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from deploy.install.recipes import prometheus3_binary
-from rules.program import Program
+from rules.evaluation.program import Program
 from rules.promql.values import is_stale
 from tests.oracle.prometheus import Series
 from tests.oracle.rule_lives import Labels, Samples

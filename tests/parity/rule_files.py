@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rules.load import load_rules
-from rules.program import Program, Settings
-from rules.reach import reaches, together
-from rules.stream.rule_set import RuleSet
+from rules.evaluation.program import Program, Settings
+from rules.files.load import load_rules
+from rules.planning.reach import reaches, together
 from tests.oracle.prometheus import Series
 from tests.parity.fleet import fleet
+from transforms.alerts.live.rule_set import RuleSet
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "rules" / "library"

@@ -7,10 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from rules.program import Settings
-from rules.stream.corrections import History
-from rules.stream.local import LocalStage
-from rules.stream.stage import EVENTS, SAMPLES, Out, StageSettings
+from rules.evaluation.program import Settings
+from rules.events.corrections import History
 from schemas import batch as batches
 from schemas.alert_event import decode
 from schemas.batch import MIN_WATERMARK, SampleBatch
@@ -20,7 +18,9 @@ from tests.oracle.prometheus import Series
 from tests.oracle.rule_lives import Samples
 from tests.parity.evaluator_side import turn_of
 from tests.parity.verdict import Verdict
-from transforms.cut_algorithm import Cutter
+from transforms.alerts.local import LocalStage
+from transforms.machines.machine import EVENTS, SAMPLES, Out, StageSettings
+from transforms.windows.cut import Cutter
 
 SHARDS = 8
 EVERY_MS = 120_000

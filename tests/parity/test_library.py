@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rules.program import Program
+from rules.evaluation.program import Program
 from tests.oracle.prometheus import Series
 from tests.parity.fleet import SCRAPE_MS, SPAN_MS
 from tests.parity.prometheus_side import of_prometheus

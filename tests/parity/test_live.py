@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rules.program import Settings
+from rules.evaluation.program import Settings
 from tests.parity.live import RULES, Course, Disturbed, run, scrapes, without_markers
 from tests.parity.stage_side import of_stage
 from tests.parity.verdict import Verdict, differences

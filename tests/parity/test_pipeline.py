@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipelines import alerts
-from rules.program import Program
-from rules.stream.corrections import History
+from rules.evaluation.program import Program
+from rules.events.corrections import History
 from schemas.alert_event import decode
 from schemas.codecs.json_scrape import encode_scrape
 from schemas.series import parse_labels, parse_metric
@@ -18,7 +18,7 @@ from tests.parity.prometheus_side import of_prometheus
 from tests.parity.rule_files import LIBRARY, evaluated, library, program_of, seen_fleet
 from tests.parity.stage_side import in_order
 from tests.parity.verdict import Verdict, differences
-from transforms.io.parquet_store import read_raw
+from transforms.io.parquet.store import read_raw
 
 SEED = 6
 SHARE = 0.1

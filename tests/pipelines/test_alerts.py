@@ -12,11 +12,11 @@ import apache_beam as beam
 import pytest
 
 from pipelines import alerts, metrics
-from pipelines.options import parse
-from rules.stream.corrections import History
+from pipelines.options.job import parse
+from rules.events.corrections import History
 from schemas.alert_event import AlertEvent, State, decode
 from tests.transforms.naive import NOON
-from transforms.io.parquet_store import read_raw, read_rollups
+from transforms.io.parquet.store import read_raw, read_rollups
 
 SECOND = 1_000
 RULES = """
@@ -134,7 +134,7 @@ def test_alerts_are_told_and_what_rules_write_is_stored(
         "alerts.firing": 3,
         "alerts.resolved": 2,
         "alerts.written": 6,
-        "rules.instants": 80,
+        "rules.evaluation.instants": 80,
         "rules.evaluations": 240,
         "rules.samples_kept": 240,
         "samples.read": 240,
@@ -249,7 +249,7 @@ def test_broken_rules_are_told_before_anything_runs(
 def test_an_output_of_events_that_cannot_be_written_is_told_before_anything_runs(
     more: list[str], message: str, directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("transforms.io.kafka_sink.CHECK_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("transforms.io.kafka.sink.CHECK_TIMEOUT_S", 0.2)
     assert alerts.main(words(directory, *more)) == 2
     assert message in capsys.readouterr().err
 

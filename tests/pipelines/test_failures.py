@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from pipelines.failures import RunFailed, explained, reason_of
-from transforms.io.sink_errors import SinkError, Unavailable
+from transforms.io.errors import SinkError, Unavailable
 
 
 def caused(error: Exception, cause: Exception) -> Exception:

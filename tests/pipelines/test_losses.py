@@ -12,9 +12,9 @@ import pytest
 
 from pipelines import alerts, metrics
 from schemas.records import DeadLetter
-from tests.transforms.io.fake_influxdb import TOKEN, Server, fake_influxdb
+from tests.transforms.io.influxdb.fake_server import TOKEN, Server, fake_influxdb
 from tests.transforms.naive import MINUTE, NOON
-from transforms.io.parquet_store import read_rollups
+from transforms.io.parquet.store import read_rollups
 
 RULES = """
 groups:

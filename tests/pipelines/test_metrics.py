@@ -12,12 +12,12 @@ import pytest
 
 from pipelines import metrics
 from pipelines.metrics import Result, build
-from pipelines.options import parse
+from pipelines.options.job import parse
 from schemas.records import DeadLetter
 from schemas.series import labels_text
 from tests.transforms.naive import MINUTE, NOON, Row, Sample, agree, rolled
 from transforms.accounting import RECORDS_READ, Balance
-from transforms.io.parquet_store import read_raw, read_rollups
+from transforms.io.parquet.store import read_raw, read_rollups
 
 HOUR = 60 * MINUTE
 
@@ -167,7 +167,7 @@ def test_a_mistake_is_told_before_anything_runs(
 def test_brokers_that_do_not_answer_are_those_of_the_input(
     more: list[str], capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("transforms.io.kafka_reader.CHECK_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("transforms.io.kafka.reader.CHECK_TIMEOUT_S", 0.2)
     words = ["--input=kafka://127.0.0.1:1/metrics.raw", "--output=blackhole:"]
     assert metrics.main([*words, *(more or ["--bounded"])]) == 2
     # What librdkafka writes itself is among it.

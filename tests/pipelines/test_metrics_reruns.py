@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from pipelines import metrics
-from services.store import main as store_command
-from tests.pipelines.authoring.history.given import read, series_of
+from tests.transforms.io.history.given import read, series_of
 from tests.transforms.naive import NOON
-from transforms.io.parquet_store import read_raw, read_rollups
+from tidemark.store import main as store_command
+from transforms.io.parquet.store import read_raw, read_rollups
 
 FIRST = [0, 1, 2, 9999, 4, 5]
 CORRECTED = [0, 1, 2, 3, 4, 5]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import cli, submit
 from services.kit.outputs import OutputError
+from tidemark import cli, submit
 
 RULES = """\
 groups:

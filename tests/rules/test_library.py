@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from rules.check import check
-from rules.format import format_rules
-from rules.load import load_rules
+from rules.files.check import check
+from rules.files.format import format_rules
+from rules.files.load import load_rules
 from rules.model import AlertingRule, Rule
-from rules.promql.parser import parse
-from rules.unit_test_file import load_unit_tests
-from rules.unit_test_model import AlertCase
+from rules.promql.syntax.parser import parse
+from rules.unit_tests.file import load_unit_tests
+from rules.unit_tests.model import AlertCase
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "rules" / "library"

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from rules.alerts import Reason
+from rules.evaluation.alerts import Reason
 from schemas.alert_event import (
     MAX_TRACED_SERIES,
     MAX_TRACES,

@@ -12,8 +12,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from rules.load import load_rules
-from rules.load_groups import GROUP_KEYS, RULE_KEYS
+from rules.files.load import load_rules
+from rules.files.load_groups import GROUP_KEYS, RULE_KEYS
 
 CORPORA = Path(__file__).parents[2].parent / "shared" / "corpora"
 # What no schema can see: the text of expressions and templates, and names that stand twice.

@@ -21,10 +21,10 @@ from schemas import batch as batches
 from schemas import rollup as rollups
 from schemas.batch import MIN_WATERMARK
 from tests.transcripts.transcript import BASE, DELAY, SHARDS, Stage, Transcript, load, shown_rows, staged
-from tests.transforms.core import END_OF_TIME, Core
 from tests.transforms.naive import Sample, batch_of
-from transforms.cut_algorithm import Cutter
-from transforms.rollup import Rollups
+from tests.transforms.windows.core import END_OF_TIME, Core
+from transforms.rollups.beam import Rollups
+from transforms.windows.cut import Cutter
 
 FOLDER = Path(__file__).parent
 PATHS = sorted(FOLDER.glob("*.yaml"))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rules.promql import ast
 from rules.promql.context import Context
-from rules.promql.errors import UnsupportedFeature
 from rules.promql.functions import (
     calendar,
     counters,
@@ -18,7 +16,9 @@ from rules.promql.functions import (
     regression,
 )
 from rules.promql.functions.arguments import Function
-from rules.promql.signatures import FUNCTIONS as SIGNATURES
+from rules.promql.syntax import ast
+from rules.promql.syntax.errors import UnsupportedFeature
+from rules.promql.syntax.signatures import FUNCTIONS as SIGNATURES
 from rules.promql.values import Value
 
 FUNCTIONS: dict[str, Function] = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from rules.promql import ast
 from rules.promql.context import Context
-from rules.promql.errors import EvaluationError
+from rules.promql.syntax import ast
+from rules.promql.syntax.errors import EvaluationError
 from rules.promql.values import Floats, InstantVector, RangeVector, Scalar, String, Value
 
 Function = Callable[[ast.Call, Sequence[Value], Context], Value]

@@ -11,12 +11,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from rules.floats import parse_float
+from rules.golang.floats import parse_float
+from rules.golang.quoting import quote
 from rules.promql.context import Context
-from rules.promql.errors import Span
 from rules.promql.labels import METRIC_NAME, LabelFrame
+from rules.promql.syntax.errors import Span
 from rules.promql.values import Floats, Index, InstantVector, Mask
-from rules.quoting import quote
 
 BUCKET = "le"
 BLOCK_CELLS = 1 << 18

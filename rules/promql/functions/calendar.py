@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.promql import ast
 from rules.promql.context import Context
 from rules.promql.functions.arguments import Function, vector
 from rules.promql.functions.elementwise import mapped
 from rules.promql.labels import LabelFrame
+from rules.promql.syntax import ast
 from rules.promql.values import Floats, InstantVector, Scalar, Value
 
 Ints = NDArray[np.int64]

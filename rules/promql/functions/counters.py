@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rules.durations import seconds
-from rules.promql import ast
+from rules.golang.durations import seconds
+from rules.golang.quoting import quote
 from rules.promql.context import Context
 from rules.promql.functions.arguments import Function, ranges
 from rules.promql.functions.windowed import Kernel, nameless, over_windows, windowed
 from rules.promql.labels import METRIC_NAME
 from rules.promql.summation import increment
+from rules.promql.syntax import ast
 from rules.promql.values import Floats, Index, InstantVector, Mask, Times, Value, Windows
-from rules.quoting import quote
 
 COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
 

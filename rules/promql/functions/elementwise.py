@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from rules.promql import ast
 from rules.promql.context import Context, without_name
 from rules.promql.functions.arguments import Function, scalar, vector
+from rules.promql.syntax import ast
 from rules.promql.values import Floats, InstantVector, Scalar, Value
 
 

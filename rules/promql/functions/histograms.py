@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rules.floats import shortest
-from rules.promql import ast
+from rules.golang.floats import shortest
 from rules.promql.context import Context, without_name
-from rules.promql.errors import Span
 from rules.promql.functions.arguments import Function, scalar, vector
 from rules.promql.functions.buckets import Buckets, Mended, blocks, for_metric, monotonic
 from rules.promql.functions.quantiles import doubt_quantile
 from rules.promql.labels import METRIC_NAME, LabelFrame
+from rules.promql.syntax import ast
+from rules.promql.syntax.errors import Span
 from rules.promql.values import Floats, Index, InstantVector, Mask, Value
 
 

@@ -10,14 +10,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rules.promql import ast
+from rules.golang.regexp import expand
 from rules.promql.context import Context, merged
-from rules.promql.errors import EvaluationError, LimitExceeded, PromQLSyntaxError
 from rules.promql.functions.arguments import Function, text, vector
 from rules.promql.labels import METRIC_NAME, Column
 from rules.promql.regex import compile_pattern
+from rules.promql.syntax import ast
+from rules.promql.syntax.errors import EvaluationError, LimitExceeded, PromQLSyntaxError
 from rules.promql.values import InstantVector, Mask, Value
-from rules.regexp import expand
 
 MAX_CHARACTERS = 100_000_000
 """Of the distinct label values that one call may make: nested calls would multiply them without end."""

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rules.promql import ast
+from rules.promql.compensated import Columns, totals
 from rules.promql.context import Context
 from rules.promql.functions.arguments import Function, ranges, scalar
-from rules.promql.functions.compensated import Columns, totals
 from rules.promql.functions.quantiles import doubt_quantile, of_sorted
 from rules.promql.functions.windowed import nameless, over_windows, windowed
 from rules.promql.summation import increment, incrementer
+from rules.promql.syntax import ast
 from rules.promql.values import Floats, InstantVector, Mask, Value, Windows
 
 SCAN_CELLS = 1 << 15

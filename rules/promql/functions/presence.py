@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rules.promql import ast
 from rules.promql.absence import absent_labels
 from rules.promql.context import Context
 from rules.promql.functions.arguments import Function, ranges, scalar, vector
 from rules.promql.labels import LabelFrame
+from rules.promql.syntax import ast
 from rules.promql.values import InstantVector, Mask, Scalar, Value
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rules.floats import shortest
+from rules.golang.floats import shortest
 from rules.promql.context import Context
-from rules.promql.errors import Span
+from rules.promql.syntax.errors import Span
 from rules.promql.values import Floats, Index, Windows
 
 _BLOCK = 1 << 20

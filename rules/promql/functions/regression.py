@@ -9,14 +9,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rules.promql import ast
+from rules.promql.compensated import Columns, totals
 from rules.promql.context import Context
 from rules.promql.functions.arguments import Function, ranges, scalar
-from rules.promql.functions.compensated import Columns, totals
 from rules.promql.functions.counters import count_steps
 from rules.promql.functions.over_time import SCAN_CELLS
 from rules.promql.functions.windowed import nameless, over_windows
 from rules.promql.summation import incrementer
+from rules.promql.syntax import ast
 from rules.promql.values import Floats, InstantVector, Mask, Times, Value, Windows
 
 # Times and values, each in sums of two kinds.

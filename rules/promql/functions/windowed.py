@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from rules.promql import ast
 from rules.promql.context import SAME_LABELS, Context, without_name
-from rules.promql.errors import EvaluationError
 from rules.promql.functions.arguments import Function, ranges
+from rules.promql.syntax import ast
+from rules.promql.syntax.errors import EvaluationError
 from rules.promql.values import Floats, InstantVector, Mask, RangeVector, Value, Windows
 
 # All windows advance by a sample together, and a step of few windows costs as much as one of so many.

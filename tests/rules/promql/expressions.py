@@ -10,9 +10,9 @@ import pytest
 import yaml
 from hypothesis import strategies as st
 
-from rules.promql.ast import Expr
-from rules.promql.errors import PromQLError
-from rules.promql.parser import parse
+from rules.promql.syntax.ast import Expr
+from rules.promql.syntax.errors import PromQLError
+from rules.promql.syntax.parser import parse
 
 CORPORA = Path(__file__).parents[3].parent / "shared" / "corpora"
 _EVAL = re.compile(r"^eval\w*\s+(?:instant at \S+|range from \S+ to \S+ step \S+)\s+(.*)$", re.MULTILINE)

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rules.promql import ast, folding
+from rules.promql import folding
 from rules.promql.aggregate import aggregate
-from rules.promql.errors import EvaluationError, UnsupportedFeature
-from rules.promql.parser import parse
+from rules.promql.syntax import ast
+from rules.promql.syntax.errors import EvaluationError, UnsupportedFeature
+from rules.promql.syntax.parser import parse
 from rules.promql.values import InstantVector, Scalar, String, Value
 from tests.rules.promql.vectors import Labels, Sample, assert_same, context, labels, samples, vector, vectors
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.promql import ast
 from rules.promql.binary import binary
 from rules.promql.context import Options
-from rules.promql.errors import EvaluationError, LimitExceeded
-from rules.promql.parser import parse
+from rules.promql.syntax import ast
+from rules.promql.syntax.errors import EvaluationError, LimitExceeded
+from rules.promql.syntax.parser import parse
 from rules.promql.values import InstantVector, Scalar, Value
 from tests.rules.promql.vectors import Labels, Sample, assert_same, context, labels, samples, vector, vectors
 

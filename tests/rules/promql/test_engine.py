@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from rules.promql import engine
 from rules.promql.context import Options
-from rules.promql.errors import EvaluationError, LimitExceeded, PromQLSyntaxError
 from rules.promql.storage import MemoryStorage
+from rules.promql.syntax.errors import EvaluationError, LimitExceeded, PromQLSyntaxError
 from rules.promql.values import STALE, InstantVector, RangeVector, Scalar, String
 
 MINUTE = 60_000

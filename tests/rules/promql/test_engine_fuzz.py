@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.promql import engine
-from rules.promql.ast import ValueType
 from rules.promql.context import Options
-from rules.promql.errors import LimitExceeded, PromQLError
 from rules.promql.labels import LabelFrame
-from rules.promql.script import ScriptError, parse_script
-from rules.promql.signatures import FUNCTIONS
+from rules.promql.scripts.read import ScriptError, parse_script
 from rules.promql.storage import MemoryStorage
+from rules.promql.syntax.ast import ValueType
+from rules.promql.syntax.errors import LimitExceeded, PromQLError
+from rules.promql.syntax.signatures import FUNCTIONS
 from rules.promql.values import STALE, InstantVector, RangeVector, Scalar, Value
 from tests.rules.promql.expressions import CORPORA, corpus, random_expressions
 

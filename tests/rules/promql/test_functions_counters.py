@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.promql.engine import instant, query_range
-from rules.promql.errors import EvaluationError
 from rules.promql.storage import MemoryStorage
+from rules.promql.syntax.errors import EvaluationError
 from rules.promql.values import InstantVector
 from tests.rules.promql.window_reference import ANY, FINITE, RANGES, Reference, Samples, Window, assert_agrees, data
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from rules.promql.context import Options
 from rules.promql.engine import instant, query_range
-from rules.promql.errors import EvaluationError
 from rules.promql.functions import buckets as blocks_of
 from rules.promql.functions.buckets import bound
 from rules.promql.storage import MemoryStorage
+from rules.promql.syntax.errors import EvaluationError
 from rules.promql.values import InstantVector
 from tests.rules.promql.window_reference import same
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from rules.promql import ast
 from rules.promql.context import Context, Options
 from rules.promql.engine import instant, query_range
-from rules.promql.errors import EvaluationError, UnsupportedFeature
 from rules.promql.functions import FUNCTIONS, NATIVE_HISTOGRAMS, call
-from rules.promql.signatures import FUNCTIONS as SIGNATURES
 from rules.promql.storage import MemoryStorage
+from rules.promql.syntax import ast
+from rules.promql.syntax.errors import EvaluationError, UnsupportedFeature
+from rules.promql.syntax.signatures import FUNCTIONS as SIGNATURES
 from rules.promql.values import InstantVector, Scalar
 
 

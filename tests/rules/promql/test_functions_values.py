@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from rules.promql.context import Options
 from rules.promql.engine import instant, query_range
-from rules.promql.errors import EvaluationError
 from rules.promql.storage import MemoryStorage
+from rules.promql.syntax.errors import EvaluationError
 from rules.promql.values import InstantVector, Scalar
 from tests.rules.promql.window_reference import same
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.floats import decimal
-from rules.promql.errors import LimitExceeded, PromQLSyntaxError, Span, UnsupportedFeature
-from rules.promql.literals import quote
+from rules.golang.floats import decimal
 from rules.promql.notation import parse_mixed_series, parse_series, parse_series_description, parse_values
+from rules.promql.syntax.errors import LimitExceeded, PromQLSyntaxError, Span, UnsupportedFeature
+from rules.promql.syntax.literals import quote
 from rules.promql.values import is_stale
 
 ABSENT = None

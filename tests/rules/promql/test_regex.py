@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from rules.promql.errors import PromQLSyntaxError
 from rules.promql.regex import compile_pattern
+from rules.promql.syntax.errors import PromQLSyntaxError
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rules.promql.ast import Matcher, MatchOp
 from rules.promql.labels import LabelFrame
 from rules.promql.search import bisect_right
 from rules.promql.storage import MemoryStorage
+from rules.promql.syntax.ast import Matcher, MatchOp
 from rules.promql.values import STALE, RangeVector, is_stale
 
 TIMES = st.lists(st.integers(-50, 50), max_size=12, unique=True).map(sorted)

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rules.promql import ast
 from rules.promql.context import Context
-from rules.promql.digest_functions import DIGESTED
-from rules.promql.digests import Digests
+from rules.promql.digests.digests import Digests
+from rules.promql.digests.functions import DIGESTED
 from rules.promql.functions import FUNCTIONS
-from rules.promql.parser import parse
-from rules.promql.signatures import FUNCTIONS as SIGNATURES
 from rules.promql.storage import MemoryStorage
+from rules.promql.syntax import ast
+from rules.promql.syntax.parser import parse
+from rules.promql.syntax.signatures import FUNCTIONS as SIGNATURES
 from rules.promql.values import InstantVector, RangeVector, Scalar, Times, Value
 from tests.rules.promql.window_reference import ANY, Samples, data, storage_of
 

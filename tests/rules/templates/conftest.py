@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from rules.promql.errors import PromQLSyntaxError
+from rules.promql.syntax.errors import PromQLSyntaxError
 from rules.templates import TemplateContext, expand
 
 LABELS = {"__name__": "up", "instance": "db-1.example.com:9090", "job": "db"}

@@ -1,0 +1,176 @@
+"""Options of what every job reads: topics and files, and how their records become samples."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+from pipelines.options.values import OptionError, check_labels, duration, number, refuse_unknown
+from schemas.batch import MAX_PARTITIONS, MIN_WATERMARK
+from schemas.codecs.block import CODECS, media_type
+from schemas.codecs.line_syntax import Precision
+from schemas.series import DEFAULT_TARGET_LABELS
+from schemas.tiers import Tiers
+from schemas.times import parse_duration, parse_time
+from schemas.units import EARLIEST_MS
+from transforms.intake.beam import FileWatermark, IntakeSettings
+from transforms.io.files.paths import STDIN, left_out, matching, places
+from transforms.io.kafka.source import KafkaSource
+from transforms.io.kafka.topic import KafkaTopic, Start
+
+DEFAULT_SHARDS = 32
+MAX_SHARDS = 1 << 16
+
+
+@dataclass(frozen=True)
+class FileInput:
+    """Files to read: ``copies`` says where, for those that can be read only once (:func:`transforms.io.files.paths.kept`)."""
+
+    paths: tuple[str, ...]
+    copies: Mapping[str, str] = field(default_factory=dict)
+
+
+def add_inputs(words: argparse.ArgumentParser) -> None:
+    """``--input`` and what says where its reading begins and ends."""
+    add = words.add_argument
+    add(
+        "--input",
+        action="append",
+        default=[],
+        metavar="URI",
+        help="kafka://HOST:PORT/TOPIC, or file:PATH: a file, plain or gzip, a directory, a glob, a pipe, or file:- for standard input; repeatable",
+    )
+    add(
+        "--start",
+        default="earliest",
+        help="where Kafka is read from: earliest, latest, offset:N or time:2024-05-01T12:00:00Z",
+    )
+    add(
+        "--since",
+        metavar="TIME",
+        help="leave out samples before this event time: on the hour, no window is written in part. Times before April 1970, "
+        "which are timestamps of the wrong unit or of a clock that was not set, are refused unless this asks for them",
+    )
+    add("--bounded", action="store_true", help="read Kafka to its end as of now, then stop")
+    add(
+        "--kafka-config",
+        metavar="FILE",
+        help="YAML of librdkafka settings (security.protocol, sasl.*, ssl.*); ${NAME} takes a variable",
+    )
+    add(
+        "--idle-timeout",
+        default="30s",
+        metavar="TIME",
+        help="a partition with nothing to read this long stops holding back the others",
+    )
+    add("--discovery-interval", default="1m", metavar="TIME", help="how often to look for new partitions; 0s for never")
+    add(
+        "--default-content-type",
+        metavar="TYPE",
+        help="of records without a content-type header, and of files whose name says nothing: "
+        f"{', '.join(sorted(CODECS))} (each record is told by its content)",
+    )
+    add("--precision", default="ns", choices=get_args(Precision), help="of the timestamps of line protocol (ns)")
+    add(
+        "--max-future",
+        default="10m",
+        metavar="TIME",
+        help="how far an event time may lie after its record's own time, or after now where it has none, as in a file; 'none' for any",
+    )
+    add(
+        "--file-watermark",
+        default="end",
+        choices=get_args(FileWatermark),
+        help="of files: 'end' takes them as a whole, and nothing in them is late, in whatever order it is; "
+        "'events' follows event times, as in a stream: late data correct their windows, or come too late (end)",
+    )
+
+
+def inputs(given: argparse.Namespace, kafka_config: dict[str, str]) -> tuple[KafkaSource | FileInput, ...]:
+    """What ``--input`` names.
+
+    Raises:
+        OptionError: nothing, or what cannot be read.
+    """
+    if not given.input:
+        raise OptionError("--input is missing: kafka://HOST:PORT/TOPIC or file:PATH")
+    found = tuple(_input(uri, given, kafka_config) for uri in given.input)
+    number = sum(len(entry.paths) for entry in found if isinstance(entry, FileInput))
+    if number > MAX_PARTITIONS:
+        raise OptionError(
+            f"--input: {number:,} files are too many for one run, at most {MAX_PARTITIONS:,}: "
+            "join some of them (cat does, gzip or not), or run once for each part of them"
+        )
+    return found
+
+
+def _input(uri: str, given: argparse.Namespace, kafka_config: dict[str, str]) -> KafkaSource | FileInput:
+    scheme, _, rest = uri.partition(":")
+    try:
+        if scheme == "kafka":
+            return KafkaSource(
+                topic=KafkaTopic.from_url(uri, kafka_config),
+                start=Start.parse(given.start),
+                bounded=given.bounded,
+                idle_ms=duration("--idle-timeout", given.idle_timeout),
+                discovery_ms=duration("--discovery-interval", given.discovery_interval),
+            )
+        if scheme == "file" and rest:
+            if others := left_out(places(rest)):
+                print(f"--input={uri}: {others}", file=sys.stderr)
+            return FileInput(tuple(matching(rest)))
+    except OptionError:
+        raise
+    except (ValueError, FileNotFoundError) as error:
+        raise OptionError(f"--input={uri}: {error}") from None
+    if uri == STDIN:
+        raise OptionError(f"--input={uri}: for standard input, --input=file:-")
+    hint = f"; for the file of that name, --input=file:{uri}" if os.path.exists(os.path.expanduser(uri)) else ""
+    raise OptionError(f"--input={uri}: write kafka://HOST:PORT/TOPIC or file:PATH{hint}")
+
+
+def intake(given: argparse.Namespace, config: dict[str, Any]) -> IntakeSettings:
+    """How records become samples, by the command line and the configuration file's mapping.
+
+    Raises:
+        OptionError: an option or a key that cannot be taken.
+    """
+    where = f"--config={given.config}"
+    refuse_unknown(where, config, {"tiers", "target_labels", "shards", "watermark_delay", "rules"})
+    try:
+        tiers = Tiers.from_config(config["tiers"]) if "tiers" in config else Tiers()
+        delay_ms = parse_duration(str(config.get("watermark_delay", "10s")))
+    except ValueError as error:
+        raise OptionError(f"{where}: {error}") from None
+    labels = config.get("target_labels", sorted(DEFAULT_TARGET_LABELS))
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        raise OptionError(f"{where}: target_labels: a list of label names is wanted, not {labels!r}")
+    check_labels(f"{where}: target_labels", labels)
+    future = None if given.max_future == "none" else duration("--max-future", given.max_future)
+    if given.default_content_type is not None and media_type(given.default_content_type) not in CODECS:
+        raise OptionError(f"--default-content-type={given.default_content_type}: known: {', '.join(sorted(CODECS))}")
+    since_ms = _since(given.since)
+    return IntakeSettings(
+        tiers=tiers,
+        shards=number(f"{where}: shards", config.get("shards", DEFAULT_SHARDS), MAX_SHARDS),
+        delay_ms=delay_ms,
+        target_labels=frozenset(labels),
+        default_content_type=given.default_content_type,
+        precision=given.precision,
+        max_future_ms=future,
+        since_ms=since_ms,
+        # Who asks for a time before it means it.
+        earliest_ms=EARLIEST_MS if given.since is None else min(EARLIEST_MS, max(since_ms, 0)),
+        file_watermark=given.file_watermark,
+    )
+
+
+def _since(text: str | None) -> int:
+    try:
+        return MIN_WATERMARK if text is None else parse_time(text)
+    except ValueError as error:
+        raise OptionError(f"--since: {error}") from None

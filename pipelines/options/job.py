@@ -1,0 +1,269 @@
+"""Options of the jobs: one table for the command line, a YAML file for what a job means, both validated before anything starts."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from pipelines.options.inputs import FileInput, add_inputs, inputs, intake
+from pipelines.options.output_checks import check_apart
+from pipelines.options.rules import RuleOptions, add_rules, rule_options
+from pipelines.options.values import OptionError, read_yaml
+from pipelines.runners.options import beam_words
+from schemas.alert_event import TOPIC_ALERT_EVENTS
+from schemas.records import TOPIC_DEAD_LETTER, TOPIC_LATE
+from schemas.tiers import Tiers
+from services.kit.arguments import Parser
+from transforms.intake.beam import IntakeSettings
+from transforms.io import sink as outputs
+from transforms.io.kafka.reader import check_topic
+from transforms.io.kafka.source import KafkaSource
+
+__all__ = ["FileInput", "JobOptions", "OptionError", "RuleOptions", "alerts_parser", "parse", "parse_alerts", "parser"]
+
+_BEAM = """Every other option goes to Beam: --runner, --job_endpoint, --checkpointing_interval, ... Names may be joined by dashes or by underscores.
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """What a job does.
+
+    Attributes:
+        inputs: topics and files.
+        outputs: URIs, see :mod:`transforms.io.sink`.
+        intake: how records become elements.
+        rollups: whether samples are rolled up into the outputs.
+        raw: whether raw samples are written too, and the series that rules write.
+        dead_letter, late: where records that cannot be read and samples that come too late go.
+        rules: what is evaluated; None for nothing.
+        kafka_config: librdkafka's settings for every Kafka connection, environment variables not yet filled in.
+    """
+
+    inputs: tuple[KafkaSource | FileInput, ...]
+    outputs: tuple[str, ...]
+    intake: IntakeSettings
+    rollups: bool
+    raw: bool
+    dead_letter: str
+    late: str
+    rules: RuleOptions | None = None
+    kafka_config: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def tiers(self) -> Tiers:
+        """The retention tiers."""
+        return self.intake.tiers
+
+    @property
+    def files(self) -> list[str]:
+        """The files of all inputs, in the order of their partitions."""
+        return [path for entry in self.inputs if isinstance(entry, FileInput) for path in entry.paths]
+
+    @property
+    def bounded(self) -> bool:
+        """Whether the job comes to an end."""
+        return _bounded(self.inputs)
+
+    def validate(self) -> None:
+        """Check, before anything starts, that inputs can be read, as far as they must be reached from here, and that every output can be written.
+
+        Raises:
+            transforms.io.errors.SinkError: an output cannot; the message says what to do.
+            LookupError: there is no such topic to read.
+            ConnectionError: its brokers do not answer.
+        """
+        records = [self.dead_letter, self.late, *([self.rules.alerts] if self.rules is not None else [])]
+        for entry in self.inputs:
+            # Where an output is on the same brokers, it is the input that a person has in mind when they do not answer.
+            if isinstance(entry, KafkaSource) and (
+                entry.bounded or any(uri.startswith(f"kafka://{entry.topic.bootstrap}/") for uri in records)
+            ):
+                check_topic(entry.topic)
+        for uri in self.outputs:
+            outputs.parse(uri, self.tiers).validate(self.raw, self.rollups)
+        outputs.dead_letters(self.dead_letter, self.kafka_config).validate()
+        outputs.late_samples(self.late, self.kafka_config).validate()
+        if self.rules is not None:
+            outputs.alert_events(self.rules.alerts, self.kafka_config).validate()
+
+
+def parser() -> Parser:
+    """The command line of the metrics job; what it does not know goes to Beam."""
+    words = Parser(
+        lenient=True,
+        prog="tidemark run metrics",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Roll up metrics from Kafka or files through retention tiers into InfluxDB, Parquet, or both, and evaluate alert rules on them.",
+        epilog=f"{_BEAM}docs/operations.md has complete commands.\n\n"
+        "examples:\n"
+        "  tidemark run metrics --input=file:metrics.lp.gz --output=parquet:store\n"
+        "  tidemark run metrics --input=kafka://localhost:9092/metrics.raw --output=influxdb://localhost:8086 \\\n"
+        "      --rules=rules/ --runner=FlinkRunner --flink_master=localhost:8081 --checkpointing_interval=10000\n",
+        allow_abbrev=False,
+    )
+    _add_outputs(words, "influxdb://HOST:PORT, parquet:DIR or blackhole: (counts and forgets); repeatable")
+    words.add_argument("--raw", action=argparse.BooleanOptionalAction, default=True, help="write raw samples too")
+    return _with_the_rest(words)
+
+
+def alerts_parser() -> Parser:
+    """The command line of the alerts job; what it does not know goes to Beam."""
+    words = Parser(
+        lenient=True,
+        prog="tidemark run alerts",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Evaluate Prometheus alert and recording rules on metrics from Kafka or files: the metrics job without its rollups.",
+        epilog=f"{_BEAM}docs/operations.md has complete commands.\n\n"
+        "examples:\n"
+        "  tidemark run alerts --rules=rules/ --input=file:metrics.lp.gz --alerts=file:alerts\n"
+        "  tidemark run alerts --rules=rules/ --input=kafka://localhost:9092/metrics.raw \\\n"
+        "      --runner=FlinkRunner --flink_master=localhost:8081 --checkpointing_interval=10000\n",
+        allow_abbrev=False,
+    )
+    _add_outputs(words, "where the series that rules write go: influxdb://HOST:PORT, parquet:DIR; repeatable (nowhere)")
+    return _with_the_rest(words)
+
+
+def _add_outputs(words: Parser, text: str) -> None:
+    add_inputs(words)
+    words.add_argument("--output", action="append", default=[], metavar="URI", help=text)
+
+
+def _with_the_rest(words: Parser) -> Parser:
+    add_rules(words)
+    add = words.add_argument
+    add(
+        "--config",
+        metavar="FILE",
+        help="YAML: tiers, target_labels, shards, watermark_delay, rules (see docs/operations.md)",
+    )
+    add(
+        "--dead-letter",
+        metavar="URI",
+        help="where unreadable records go: kafka://HOST:PORT/TOPIC, file:DIR or blackhole: (the topic metrics.dead-letter beside the input; "
+        "of files the directory dead-letter beside the Parquet store, or here)",
+    )
+    add(
+        "--late",
+        metavar="URI",
+        help="where samples later than the allowed lateness go: likewise (the topic metrics.late, or the directory late)",
+    )
+    add(
+        "--detach",
+        action="store_true",
+        help="return when the job runs (needs --job_endpoint), and tell how to look at it and stop it",
+    )
+    add("--plan", action="store_true", help="print what would run, and stop")
+    add("--summary-json", metavar="FILE", help="write the balance of a bounded run there")
+    return words
+
+
+def metrics_options(given: argparse.Namespace) -> JobOptions:
+    """Validate what the command line and the configuration file say; nothing is opened but that file and the rule files.
+
+    Raises:
+        OptionError: an option is missing or cannot be taken.
+    """
+    return _options(given, rollups=True, raw=given.raw)
+
+
+def alerts_options(given: argparse.Namespace) -> JobOptions:
+    """As :func:`metrics_options`, of the alerts job.
+
+    Raises:
+        OptionError: an option is missing or cannot be taken.
+    """
+    if not given.rules:
+        raise OptionError("--rules is missing: a rule file, a directory of them, or a glob")
+    return _options(given, rollups=False, raw=True)
+
+
+def _options(given: argparse.Namespace, *, rollups: bool, raw: bool) -> JobOptions:
+    kafka_config = {str(name): str(value) for name, value in read_yaml("--kafka-config", given.kafka_config).items()}
+    reads = inputs(given, kafka_config)
+    if rollups and not given.output:
+        raise OptionError("--output is missing: influxdb://HOST:PORT, parquet:DIR, or blackhole: to write nowhere")
+    brokers = [entry.topic.bootstrap for entry in reads if isinstance(entry, KafkaSource)]
+
+    def beside(topic: str, directory: str) -> str:
+        return f"kafka://{brokers[0]}/{topic}" if brokers else f"file:{_beside_store(given.output, directory)}"
+
+    config = read_yaml("--config", given.config)
+    settings = intake(given, config)
+    options = JobOptions(
+        inputs=reads,
+        outputs=tuple(given.output),
+        intake=settings,
+        rollups=rollups,
+        raw=raw,
+        dead_letter=given.dead_letter or beside(TOPIC_DEAD_LETTER, "dead-letter"),
+        late=given.late or beside(TOPIC_LATE, "late"),
+        rules=rule_options(
+            given, config.get("rules", {}), settings, _bounded(reads), beside(TOPIC_ALERT_EVENTS, "alerts")
+        ),
+        kafka_config=kafka_config,
+    )
+    _check_outputs(options, given.input)
+    return options
+
+
+def _beside_store(uris: Sequence[str], directory: str) -> str:
+    """A directory beside the first Parquet store, or here if there is none."""
+    stores = [uri.removeprefix("parquet:").partition("?")[0] for uri in uris if uri.startswith("parquet:")]
+    return os.path.join(os.path.dirname(os.path.abspath(stores[0])), directory) if stores and stores[0] else directory
+
+
+def _bounded(reads: Sequence[KafkaSource | FileInput]) -> bool:
+    return all(isinstance(entry, FileInput) or entry.bounded for entry in reads)
+
+
+def _check_outputs(options: JobOptions, read: Sequence[str]) -> None:
+    try:
+        for uri in options.outputs:
+            outputs.parse(uri, options.tiers)
+        outputs.dead_letters(options.dead_letter, options.kafka_config)
+        outputs.late_samples(options.late, options.kafka_config)
+        if options.rules is not None:
+            outputs.alert_events(options.rules.alerts, options.kafka_config)
+        topics = [entry.topic for entry in options.inputs if isinstance(entry, KafkaSource)]
+        records = {"--dead-letter": options.dead_letter, "--late": options.late}
+        if options.rules is not None:
+            records["--alerts"] = options.rules.alerts
+        check_apart(read, topics, options.outputs, records)
+    except OptionError:
+        raise
+    except ValueError as error:
+        raise OptionError(str(error)) from None
+
+
+Parsed = tuple[argparse.Namespace, JobOptions, list[str]]
+"""The words of a command line: as given, as validated, and those for Beam."""
+
+
+def parse(argv: Sequence[str]) -> Parsed:
+    """The words of the metrics job's command line.
+
+    Raises:
+        OptionError: an option is missing or cannot be taken.
+        RunnerError: an option that is not known.
+    """
+    return _parse(parser(), argv, metrics_options)
+
+
+def parse_alerts(argv: Sequence[str]) -> Parsed:
+    """The words of the alerts job's command line.
+
+    Raises:
+        OptionError: an option is missing or cannot be taken.
+        RunnerError: an option that is not known.
+    """
+    return _parse(alerts_parser(), argv, alerts_options)
+
+
+def _parse(words: Parser, argv: Sequence[str], options: Callable[[argparse.Namespace], JobOptions]) -> Parsed:
+    given, rest = words.parse_known_args(list(argv))
+    beam_args = beam_words(rest, words.options)
+    return given, options(given), beam_args

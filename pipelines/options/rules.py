@@ -1,0 +1,196 @@
+"""Options of the rules that a job evaluates: which files, how, and where the events of their alerts go."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipelines.options.values import OptionError, check_labels, duration, number, refuse_unknown
+from rules.diagnostics.model import Severity
+from rules.diagnostics.text import text_of
+from rules.evaluation.alert_text import Site
+from rules.evaluation.program import Settings
+from rules.files.other_files import left_out
+from rules.promql.context import Options
+from transforms.alerts.live.live import NOT_STREAMABLE, LiveRules
+from transforms.alerts.rule_files.source import left_out_files, read_files
+from transforms.intake.beam import IntakeSettings
+from transforms.machines.machine import StageSettings
+
+DEFAULT_SHARDS = 4
+DEFAULT_MAX_SERIES = 1_000_000
+MAX_SERIES = 100_000_000
+MAX_SHOWN = 20
+"""Faults of rule files that a message tells; all of them are what ``tidemark rules check`` is for."""
+
+_ROUNDING_MS = 1_000
+"""By which the watermark that overtook a sample may be told too late."""
+
+
+@dataclass(frozen=True)
+class RuleOptions:
+    """What a job evaluates.
+
+    Attributes:
+        paths: files, directories and patterns, absolute: workers have directories of their own.
+        settings: the stage's, with the texts of the files as they are now.
+        alerts: where events go, see :func:`transforms.io.sink.alert_events`.
+        poll_ms: how often the files are looked at for changes; 0 for never.
+    """
+
+    paths: tuple[str, ...]
+    settings: StageSettings
+    alerts: str
+    poll_ms: int
+
+
+def add_rules(words: argparse.ArgumentParser) -> None:
+    """``--rules`` and what belongs to them."""
+    add = words.add_argument
+    add(
+        "--rules",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="Prometheus rule files to evaluate: a file, a directory (its *.yml and *.yaml) or a glob; repeatable",
+    )
+    add(
+        "--alerts",
+        metavar="URI",
+        help="where the events of alerts go: kafka://HOST:PORT/TOPIC (alerts.events beside the input), "
+        "file:DIR (of files: alerts, beside the Parquet store or here) or blackhole:",
+    )
+    add(
+        "--rules-poll",
+        default="30s",
+        metavar="TIME",
+        help="how often rule files are looked at for changes; 0s for never, as in bounded runs",
+    )
+    add(
+        "--rule-shards",
+        type=int,
+        metavar="N",
+        help=f"shards that evaluate rules, fixed once a job has state ({DEFAULT_SHARDS})",
+    )
+
+
+def rule_options(
+    given: argparse.Namespace, config: Mapping[str, Any], intake: IntakeSettings, bounded: bool, alerts: str
+) -> RuleOptions | None:
+    """What is to be evaluated; None without ``--rules``. The rule files are read.
+
+    Args:
+        config: the mapping ``rules`` of the configuration file.
+        alerts: where events go unless ``--alerts`` says so.
+
+    Raises:
+        OptionError: an option or a key that cannot be taken, or a rule file that cannot be evaluated.
+    """
+    settings = _settings(given, config, intake, bounded)
+    poll_ms = _poll(given.rules_poll)
+    if not given.rules:
+        for name in ("alerts", "rule_shards"):
+            if getattr(given, name) is not None:
+                raise OptionError(f"--{name.replace('_', '-')}: there are no rules: name their files with --rules=PATH")
+        return None
+    paths = tuple(os.path.abspath(path) for path in given.rules)
+    settings = replace(settings, files=_read(paths))
+    if others := left_out_files(paths):
+        print(f"--rules: {left_out(others)}", file=sys.stderr)
+    _check(settings, given.rules)
+    return RuleOptions(paths, settings, given.alerts or alerts, 0 if bounded else poll_ms)
+
+
+def late_ms(intake: IntakeSettings) -> int:
+    """How far before the watermark that overtook it a sample may lie which the intake still lets through."""
+    return intake.tiers.lateness_ms + intake.tiers.rollups[0].window_ms + _ROUNDING_MS
+
+
+def _settings(
+    given: argparse.Namespace, config: Mapping[str, Any], intake: IntakeSettings, bounded: bool
+) -> StageSettings:
+    where = f"--config={given.config}: rules"
+    if not isinstance(config, dict):
+        raise OptionError(f"{where}: a mapping is wanted, not {config!r}")
+    known = {"shards", "grace", "external_labels", "external_url", "evaluation_interval", "query_offset", "max_series"}
+    refuse_unknown(where, config, known)
+
+    def time_of(key: str, default: str) -> int:
+        return duration(f"{where}.{key}", str(config.get(key, default)))
+
+    interval_ms = time_of("evaluation_interval", "1m")
+    if not interval_ms:
+        raise OptionError(f"{where}.evaluation_interval: it must be longer than zero")
+    labels = config.get("external_labels", {})
+    if not isinstance(labels, dict) or not all(isinstance(text, str) for pair in labels.items() for text in pair):
+        raise OptionError(f"{where}.external_labels: a mapping of names to texts is wanted, not {labels!r}")
+    check_labels(f"{where}.external_labels", labels)
+    url = config.get("external_url", "")
+    if not isinstance(url, str):
+        raise OptionError(f"{where}.external_url: a text is wanted, not {url!r}")
+    # A rule shard is some of the intake's shards: of more, some would have nothing.
+    shards = min(DEFAULT_SHARDS, intake.shards)
+    if "shards" in config:
+        shards = number(f"{where}.shards", config["shards"], intake.shards)
+    if given.rule_shards is not None:
+        shards = number("--rule-shards", given.rule_shards, intake.shards)
+    return StageSettings(
+        files={},
+        program=Settings(
+            options=Options(default_step_ms=interval_ms),
+            site=Site(labels, url),
+            interval_ms=interval_ms,
+            query_offset_ms=time_of("query_offset", "0s"),
+        ),
+        target_labels=intake.target_labels,
+        shards=shards,
+        grace_ms=time_of("grace", "0s"),
+        late_ms=late_ms(intake),
+        bounded=bounded,
+        max_series=number(f"{where}.max_series", config.get("max_series", DEFAULT_MAX_SERIES), MAX_SERIES),
+    )
+
+
+def _read(paths: tuple[str, ...]) -> Mapping[str, str]:
+    try:
+        return read_files(paths)
+    except OSError as error:
+        reason = f"{error.strerror}: {error.filename}" if error.strerror else str(error)
+        raise OptionError(f"--rules: {reason}") from None
+
+
+def _poll(text: str) -> int:
+    poll_ms = duration("--rules-poll", text)
+    if poll_ms % 1_000:
+        raise OptionError(f"--rules-poll={text}: whole seconds are wanted, or 0s for never")
+    return poll_ms
+
+
+def _check(settings: StageSettings, given: list[str]) -> None:
+    """Refuse files that cannot be evaluated: a job that starts has no good version of them to go on with."""
+    rules = LiveRules(settings).current.rules
+    problems = rules.problems
+    if not problems:
+        if settings.bounded and not any(group.rules for group in rules.groups):
+            raise OptionError(f"--rules: there is no rule in {', '.join(given)}: nothing would be evaluated")
+        return
+    faults = [
+        (diagnostic, problem.text)
+        for problem in problems.values()
+        for diagnostic in problem.diagnostics
+        if diagnostic.severity is Severity.ERROR
+    ]
+    told = [text_of(diagnostic, text) for diagnostic, text in faults[:MAX_SHOWN]]
+    told += [f"... and {len(faults) - MAX_SHOWN} more"] * (len(faults) > MAX_SHOWN)
+    checkable = any(diagnostic.code != NOT_STREAMABLE for diagnostic, _ in faults)
+    advice = (
+        f"mend them; `tidemark rules check {' '.join(given)}` tells what else is wrong or doubtful"
+        if checkable
+        else "write them in another way, or leave them to a Prometheus"
+    )
+    files = f"{len(problems)} of {len(settings.files)} files cannot be evaluated"
+    raise OptionError("\n".join([f"--rules: {files}, and there is no earlier version to go on with:", *told, advice]))

@@ -1,0 +1,1 @@
+"""What `--plan` shows of a job before it runs."""

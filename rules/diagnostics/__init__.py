@@ -1,0 +1,1 @@
+"""What is found wrong in rule files, and the forms in which it is shown."""

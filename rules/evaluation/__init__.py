@@ -1,0 +1,1 @@
+"""What evaluating a program of rules means: groups, alerts, recorded series."""

@@ -1,0 +1,328 @@
+"""Evaluation of rule groups over event time: the one evaluator of unit tests, backtests and the streaming job.
+
+Semantics: Prometheus 3 (``rules/group.go``, ``recording.go``, ``alerting.go``). At an instant the groups, and the rules of a group, are evaluated
+in order, and each sees what those before it have written. Columnar over time: a rule that reads nothing which itself or a later rule writes is
+evaluated for all instants at once, with the same result as instant by instant (``tests/rules/evaluation/test_groups.py`` compares the two).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from rules.evaluation.alert_text import Query
+from rules.evaluation.alerting import Course, Samples, run_alerts
+from rules.evaluation.alerts import Alert, AlertState, Labels, Phase
+from rules.evaluation.dependencies import Component
+from rules.evaluation.instants import aligned
+from rules.evaluation.outcome import ActiveAlert, Event, Outcome, QueriedSample, RuleError
+from rules.evaluation.program import Prepared, Program
+from rules.evaluation.recorded import Combined, Recorded, View
+from rules.evaluation.recording import Recordings, recorded_series
+from rules.evaluation.rule_state import IDLE, RuleState
+from rules.evaluation.turns import Yield, clash, in_turns
+from rules.evaluation.vectors import NOT_A_VECTOR, Quiet, Vectors, side_by_side, vector_of
+from rules.evaluation.writing import Block, Source, append, append_checked
+from rules.promql.storage import Storage
+from rules.promql.syntax import ast
+from rules.promql.syntax.errors import PromQLError
+from rules.promql.syntax.parser import parse
+from rules.promql.values import InstantVector, Mask, Times
+
+__all__ = ["NOT_A_VECTOR", "Evaluator", "Observer", "RuleState", "aligned"]
+
+Observer = Callable[[Prepared, Times, InstantVector], None]
+"""Told of every evaluated expression: the rule, the instants, and the vector at them (of one rule in ascending time)."""
+
+
+class Evaluator:
+    """Evaluates a program's groups at the instants it is given, in ascending order, few or many at a time.
+
+    What bounds its state: per rule, the active alerts, those resolved in the last 15 minutes, and the series written at the last instant;
+    and what the rules have written (:attr:`recorded`), which grows until :meth:`prune` is called. A restart goes on from :attr:`states`; what
+    the rules wrote before it has to be among the source's samples, if a rule reads it.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        source: Storage,
+        *,
+        stepped: bool = False,
+        observer: Observer | None = None,
+        quiet: Quiet | None = None,
+    ) -> None:
+        """Start with no alerts.
+
+        Args:
+            program: the groups.
+            source: the samples; what is dated after an instant must not change what the instant sees, and need not be there yet.
+                It may be replaced between evaluations (:attr:`source`).
+            stepped: go instant by instant throughout; for comparison.
+            observer: told of every evaluated expression.
+            quiet: which expressions need not be evaluated.
+        """
+        self.program = program
+        self.source = source
+        self.recorded = Recorded()
+        self._recordings = Recordings()
+        self.states: list[RuleState] = [IDLE] * len(program.rules)
+        self._stepped = stepped
+        self._observer = observer
+        self._quiet = quiet
+
+    @property
+    def storage(self) -> Combined:
+        """The samples that came in and those that the rules have written."""
+        return Combined(self.source, self.recorded)
+
+    def evaluate(self, times: Times, snapshots: Collection[int] = ()) -> Outcome:
+        """Evaluate all groups at the same instants.
+
+        Args:
+            times: ascending milliseconds, after all earlier ones.
+            snapshots: the instants among them whose active alerts are wanted.
+        """
+        return self.evaluate_schedule([times] * len(self.program.groups), snapshots)
+
+    def evaluate_schedule(
+        self, schedule: Sequence[Times], snapshots: Collection[int] = (), *, only: Collection[int] | None = None
+    ) -> Outcome:
+        """Evaluate each group at its own instants; see :func:`aligned`.
+
+        Args:
+            schedule: ascending milliseconds, for each group of the program; after all earlier ones.
+            snapshots: instants whose active alerts are wanted, of the groups that are evaluated then.
+            only: the positions of the rules to evaluate, all of a component (:attr:`Program.components`) or none; None: all rules. They are
+                evaluated again, say: the states and records of the others are those of later instants, and stay as they are.
+        """
+        ends = [int(times[-1]) for times in schedule if len(times)]
+        if not ends:
+            return Outcome()
+        run = _Run(self, Source(self.source), max(ends), frozenset(snapshots))
+        if self._stepped:
+            run.step([each.position for each in self.program.rules if only is None or each.position in only], schedule)
+        else:
+            run.components(schedule, only)
+        return run.outcome()
+
+    def annotations(self, rule: Prepared, alert: Alert) -> dict[str, str]:
+        """The annotations of an alert, expanded with what its rule saw when the alert's series was last there."""
+        if rule.text is None:
+            return {}
+        return rule.text.annotations(alert.source, alert.value, alert.seen_at, self.query_as(rule, alert.seen_at))
+
+    def query_as(self, rule: Prepared, time_ms: int) -> Query:
+        """Answers queries with what a rule sees at an instant, for templates."""
+        view = View(self.source, self.recorded, rule.position, time_ms)
+
+        def query(expr: str, when_ms: int) -> list[Any]:
+            tree = self.program.queries.get(expr) or parse(expr)
+            vector = vector_of(tree, view, np.array([when_ms], np.int64), self.program.settings)
+            rows = np.flatnonzero(vector.present[:, 0]).tolist()
+            values = vector.values[:, 0].tolist()
+            found = [QueriedSample(vector.labels.row(row), values[row]) for row in rows]
+            # The order of a store is an accident, and would show in the texts of alerts.
+            return found if _is_sorted(tree) else sorted(found, key=lambda each: tuple(each.labels.items()))
+
+        return query
+
+    def prune(self, before_ms: int) -> None:
+        """Forget what rules wrote before a time; no rule's expression may reach further back than it."""
+        self.recorded.prune(before_ms)
+
+    def observe(self, rule: Prepared, expr: ast.Expr, times: Times) -> InstantVector:
+        """An expression as its rule sees it at instants that have been evaluated: a part of the rule's own, say.
+
+        Raises:
+            PromQLError: it fails at one of them.
+        """
+        dated = times - rule.turn.query_offset_ms
+        if not (rule.ahead and len(times) > 1):
+            return vector_of(expr, self._store(rule, int(times[-1])), dated, self.program.settings)
+        parts = [self.observe(rule, expr, times[index : index + 1]) for index in range(len(times))]
+        return side_by_side(parts)
+
+    def _store(self, rule: Prepared, time_ms: int) -> Storage:
+        return View(self.source, self.recorded, rule.position, time_ms) if rule.ahead else self.storage
+
+
+class _Run:
+    """One call of an evaluator."""
+
+    def __init__(self, evaluator: Evaluator, source: Source, end_ms: int, wanted: frozenset[int]) -> None:
+        self._evaluator = evaluator
+        self._program = evaluator.program
+        self._source = source
+        self._end_ms = end_ms
+        self._wanted = wanted
+        self._vectors = Vectors(evaluator.program, evaluator._quiet)
+        self._outcome = Outcome()
+
+    def components(self, schedule: Sequence[Times], only: Collection[int] | None) -> None:
+        """Evaluate the rules, or some of them, without those that have nothing to say."""
+        speaking = np.ones(len(self._program.rules), np.bool_)
+        if only is not None:
+            speaking[:] = False
+            speaking[list(only)] = True
+        if self._evaluator._observer is None:
+            speaking &= ~self._silent(speaking, schedule)
+        for number in np.unique(self._program.component_of[speaking]).tolist():
+            self._component(self._program.components[number], speaking, schedule)
+
+    def _silent(self, asked: Mask, schedule: Sequence[Times]) -> Mask:
+        """Which rules nothing comes of: their expression yields nothing at any of their instants, and they have nothing that could end."""
+        program, states = self._program, self._evaluator.states
+        numbers: dict[bytes, int] = {}
+        schedules = np.array([numbers.setdefault(times.tobytes(), len(numbers)) for times in schedule], np.int64)
+        key = program.expressions * len(numbers) + schedules[program.group_numbers]
+        idle = np.array([state is IDLE for state in states], np.bool_) & asked & (program.expressions >= 0)
+        keys, firsts = np.unique(key[idle], return_index=True)
+        empty = []
+        for number, position in zip(keys.tolist(), np.flatnonzero(idle)[firsts].tolist(), strict=True):
+            rule = program.rules[position]
+            dated = schedule[rule.group_number] - rule.turn.query_offset_ms
+            if self._vectors.is_empty(rule, dated, self._evaluator.source):
+                empty.append(number)
+        silent: Mask = idle & np.isin(key, empty)
+        return silent
+
+    def _component(self, component: Component, speaking: Mask, schedule: Sequence[Times]) -> None:
+        """Evaluate the rules of a component that have anything to say."""
+        rules = [self._program.rules[position] for position in component.positions if speaking[position]]
+        if component.stepped:
+            self.step([rule.position for rule in rules], schedule)
+            return
+        due = [(rule, schedule[rule.group_number]) for rule in rules if len(schedule[rule.group_number])]
+        yields = (each for rule, times in due for each in self._evaluated(rule, times))
+        shared = any(self._shared(rule) for rule, _ in due)
+        if not (shared or component.contested):
+            for each in yields:
+                self._write(each, checked=False)
+            return
+        # What they yield does not depend on what they write.
+        found = list(yields)
+        checked = shared or clash(found, self._evaluator.recorded, self._evaluator.states)
+        for each in in_turns(found) if checked else found:
+            self._write(each, checked=checked)
+
+    def step(self, positions: Sequence[int], schedule: Sequence[Times]) -> None:
+        """Evaluate rules instant by instant, in their order at each."""
+        rules = [self._program.rules[position] for position in positions]
+        due = [set(schedule[rule.group_number].tolist()) for rule in rules]
+        for when in sorted(set().union(*due)):
+            instant = np.array([when], np.int64)
+            for rule, instants in zip(rules, due, strict=True):
+                if when in instants:
+                    for each in self._evaluated(rule, instant):
+                        self._write(each, checked=True)
+
+    def outcome(self) -> Outcome:
+        found = self._outcome
+        # The order of series is an accident of the store: alerts of one rule and instant are in the order of their labels.
+        found.events.sort(key=_place)
+        found.errors.sort(key=lambda each: (each.time_ms, each.rule.position))
+        snapshots = {
+            when: sorted(active, key=lambda each: (each.rule.position, each.alert.labels))
+            for when, active in sorted(found.snapshots.items())
+        }
+        return Outcome(found.events, found.errors, snapshots)
+
+    def _shared(self, rule: Prepared) -> bool:
+        """Whether samples came in under a name that the rule writes."""
+        return any(self._source.has(name, self._end_ms) for name in rule.names)
+
+    def _evaluated(self, rule: Prepared, times: Times, *, whole: bool = True) -> Iterator[Yield]:
+        """What comes of a rule, in pieces if it fails at some of the times. Its alerts are as they are after them; nothing is written yet.
+
+        Args:
+            rule: the rule.
+            times: ascending milliseconds.
+            whole: there is no piece before this one, which might be yet to be written.
+        """
+        evaluator = self._evaluator
+        dated = times - rule.turn.query_offset_ms
+        try:
+            vector = self._vectors.of(rule, dated, evaluator._store(rule, int(times[-1])))
+        except PromQLError as error:
+            if len(times) == 1:
+                self._outcome.errors.append(RuleError(int(times[0]), rule, error.message))
+                return
+            # One instant that fails must not take the others with it; halving also fits what was too large at once.
+            middle = len(times) // 2
+            yield from self._evaluated(rule, times[:middle], whole=False)
+            yield from self._evaluated(rule, times[middle:], whole=False)
+            return
+        if evaluator._observer is not None:
+            evaluator._observer(rule, times, vector)
+        state = evaluator.states[rule.position]
+        if whole and state is IDLE and not vector.size:
+            return
+        if rule.text is None:
+            alerts = state.alerts
+            name = rule.rule.name
+            recording = evaluator._recordings.of(self._told(rule), vector.labels, name, rule.turn.labels)
+            block, good, errors = recorded_series(recording, name, rule.policy.limit, vector)
+            blocks: tuple[Block, ...] = (block,)
+        else:
+            course = self._alerts(rule, state.alerts, vector, times)
+            alerts, blocks, good, errors = course.state, course.blocks, course.good, course.errors
+        for index, message in errors.items():
+            self._outcome.errors.append(RuleError(int(times[index]), rule, message))
+        evaluator.states[rule.position] = RuleState.of(alerts, state.written)
+        yield Yield(rule, times, blocks, good)
+
+    def _told(self, rule: Prepared) -> tuple[int, int]:
+        """What is the same for rules whose expressions are evaluated once for all of them."""
+        number = int(self._program.expressions[rule.position])
+        return (number, -1) if number >= 0 else (-1, rule.position)
+
+    def _alerts(self, rule: Prepared, state: AlertState, vector: InstantVector, times: Times) -> Course:
+        if rule.text is None:
+            raise TypeError(f"{rule.key} is no alerting rule")
+        samples = Samples(vector, times, rule.text, lambda when: self._evaluator.query_as(rule, when))
+        course = run_alerts(rule.text, rule.policy, state, samples, times, self._wanted)
+        self._outcome.events.extend(Event(rule, transition) for transition in course.transitions)
+        for taken in course.snapshots:
+            if taken.alerts:
+                found = self._outcome.snapshots.setdefault(taken.time_ms, [])
+                found.extend(ActiveAlert(rule, alert) for alert in taken.alerts)
+        return course
+
+    def _write(self, yielded: Yield, *, checked: bool) -> None:
+        """Write what a rule yields; ``checked``, at one instant, if others may write the same."""
+        evaluator, rule = self._evaluator, yielded.rule
+        good = yielded if yielded.good.all() else yielded.of(yielded.good)
+        if not len(good.times):
+            return
+        state = evaluator.states[rule.position]
+        written = dict(state.written)
+        refusal = ""
+        for block in good.blocks:
+            before = state.written.get(block.name, frozenset())
+            if not checked:
+                written[block.name] = append(evaluator.recorded, rule.writer, block, good.times, before)
+                continue
+            self._source.has(block.name, self._end_ms)
+            when = int(good.times[0])
+            taken, refused = append_checked(evaluator.recorded, self._source, rule.writer, block, when, before)
+            written[block.name] = taken
+            refusal = refused or refusal
+        if refusal:
+            self._outcome.errors.append(RuleError(int(good.times[0]), rule, refusal))
+        evaluator.states[rule.position] = RuleState.of(state.alerts, written)
+
+
+def _place(event: Event) -> tuple[int, int, bool, Labels]:
+    change = event.transition
+    return change.time_ms, event.rule.position, change.after is not Phase.INACTIVE, change.alert.labels
+
+
+def _is_sorted(expr: ast.Expr) -> bool:
+    """Whether the order of an expression's series means something."""
+    expr = ast.unwrap(expr)
+    return (isinstance(expr, ast.Call) and expr.func.startswith("sort")) or (
+        isinstance(expr, ast.Aggregate) and expr.op in ("topk", "bottomk")
+    )

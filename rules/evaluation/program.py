@@ -1,0 +1,183 @@
+"""Rule groups made ready to be evaluated: the rules in their order, and what may be evaluated for many instants at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from rules.evaluation.alert_text import AlertText, Site
+from rules.evaluation.alerts import ALERTS, ALERTS_FOR_STATE, Policy
+from rules.evaluation.dependencies import Component, Turn, components, looks_ahead
+from rules.evaluation.recorded import Writer
+from rules.model import AlertingRule, Rule, RuleGroup
+from rules.promql.context import Options
+from rules.promql.syntax.ast import Expr, VectorSelector, walk
+from rules.promql.syntax.printer import to_text
+from rules.promql.values import Index
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the rules do not say themselves.
+
+    Attributes:
+        options: of the engine.
+        site: what templates know of the installation.
+        interval_ms: between evaluations of a group that names none.
+        query_offset_ms: how far behind its instants a group that does not say looks.
+    """
+
+    options: Options = field(default_factory=Options)
+    site: Site = field(default_factory=Site)
+    interval_ms: int = 60_000
+    query_offset_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """One rule, ready.
+
+    Attributes:
+        position: in the order of evaluation of all rules.
+        number: the rule's place in its group.
+        group_number: the group's place among the groups.
+        ahead: whether it may read what is dated after the instant.
+        names: of the metrics it writes.
+    """
+
+    position: int
+    rule: Rule
+    number: int
+    group: RuleGroup = field(repr=False)
+    group_number: int
+    turn: Turn = field(repr=False)
+    writer: Writer
+    policy: Policy
+    ahead: bool
+    names: tuple[str, ...]
+    text: AlertText | None = field(repr=False)
+
+    @property
+    def key(self) -> str:
+        """What tells the rule among all, for messages and checkpoints; it survives changes of other groups."""
+        return f"{self.group.file};{self.group.name};{self.number};{self.rule.name}"
+
+
+class Program:
+    """Groups in the order in which they are evaluated at an instant; it holds no state and may be shared."""
+
+    def __init__(
+        self,
+        groups: Sequence[RuleGroup],
+        settings: Settings | None = None,
+        queries: Mapping[str, Expr] | None = None,
+    ) -> None:
+        """Make groups ready.
+
+        Args:
+            groups: in the order of evaluation.
+            settings: the defaults, unless given.
+            queries: what to evaluate for the expressions that templates query, by their text; those not named are parsed.
+        """
+        self.groups = tuple(groups)
+        self.settings = settings or Settings()
+        self.queries = queries or {}
+        self.rules: tuple[Prepared, ...] = tuple(self._prepared())
+
+    @cached_property
+    def components(self) -> tuple[Component, ...]:
+        """The rules in an order that evaluates each after all it reads, those that need each other together."""
+        found = components([each.turn for each in self.rules])
+        return tuple(
+            replace(each, stepped=True, contested=False)
+            if any(self.rules[position].ahead for position in each.positions)
+            else each
+            for each in found
+        )
+
+    @cached_property
+    def component_of(self) -> Index:
+        """``[rules]``: the place of each rule's component among the components."""
+        found = np.empty(len(self.rules), np.int64)
+        for number, component in enumerate(self.components):
+            found[list(component.positions)] = number
+        return found
+
+    @cached_property
+    def group_numbers(self) -> Index:
+        """``[rules]``: of the group of each rule."""
+        return np.array([rule.group_number for rule in self.rules], np.int64)
+
+    @cached_property
+    def expressions(self) -> Index:
+        """``[rules]``: a number of its own for each expression, and offset, that reads no samples itself; -1 for the others."""
+        known: dict[tuple[str, int], int] = {}
+        found = [
+            -1
+            if rule.ahead or any(isinstance(node, VectorSelector) for node in walk(rule.rule.ast))
+            else known.setdefault((to_text(rule.rule.ast), rule.turn.query_offset_ms), len(known))
+            for rule in self.rules
+        ]
+        return np.array(found, np.int64)
+
+    def interval_ms(self, group_number: int) -> int:
+        """The time between evaluations of a group."""
+        return self.groups[group_number].interval_ms or self.settings.interval_ms
+
+    def _prepared(self) -> list[Prepared]:
+        found: list[Prepared] = []
+        for group_number, group in enumerate(self.groups):
+            offset = group.query_offset_ms
+            offset = self.settings.query_offset_ms if offset is None else offset
+            for place, rule in enumerate(group.rules):
+                labels = {**group.labels, **rule.labels}
+                alerting = isinstance(rule, AlertingRule)
+                found.append(
+                    Prepared(
+                        position=len(found),
+                        rule=rule,
+                        number=place,
+                        group=group,
+                        group_number=group_number,
+                        turn=Turn(rule, labels, offset),
+                        writer=Writer(len(found), offset),
+                        policy=_policy(rule, group),
+                        ahead=looks_ahead(rule.ast),
+                        names=(ALERTS, ALERTS_FOR_STATE) if alerting else (rule.name,),
+                        text=AlertText(rule, labels, self.settings.site) if isinstance(rule, AlertingRule) else None,
+                    )
+                )
+        return found
+
+
+def _policy(rule: Rule, group: RuleGroup) -> Policy:
+    if isinstance(rule, AlertingRule):
+        return Policy(rule.for_ms, rule.keep_firing_for_ms, group.limit)
+    return Policy(limit=group.limit)
+
+
+@dataclass(slots=True)
+class Programs:
+    """Rule groups made ready, shared by the tests that use the same in the same order."""
+
+    ready: dict[tuple[object, ...], tuple[Sequence[RuleGroup], Program]] = field(default_factory=dict)
+
+    def get(self, groups: Sequence[RuleGroup], settings: Settings) -> Program:
+        """The program of the groups; made once."""
+        site = settings.site
+        step = settings.options.default_step_ms
+        key = (*map(id, groups), step, site.external_url, *sorted(site.external_labels.items()))
+        if key not in self.ready:
+            # The groups are kept too: an id means nothing once its object is gone.
+            self.ready[key] = groups, Program(groups, settings)
+        return self.ready[key][1]
+
+
+def ordered(groups: Sequence[RuleGroup], order: Sequence[str]) -> list[RuleGroup]:
+    """Groups in their order of evaluation: those not named are with the first named one; ties stay as loaded."""
+    places = {name: place for place, name in enumerate(order)}
+    distinct = {(group.file, group.name): group for group in groups}
+    return sorted(distinct.values(), key=lambda group: places.get(group.name, 0))

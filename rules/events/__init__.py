@@ -1,0 +1,1 @@
+"""Transitions of alerts as events, their identities, traces and corrections."""

@@ -1,0 +1,1 @@
+"""What Prometheus takes from the Go language: durations, numbers, quoting, regular expressions."""

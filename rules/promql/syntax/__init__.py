@@ -1,0 +1,1 @@
+"""PromQL from text to a typed tree and back."""

@@ -1,5 +1,0 @@
-"""``tidemark topics``: topics, offsets, lag and dead letters of a Kafka broker, through kafka-python."""
-
-from services.topics.cli import main
-
-__all__ = ["main"]

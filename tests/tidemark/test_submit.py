@@ -1,0 +1,130 @@
+"""What ``tidemark submit`` adds to a job's command line, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.job import Result
+from pipelines.runners.flink import Job
+from tidemark import submit
+from tidemark.submit import Addresses, SubmitError, job_words
+
+AT = Addresses("k:9092", "i:8086", Path("/secrets/token"), "f:8081", "j:8099", "j:8098", "w:50000")
+DEFAULTS = {
+    "--input=kafka://k:9092/metrics.raw",
+    "--output=influxdb://i:8086?token_file=/secrets/token",
+    "--runner=PortableRunner",
+    "--job_endpoint=j:8099",
+    "--artifact_endpoint=j:8098",
+    "--environment_type=EXTERNAL",
+    "--environment_config=w:50000",
+    "--checkpointing_interval=10000",
+    "--parallelism=2",
+    "--job_name=metrics",
+    "--detach",
+}
+
+
+@pytest.mark.parametrize(
+    ("given", "left_out"),
+    [
+        ([], set()),
+        (["--savepoint_path=/s"], set()),
+        (["--parallelism=1"], {"--parallelism=2"}),
+        (["--parallelism", "1"], {"--parallelism=2"}),
+        (["--output=parquet:store"], {"--output=influxdb://i:8086?token_file=/secrets/token"}),
+        (["--plan"], {"--detach"}),
+        (["--bounded"], {"--detach"}),
+        (["--detach"], {"--detach"}),
+    ],
+)
+def test_every_option_that_is_not_given_has_a_default(given: list[str], left_out: set[str]) -> None:
+    words = job_words(given, AT)
+    assert words[: len(given)] == given
+    assert set(words[len(given) :]) == DEFAULTS - left_out
+
+
+def test_the_alerts_job_has_its_own_name_and_no_output() -> None:
+    words = job_words(["--rules=r.yml"], AT, "alerts")
+    left_out = {"--job_name=metrics", "--output=influxdb://i:8086?token_file=/secrets/token"}
+    assert set(words) == {"--rules=r.yml", "--job_name=alerts", *(DEFAULTS - left_out)}
+
+
+class RunningFlink:
+    """A cluster on which whatever is submitted runs."""
+
+    url = "http://f:8081"
+
+    def __init__(self, address: str) -> None:
+        self.running: list[Job] = []
+
+    def jobs(self, name: str | None = None) -> list[Job]:
+        return self.running
+
+    def wait_running(self, name: str, seconds: float) -> Job:
+        return Job("1d", name, "RUNNING", 0)
+
+
+@pytest.mark.parametrize(
+    ("job", "given", "told", "not_told"),
+    [
+        ("metrics", [], ["buckets raw, rollup_1m", "tidemark submit --stop\n"], ["its alerts"]),
+        ("metrics", ["--rules=r.yml"], ["its alerts: topic alerts.events at k:9092", "buckets raw"], []),
+        ("metrics", ["--rules=r.yml", "--alerts=file:a"], ["its alerts: file:a"], ["alerts.events"]),
+        (
+            "alerts",
+            ["--rules=r.yml"],
+            ["its alerts: topic alerts", "tidemark submit --stop --name=alerts"],
+            ["buckets"],
+        ),
+    ],
+)
+def test_what_can_be_done_with_a_job_is_told(
+    job: str,
+    given: list[str],
+    told: list[str],
+    not_told: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(submit, "Flink", RunningFlink)
+    ran: list[list[str]] = []
+    monkeypatch.setitem(submit.JOBS, job, lambda words: ran.append(words) or Result(detached=job))
+    submit.submit(job, given, AT)
+    assert f"--job_name={job}" in ran[0]
+    said = capsys.readouterr().out
+    assert [word for word in told if word not in said] == []
+    assert [word for word in not_told if word in said] == []
+
+
+def test_a_job_that_runs_already_is_not_run_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    flink = RunningFlink("f")
+    flink.running = [Job("1d", "alerts", "RUNNING", 0)]
+    monkeypatch.setattr(submit, "Flink", lambda address: flink)
+    with pytest.raises(
+        SubmitError, match=r"job alerts runs already .*: stop it with `tidemark submit --stop --name=alerts`"
+    ):
+        submit.submit("alerts", ["--rules=r.yml"], AT)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "write a job to run it, or --stop to stop it"),
+        (["metrics", "--stop"], "write a job to run it, or --stop to stop it"),
+        (["--stop", "--parallelism=3"], "--stop takes no options of the job: --parallelism=3"),
+        (["clicks"], "no 'clicks' among alerts, metrics"),
+    ],
+)
+def test_mistakes_are_told(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        submit.main(words)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_stack_that_is_down_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert submit.main(["metrics", f"--dir={tmp_path}"]) == 1
+    assert f"of {tmp_path} not running: tidemark stack up" in capsys.readouterr().err

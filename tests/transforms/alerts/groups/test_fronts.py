@@ -1,0 +1,94 @@
+"""How far shards have spoken: the least of what each has said without a gap, in whatever order it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.times import LONG_AGO
+from transforms.alerts import messages
+from transforms.alerts.groups.fronts import Fronts
+from transforms.alerts.messages import BEGINNING_MS, Contribution, contribution, of_contribution
+
+SHARDS = 2
+
+
+def chain(shard: int, steps: Sequence[int]) -> list[Contribution]:
+    """A shard's contributions: each goes on by a step, or is an aside if that is nothing."""
+    found, until, asides = [Contribution(shard, BEGINNING_MS, 10, 0, 0, [])], 10, 0
+    for step in steps:
+        asides += not step
+        found.append(Contribution(shard, until, until + step, asides, 0, []))
+        until += step
+    return found
+
+
+@st.composite
+def shuffled(draw: st.DrawFn) -> tuple[list[list[Contribution]], list[Contribution]]:
+    """What each shard says, and all of it in some order, some of it twice."""
+    said = [chain(shard, draw(st.lists(st.integers(0, 3), max_size=8))) for shard in range(SHARDS)]
+    every = [each for one in said for each in one]
+    again = draw(st.lists(st.sampled_from(every), max_size=4))
+    return said, draw(st.permutations([*every, *again]))
+
+
+@given(shuffled(), st.data())
+def test_a_front_is_where_the_first_gap_is(
+    drawn: tuple[list[list[Contribution]], list[Contribution]], data: st.DataObject
+) -> None:
+    said, order = drawn
+    fronts, heard = Fronts(SHARDS), list[Contribution]()
+    for each in order:
+        if data.draw(st.booleans()):
+            fronts = Fronts.from_plain(fronts.as_plain(), SHARDS)
+        fronts.hear(each)
+        heard.append(each)
+        reached = []
+        for one in said:
+            count = next((place for place, each in enumerate(one) if each not in heard), len(one))
+            reached.append(one[count - 1].until_ms if count else LONG_AGO)
+        assert fronts.complete_ms == min(reached)
+    assert fronts.as_plain()["beyond"] == []
+
+
+def test_an_aside_that_is_missing_is_a_gap() -> None:
+    first, aside, last = chain(0, [0, 5])
+    fronts = Fronts(1)
+    fronts.hear(first)
+    fronts.hear(last)
+    assert fronts.complete_ms == first.until_ms
+    fronts.hear(aside)
+    assert fronts.complete_ms == last.until_ms
+
+
+def test_contributions_travel_as_bytes() -> None:
+    for each in chain(3, [0, 5, 0]):
+        assert contribution(of_contribution(each)) == each
+        assert messages.until(of_contribution(each)) == each.until_ms
+
+
+@pytest.mark.parametrize(
+    ("element", "message"),
+    [
+        # As it was once: the instant, the newest event time, no parts.
+        (b"C" + (1_700_000_000_000).to_bytes(8, "big") * 2 + bytes(4), "of version 0, which is unknown here"),
+        (b"S", "no contribution, but an element of the kind b'S'"),
+    ],
+)
+def test_what_is_no_contribution_of_now_is_refused(element: bytes, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        contribution(element)
+    with pytest.raises(ValueError, match=message):
+        messages.until(element)
+
+
+def test_each_goes_on_where_the_one_before_it_ended() -> None:
+    said = chain(0, [2, 0, 0, 1])
+    ends = [(each.until_ms, each.asides) for each in said]
+    begins = [(each.after_ms, each.asides - each.is_aside) for each in said[1:]]
+    assert begins == ends[:-1]
+    assert all(one < other for one, other in pairwise(ends))

@@ -1,0 +1,81 @@
+"""What shards of rules are told, and in which order."""
+
+from __future__ import annotations
+
+import apache_beam as beam
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from schemas import batch as batches
+from tests.transforms.naive import NOON, Sample, batch_of
+from transforms.alerts import messages
+from transforms.alerts.shards.beam import KeyByRuleShard
+from transforms.alerts.shards.machine import key_of
+from transforms.intake.beam import is_samples, mark
+from transforms.machines.watermarks import Told
+from transforms.windows.content import Key
+
+A = ('{host="a"}', "x")
+KEYED: list[tuple[bytes, bytes]] = []
+
+
+def keep(element: tuple[bytes, bytes]) -> None:
+    KEYED.append(element)
+
+
+def piece(shard: int, *samples: Sample) -> tuple[bytes, bytes]:
+    return Key(shard, NOON).encode(), batches.encode(batch_of(list(samples)))
+
+
+def keyed(bundle: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """What comes of a bundle."""
+    KEYED.clear()
+    with beam.Pipeline(FnApiRunner()) as pipeline:
+        created = pipeline | beam.Create(bundle, reshuffle=False)
+        created | "Key" >> beam.ParDo(KeyByRuleShard(3)) | beam.Map(keep)
+    return list(KEYED)
+
+
+def marked(told: Told) -> tuple[bytes, bytes]:
+    element: tuple[bytes, bytes] = mark(told).value
+    return element
+
+
+def test_samples_go_to_their_rule_shard_and_all_shards_hear_how_far_time_has_come() -> None:
+    pieces = [
+        piece(5, Sample(A, NOON + 9_000, 1.0, 1), Sample(A, NOON + 70_000, 1.0, 2)),
+        piece(6, Sample(A, NOON + 3_000, 1.0, 3)),
+    ]
+    wanted = [(key_of(2), messages.of_samples(pieces[0][1])), (key_of(0), messages.of_samples(pieces[1][1]))]
+    extents = [(key_of(number), messages.of_extent(NOON + 70_000)) for number in range(3)]
+    assert keyed(pieces) == wanted + extents
+
+
+def test_what_was_told_of_partitions_goes_to_all_shards_behind_the_samples() -> None:
+    first, second = (piece(5, Sample(A, NOON + seconds, 1.0, seconds)) for seconds in (1_000, 2_000))
+    told = [Told(0, 3, 4, NOON - 9_000), Told(1, 3, 4, NOON - 7_000), Told(0, 3, 4, NOON - 8_000)]
+    found = keyed([marked(told[0]), first, marked(told[1]), second, marked(told[2])])
+    assert [element for _, element in found[:2]] == [messages.of_samples(first[1]), messages.of_samples(second[1])]
+    # The last word about a partition stands for those before.
+    extent = messages.of_extent(NOON + 2_000, [told[2], told[1]])
+    assert found[2:] == [(key_of(number), extent) for number in range(3)]
+
+
+def test_a_bundle_of_marks_alone_tells_no_event_time() -> None:
+    told = Told(0, 3, 4, NOON)
+    found = keyed([marked(told)])
+    assert [(messages.extent(element), messages.told(element)) for _, element in found] == [(None, [told])] * 3
+
+
+def test_a_bundle_without_samples_says_nothing_of_time() -> None:
+    dofn = KeyByRuleShard(3)
+    dofn.start_bundle()
+    list(dofn.process(piece(0, Sample(A, NOON, 1.0, 1))))
+    list(dofn.process(marked(Told(0, 0, 1, NOON))))
+    assert len(list(dofn.finish_bundle())) == 3
+    dofn.start_bundle()
+    assert list(dofn.finish_bundle()) == []
+
+
+def test_marks_are_told_from_samples() -> None:
+    assert is_samples(piece(0, Sample(A, NOON, 1.0, 1)))
+    assert not is_samples(marked(Told(0, 0, 1, NOON)))

@@ -1,0 +1,52 @@
+"""The timeline that docs/alerting.md tells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from schemas.alert_event import decode
+from tests.transforms.alerts.streams import Sent, batch_of
+from transforms.alerts.local import LocalStage
+from transforms.machines.machine import EVENTS, Out, StageSettings
+
+RULES = "groups: [{name: g, interval: 15s, rules: [{alert: High, expr: x > 2, for: 30s}]}]"
+X = (("__name__", "x"), ("instance", "a"))
+OTHER = (("__name__", "other"), ("instance", "a"))
+
+
+def told(outs: list[Out]) -> list[tuple[int, str, bool]]:
+    events = [decode(out.data) for out in outs if out.tag == EVENTS]
+    return [(event.evaluated_at // 1000, event.state.value, event.correction) for event in events]
+
+
+def test_a_delayed_sample() -> None:
+    stage = LocalStage(StageSettings({"rules.yml": RULES}, shards=2))
+
+    def comes(labels: tuple[tuple[str, str], ...], second: float, value: float) -> list[Out]:
+        stage.add(batch_of([Sent(labels, int(second * 1000), value, int(second))]))
+        return stage.advance(int(second * 1000) - 10_000)
+
+    assert told(comes(X, 14, 3.0)) == []
+    assert told(comes(OTHER, 25.5, 0.0)) == [(15, "pending", False)]
+    assert told(comes(OTHER, 40.5, 0.0)) == []
+    stage.add(replace(batch_of([Sent(X, 29_000, 1.0, 41)]), overtaken=31_000))
+    assert told(stage.advance(30_500)) == []
+    assert told(comes(OTHER, 55.5, 0.0)) == [(30, "inactive", True)]
+
+
+def test_an_input_that_ends_before_a_late_sample_is_known() -> None:
+    """The next instant does not come, so what it would have corrected is corrected at the end."""
+    stage = LocalStage(StageSettings({"rules.yml": RULES}, shards=2, bounded=True))
+    for second, value in ((14, 3.0), (44, 3.0)):
+        stage.add(batch_of([Sent(X, second * 1000, value, second)]))
+    stage.add(replace(batch_of([Sent(X, 29_000, 1.0, 45)]), overtaken=34_000))
+    assert told(stage.close()) == [(15, "pending", False), (30, "inactive", True)]
+
+
+def test_an_input_that_seemed_to_have_ended_goes_on() -> None:
+    stage = LocalStage(StageSettings({"rules.yml": RULES}, shards=2, bounded=True))
+    outs: list[Out] = []
+    for second, value in ((14, 3.0), (29, 3.0), (46, 3.0)):
+        stage.add(batch_of([Sent(X, second * 1000, value, second)]))
+        outs += stage.advance(second * 1000 + 2_000)
+    assert told(outs + stage.close()) == [(15, "pending", False), (45, "firing", False)]

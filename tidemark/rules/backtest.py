@@ -1,0 +1,200 @@
+"""``tidemark rules backtest``: when the alerts of rule files would have been pending, firing and resolved over archived data."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from rules.backtest.run import Backtest, backtest
+from rules.backtest.scoring import LabelledSeries, Score, score
+from rules.backtest.summary import RuleSummary, summarize
+from rules.diagnostics.text import text_of
+from rules.evaluation.instants import count, distinct
+from rules.evaluation.program import Program, Settings
+from rules.files.load import load_rules
+from rules.model import AlertingRule, RuleGroup
+from rules.planning.no_data import Unfed, unfed, unfed_lines
+from rules.planning.reach import reaches, together, written_names
+from rules.promql.context import Options
+from schemas.times import parse_duration
+from services.kit import interrupts
+from services.kit.outputs import check_files, path
+from tidemark.rules.arguments import add_rule_files, command_parser
+from tidemark.rules.backtest_text import episode_lines, instant, json_lines, score_lines, summary_lines
+from tidemark.rules.files import rule_sources
+from tidemark.rules.labelled import LabelsError, read_labelled
+from tidemark.rules.progress import Progress
+from transforms.io.history.read import History, add_history_options, read_reach
+
+DESCRIPTION = """\
+Run rules over archived data, with the evaluator that a job runs them with: when would each alert have been pending, firing and resolved, how
+often and how long? Given labelled windows, also what the alerts found and how often they cried wolf.
+"""
+EPILOG = """
+exit status:
+  0  done
+  1  a rule file has errors, rules, data or labels cannot be read, or no evaluation time lies within the data
+  2  wrong usage
+  3  done, but some evaluations failed, some alerts found no data, or a file could not be read to its end (told on standard error)
+
+examples:
+  tidemark rules backtest hosts.yml --data=./store
+  tidemark rules backtest hosts.yml --data='metrics/*.lp.gz' --start=2026-01-12T00:00:00Z --end=2026-01-19T00:00:00Z
+  tidemark rules backtest rules/ --data=prometheus:http://127.0.0.1:9090 --start=2026-01-12T00:00:00Z --html=week.html
+  tidemark rules backtest cloudwatch.yml --data=nab/data/realAWSCloudwatch --labels=nab/labels/combined_windows.json
+
+labelled windows (--labels): YAML or JSON, a mapping of series to lists of windows; an empty list says that nothing was wrong.
+  '{instance="web-1"}':
+    - [2026-01-12T08:00:00Z, 2026-01-12T09:30:00Z]
+A series may also be the name of a CSV file, as in the labels of the Numenta Anomaly Benchmark.
+"""
+
+
+class _RulesError(ValueError):
+    """Rule files that cannot be run."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status that ``--help`` documents."""
+    parser = _parser()
+    given = parser.parse_args(argv)
+    if not given.data:
+        parser.error("name the data: --data=SOURCE (--help lists the sources)")
+    try:
+        check_files({"--html": given.html}, [*given.files, *given.data, *([given.labels] if given.labels else [])])
+        program = _program(given)
+        with interrupts.explained("nothing was written"), Progress("reading") as progress:
+            history = read_reach(given, together(reaches(program)), written_names(program), progress)
+        intervals = distinct(program.interval_ms(number) for number in range(len(program.groups)))
+        if history.start_ms <= history.end_ms and not count(intervals, history.start_ms - 1, history.end_ms):
+            raise ValueError(
+                f"nothing was evaluated: no multiple of a group's interval lies between {instant(history.start_ms)} and "
+                f"{instant(history.end_ms)} UTC; say --start and --end, or a shorter --interval"
+            )
+        labelled = _labelled(given, history)
+        with interrupts.explained("nothing was written"), Progress("evaluating") as progress:
+            found = backtest(program, history.storage, history.start_ms, history.end_ms, progress)
+        summaries = summarize(found, given.flap)
+        lacking = unfed(program, history.finds, history.catalogue)
+        scores = None if labelled is None else score(found, labelled)
+        if given.html is not None:
+            from tidemark.rules.backtest_page import render
+
+            page = render(found, summaries, given.flap, labelled or (), scores, lacking)
+            given.html.write_text(page, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        print(f"tidemark rules backtest: {error}", file=sys.stderr)
+        return 1
+    _print(given, found, summaries, scores, lacking)
+    if given.html is not None:
+        print(f"wrote {given.html}", file=sys.stderr)
+    for position, failed in found.failures.items():
+        rule = found.program.rules[position]
+        what = f"{failed.count:,} evaluations failed, first at {instant(failed.first_ms)}: {failed.message}"
+        print(f"{rule.group.file}: {rule.rule.name}: {what}", file=sys.stderr)
+    for line in unfed_lines(program, lacking):
+        print(line, file=sys.stderr)
+    silent = any(rule.position in lacking and lacking[rule.position].silent for rule in found.alerts)
+    return 3 if found.failures or silent or history.damaged else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser("backtest", DESCRIPTION, EPILOG)
+    add_rule_files(parser)
+    add_history_options(parser)
+    parser.add_argument(
+        "--interval", type=_duration, metavar="DURATION", help="evaluate all groups this often (their own, else 1m)"
+    )
+    parser.add_argument(
+        "--lookback",
+        type=_duration,
+        default=300_000,
+        metavar="DURATION",
+        help="how old a sample still counts as current (5m); more for data that is sparser, such as rollups of 1h",
+    )
+    parser.add_argument(
+        "--flap",
+        type=_duration,
+        default=900_000,
+        metavar="DURATION",
+        help="an alert that fires again this soon after it was resolved flaps (15m)",
+    )
+    parser.add_argument(
+        "--labels", type=Path, metavar="FILE", help="when something was wrong with which series: see below"
+    )
+    parser.add_argument("--format", choices=("table", "json"), default="table", help="(%(default)s)")
+    parser.add_argument("--pending", action="store_true", help="list the episodes too that never fired")
+    parser.add_argument("--summary", action="store_true", help="no list of episodes")
+    parser.add_argument("--html", type=path, metavar="FILE", help="write a page with a timeline of all alerts")
+    return parser
+
+
+def _duration(text: str) -> int:
+    try:
+        found = parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if found <= 0:
+        raise argparse.ArgumentTypeError(f"{text}: longer than nothing, please")
+    return found
+
+
+def _program(given: argparse.Namespace) -> Program:
+    groups: list[RuleGroup] = []
+    faults = []
+    for source in rule_sources(given.files):
+        if source.text is None:
+            raise _RulesError(f"{source.name}: {source.fault}")
+        loaded = load_rules(source.text, source.name)
+        if loaded.file is None:
+            faults += [text_of(each, source.text) for each in loaded.refusals]
+        else:
+            groups += loaded.file.groups
+    if faults:
+        raise _RulesError("\n" + "\n".join(faults))
+    if not any(isinstance(rule, AlertingRule) for group in groups for rule in group.rules):
+        raise _RulesError(f"no alerting rule in {', '.join(given.files)}")
+    if given.interval is not None:
+        groups = [replace(group, interval_ms=given.interval) for group in groups]
+    return Program(groups, Settings(options=Options(lookback_ms=given.lookback)))
+
+
+def _labelled(given: argparse.Namespace, history: History) -> list[LabelledSeries] | None:
+    if given.labels is None:
+        return None
+    there, absent = read_labelled(given.labels, history, given.csv_name)
+    if not there:
+        raise LabelsError(f"{given.labels}: none of its {len(absent)} series is in the data, such as {absent[:1]}")
+    if absent:
+        print(
+            f"{given.labels}: {len(absent)} of {len(there) + len(absent)} series are not in the data", file=sys.stderr
+        )
+    return there
+
+
+def _print(
+    given: argparse.Namespace,
+    found: Backtest,
+    summaries: Sequence[RuleSummary],
+    scores: tuple[Score, Mapping[int, Score]] | None,
+    lacking: Mapping[int, Unfed],
+) -> None:
+    if given.format == "json":
+        for line in json_lines(found, summaries, scores, lacking):
+            print(line)
+        return
+    print(f"{instant(found.start_ms)} to {instant(found.end_ms)} UTC, {found.evaluations:,} evaluations")
+    print()
+    if not given.summary:
+        for line in episode_lines(found, pending=given.pending):
+            print(line)
+        print()
+    for line in summary_lines(summaries, None if scores is None else scores[1], lacking):
+        print(line)
+    if scores is not None:
+        print()
+        for line in score_lines(scores[0]):
+            print(line)

@@ -1,0 +1,110 @@
+"""``tidemark rules fmt``: rule files in one layout."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rules.diagnostics.model import Severity
+from rules.diagnostics.text import text_of
+from rules.files.format import Formatted, format_rules
+from tidemark.rules.arguments import add_rule_files, command_parser
+from tidemark.rules.files import STDIN, Source, colours, counter, replace_text, rule_sources
+
+DESCRIPTION = """\
+Lay rule files out in one way: keys in one order, two blanks a level, PromQL over several lines where one is too long. Comments stay, and the
+meaning is loaded again and compared before anything is written. A file with errors is left alone. Files are replaced whole.
+"""
+EPILOG = """\
+exit status:
+  0  all files are in the layout now (with --check, --diff: were already)
+  1  with --check or --diff: some are not; else: some could not be formatted
+  2  wrong usage, or a file that cannot be read or written
+
+examples:
+  tidemark rules fmt rules/                 every *.yml and *.yaml below, in place
+  tidemark rules fmt --check rules/         in CI: names what is not in the layout
+  tidemark rules fmt --diff rules/web.yml   what would change
+  tidemark rules fmt - < web.yml            standard input to standard output
+"""
+_PAINT = {"+": "32", "-": "31", "@": "36"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Format files; returns the exit status that ``--help`` documents."""
+    options = _parser().parse_args(argv)
+    found = rule_sources(options.files)
+    if not found:
+        print(f"tidemark rules fmt: no rule files in {', '.join(options.files)}", file=sys.stderr)
+        return 2
+    step = counter(len(found), "formatted")
+    status = 0
+    changed = 0
+    for source in found:
+        formatted = _format(source)
+        step()
+        if formatted is None:
+            status = 2
+        elif formatted.text is None:
+            status = max(status, 1)
+        else:
+            changes = formatted.text != source.text
+            changed += changes
+            if changes and (options.check or options.diff):
+                status = max(status, 1)
+            if not _deliver(source, formatted.text, options):
+                status = 2
+    if not options.diff and options.files != [STDIN]:
+        verb = "would change" if options.check else "changed"
+        print(f"{len(found):,} file{'' if len(found) == 1 else 's'}, {changed:,} {verb}", file=sys.stderr)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser("fmt", DESCRIPTION, EPILOG)
+    add_rule_files(parser)
+    parser.add_argument("--check", action="store_true", help="write nothing; name the files that would change")
+    parser.add_argument("--diff", action="store_true", help="write nothing; show what would change")
+    return parser
+
+
+def _format(source: Source) -> Formatted | None:
+    """Format one file and tell what stood in the way; None where there is no text."""
+    if source.text is None:
+        print(f"tidemark rules fmt: {source.name}: {source.fault}", file=sys.stderr)
+        return None
+    formatted = format_rules(source.text, source.name)
+    for diagnostic in formatted.diagnostics:
+        if formatted.text is None or diagnostic.severity is Severity.INFO:
+            print(text_of(diagnostic, source.text, colour=colours(sys.stderr)), file=sys.stderr)
+    return formatted
+
+
+def _deliver(source: Source, text: str, options: argparse.Namespace) -> bool:
+    """Print or write what came out; False if it could not be written."""
+    if options.diff:
+        _print_diff(source, text)
+    elif source.name == "<stdin>":
+        if not options.check:
+            sys.stdout.write(text)
+    elif text != source.text:
+        # Before the summary on standard error, also where both go to one pipe.
+        print(source.name, flush=True)
+        if not options.check:
+            try:
+                replace_text(Path(source.name), text)
+            except OSError as error:
+                print(f"tidemark rules fmt: {source.name}: {error.strerror or error}", file=sys.stderr)
+                return False
+    return True
+
+
+def _print_diff(source: Source, text: str) -> None:
+    colour = colours(sys.stdout)
+    before, after = (source.text or "").splitlines(), text.splitlines()
+    for line in difflib.unified_diff(before, after, source.name, f"{source.name} (formatted)", lineterm=""):
+        code = _PAINT.get(line[:1]) if colour else None
+        print(f"\x1b[{code}m{line}\x1b[0m" if code else line)

@@ -1,0 +1,281 @@
+"""``tidemark rules test``: unit tests of rules, in promtool's format."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import glob
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from rules.diagnostics.text import text_of
+from rules.unit_tests.run import Failure
+from services.kit import outputs
+from tidemark.rules.arguments import command_parser
+from tidemark.rules.files import STDIN, colours, counter
+from tidemark.rules.unit_tests import ENGINES, FileReport, Options, Runner, of_directory, re2_pattern
+
+# A second process costs what this many small files do.
+FILES_PER_PROCESS = 24
+
+_SHOWN = 5
+
+DESCRIPTION = """\
+Run unit tests of rules. The files are those of `promtool test rules`, unchanged, and so is the verdict; what fails is shown beside what was
+expected, with its place, all at once. docs/rules-test.md tells how to write them.
+"""
+EPILOG = """\
+exit status:
+  0  all tests pass, and the coverage is not below --coverage-threshold
+  1  a test fails, a file cannot be read or loaded, the coverage is below the threshold, or nothing was tested: no test
+     at all, or none of a file's that the stream engine can evaluate
+  2  wrong usage
+
+examples:
+  tidemark rules test rules/tests/                        every test file below
+  tidemark rules test --run 'disk' --debug hosts_test.yml the tests so named, and the course of their alerts
+  tidemark rules test --coverage rules/tests/             what the tests do not exercise
+  tidemark rules test --engine=both rules/tests/          the same as a stream, and where that comes to another verdict
+  tidemark rules test --junit report.xml --coverage-threshold 90 rules/tests/
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the files; returns the exit status that ``--help`` documents."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    covers = options.coverage or options.coverage_threshold is not None
+    if options.engine == "stream" and (covers or options.debug):
+        parser.error("--coverage and --debug tell of the batch engine: use --engine=batch or --engine=both")
+    run = Options("|".join(options.run), options.ignore_unknown_fields, covers, options.debug, options.engine)
+    try:
+        re2_pattern(run.run)
+        names = list(_files(options.files))
+        outputs.check_files({"--junit": options.junit}, names)
+    except ValueError as error:
+        parser.error(str(error))
+    if not names:
+        print(f"tidemark rules test: no test files in {', '.join(options.files)}", file=sys.stderr)
+        return 1
+    printer = _Printer(options.diff, colours(sys.stdout))
+    step = counter(len(names), "tested")
+    reports = []
+    for report in run_files(names, run, options.jobs):
+        printer.report(report)
+        reports.append(report)
+        step()
+    printer.summary(reports)
+    good = all(report.passed for report in reports)
+    if not any(report.tests or report.refused for report in reports):
+        print(f"tidemark rules test: {_nothing(run.run, reports)}", file=sys.stderr)
+        good = False
+    if options.junit:
+        good = _write_junit(options.junit, reports) and good
+    if covers:
+        good = _coverage(reports, options.coverage_format, options.coverage_threshold) and good
+    return 0 if good else 1
+
+
+def _nothing(pattern: str, reports: Sequence[FileReport]) -> str:
+    """Why no test ran."""
+    names = [name for report in reports for name in report.names]
+    if pattern and names:
+        shown = ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+        return f"no test has a name in which {pattern!r} is found (--run); there are {shown}"
+    return f"nothing was tested: no test in {', '.join(report.name for report in reports[:_SHOWN])}"
+
+
+def run_files(names: Sequence[str], options: Options, jobs: int | None = None) -> Iterator[FileReport]:
+    """The reports of files, in their order.
+
+    Args:
+        names: of test files.
+        options: how to run them.
+        jobs: processes; as many as pay by default.
+    """
+    processes = min(jobs or _processes(len(names)), len(names))
+    if processes < 2:
+        runner = Runner(options)
+        yield from map(runner.run, names)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    # A child that is forked has everything imported.
+    context = get_context("fork" if sys.platform == "linux" else "spawn")
+    with ProcessPoolExecutor(processes, mp_context=context, initializer=_start, initargs=(options,)) as pool:
+        yield from pool.map(_run, names, chunksize=max(1, len(names) // (processes * 4)))
+
+
+def _processes(files: int) -> int:
+    if hasattr(os, "sched_getaffinity"):
+        there = len(os.sched_getaffinity(0))
+    else:
+        there = os.cpu_count() or 1
+    return max(1, min(there, files // FILES_PER_PROCESS))
+
+
+_runner: Runner | None = None
+
+
+def _start(options: Options) -> None:
+    global _runner
+    gc.disable()
+    _runner = Runner(options)
+
+
+def _run(name: str) -> FileReport:
+    if _runner is None:
+        raise RuntimeError("the process was not started for this")
+    return _runner.run(name)
+
+
+def _files(words: Iterable[str]) -> Iterator[str]:
+    for word in words:
+        if os.path.isdir(word):
+            yield from of_directory(word)
+        elif word == STDIN or os.path.exists(word) or not glob.has_magic(word):
+            yield word
+        else:
+            found = sorted(glob.glob(word, recursive=True))
+            if not found:
+                raise ValueError(f"no file fits {word!r}")
+            yield from found
+
+
+class _Printer:
+    """Tells what came of files: a line for one that passes, every failure of one that does not."""
+
+    def __init__(self, diff: bool, colour: bool) -> None:
+        self._diff = diff
+        self._colour = colour
+
+    def report(self, report: FileReport) -> None:
+        for each in (*report.warnings, *report.refused):
+            print(text_of(each, report.texts.get(each.file), colour=self._colour))
+        for test in report.tests:
+            for line in test.debug:
+                print(f"debug: {test.name}: {line}")
+            for failure in test.failures:
+                self._failure(failure, test.name, report)
+        tests = _tests(report.ran)
+        left = len(report.tests) - report.ran
+        also = f", {left} not run" if left else ""
+        if report.refused:
+            print(f"{report.name}: {self._painted('cannot be run', '1;31')}")
+        elif report.idle:
+            print(f"{report.name}: {self._painted(f'none of {_tests(left)} was run', '1;31')}")
+        elif report.failed:
+            print(f"{report.name}: {self._painted(f'{report.failed} of {tests} failed', '1;31')}{also}")
+        else:
+            print(f"{report.name}: {self._painted(f'{tests} passed', '32')}{also}")
+
+    def summary(self, reports: Sequence[FileReport]) -> None:
+        left = [(report.name, test) for report in reports for test in report.tests if test.not_run]
+        if left:
+            print(f"{_tests(len(left))} not run by the stream engine:")
+            for name, test in left:
+                print(f"  {name}: {test.name}: {test.not_run}")
+        without = {(report.name, rule): None for report in reports for test in report.tests for rule in test.left_out}
+        if without:
+            print(f"{len(without)} rule{'' if len(without) == 1 else 's'} left out by the stream engine:")
+            for name, rule in without:
+                print(f"  {name}: {rule}")
+        if len(reports) < 2:
+            return
+        tests = sum(report.ran for report in reports)
+        failed = sum(report.failed for report in reports)
+        refused = sum(bool(report.refused) or report.idle for report in reports)
+        told = [f"{failed} failed"] if failed else []
+        told += [f"{refused} file{'' if refused == 1 else 's'} cannot be run"] if refused else []
+        print(
+            f"{len(reports)} files, {_tests(tests)}: {', '.join(told) or ('all passed' if tests else 'nothing was tested')}"
+        )
+
+    def _failure(self, failure: Failure, test: str, report: FileReport) -> None:
+        print(text_of(failure.diagnostic, report.texts.get(report.name), colour=self._colour))
+        print(f"   test: {test}")
+        details = failure.details
+        if self._diff and (failure.expected or failure.got):
+            details = tuple(self._unified(failure))
+        for line in details:
+            print("\n".join(f"      {part}" for part in line.split("\n")))
+
+    def _unified(self, failure: Failure) -> Iterator[str]:
+        import difflib
+
+        lines = difflib.unified_diff(failure.expected, failure.got, "expected", "got", n=10, lineterm="")
+        codes = {"-": "31", "+": "32"}
+        for line in lines:
+            yield self._painted(line, codes[line[0]]) if line[:1] in codes else line
+
+    def _painted(self, text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self._colour else text
+
+
+def _tests(count: int) -> str:
+    return f"{count} test{'' if count == 1 else 's'}"
+
+
+def _write_junit(path: Path, reports: Sequence[FileReport]) -> bool:
+    from tidemark.rules.junit import junit
+
+    try:
+        path.write_text(junit(reports), encoding="utf-8")
+    except OSError as error:
+        print(f"tidemark rules test: cannot write {path}: {error.strerror}", file=sys.stderr)
+        return False
+    return True
+
+
+def _coverage(reports: Sequence[FileReport], form: str, threshold: float | None) -> bool:
+    from rules.unit_tests.coverage import Coverage
+
+    whole = Coverage()
+    for report in reports:
+        if report.coverage is not None:
+            whole.merge(report.coverage)
+    if form == "json":
+        import orjson
+
+        print(orjson.dumps(whole.as_plain(), option=orjson.OPT_INDENT_2).decode())
+    else:
+        from tidemark.rules.coverage_report import table
+
+        print(table(whole))
+    percent = whole.percent()
+    if threshold is not None and not whole.rules:
+        print("tidemark rules test: the tests name no rules, so nothing is covered", file=sys.stderr)
+        return False
+    if threshold is not None and percent < threshold:
+        print(f"tidemark rules test: coverage is {percent:.1f} %, below {threshold:g} %", file=sys.stderr)
+        return False
+    return True
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = command_parser("test", DESCRIPTION, EPILOG)
+    add = parser.add_argument
+    add("files", nargs="+", metavar="FILE|DIR|GLOB", help="test files, or directories in which to look for them")
+    add("--run", action="append", default=[], metavar="REGEX", help="only tests whose name matches; may be repeated")
+    add("--debug", action="store_true", help="tell the course of every alert, and all samples that rules wrote")
+    add("--diff", action="store_true", help="show failures as a unified diff of what was expected and what came")
+    add(
+        "--ignore-unknown-fields",
+        action="store_true",
+        help="leave out keys of rule files that Prometheus does not know",
+    )
+    add("--junit", type=outputs.path, metavar="FILE", help="also write a JUnit report")
+    add("--coverage", action="store_true", help="also tell what the tests exercise of the rules")
+    add("--coverage-threshold", type=float, metavar="PERCENT", help="fail if less is covered; implies --coverage")
+    add("--coverage-format", choices=("text", "json"), default="text", help="(%(default)s)")
+    add(
+        "--engine",
+        choices=ENGINES,
+        default="batch",
+        help="what evaluates the rules: all instants at once, the stages of a stream, or both, told where they disagree (%(default)s)",
+    )
+    add("--jobs", type=int, metavar="N", help="processes (as many as pay)")
+    return parser

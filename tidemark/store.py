@@ -1,0 +1,183 @@
+"""``tidemark store``: what a Parquet store holds, and its upkeep."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from schemas.tiers import Tiers
+from schemas.times import parse_duration
+from services.kit import interrupts
+from services.kit.arguments import Parser
+from transforms.io.parquet.compact import Compaction, compact, expired, retain
+from transforms.io.parquet.layout import time_text
+from transforms.io.parquet.runs import runs
+from transforms.io.parquet.store import files, reason_of, rows_of
+
+EXAMPLES = """
+examples:
+  tidemark store ls ./store
+  tidemark store runs ./store                       # of two rows of a series and time the later run's counts
+  tidemark store compact ./store                    # what is older than two hours, in every tier
+  tidemark store compact ./store raw --older=1d
+  tidemark store retain ./store --config=tiers.yaml --dry-run
+
+A job may write and others may read meanwhile. Run compact every hour or so, retain once a day.
+"""
+
+
+def main(argv: Sequence[str] | None = None, clock: Callable[[], float] = time.time) -> int:
+    """Run a subcommand; returns the exit status, 1 for an error that is printed. ``clock`` gives seconds since 1970."""
+    given = _parser().parse_args(argv)
+    given.damaged = []
+    try:
+        with interrupts.explained(
+            "files are replaced whole or not at all, so the store is as good as before; run it again"
+        ):
+            given.run(given, int(clock() * 1_000))
+    except (OSError, ValueError, pa.ArrowInvalid) as error:
+        print(f"tidemark store: {error}", file=sys.stderr)
+        return 1
+    for path, reason in given.damaged:
+        print(f"tidemark store: cannot be read, and left as it is: {path}: {reason}", file=sys.stderr)
+    return 1 if given.damaged else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        prog="tidemark store",
+        description="What a Parquet store holds, and its upkeep.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, meaning: str) -> Parser:
+        examples = "\n".join(line for line in EXAMPLES.splitlines() if f"tidemark store {name}" in line)
+        return commands.add_parser(
+            name,
+            help=meaning,
+            description=meaning,
+            epilog=f"examples:\n{examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+    listing = command("ls", "files, rows, bytes and times of each tier")
+    listing.set_defaults(run=_list)
+
+    telling = command("runs", "the runs that wrote to it, in order: what the later one wrote counts")
+    telling.set_defaults(run=_runs)
+
+    folding = command("compact", "fold small files, and rows that newer ones replaced, into large files")
+    folding.set_defaults(run=_compact)
+
+    keeping = command("retain", "delete files that are past their tier's retention")
+    keeping.add_argument(
+        "--config", metavar="FILE", help="the job's YAML with its tiers (raw 7 days, 1m 30 days, 1h 365 days)"
+    )
+    keeping.add_argument("--dry-run", action="store_true", help="name the files and delete nothing")
+    keeping.set_defaults(run=_retain)
+
+    for each in (listing, telling, folding, keeping):
+        each.add_argument("directory", type=Path, metavar="DIR", help="the store, as in --output=parquet:DIR")
+    folding.add_argument("tiers", nargs="*", metavar="TIER", help="1m, 1h, raw, ... (all that there are)")
+    folding.add_argument(
+        "--older", metavar="DURATION", default="2h", help="leave alone what may still change (%(default)s)"
+    )
+    return parser
+
+
+def _list(given: argparse.Namespace, _: int) -> None:
+    table = Table("tier", "files", "rows", "bytes", "first", "last")
+    for column in table.columns[1:4]:
+        column.justify = "right"
+    for folder in _folders(given.directory):
+        found = list(files(given.directory, folder))
+        if found:
+            rows = sum(_rows(file.path, given.damaged) for file in found)
+            size = sum(file.path.stat().st_size for file in found)
+            first, last = min(file.name.first for file in found), max(file.name.last for file in found)
+            table.add_row(folder, f"{len(found):,}", f"{rows:,}", f"{size:,}", time_text(first), time_text(last))
+    Console().print(table)
+
+
+def _rows(path: Path, damaged: list[tuple[Path, str]]) -> int:
+    try:
+        return rows_of(path)
+    except FileNotFoundError:
+        # Folded into another file since it was listed.
+        return 0
+    except (OSError, pa.ArrowException) as error:
+        damaged.append((path, reason_of(error)))
+        return 0
+
+
+def _runs(given: argparse.Namespace, _: int) -> None:
+    written = Counter(file.name.run for folder in _folders(given.directory) for file in files(given.directory, folder))
+    known = {run.number: run.started for run in runs(given.directory)}
+    table = Table("run", "began", "files")
+    table.columns[2].justify = "right"
+    for number in sorted({*known, *written}):
+        name, began = (str(number), known.get(number, "")) if number else ("0", "before runs were told apart")
+        table.add_row(name, began, f"{written[number]:,}")
+    Console().print(table)
+
+
+def _compact(given: argparse.Namespace, now: int) -> None:
+    before = now - parse_duration(given.older)
+    known = _folders(given.directory)
+    for tier in given.tiers:
+        if tier not in known:
+            raise ValueError(f"{given.directory} has no tier {tier!r}; there are {', '.join(known)}")
+    for folder in given.tiers or known:
+        done = compact(given.directory, folder, before)
+        given.damaged += done.unreadable
+        print(f"{folder}: {_told(done)}")
+
+
+def _told(done: Compaction) -> str:
+    if not done.files_before:
+        return "nothing to fold"
+    files_told = f"{done.files_before:,} files became {done.files_after:,}"
+    return f"{files_told}, {done.rows_before:,} rows {done.rows_after:,}"
+
+
+def _retain(given: argparse.Namespace, now: int) -> None:
+    _folders(given.directory)
+    tiers = _tiers(given.config)
+    found = (expired if given.dry_run else retain)(given.directory, tiers, now)
+    for path in found:
+        print(path)
+    print(f"{len(found):,} files {'would be deleted' if given.dry_run else 'deleted'}")
+
+
+def _tiers(path: str | None) -> Tiers:
+    if path is None:
+        return Tiers()
+    try:
+        config = yaml.safe_load(Path(path).read_bytes())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path}: not YAML: {error}") from None
+    if not isinstance(config, dict) or "tiers" not in config:
+        raise ValueError(f"{path}: no key 'tiers'; docs/operations.md shows a configuration")
+    return Tiers.from_config(config["tiers"])
+
+
+def _folders(directory: Path) -> list[str]:
+    folders = sorted({day.parent.name for day in directory.glob("*/date=*")})
+    if not folders:
+        raise ValueError(f"{directory} is no store, or an empty one: it has no TIER/date=YYYY-MM-DD folders")
+    return folders
+
+
+if __name__ == "__main__":
+    sys.exit(main())

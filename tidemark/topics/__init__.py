@@ -1,0 +1,5 @@
+"""``tidemark topics``: topics, offsets, lag and dead letters of a Kafka broker, through kafka-python."""
+
+from tidemark.topics.cli import main
+
+__all__ = ["main"]

@@ -1,0 +1,1 @@
+"""Parts of rules that shards evaluate, and what they give."""

@@ -1,0 +1,1 @@
+"""The second stage: groups of rules over all shards."""

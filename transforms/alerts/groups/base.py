@@ -1,0 +1,96 @@
+"""The base of a group's state: what a checkpoint holds besides the elements that came after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from rules.evaluation.recorded import Recorded
+from rules.evaluation.rule_state import IDLE, RuleState
+from rules.events.corrections import History
+from transforms.alerts.groups import written
+
+_PARTS = 4
+_SIZE_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """A group's state as of an instant that no late sample touches any more.
+
+    Attributes:
+        time_ms: the instant; None if there was none yet.
+        done: the last instant that had been evaluated when the base was taken.
+        initial: whether nothing was evaluated before the instant.
+        states: of the rules, after the instant.
+        rules: what :meth:`transforms.alerts.live.live.LiveRules.to_bytes` gave.
+        recorded: what rules wrote, of which what they wrote up to the instant is kept.
+        history: of events as of ``done``.
+        fronts: how far shards had spoken, as :meth:`transforms.alerts.groups.fronts.Fronts.as_plain` gives it.
+    """
+
+    time_ms: int | None
+    done: int | None
+    initial: bool
+    states: list[RuleState]
+    rules: bytes
+    recorded: Recorded
+    history: History
+    fronts: Mapping[str, Any]
+
+    def to_bytes(self) -> bytes:
+        """For a checkpoint."""
+        plain = {
+            "done": self.done,
+            "base": self.time_ms,
+            "initial": self.initial,
+            "rules": len(self.states),
+            "states": {str(place): state.as_plain() for place, state in enumerate(self.states) if state is not IDLE},
+            "fronts": self.fronts,
+        }
+        parts = [
+            orjson.dumps(plain),
+            self.rules,
+            written.to_bytes(self.recorded, self.time_ms),
+            self.history.to_bytes(),
+        ]
+        return b"".join(len(part).to_bytes(_SIZE_BYTES, "big") + part for part in parts)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Base:
+        """The base that :meth:`to_bytes` gave.
+
+        Raises:
+            ValueError: it is none.
+        """
+        told, rules, recorded, history = _parts(data)
+        plain = orjson.loads(told)
+        # Most rules have no state, and are left out.
+        states = [IDLE] * plain["rules"]
+        for place, state in plain["states"].items():
+            states[int(place)] = RuleState.from_plain(state)
+        return cls(
+            time_ms=plain["base"],
+            done=plain["done"],
+            initial=plain["initial"],
+            states=states,
+            rules=rules,
+            recorded=written.from_bytes(recorded),
+            history=History.from_bytes(history),
+            fronts=plain["fronts"],
+        )
+
+
+def _parts(data: bytes) -> list[bytes]:
+    parts, place = [], 0
+    while place < len(data):
+        size = int.from_bytes(data[place : place + _SIZE_BYTES], "big")
+        place += _SIZE_BYTES
+        parts.append(data[place : place + size])
+        place += size
+    if len(parts) != _PARTS or place != len(data):
+        raise ValueError("not the base of a group's state")
+    return parts

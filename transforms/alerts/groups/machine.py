@@ -1,0 +1,186 @@
+"""The second stage as a machine: contributions of all shards in; events, and what rules wrote, out.
+
+State of its one key: ``meta`` (the version's token, and the last instant that was evaluated), ``base`` (see
+:class:`transforms.alerts.groups.state.GroupState`), and the bags ``contributions`` and ``announced`` (rule files) of what came since. A base is taken
+every few instants, and takes what it makes superfluous out of the bags; between two bases elements are appended and nothing is read.
+
+What bounds the state: contributions for the lateness, and as far back as subqueries and the queries of templates reach; active alerts, and those
+resolved in the last 15 minutes; what rules wrote, as far back as rules read it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Iterator
+
+from schemas.times import LONG_AGO
+from transforms.alerts import messages
+from transforms.alerts.groups.state import GroupState
+from transforms.alerts.messages import RuleFiles
+from transforms.machines.machine import TOKEN_BYTES, Cells, Memory, Out, StageSettings, Timers, new_token
+
+BASE_EVERY_MS = 60_000
+BASE_EVERY_INSTANTS = 16
+"""Event time, and instants, from one base to the next, at least: a base ends what is evaluated at once, and writes down all that is active."""
+
+MOST_TIMERS = 256
+"""Timers set for one contribution, at most."""
+
+_META = struct.Struct(f">B{TOKEN_BYTES}sqqi")
+_FORMAT = 3
+
+
+class _Open:
+    """A key of the bundle.
+
+    Attributes:
+        due: the last instant that is to be evaluated.
+        based: the last instant when the base was taken.
+        instants: so many since then.
+    """
+
+    def __init__(self, state: GroupState, due: int = LONG_AGO, based: int = LONG_AGO, instants: int = 0) -> None:
+        self.state, self.due, self.based, self.instants = state, due, based, instants
+        self.token = b""
+
+
+class GroupMachine:
+    """See :class:`transforms.machines.machine.Machine`; timers are set a millisecond behind those of shards, which by then have spoken of the
+    instant."""
+
+    CELLS: tuple[str, ...] = ("meta", "base")
+    BAGS: tuple[str, ...] = ("contributions", "announced")
+
+    def __init__(self, settings: StageSettings, memory: Memory[GroupState]) -> None:
+        self._settings = settings
+        self._memory = memory
+        self._open: dict[bytes, _Open] = {}
+        self.counted: dict[str, int] = {}
+        self.noted: dict[str, set[str]] = {}
+        self.complaints: list[str] = []
+
+    def begin(self) -> None:
+        """See :class:`transforms.machines.machine.Machine`."""
+        self._open = {}
+
+    def arrive(self, key: bytes, element: bytes, cells: Cells, timers: Timers) -> Iterator[Out]:
+        """Keep what a shard contributes, or how rule files are now.
+
+        Raises:
+            ValueError: the element is none of the groups', or of a version unknown here.
+        """
+        opened = self._opened(key, cells)
+        if messages.kind(element) == messages.RULES:
+            found = messages.rules(element)
+            # What was evaluated is not evaluated by other rules, whenever their files are heard of.
+            found = RuleFiles(max(found.effective_ms, opened.due + 1), found.files)
+            if opened.state.live.announce(found):
+                cells.append("announced", messages.of_rules(found))
+                self._touch(opened, cells)
+            return
+        contribution = messages.contribution(element)
+        opened.state.contribute(contribution)
+        cells.append("contributions", element)
+        self._touch(opened, cells)
+        first = min([contribution.until_ms, *(int(part.partials.times[0]) for part in contribution.parts)])
+        for instant in self._instants(opened, first, contribution.until_ms):
+            timers.at(instant + self._settings.grace_ms + 1)
+        known = max((part.known_ms for part in contribution.parts), default=contribution.until_ms)
+        if known > contribution.until_ms:
+            # The input has ended, and this is the last word.
+            timers.at(known + self._settings.grace_ms + 1)
+        # Once all shards have spoken of an instant there is nothing to wait for: a timer comes with the watermark, a second later and more.
+        yield from self._reach(opened, opened.state.complete_ms, cells)
+
+    def _instants(self, opened: _Open, first: int, until_ms: int) -> list[int]:
+        """The instants that a shard has spoken of; the last one stands for very many, at which it had nothing to say."""
+        after = max(first - 1, opened.due)
+        if opened.state.live.current.count(after, until_ms) > MOST_TIMERS:
+            return [until_ms]
+        return opened.state.live.instants(after, until_ms)
+
+    def fire(self, key: bytes, time_ms: int, cells: Cells, timers: Timers) -> Iterator[Out]:
+        """An instant is due; it is evaluated at the end of the bundle, or now if it is time to take a base."""
+        opened = self._opened(key, cells)
+        yield from self._reach(opened, time_ms - self._settings.grace_ms - 1, cells)
+
+    def _reach(self, opened: _Open, instant: int, cells: Cells) -> Iterator[Out]:
+        """All instants up to one are due."""
+        if instant <= opened.due:
+            return
+        passed = opened.state.live.current.count(opened.due, instant) if opened.due != LONG_AGO else 1
+        opened.due = instant
+        opened.instants = min(opened.instants + passed, BASE_EVERY_INSTANTS)
+        if opened.instants >= BASE_EVERY_INSTANTS and instant - opened.based >= BASE_EVERY_MS:
+            yield from opened.state.advance(instant)
+            self._take_base(opened, cells)
+        self._touch(opened, cells)
+
+    def finish(self) -> Iterator[Out]:
+        """Evaluate what is due."""
+        for key, opened in self._open.items():
+            for out in opened.state.advance(opened.due):
+                # What there is to complain of is said at once: a job that catches up may be at it for minutes.
+                self._complain(opened.state)
+                yield out
+            self._count(opened.state.counted)
+            self._complain(opened.state)
+            if opened.token:
+                self._memory.put(key, opened.token, opened.state)
+        self._open = {}
+
+    def look(self, key: bytes, cells: Cells) -> GroupState:
+        """The state of a key between two bundles, to be looked at and not changed."""
+        opened = self._restored(key, cells)
+        if opened.token:
+            self._memory.put(key, opened.token, opened.state)
+        return opened.state
+
+    def _opened(self, key: bytes, cells: Cells) -> _Open:
+        found = self._open.get(key)
+        if found is None:
+            found = self._open[key] = self._restored(key, cells)
+        return found
+
+    def _restored(self, key: bytes, cells: Cells) -> _Open:
+        meta = cells.read("meta")
+        if meta is None:
+            return _Open(GroupState(self._settings))
+        version, token, due, based, instants = _META.unpack(meta)
+        if version != _FORMAT:
+            raise ValueError(
+                f"the state of the rules is of format {version}, which is unknown here: start the job anew"
+            )
+        state = self._memory.take(key, token)
+        if state is None:
+            contributions = [messages.contribution(each) for each in cells.read_bag("contributions")]
+            announced = [messages.rules(each) for each in cells.read_bag("announced")]
+            done = None if due == LONG_AGO else due
+            state = GroupState.from_base(self._settings, cells.read("base"), contributions, announced, done)
+        opened = _Open(state, due, based, instants)
+        opened.token = token
+        return opened
+
+    def _touch(self, opened: _Open, cells: Cells) -> None:
+        opened.token = new_token()
+        cells.write("meta", _META.pack(_FORMAT, opened.token, opened.due, opened.based, opened.instants))
+
+    def _take_base(self, opened: _Open, cells: Cells) -> None:
+        state = opened.state
+        state.prune()
+        cells.write("base", state.to_base())
+        cells.replace("announced", [])
+        oldest = state.oldest_ms
+        kept = [each for each in cells.read_bag("contributions") if messages.until(each) >= oldest]
+        cells.replace("contributions", kept)
+        opened.based, opened.instants = opened.due, 0
+
+    def _complain(self, state: GroupState) -> None:
+        self.complaints += state.complaints
+        state.complaints.clear()
+
+    def _count(self, counted: Counter[str]) -> None:
+        for name, number in counted.items():
+            self.counted[name] = self.counted.get(name, 0) + number
+        counted.clear()

@@ -1,0 +1,67 @@
+"""Whether what a shard says of an instant once more is something else: most late samples change few of the values that they have part in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+
+import numpy as np
+
+from rules.promql.values import Floats, Index
+from transforms.alerts.fragments.partials import Partials
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Held:
+    """Partials, and what number each of their texts has in the store that holds them."""
+
+    partials: Partials
+    numbers: Index
+
+
+def otherwise(new: Held, old: Held, fragments: Set[int], column: int, when: int) -> Iterator[int]:
+    """The fragments whose values, or failures, at an instant are others than before.
+
+    Args:
+        new: what is said now.
+        old: what was said, of the instant too.
+        fragments: the ids, of what both evaluated.
+        column: the instant's place in what is said now.
+        when: the instant, ms.
+    """
+    spoke = new.partials.vectors.keys() | new.partials.failures.keys()
+    spoke |= old.partials.vectors.keys() | old.partials.failures.keys()
+    place = int(np.searchsorted(old.partials.times, when))
+    for fragment in fragments & spoke:
+        values = _values(new, fragment, column), _values(old, fragment, place)
+        failures = _failure(new, fragment, column), _failure(old, fragment, place)
+        if failures[0] != failures[1] or not _same(*values):
+            yield fragment
+
+
+def _failure(held: Held, fragment: int, column: int) -> list[str]:
+    return [each.message for each in held.partials.failures.get(fragment, ()) if each.instant == column]
+
+
+def _values(held: Held, fragment: int, column: int) -> tuple[list[int], Index, Floats] | None:
+    """The label names of the series that are present, the values of their labels, and their own; None if there is none."""
+    part = held.partials.vectors.get(fragment)
+    rows = np.flatnonzero(part.present[:, column]) if part is not None else ()
+    if part is None or not len(rows):
+        return None
+    codes = held.numbers[part.rows.codes[rows]]
+    # Names that only series of other instants have stand in one and not in the other.
+    used = np.flatnonzero(codes.any(axis=0)).tolist()
+    names = held.numbers[[part.rows.names[place] for place in used]].tolist()
+    return names, codes[:, used], part.values[rows, column]
+
+
+def _same(one: tuple[list[int], Index, Floats] | None, other: tuple[list[int], Index, Floats] | None) -> bool:
+    """To the bit, and in the same order, by which rules choose among equal values."""
+    if one is None or other is None:
+        return one is other
+    return (
+        one[0] == other[0]
+        and np.array_equal(one[1], other[1])
+        and np.array_equal(one[2].view(np.uint64), other[2].view(np.uint64))
+    )

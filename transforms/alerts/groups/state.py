@@ -1,0 +1,386 @@
+"""What the second stage knows, and how it goes from instant to instant: first evaluations, corrections, changes of rules.
+
+All of it follows from three things: a *base*, what shards have contributed since, and which rule files were announced since. So a restart goes
+on from these, and comes to the same state and the same events without telling them again. For a group evaluated every minute, and samples that
+may be five minutes late::
+
+    instant 12:10  evaluated; a snapshot of the rules' states is kept
+    12:10:30       a sample of 12:07:20 arrives; its shard evaluates 12:08, 12:09 and 12:10 again, and says so with its word about 12:11
+    instant 12:11  back to the snapshot of 12:07; 12:08 to 12:10 are evaluated again, what differs is told as corrections; then 12:11
+    instant 12:16  the snapshot of 12:10 becomes the base: nothing before 12:10 comes again
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+
+from rules.evaluation.groups import Evaluator, aligned
+from rules.evaluation.outcome import Outcome, RuleError
+from rules.evaluation.silence import is_silent
+from rules.events.corrections import History, diff
+from rules.promql.syntax import ast
+from rules.promql.values import Times
+from schemas.alert_event import AlertEvent
+from schemas.times import LONG_AGO
+from transforms.alerts.groups import written
+from transforms.alerts.groups.base import Base
+from transforms.alerts.groups.heard import Heard
+from transforms.alerts.groups.partial_store import PartialStore
+from transforms.alerts.groups.snapshots import Snapshot, Snapshots
+from transforms.alerts.groups.stretches import LONG_MS, Stretch, next_stretch, no_samples_from
+from transforms.alerts.groups.telling import Telling
+from transforms.alerts.live.live import LiveRules, Ready
+from transforms.alerts.live.migration import changes, hand_over, migrate
+from transforms.alerts.messages import Contribution, RuleFiles
+from transforms.machines.machine import Out, StageSettings
+
+MOST = 1_024
+"""Instants evaluated again at once at most."""
+
+_NEVER_AGAIN = 1 << 62
+
+
+class GroupState:
+    """The groups' state in memory."""
+
+    def __init__(self, settings: StageSettings, live: LiveRules | None = None) -> None:
+        self._settings = settings
+        self.live = live or LiveRules(settings)
+        self.store = PartialStore(self.live.current.tasks)
+        self.evaluator = self._evaluator(self._ready)
+        self.complaints: list[str] = []
+        self.failed: list[RuleError] = []
+        """The failures of the instants that were evaluated last, together."""
+        self.done: int | None = None
+        """The last evaluated instant; None before the first."""
+        self._snapshots = Snapshots()
+        self._initial = False
+        self._long = False
+        self._alone = False
+        self._heard = Heard(settings.shards)
+        self._telling = Telling(settings.target_labels)
+
+    # What comes in.
+
+    def contribute(self, contribution: Contribution) -> None:
+        """Take up what a shard says."""
+        for partials in self._heard.take_up(contribution, begun=self.done is not None):
+            self.store.add(partials)
+
+    # Going on.
+
+    def advance(self, until_ms: int) -> Iterator[Out]:
+        """Evaluate all instants up to one, in their order, with what was known at each."""
+        while True:
+            first = self._first()
+            if first is None or first > until_ms:
+                return
+            if self.live.change_ms is not None and self.live.change_ms <= first:
+                yield from self._change(first)
+                continue
+            yield from self._correct(first)
+            if self._settings.bounded and first > self._heard.newest_ms:
+                return
+            end = until_ms
+            if self._heard.waiting:
+                end = min(end, self._heard.waiting[0].known_ms - 1)
+            if self.live.change_ms is not None:
+                end = min(end, self.live.change_ms - 1)
+            yield from self._evaluate(first, end)
+
+    def _first(self) -> int | None:
+        """The first instant that is not evaluated yet; one of the coming rules too, for then they are in force."""
+        if self.done is None and self._heard.spoken_ms is None:
+            return None
+        after = self.done if self.done is not None else self._begin(self._earliest_ms())
+        found = [self._ready.following(after)]
+        change = self.live.change_ms
+        coming = self.live.coming() if change is not None else None
+        if change is not None and coming is not None:
+            found.append(coming.following(max(after, change - 1)))
+        return min((each for each in found if each is not None), default=None)
+
+    def _earliest_ms(self) -> int:
+        return self._heard.earliest_ms(self._ready.following(self._begin(self._heard.spoken_ms or 0)))
+
+    def _begin(self, spoken_ms: int) -> int:
+        """The time before the first instant, if this is the first that shards speak of: what is read with an offset is not absent before that."""
+        return spoken_ms - 1 + self._offset_ms
+
+    def _evaluate(self, first: int, end: int) -> Iterator[Out]:
+        """First evaluations, of a stretch."""
+        stretch = next_stretch(self._ready, self.store, self.evaluator, first - 1, end, alone=self._alone)
+        last = self._ready.latest(stretch.until_ms)
+        if last is None or last < first:
+            return
+        if not self._snapshots:
+            self._snapshots.add(first - 1, self.evaluator.states)
+            self._initial = self.done is None
+        outcome = self._noted(self._run_stretch(first - 1, Stretch(last, stretch.rules), None))
+        if stretch.rules is not None and last - first > LONG_MS and not self._long:
+            self._long = True
+            self.complaints.append(no_samples_from(first))
+        counter = "rules.evaluation.instants" if stretch.rules is None else "rules.instants_skipped"
+        self.counted[counter] += self._ready.count(first - 1, last)
+        events = self._ready.events.make(self.evaluator, outcome.events)
+        yield from self._telling.events(events)
+        yield from self._telling.samples(
+            last, written.written_after(self.evaluator.recorded, first - 1), corrected=False
+        )
+        self.done, self._alone = last, stretch.rules is not None
+        self._snapshots.add(last, self.evaluator.states)
+        self._let_go(last)
+        if stretch.rules:
+            # They may write for years before anything is stored.
+            self.prune()
+
+    def _correct(self, instant: int) -> Iterator[Out]:
+        """Take up what late samples changed by now, and evaluate again the rules that they touch."""
+        known = self._heard.known(instant)
+        if not known:
+            return
+        revised = frozenset[int]().union(*(self.store.revise(part.partials) for part in known))
+        touched = min(int(part.partials.times[0]) for part in known)
+        if self.done is None or touched > self.done or not self._snapshots:
+            return
+        again = self._ready.affected.rules(revised)
+        base = self._snapshots.base
+        if self._initial and touched <= base.time_ms:
+            # There was nothing before the first instant, so it may as well have been this one.
+            base.time_ms = min(self._begin(touched), base.time_ms)
+            again = frozenset(range(len(self.evaluator.states)))
+        if not again:
+            return
+        back = self._snapshots.before(touched, again)
+        before = list(written.written_after(self.evaluator.recorded, back.time_ms, again))
+        outcome = self._again(back, again, self.done)
+        self.counted["rules.instants_again"] += self._ready.count(back.time_ms, self.done)
+        # What was told by rules of before a change stands, and so do the ends that the change brought.
+        touched = max(touched, back.time_ms + 1)
+        # From the first instant touched, wherever the snapshot was: which places corrections take must not depend on that.
+        due = [each for each in outcome.events if each.transition.time_ms >= touched]
+        events = self._ready.events.make(self.evaluator, due)
+        yield from self._telling.events(diff(self._standing(touched, again), events, instant), instant)
+        after = written.written_after(self.evaluator.recorded, back.time_ms, again)
+        yield from self._telling.samples(instant, written.changed(before, after))
+
+    def _standing(self, since_ms: int, rules: Collection[int]) -> list[AlertEvent]:
+        """What was told of alerts of these rules at instants from a time on."""
+        return [
+            event
+            for event in self.history.standing()
+            if event.evaluated_at >= since_ms
+            and event.reason != "rule_removed"
+            and self._ready.events.position(event) in rules
+        ]
+
+    def _again(self, back: Snapshot, rules: Collection[int], *ends: int) -> Outcome:
+        """Take some rules back to a snapshot, and evaluate them again for all instants up to some; gives what came up to the first."""
+        for position in rules:
+            self.evaluator.states[position] = back.states[position]
+        self.evaluator.recorded.rewind(back.time_ms, rules)
+        after, outcomes = back.time_ms, []
+        for end in ends:
+            outcomes.append(self._run(after, end, rules))
+            if after < end:
+                self._snapshots.replace(after, rules, end, self.evaluator.states)
+            after = end
+        return outcomes[0]
+
+    def _let_go(self, until_ms: int) -> None:
+        """Nothing is evaluated again from before the newest snapshot that is older than all late samples: it may be the base."""
+        last = until_ms - self.horizon_ms
+        base = self._snapshots.base.time_ms
+        self._snapshots.forget(last)
+        oldest = self._snapshots.base
+        if oldest.time_ms <= last - self.horizon_ms and self.done is not None:
+            # Rules that late samples touch over and over keep no state in between: they are led up to a snapshot that they lack.
+            lacking = self._snapshots.newest(last)
+            if lacking.missing:
+                rules = frozenset(lacking.missing)
+                self._again(self._snapshots.before(lacking.time_ms, rules), rules, lacking.time_ms, self.done)
+                self._snapshots.forget(last)
+        self._initial = self._initial and self._snapshots.base.time_ms == base
+
+    def _change(self, instant: int) -> Iterator[Out]:
+        """From this instant on other rules count."""
+        old, new = self._ready, self.live.change()
+        change = changes(old.program, new.program)
+        migrated = migrate(self.evaluator.states, change, instant)
+        yield from self._telling.events(old.events.make(self.evaluator, migrated.ended))
+        evaluator = self._evaluator(new)
+        evaluator.states, evaluator.recorded = migrated.states, self.evaluator.recorded
+        hand_over(evaluator.recorded, change, migrated.stale, instant)
+        # What is stale by it is written at this very instant.
+        yield from self._telling.samples(instant, written.written_after(evaluator.recorded, instant - 1))
+        self.evaluator = evaluator
+        self.store.follow(new.tasks)
+        self.counted["rules.changes"] += 1
+        # What was evaluated by other rules is not evaluated again.
+        self._snapshots.clear()
+        if self.done is not None:
+            self._snapshots.add(self.done, evaluator.states)
+        self._initial = False
+
+    def _evaluator(self, ready: Ready) -> Evaluator:
+        return Evaluator(ready.program, self.store, quiet=self._is_quiet)
+
+    def _is_quiet(self, expr: ast.Expr, times: Times) -> bool:
+        """Most alerts are not there, and then no shard has anything to say of them."""
+        return is_silent(expr, lambda _: False, lambda fragment: self.store.is_empty(fragment.number, times))
+
+    def _run(self, after_ms: int, until_ms: int, only: Collection[int] | None = None) -> Outcome:
+        """Evaluate all rules, or only some of them again, for the instants in ``(after, until]``."""
+        outcome = Outcome()
+        alone = False
+        while after_ms < until_ms:
+            stretch = next_stretch(self._ready, self.store, self.evaluator, after_ms, until_ms, only, MOST, alone=alone)
+            alone = stretch.rules is not None
+            found = self._run_stretch(after_ms, stretch, only)
+            outcome.events.extend(found.events)
+            outcome.errors.extend(found.errors)
+            after_ms = stretch.until_ms
+        return self._noted(outcome)
+
+    def _noted(self, outcome: Outcome) -> Outcome:
+        """Count, and complain of, what failed."""
+        self.failed = outcome.errors
+        self.counted["rules.failures"] += len(outcome.errors)
+        self.complaints += dict.fromkeys(
+            f"{each.rule.group.file}: group {each.rule.group.name}: rule {each.rule.rule.name} failed: {each.message}"
+            for each in outcome.errors
+        )
+        return outcome
+
+    def _run_stretch(self, after_ms: int, stretch: Stretch, only: Collection[int] | None) -> Outcome:
+        program = self._ready.program
+        among = only if stretch.rules is None else stretch.rules
+        if among is not None and not among:
+            return Outcome()
+        intervals = map(program.interval_ms, range(len(program.groups)))
+        schedule = [aligned(interval, after_ms, stretch.until_ms) for interval in intervals]
+        outcome = self.evaluator.evaluate_schedule(schedule, only=among)
+        rules = program.rules if among is None else [program.rules[position] for position in among]
+        evaluations = sum(len(schedule[rule.group_number]) for rule in rules)
+        self.counted["rules.evaluations"] += evaluations
+        if only is not None:
+            self.counted["rules.rules_again"] += evaluations
+        return outcome
+
+    # What is kept.
+
+    @property
+    def _ready(self) -> Ready:
+        return self.live.current
+
+    @property
+    def complete_ms(self) -> int:
+        """See :attr:`transforms.alerts.groups.fronts.Fronts.complete_ms`."""
+        return self._heard.complete_ms
+
+    @property
+    def history(self) -> History:
+        """The events that were told."""
+        return self._telling.history
+
+    @property
+    def counted(self) -> Counter[str]:
+        """What happened, by the names of counters."""
+        return self._telling.counted
+
+    @property
+    def horizon_ms(self) -> int:
+        """How far before an instant late samples may still change another, ms."""
+        return self._settings.late_ms + self._settings.grace_ms + self._offset_ms
+
+    @property
+    def _offset_ms(self) -> int:
+        return max((rule.turn.query_offset_ms for rule in self._ready.program.rules), default=0)
+
+    @property
+    def oldest_ms(self) -> int:
+        """Contributions that end before this time will not be asked for any more."""
+        if not self._snapshots:
+            return LONG_AGO if self._ready.program.rules else _NEVER_AGAIN
+        history = max((task.spec.history_ms for task in self._ready.tasks), default=0)
+        return self._snapshots.base.time_ms - self._offset_ms - history
+
+    def prune(self) -> None:
+        """Forget what no instant after the base asks for."""
+        if not self._snapshots:
+            return
+        base = self._snapshots.base.time_ms
+        self.store.prune(base - self._offset_ms)
+        self.evaluator.prune(base - self._offset_ms - self._ready.reach_ms)
+        self.history.forget(base + 1)
+
+    def to_base(self) -> bytes:
+        """The base, for a checkpoint: from it, what was contributed for instants after it, and what was announced later, all else follows."""
+        base = self._snapshots.base if self._snapshots else None
+        return Base(
+            time_ms=None if base is None else base.time_ms,
+            done=self.done,
+            initial=self._initial,
+            states=self.evaluator.states if base is None else base.states,
+            rules=self.live.to_bytes(),
+            recorded=self.evaluator.recorded,
+            history=self.history,
+            fronts=self._heard.fronts(),
+        ).to_bytes()
+
+    @classmethod
+    def from_base(
+        cls,
+        settings: StageSettings,
+        base: bytes | None,
+        contributions: Sequence[Contribution],
+        announced: Sequence[RuleFiles],
+        done: int | None,
+    ) -> GroupState:
+        """The state after ``done``, in which nothing is told that was told before.
+
+        Args:
+            settings: of the stage.
+            base: what :meth:`to_base` gave; None if it never did.
+            contributions: of the shards, all that the base does not make superfluous, in any order.
+            announced: rule files since the base was taken, in their order.
+            done: the last instant that was evaluated.
+
+        Raises:
+            ValueError: the base is none.
+        """
+        state = cls(settings) if base is None else cls._at_base(settings, base, contributions)
+        if base is None:
+            for contribution in contributions:
+                state.contribute(contribution)
+        for found in announced:
+            state.live.announce(found)
+        if done is not None:
+            for _ in state.advance(done):
+                pass
+        state.counted.clear()
+        state.complaints.clear()
+        return state
+
+    @classmethod
+    def _at_base(cls, settings: StageSettings, base: bytes, contributions: Sequence[Contribution]) -> GroupState:
+        kept = Base.from_bytes(base)
+        state = cls(settings, LiveRules(settings, kept.rules))
+        state._heard = Heard(settings.shards, kept.fronts)
+        for contribution in contributions:
+            state.contribute(contribution)
+        state.evaluator.states = kept.states
+        state.evaluator.recorded = kept.recorded
+        state._telling.history = kept.history
+        state.done = done = kept.done
+        if done is None or kept.time_ms is None:
+            return state
+        state._initial = kept.initial
+        state._snapshots.add(kept.time_ms, kept.states)
+        for part in state._heard.known(done):
+            state.store.add(part.partials)
+        if kept.time_ms < done:
+            state._run(kept.time_ms, done)
+            state._snapshots.add(done, state.evaluator.states)
+        return state

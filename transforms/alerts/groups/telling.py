@@ -1,0 +1,44 @@
+"""What the second stage hands on: events that are new, and what rules wrote."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from rules.events.corrections import History
+from schemas import batch as batches
+from schemas.alert_event import AlertEvent, encode
+from transforms.alerts.groups.written import Column, SampleMaker
+from transforms.machines.machine import EVENTS, SAMPLES, Out
+
+
+class Telling:
+    """Makes elements of events and samples, and counts them.
+
+    Attributes:
+        history: of the events that were told.
+        counted: what happened, by the names of counters.
+    """
+
+    def __init__(self, target_labels: frozenset[str]) -> None:
+        """Nothing was told yet.
+
+        Args:
+            target_labels: the labels that make up a target part.
+        """
+        self.history = History()
+        self.counted: Counter[str] = Counter()
+        self._samples = SampleMaker(target_labels)
+
+    def events(self, events: Iterable[AlertEvent], instant: int | None = None) -> Iterator[Out]:
+        """The events that were not told before; they belong to the instants of their evaluation, or to the one given, from which they are known."""
+        for event in events:
+            if self.history.apply(event):
+                self.counted["alerts.corrections" if event.correction else f"alerts.{event.state.value}"] += 1
+                yield Out(event.evaluated_at if instant is None else instant, EVENTS, encode(event))
+
+    def samples(self, instant: int, columns: Iterable[Column], *, corrected: bool = True) -> Iterator[Out]:
+        """What rules wrote by an instant; ``corrected`` if they write it from there on in another's place."""
+        for batch in self._samples.batches(columns, instant if corrected else None):
+            self.counted["rules.samples_written"] += len(batch)
+            yield Out(instant, SAMPLES, batches.encode(batch))

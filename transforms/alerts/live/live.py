@@ -1,0 +1,239 @@
+"""Which rules count at which instant, while their files change.
+
+The files of a change count for instants from its time on. Both stages go by this alone, and shards evaluate the fragments of the rules before
+a change for a while longer, so it does not matter which of them hears of it first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+import orjson
+
+from rules.diagnostics.model import Diagnostic, Severity
+from rules.evaluation.alerts import RESOLVED_RETENTION_MS
+from rules.evaluation.instants import aligned, count, distinct
+from rules.evaluation.program import Program
+from rules.evaluation.silence import needs_samples
+from rules.events.events import EventMaker
+from rules.model import RuleFile
+from rules.promql.syntax import ast
+from rules.promql.values import Times
+from transforms.alerts.fragments.fragments import Cut, NotStreamable, cut
+from transforms.alerts.fragments.tasks import Task
+from transforms.alerts.live.affected import Affected
+from transforms.alerts.live.rule_set import RuleSet
+from transforms.alerts.messages import RuleFiles
+from transforms.machines.machine import StageSettings
+
+NOT_STREAMABLE = "not-streamable"
+"""The code of the one fault of rules that no check of the files alone finds."""
+
+_KEPT = 12
+
+T = TypeVar("T")
+
+
+class Ready:
+    """A rule set made ready for both stages; it holds no state and may be shared."""
+
+    def __init__(self, rules: RuleSet, settings: StageSettings) -> None:
+        self.rules = rules
+        self.cut: Cut = cut(rules.program(settings.program), settings.target_labels)
+        self.tasks = tuple(Task.of(spec) for spec in self.cut.fragments)
+        self.intervals_ms = sorted({self.program.interval_ms(number) for number in range(len(self.program.groups))})
+        self._distinct_ms = distinct(self.intervals_ms)
+
+    @property
+    def program(self) -> Program:
+        """The rules with remainders in the place of their expressions."""
+        return self.cut.program
+
+    @cached_property
+    def events(self) -> EventMaker:
+        """Makes their events."""
+        return EventMaker(self.program)
+
+    @cached_property
+    def affected(self) -> Affected:
+        """Which of them late samples touch."""
+        return Affected(self.program, self.tasks)
+
+    @cached_property
+    def unprompted(self) -> frozenset[int]:
+        """The positions of the rules of which something may come although no sample is near; those that read what these write among them."""
+        options = self.program.settings.options
+        return self.affected.with_readers(
+            rule.position for rule in self.program.rules if not needs_samples(rule.rule.ast, options)
+        )
+
+    @cached_property
+    def reach_ms(self) -> int:
+        """How far back of an instant rules may read what they wrote, ms, at most."""
+        program = self.program
+        rules = max((_back(rule.rule.ast) for rule in program.rules), default=0)
+        queries = max((_back(expr) for expr in program.queries.values()), default=0)
+        if program.queries:
+            # The annotations of an alert are asked for again as long as it is remembered.
+            keeping = max((rule.policy.keep_firing_for_ms for rule in program.rules), default=0)
+            queries += keeping + RESOLVED_RETENTION_MS + 2 * max(self.intervals_ms, default=0)
+        return program.settings.options.lookback_ms + max(rules, queries)
+
+    def instants(self, after_ms: int, until_ms: int) -> Times:
+        """The instants in ``(after, until]`` at which any group is evaluated, ascending."""
+        multiples = [aligned(step, after_ms, until_ms) for step in self._distinct_ms]
+        return np.unique(np.concatenate(multiples)) if multiples else np.empty(0, np.int64)
+
+    def count(self, after_ms: int, until_ms: int) -> int:
+        """How many instants are in ``(after, until]``, without listing them."""
+        return count(self._distinct_ms, after_ms, until_ms)
+
+    def latest(self, time_ms: int) -> int | None:
+        """The last instant up to a time; None if there are no groups."""
+        return max((time_ms // step * step for step in self._distinct_ms), default=None)
+
+    def following(self, time_ms: int) -> int | None:
+        """The first instant after a time; None if there are no groups."""
+        return min(((time_ms // step + 1) * step for step in self.intervals_ms), default=None)
+
+
+def _back(expr: ast.Expr) -> int:
+    """All ranges and offsets of an expression, ms, as if each stood in the other."""
+    total = 0
+    for node in ast.walk(expr):
+        if isinstance(node, ast.MatrixSelector | ast.Subquery):
+            total += node.range_ms
+        if isinstance(node, ast.VectorSelector | ast.Subquery):
+            total += max(0, node.offset_ms)
+    return total
+
+
+class LiveRules:
+    """The rules in force, and the changes that are to come."""
+
+    def __init__(self, settings: StageSettings, stored: bytes | None = None) -> None:
+        """Begin with the settings' files, or go on from what :meth:`to_bytes` gave.
+
+        Raises:
+            ValueError: what was stored is no such thing.
+        """
+        self._settings = settings
+        self._check = streamable(settings)
+        self._ahead: Ready | None = None
+        plain: Mapping[str, Any] | None = orjson.loads(stored) if stored is not None else None
+        if plain is None:
+            self.current = self._ready(_cached(settings, (settings.files,), self._begun))
+            self._coming: list[RuleFiles] = []
+        else:
+            self.current = self._ready(_cached(settings, (plain["current"],), self._restored))
+            self._coming = [RuleFiles(each["effective_ms"], each["files"]) for each in plain["coming"]]
+
+    def to_bytes(self) -> bytes:
+        """Everything, for a checkpoint."""
+        coming = [{"effective_ms": each.effective_ms, "files": dict(each.files)} for each in self._coming]
+        return orjson.dumps({"current": self.current.rules.as_plain(), "coming": coming})
+
+    def announce(self, found: RuleFiles) -> bool:
+        """Take up how the files are from a time on; gives whether that is a change."""
+        last = self._coming[-1].files if self._coming else _texts(self.current.rules)
+        if dict(last) == dict(found.files):
+            return False
+        # Files are found one after the other, so a time before the last one's would be a clock set back.
+        effective = max(found.effective_ms, self._coming[-1].effective_ms if self._coming else found.effective_ms)
+        self._coming.append(RuleFiles(effective, found.files))
+        return True
+
+    @property
+    def change_ms(self) -> int | None:
+        """From when on the next change counts; None if none is known."""
+        return self._coming[0].effective_ms if self._coming else None
+
+    def coming(self) -> Ready | None:
+        """The rules after the next change, made ready."""
+        # Asked for with every element while a change is coming, which takes an hour where a job lags as much.
+        if self._ahead is None and self._coming:
+            self._ahead = self._ready(self._next(self._coming[0]))
+        return self._ahead
+
+    def change(self) -> Ready:
+        """Go on with the rules after the next change; there must be one."""
+        self.current = self.coming() or self.current
+        self._coming.pop(0)
+        self._ahead = None
+        return self.current
+
+    def instants(self, after_ms: int, until_ms: int) -> list[int]:
+        """The instants in ``(after, until]`` at which any group may be evaluated, now or after the next change, ascending."""
+        coming = self.coming()
+        found = {*self.current.instants(after_ms, until_ms).tolist()}
+        return sorted(found if coming is None else found | {*coming.instants(after_ms, until_ms).tolist()})
+
+    def _next(self, found: RuleFiles) -> RuleSet:
+        before = self.current.rules
+
+        def load(files: Mapping[str, str], _: object) -> RuleSet:
+            return RuleSet.load(files, before, self._check)
+
+        return _cached(self._settings, (found.files, before.as_plain()), load)
+
+    def _begun(self, files: Mapping[str, str]) -> RuleSet:
+        return RuleSet.load(files, check=self._check)
+
+    def _restored(self, plain: Mapping[str, Any]) -> RuleSet:
+        return RuleSet.from_plain(plain, self._check)
+
+    def _ready(self, rules: RuleSet) -> Ready:
+        return _cached(self._settings, (rules.as_plain(),), lambda _: Ready(rules, self._settings))
+
+
+def streamable(settings: StageSettings) -> Callable[[RuleFile], Sequence[Diagnostic]]:
+    """The check whether a stream can evaluate a file's rules, for :class:`RuleSet`."""
+
+    def check(file: RuleFile) -> list[Diagnostic]:
+        try:
+            cut(Program(file.groups, settings.program), settings.target_labels)
+        except NotStreamable as error:
+            return [
+                Diagnostic(
+                    NOT_STREAMABLE,
+                    Severity.ERROR,
+                    refusal.reason,
+                    file.name,
+                    refusal.rule.rule.place.within("expr", refusal.span)
+                    if refusal.field == "expr"
+                    else refusal.rule.rule.place.span,
+                    rule=refusal.rule.rule.name,
+                )
+                for refusal in error.refusals
+            ]
+        return []
+
+    return check
+
+
+_cache: OrderedDict[tuple[str, str], Any] = OrderedDict()
+
+
+def _cached(settings: StageSettings, parts: tuple[Mapping[str, Any], ...], make: Callable[..., T]) -> T:
+    """What is made of the parts. Every shard of a process needs the same, and reading thousands of rules takes seconds."""
+    told = orjson.dumps([*parts, repr(settings.program), sorted(settings.target_labels)], option=orjson.OPT_SORT_KEYS)
+    key = make.__qualname__, hashlib.blake2b(told, digest_size=16).hexdigest()
+    found: T | None = _cache.get(key)
+    if found is None:
+        found = make(*parts)
+        while len(_cache) >= _KEPT:
+            _cache.pop(next(iter(_cache)), None)
+    _cache.pop(key, None)
+    _cache[key] = found
+    return found
+
+
+def _texts(rules: RuleSet) -> dict[str, str]:
+    """The files as they are found, whether in force or refused."""
+    plain = rules.as_plain()
+    return {**plain["files"], **plain["refused"]}

@@ -1,0 +1,170 @@
+"""The elements of the stages, as bytes: the first one tells the kind.
+
+| kind | to | holds |
+|---|---|---|
+| ``S`` | shards | samples in wire form, as the sources give them (:func:`schemas.batch.encode`) |
+| ``X`` | shards | the newest event time of all shards, so that those without samples keep up; what partitions' watermarks are |
+| ``R`` | shards, groups | the rule files as they are from a time on |
+| ``C`` | groups | what a shard contributes at a run of instants |
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import orjson
+
+from transforms.alerts.fragments import partials_wire
+from transforms.alerts.fragments.partials import Partials
+from transforms.machines import watermarks
+from transforms.machines.watermarks import Told
+
+SAMPLES = b"S"
+EXTENT = b"X"
+RULES = b"R"
+CONTRIBUTION = b"C"
+
+_EXTENT = struct.Struct(">q")
+_NO_TIME = -(1 << 62)
+_HEAD = struct.Struct(">Biqqqqi")
+_PART = struct.Struct(">qi")
+_VERSION = 2
+
+BEGINNING_MS = -(1 << 62)
+"""What the first contribution of a shard goes on from."""
+
+
+class RuleFiles(NamedTuple):
+    """The rule files as they were found.
+
+    Attributes:
+        effective_ms: they count for instants from here on.
+        files: texts by name.
+    """
+
+    effective_ms: int
+    files: Mapping[str, str]
+
+
+class Part(NamedTuple):
+    """Partials of some instants.
+
+    Attributes:
+        known_ms: the instant from which they are known: a first word about its own instants always is (``partials.revision`` is 0, or less); what
+            late samples change of earlier instants counts in evaluations from this one on.
+    """
+
+    known_ms: int
+    partials: Partials
+
+
+class Contribution(NamedTuple):
+    """What a shard contributes. In which order contributions come does not matter: each names what it goes on from.
+
+    Attributes:
+        shard: its number.
+        after_ms: the shard's contribution before this one ended here; :data:`BEGINNING_MS` if this is its first.
+        until_ms: the shard has spoken of all instants up to this one. It is ``after_ms`` in an aside, which tells of no new instant.
+        asides: of the shard so far, this one included.
+        newest_ms: the newest event time that it knows of.
+        parts: in the order in which they became known.
+    """
+
+    shard: int
+    after_ms: int
+    until_ms: int
+    asides: int
+    newest_ms: int
+    parts: Sequence[Part]
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether it tells of no new instant."""
+        return self.after_ms == self.until_ms
+
+
+def kind(element: bytes) -> bytes:
+    """The first byte."""
+    return element[:1]
+
+
+def of_samples(data: bytes) -> bytes:
+    """The element of samples in wire form."""
+    return SAMPLES + data
+
+
+def samples(element: bytes) -> bytes:
+    """The wire form of its samples."""
+    return element[1:]
+
+
+def of_extent(newest_ms: int | None, told: Iterable[Told] = ()) -> bytes:
+    """The element that tells an event time, None if there is none to tell, and what was told of partitions once all samples before it were read."""
+    return EXTENT + _EXTENT.pack(_NO_TIME if newest_ms is None else newest_ms) + watermarks.encode(told)
+
+
+def extent(element: bytes) -> int | None:
+    """The event time, ms, if it tells one."""
+    newest: int = _EXTENT.unpack_from(element, 1)[0]
+    return None if newest == _NO_TIME else newest
+
+
+def told(element: bytes) -> list[Told]:
+    """What an extent tells of partitions."""
+    return watermarks.decode(element[1 + _EXTENT.size :])
+
+
+def of_rules(found: RuleFiles) -> bytes:
+    """The element of rule files."""
+    return RULES + orjson.dumps({"effective_ms": found.effective_ms, "files": dict(found.files)})
+
+
+def rules(element: bytes) -> RuleFiles:
+    """Its rule files."""
+    plain = orjson.loads(element[1:])
+    return RuleFiles(plain["effective_ms"], plain["files"])
+
+
+def of_contribution(contribution: Contribution) -> bytes:
+    """The element of what a shard contributes."""
+    *head, parts = contribution
+    blobs = [CONTRIBUTION, _HEAD.pack(_VERSION, *head, len(parts))]
+    for part in parts:
+        data = partials_wire.encode(part.partials)
+        blobs += (_PART.pack(part.known_ms, len(data)), data)
+    return b"".join(blobs)
+
+
+def until(element: bytes) -> int:
+    """The last instant that a contribution speaks of, ms, without reading the rest."""
+    until_ms: int = _head(element)[2]
+    return until_ms
+
+
+def contribution(element: bytes) -> Contribution:
+    """What a shard contributes.
+
+    Raises:
+        ValueError: the bytes are none, or of a version unknown here.
+    """
+    shard, after_ms, until_ms, asides, newest_ms, count = _head(element)
+    place = 1 + _HEAD.size
+    parts = []
+    for _ in range(count):
+        known_ms, size = _PART.unpack_from(element, place)
+        place += _PART.size
+        parts.append(Part(known_ms, partials_wire.decode(element[place : place + size])))
+        place += size
+    return Contribution(shard, after_ms, until_ms, asides, newest_ms, parts)
+
+
+def _head(element: bytes) -> Sequence[int]:
+    """The shard, three places of it, its newest event time, and the number of parts."""
+    if kind(element) != CONTRIBUTION:
+        raise ValueError(f"no contribution, but an element of the kind {kind(element)!r}")
+    if element[1] != _VERSION:
+        raise ValueError(f"a contribution of version {element[1]}, which is unknown here: start the job anew")
+    _, *head = _HEAD.unpack_from(element, 1)
+    return head

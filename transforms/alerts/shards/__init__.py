@@ -1,0 +1,1 @@
+"""The first stage: samples of a shard, and the fragments evaluated on them."""

@@ -1,0 +1,56 @@
+"""What shards of rules are told: the samples of each, how far time has come, and how far partitions are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.timestamp import Timestamp
+from apache_beam.utils.windowed_value import WindowedValue
+
+from schemas.batch import read_newest
+from transforms.alerts import messages
+from transforms.alerts.shards.machine import key_of
+from transforms.intake.beam import MARK
+from transforms.machines import watermarks
+from transforms.machines.watermarks import Told
+from transforms.windows.content import Key
+
+
+def in_global_window(value: object, time_ms: int) -> WindowedValue:
+    """A value stamped with a time, ms."""
+    return WindowedValue(value, Timestamp(micros=time_ms * 1000), (GlobalWindow(),))
+
+
+class KeyByRuleShard(beam.DoFn):
+    """The intake's samples as elements for shards; at the end of a bundle each shard hears of the newest event time in it, and of its marks."""
+
+    def __init__(self, shards: int) -> None:
+        self._shards = shards
+
+    def start_bundle(self) -> None:
+        self._newest: int | None = None
+        self._told: dict[tuple[int, int], Told] = {}
+
+    def process(self, element: tuple[bytes, bytes]) -> Iterator[tuple[bytes, bytes]]:
+        key, data = element
+        if key == MARK:
+            self._told |= {(told.source, told.partition): told for told in watermarks.decode(data)}
+            return
+        newest = read_newest(data)
+        self._newest = newest if self._newest is None else max(self._newest, newest)
+        yield key_of(Key.decode(key).shard % self._shards), messages.of_samples(data)
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        told = self._told.values()
+        if self._newest is not None or told:
+            time_ms = max(0, *(each.watermark_ms for each in told)) if self._newest is None else self._newest
+            for key, extent in extents_of(self._newest, self._shards, told):
+                yield in_global_window((key, extent), time_ms)
+
+
+def extents_of(newest_ms: int | None, shards: int, told: Iterable[Told] = ()) -> list[tuple[bytes, bytes]]:
+    """An extent (:func:`transforms.alerts.messages.of_extent`) for each shard."""
+    extent = messages.of_extent(newest_ms, told)
+    return [(key_of(number), extent) for number in range(shards)]

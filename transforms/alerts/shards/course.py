@@ -1,0 +1,332 @@
+"""A shard on its way from instant to instant: what it knows at each, and what it contributes.
+
+Samples that were in order when they were read are kept at once: the instants that see them have not come yet. Those that their partition's
+watermark had overtaken wait, until the first instant that is evaluated after that watermark: so which evaluation is the first to know of a
+late sample follows from the log. With a grace of 10 s, and rules evaluated every minute::
+
+    instant 12:02  evaluated when the watermark passes 12:02:10
+                   a sample of 12:01:40 arrives, overtaken by 12:02:15; it waits, since 12:02 was, or might as well have been, evaluated
+    instant 12:03  the sample is added; 12:02, which it touches, is evaluated again, as revision and known from 12:03 on; then 12:03
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from rules.promql.syntax import ast
+from rules.promql.values import Times
+from schemas import batch as batches
+from schemas.batch import MIN_WATERMARK, SampleBatch
+from transforms.alerts.fragments.partials import HISTORY, Partials
+from transforms.alerts.fragments.rewriting import Schedule
+from transforms.alerts.fragments.tasks import Run, Task, due
+from transforms.alerts.messages import BEGINNING_MS, Contribution, Part, RuleFiles, of_contribution
+from transforms.alerts.shards.rules import ShardRules
+from transforms.alerts.shards.selection import Selection, label_frame
+from transforms.alerts.shards.state import ShardState
+from transforms.machines.machine import CONTRIBUTIONS, Out, StageSettings
+
+STRIDE = 64
+"""Instants evaluated at once at most: what bounds memory while a job catches up."""
+
+PRUNE_EVERY_MS = 60_000
+"""Event time between two times at which samples are forgotten, at least."""
+
+
+class ShardCourse:
+    """What a shard holds in memory.
+
+    Attributes:
+        rules: it goes by these.
+        state: the samples that count.
+        waiting: batches that do not count yet, of the samples that some rule selects.
+        done: the last instant that was evaluated; None before the first.
+        asides: how many contributions told of no new instant.
+        counted: what happened, by the names of counters.
+    """
+
+    def __init__(
+        self,
+        shard: int,
+        settings: StageSettings,
+        rules: ShardRules,
+        stored: Iterable[SampleBatch] = (),
+        begin: int = 0,
+        done: int | None = None,
+        asides: int = 0,
+    ) -> None:
+        """Begin, or go on.
+
+        Args:
+            shard: its number.
+            settings: of the stage.
+            rules: in force after ``done``.
+            stored: all samples that there were.
+            begin: the time from which on all fragments were evaluated, if any was.
+            done: the last instant that was evaluated.
+            asides: contributions so far that told of no new instant.
+        """
+        self.shard = shard
+        self.rules = rules
+        self.waiting: list[SampleBatch] = []
+        self.done = done
+        self.asides = asides
+        self.counted: Counter[str] = Counter()
+        self._settings = settings
+        self._begin = begin
+        self._pruned = done
+        self.state = self._empty()
+        self.state.restore(self._that_count(stored), None if done is None else done - self._horizon_ms)
+        self.prune()
+
+    def _that_count(self, stored: Iterable[SampleBatch]) -> Iterator[SampleBatch]:
+        """The batches that do not wait; the others do."""
+        for batch in stored:
+            if self.waits(batch):
+                self.waiting.append(batch)
+            else:
+                yield batch
+
+    def waits(self, batch: SampleBatch) -> bool:
+        """Whether a batch was overtaken, and no instant was evaluated that knows of it."""
+        if batch.overtaken == MIN_WATERMARK:
+            return False
+        return self.done is None or batch.overtaken >= self.done + self._settings.grace_ms
+
+    @property
+    def samples(self) -> int:
+        """How many samples are held."""
+        return self.state.samples + sum(map(len, self.waiting))
+
+    def keep(self, batch: SampleBatch) -> SampleBatch | None:
+        """Take up the samples of a batch that some rule selects; gives these, None if there are none.
+
+        Raises:
+            ValueError: a text of the batch is no series'.
+        """
+        refused = self.state.refused
+        kept: SampleBatch | None
+        if self.waits(batch):
+            kept = self.state.wanted(batch)
+            if len(kept):
+                self.waiting.append(kept)
+                self.counted["rules.late_samples"] += len(kept)
+            else:
+                kept = None
+        else:
+            kept = self.state.add(batch).samples
+        if kept is not None:
+            self.counted["rules.samples_kept"] += len(kept)
+        self.counted["rules.series_refused"] += self.state.refused - refused
+        return kept
+
+    # Going on.
+
+    def start(self, begin_ms: int) -> None:
+        """Evaluation begins with what is due from a time on."""
+        self._begin, self.done = begin_ms, begin_ms - 1
+
+    def advance(self, until_ms: int, newest_ms: int) -> Iterator[Out]:
+        """Evaluate all instants up to one, in their order, with what was known at each.
+
+        Args:
+            until_ms: an instant; nothing happens if it was evaluated.
+            newest_ms: the newest event time, to be told.
+        """
+        grace = self._settings.grace_ms
+        while self.done is not None and (first := self.rules.following(self.done)) is not None and first <= until_ms:
+            parts = self._late(first)
+            end = min([until_ms, *(each.overtaken - grace for each in self.waiting)])
+            # There may have been no rules for a year.
+            after = max(self.done, first - 1 - self.rules.reach_ms)
+            last = self._empty_until(first, after, end)
+            if last is None:
+                reach = first + (STRIDE - 1) * (self.rules.shortest_ms or 1)
+                instants = self.rules.instants(self.done, min(end, reach))[:STRIDE]
+                last = int(instants[-1])
+                parts += [Part(first, each) for each in self._first_words(after, last)]
+                self.counted["rules.shard_instants"] += len(instants)
+            said_ms, self.done = self.done, last
+            yield self._said(parts, newest_ms, BEGINNING_MS if said_ms < self._begin else said_ms)
+        if self.done is not None and (self._pruned is None or self.done - self._pruned >= PRUNE_EVERY_MS):
+            self.prune()
+
+    def close(self, instant: int, newest_ms: int) -> Iterator[Out]:
+        """Take up all that waits: the input has ended before this instant, which is not evaluated."""
+        if not self.waiting or self.done is None:
+            return
+        known, self.waiting = self.waiting, []
+        parts = self._add_late(known, instant)
+        if parts:
+            yield self._aside(parts, newest_ms)
+
+    def prune(self) -> None:
+        """Forget what no evaluation will see any more."""
+        if self.done is not None:
+            self.state.prune(self.done - self._horizon_ms)
+            self._pruned = self.done
+
+    def announce(self, found: RuleFiles) -> bool:
+        """Take up how the rule files are from a time on; gives whether that is a change."""
+        if not self.rules.announce(found):
+            return False
+        self._reselect()
+        return True
+
+    def expire(self, evaluated_ms: int) -> None:
+        """Let go of rules of before a change whose time is over."""
+        self.rules.expire(evaluated_ms)
+        self._reselect()
+
+    def change(self, newest_ms: int) -> Iterator[Out]:
+        """Go on with the rules after the next change, and evaluate what they ask for of instants that were."""
+        change_ms = self.rules.change_ms or 0
+        done = self.done
+        fresh = self.rules.change(change_ms if done is None else done)
+        self._reselect()
+        if done is None:
+            return
+        known = self.rules.following(done)
+        known = done + 1 if known is None else known
+        parts: list[Part] = []
+        for task in fresh:
+            behind = max((each.behind_ms for each in task.spec.schedules), default=0)
+            # Instants of the new rules ask for nothing after their offset; what they ask for from there on may have been missed.
+            before = change_ms - 1 - behind
+            spans = [(before - task.spec.history_ms, min(before, done), HISTORY)]
+            spans.append((before, done, _revision(known) if done >= change_ms else HISTORY))
+            for after_ms, until_ms, revision in spans:
+                for run in due([task], after_ms, until_ms):
+                    parts += [Part(known, each) for each in self._again(run, after_ms, revision)]
+        if parts:
+            yield self._aside(parts, newest_ms)
+
+    # What is evaluated.
+
+    def _first_words(self, after_ms: int, until_ms: int) -> Iterator[Partials]:
+        vectors = {run.times.tobytes(): run for run in due(self.rules.vectors, after_ms, until_ms)}
+        for schedules, tasks in self.rules.gathering.items():
+            for run in due(tasks, after_ms, until_ms):
+                since = _last(schedules, after_ms)
+                # What is said of the same instants goes together.
+                beside = vectors.pop(run.times.tobytes(), None)
+                yield self._evaluate((*(beside.tasks if beside is not None else ()), *run.tasks), run.times, since)
+        for run in vectors.values():
+            yield self._evaluate(run.tasks, run.times)
+
+    def _empty_until(self, first: int, after_ms: int, end_ms: int) -> int | None:
+        """The last of many instants at which the shard has nothing to say, because none of them sees a sample; None if these are few, or none.
+
+        Its first words name its first instants, so these are evaluated even so: that they came is how groups know when time begins.
+        """
+        done = first - 1 if self.done is None else self.done
+        far = first + STRIDE * (self.rules.shortest_ms or 1)
+        if end_ms < far or done < self._begin or not self.rules.need_samples:
+            return None
+        seen = self.state.seen(after_ms + 1)
+        if seen is not None and seen <= far:
+            return None
+        return self.rules.latest(end_ms if seen is None else min(end_ms, seen - 1))
+
+    def _late(self, first: int) -> list[Part]:
+        """Add what was waiting for an instant, and evaluate again what it touches."""
+        grace = self._settings.grace_ms
+        known = [each for each in self.waiting if each.overtaken - grace < first]
+        if not known or self.done is None:
+            return []
+        self.waiting = [each for each in self.waiting if each.overtaken - grace >= first]
+        return self._add_late(known, first)
+
+    def _add_late(self, known: Sequence[SampleBatch], first: int) -> list[Part]:
+        done = self.done or 0
+        arrival = self.state.add(batches.concat(known))
+        if not len(arrival.times):
+            return []
+        since = int(arrival.times.min()) - 1
+        found = self._finders(known)
+        asking = [task for task in self.rules.tasks if not found.isdisjoint(self._asked_by(task))]
+        # Of instants before its first a shard speaks for the first time, and so of all fragments.
+        after = done - self._horizon_ms
+        runs = [
+            *due(self.rules.tasks, after, min(self._begin - 1, done)),
+            *due(asking, max(after, self._begin - 1), done),
+        ]
+        parts = []
+        for run in runs:
+            times = arrival.touched(run.times)
+            if len(times):
+                parts.append(Part(first, self._evaluate(run.tasks, times, since, _revision(first))))
+        return parts
+
+    def _finders(self, batches_: Sequence[SampleBatch]) -> set[int]:
+        """The selectors that find any of the series."""
+        found: set[int] = set()
+        for batch in batches_:
+            pairs = np.unique(np.stack((batch.target, batch.metric)), axis=1)
+            labels = label_frame(batch.targets, pairs[0], batch.metrics, pairs[1])
+            found.update(self._selection.match(labels).members)
+        return found
+
+    def _asked_by(self, task: Task) -> frozenset[int]:
+        """The selectors of a fragment."""
+        asked = self._asked.get(task.id)
+        if asked is None:
+            selectors = [node for node in ast.walk(task.spec.expr) if isinstance(node, ast.VectorSelector)]
+            numbers = [self._selection.number(each.matchers) for each in selectors]
+            asked = self._asked[task.id] = frozenset(number for number in numbers if number is not None)
+        return asked
+
+    def _again(self, run: Run, since_ms: int, revision: int) -> Iterator[Partials]:
+        """What a change of rules asks for of the past."""
+        for place in range(0, len(run.times), STRIDE):
+            times = run.times[place : place + STRIDE]
+            yield self._evaluate(run.tasks, times, since_ms, revision)
+            since_ms = int(times[-1])
+
+    def _evaluate(
+        self, tasks: Sequence[Task], times: Times, since_ms: int | None = None, revision: int = 0
+    ) -> Partials:
+        partials = self.state.evaluate(tasks, times, since_ms=since_ms, revision=revision)
+        self.counted["rules.fragment_failures"] += sum(map(len, partials.failures.values()))
+        return partials
+
+    def _aside(self, parts: Sequence[Part], newest_ms: int) -> Out:
+        self.asides += 1
+        return self._said(parts, newest_ms, self.done or 0)
+
+    def _said(self, parts: Sequence[Part], newest_ms: int, after_ms: int) -> Out:
+        until_ms = self.done or 0
+        said = Contribution(self.shard, after_ms, until_ms, self.asides, newest_ms, parts)
+        return Out(until_ms, CONTRIBUTIONS, of_contribution(said))
+
+    @property
+    def _horizon_ms(self) -> int:
+        """How far before an instant late samples may still touch another."""
+        return self._settings.late_ms + self._settings.grace_ms + self.rules.behind_ms
+
+    def _empty(self) -> ShardState:
+        settings = self._settings
+        self._selection = Selection(self.rules.states)
+        self._asked: dict[int, frozenset[int]] = {}
+        return ShardState(self.shard, self.rules.states, settings.program.options, settings.max_series)
+
+    def _reselect(self) -> None:
+        """Go on with the selectors that the rules have now."""
+        before, self.state = self.state, self._empty()
+        self.state.take_over(before)
+        self.waiting = [kept for each in self.waiting if len(kept := self.state.wanted(each))]
+
+
+def _last(schedules: Iterable[Schedule], until_ms: int) -> int:
+    """The last instant up to a time."""
+    return max(
+        (until_ms + each.behind_ms) // each.interval_ms * each.interval_ms - each.behind_ms for each in schedules
+    )
+
+
+def _revision(known_ms: int) -> int:
+    """Of what is evaluated again: what is known later counts more."""
+    return max(known_ms, 1)

@@ -1,0 +1,353 @@
+"""The first stage as a machine: samples in; what shards contribute at each instant out.
+
+State of a key, which is a shard's number: ``meta`` (the version's token, the last instant that was evaluated, and how far timers are set), ``rules``
+(:class:`transforms.alerts.shards.rules.ShardRules`), ``told`` (:class:`transforms.machines.watermarks.Watermarks`), and the bag ``chunks`` of the
+samples that rules select. An arrival appends a chunk and is not evaluated. Instants are due once all partitions are told to have passed them, or a
+timer says so; the end of the bundle evaluates them, many at once where a job catches up. When the bag has grown to twice of what is still needed,
+it is made one chunk.
+
+What bounds the state: see :mod:`transforms.alerts.shards.state`; the chunks hold at most about twice as many samples as there are.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import NamedTuple
+
+from rules.planning.catalogue import Catalogue
+from rules.planning.no_data import exact_name, selector_key
+from schemas import batch as batches
+from schemas.batch import MIN_WATERMARK, SampleBatch
+from schemas.times import LONG_AGO
+from transforms.alerts import messages
+from transforms.alerts.shards.chunks import from_chunk, to_chunk
+from transforms.alerts.shards.course import ShardCourse
+from transforms.alerts.shards.meta import Meta
+from transforms.alerts.shards.rules import ShardRules
+from transforms.alerts.shards.state import ShardState
+from transforms.machines.machine import (
+    LABELS,
+    MAX_METRICS,
+    METRICS,
+    SELECTORS,
+    Cells,
+    Memory,
+    Out,
+    StageSettings,
+    Timers,
+    new_token,
+)
+from transforms.machines.watermarks import Watermarks
+
+COMPACT_EVERY_MS = 60_000
+"""Event time between two times at which the bag is made one chunk, at least."""
+
+_AHEAD = 4_096
+"""Instants for each of which a timer is set ahead, at most: one sample of long ago, or of a far future, must not set millions."""
+
+_NEXT = 256
+"""Where there are more, each of so many at both ends has one; towards the middle each lies twice as far from its end as the one before."""
+
+_SLACK = 1_000
+_KEY = struct.Struct(">i")
+
+
+def key_of(shard: int) -> bytes:
+    """The key of a shard."""
+    return _KEY.pack(shard)
+
+
+@dataclass(slots=True)
+class _Shard:
+    """A key of the bundle."""
+
+    meta: Meta
+    course: ShardCourse
+    watermarks: Watermarks
+
+
+class Kept(NamedTuple):
+    """What stays in memory of a key between bundles."""
+
+    course: ShardCourse
+    watermarks: Watermarks
+
+
+class ShardMachine:
+    """See :class:`transforms.machines.machine.Machine`; the timer of an instant is set for ``grace_ms`` after it."""
+
+    CELLS: tuple[str, ...] = ("meta", "rules", "told")
+    BAGS: tuple[str, ...] = ("chunks",)
+
+    def __init__(self, settings: StageSettings, memory: Memory[Kept]) -> None:
+        self._settings = settings
+        self._memory = memory
+        self._open: dict[bytes, _Shard] = {}
+        self.counted: dict[str, int] = {}
+        self.noted: dict[str, set[str]] = {}
+        self.complaints: list[str] = []
+
+    def begin(self) -> None:
+        """See :class:`transforms.machines.machine.Machine`."""
+        self._open = {}
+
+    def arrive(self, key: bytes, element: bytes, cells: Cells, timers: Timers) -> Iterator[Out]:
+        """Keep samples, or rule files, or how far time has come elsewhere, which may say that instants are complete.
+
+        Raises:
+            ValueError: the element is none of a shard's.
+        """
+        shard = self._opened(key, cells)
+        kind = messages.kind(element)
+        if kind == messages.SAMPLES:
+            self._keep(shard, batches.decode(messages.samples(element)), cells, timers)
+        elif kind == messages.EXTENT:
+            yield from self._hear(shard, element, cells, timers)
+        elif kind == messages.RULES:
+            yield from self._announce(shard, messages.rules(element), cells, timers)
+        else:
+            raise ValueError(f"shards take no elements of the kind {kind!r}")
+
+    def fire(self, key: bytes, time_ms: int, cells: Cells, timers: Timers) -> Iterator[Out]:
+        """An instant is due, if it was not known to be complete before."""
+        yield from self._come(self._opened(key, cells), time_ms - self._settings.grace_ms, cells, timers)
+
+    def _come(self, shard: _Shard, instant: int, cells: Cells, timers: Timers) -> Iterator[Out]:
+        """Instants up to one are due; they are evaluated at the end of the bundle, or now if rules change or chunks are made one."""
+        meta, course = shard.meta, shard.course
+        due = min(instant, meta.newest) if self._settings.bounded else instant
+        changed = False
+        while course.rules.change_ms is not None and course.rules.change_ms <= due:
+            self._reach(shard, course.rules.change_ms - 1)
+            yield from self._change(shard)
+            changed = True
+        self._reach(shard, due)
+        if course.rules.is_past(meta.evaluated):
+            yield from course.advance(meta.evaluated, meta.newest)
+            course.expire(meta.evaluated)
+            changed = True
+        if self._is_grown(shard):
+            yield from course.advance(meta.evaluated, meta.newest)
+            self._compact(shard, cells)
+        if changed:
+            cells.write("rules", course.rules.to_bytes())
+            meta.armed = LONG_AGO
+        if instant > due:
+            # The input has ended: what waits for an instant that does not come counts now.
+            yield from course.advance(meta.evaluated, meta.newest)
+            yield from course.close(instant, meta.newest)
+            # Should anything come after all, this instant and its timer are yet to come.
+            meta.armed = meta.after
+            self._store(shard, cells)
+        else:
+            self._go_on(shard, cells, timers)
+
+    def finish(self) -> Iterator[Out]:
+        """Evaluate what is due."""
+        for key, shard in self._open.items():
+            meta, course = shard.meta, shard.course
+            yield from course.advance(meta.evaluated, meta.newest)
+            if course.counted["rules.series_refused"]:
+                self.complaints.append(
+                    f"rules: shard {course.shard} keeps {self._settings.max_series:,} series that rules select, which is the most (max_series): "
+                    "samples of new ones are left out"
+                )
+            for name, number in course.counted.items():
+                self.counted[name] = self.counted.get(name, 0) + number
+            course.counted.clear()
+            if self._settings.bounded:
+                # All of it each time: what a bundle that fails has noted is lost.
+                self.noted.setdefault(SELECTORS, set()).update(map(selector_key, course.state.found))
+                self.noted.setdefault(METRICS, set()).update(islice(course.state.names, MAX_METRICS))
+                self.noted.setdefault(LABELS, set()).update(_labels(course.state))
+            if meta.token:
+                self._memory.put(key, meta.token, Kept(course, shard.watermarks))
+        self._open = {}
+
+    # What comes in.
+
+    def _keep(self, shard: _Shard, batch: SampleBatch, cells: Cells, timers: Timers) -> None:
+        meta, course = shard.meta, shard.course
+        if not len(batch):
+            return
+        oldest, grace = int(batch.ts.min()), self._settings.grace_ms
+        if meta.evaluated != LONG_AGO and (batch.overtaken != MIN_WATERMARK or oldest <= meta.evaluated):
+            # Whatever a source says, nothing is slipped under an instant that was evaluated.
+            batch = replace(batch, overtaken=max(batch.overtaken, meta.evaluated + grace))
+        kept = course.keep(batch)
+        begin = oldest if batch.overtaken == MIN_WATERMARK else batch.overtaken - grace + 1
+        noted = self._note(meta, course.rules, int(batch.ts.max()), begin, kept is not None)
+        if kept is not None:
+            cells.append("chunks", to_chunk(kept))
+            meta.stored += len(kept)
+        if noted:
+            self._go_on(shard, cells, timers)
+        self._arm(shard, oldest, int(batch.ts.max()), timers)
+
+    def _hear(self, shard: _Shard, element: bytes, cells: Cells, timers: Timers) -> Iterator[Out]:
+        """Take up how far time has come, of all and of partitions."""
+        meta, rules, grace = shard.meta, shard.course.rules, self._settings.grace_ms
+        newest = messages.extent(element)
+        noted = newest is not None and self._note(meta, rules, newest, newest)
+
+        def crosses(before: int, after: int) -> bool:
+            crossed = rules.following(before - grace)
+            return crossed is not None and crossed <= after - grace
+
+        heard = shard.watermarks.hear(messages.told(element), crosses)
+        if heard:
+            cells.write("told", shard.watermarks.to_bytes())
+            due = rules.latest(shard.watermarks.complete_ms - grace)
+            if due is not None and meta.begin != LONG_AGO and due > meta.after:
+                shard.course.counted["rules.instants_early"] += rules.count(meta.after, due)
+                yield from self._come(shard, due, cells, timers)
+                return
+        if noted or heard:
+            self._go_on(shard, cells, timers)
+        if newest is not None:
+            self._arm(shard, newest, newest, timers)
+
+    def _note(self, meta: Meta, rules: ShardRules, newest: int, oldest: int, always: bool = False) -> bool:
+        """Take up how far event time reaches; gives whether that is worth being written down, which it always may be."""
+        worth = always
+        if meta.evaluated == LONG_AGO:
+            begins = rules.following(oldest - 1) is not None
+            if begins and (meta.begin == LONG_AGO or oldest < meta.begin):
+                meta.begin, meta.armed, worth = oldest, LONG_AGO, True
+        if newest > meta.newest:
+            crossed = rules.following(meta.newest)
+            worth = worth or (crossed is not None and crossed <= newest)
+            meta.newest = newest if worth else meta.newest
+        return worth
+
+    def _announce(self, shard: _Shard, found: messages.RuleFiles, cells: Cells, timers: Timers) -> Iterator[Out]:
+        meta, course = shard.meta, shard.course
+        yield from course.advance(meta.evaluated, meta.newest)
+        if not course.announce(found):
+            return
+        while course.rules.change_ms is not None and course.rules.change_ms <= meta.evaluated:
+            yield from self._change(shard)
+        if course.rules.change_ms is not None:
+            timers.at(course.rules.change_ms + self._settings.grace_ms)
+        cells.write("rules", course.rules.to_bytes())
+        meta.armed = LONG_AGO
+        self._go_on(shard, cells, timers)
+
+    # What is due.
+
+    def _reach(self, shard: _Shard, due: int) -> None:
+        """All instants up to a time are due."""
+        meta = shard.meta
+        last = shard.course.rules.latest(due)
+        if last is None or meta.begin == LONG_AGO or last <= meta.after:
+            return
+        if meta.evaluated == LONG_AGO:
+            shard.course.start(meta.begin)
+        meta.evaluated = last
+
+    def _change(self, shard: _Shard) -> Iterator[Out]:
+        yield from shard.course.advance(shard.meta.evaluated, shard.meta.newest)
+        yield from shard.course.change(shard.meta.newest)
+
+    def _is_grown(self, shard: _Shard) -> bool:
+        meta = shard.meta
+        aged = meta.evaluated - meta.compacted >= COMPACT_EVERY_MS
+        return aged and meta.stored > 2 * shard.course.samples + _SLACK
+
+    def _compact(self, shard: _Shard, cells: Cells) -> None:
+        meta, course = shard.meta, shard.course
+        course.prune()
+        cells.replace("chunks", [*course.state.to_chunks(), *map(to_chunk, course.waiting)])
+        meta.stored, meta.compacted = course.samples, meta.evaluated
+
+    def _go_on(self, shard: _Shard, cells: Cells, timers: Timers) -> None:
+        """Set timers for what comes, and write down how far things are."""
+        meta, rules, grace = shard.meta, shard.course.rules, self._settings.grace_ms
+        shortest = rules.shortest_ms
+        if meta.begin != LONG_AGO and shortest is not None:
+            after = meta.after
+            ahead = _timers(rules, max(after, meta.armed), meta.newest)
+            following = rules.following(after)
+            if not ahead and meta.armed <= after and following is not None:
+                # Time goes on, whether or not anything comes; once, if the input ends, since only then the watermark comes there.
+                ahead = [following]
+            for instant in ahead:
+                timers.at(instant + grace)
+                meta.armed = instant
+        self._store(shard, cells)
+
+    def _arm(self, shard: _Shard, oldest: int, newest: int, timers: Timers) -> None:
+        """Set timers for the first instants that see something of some event time, if not every instant has one."""
+        meta, rules = shard.meta, shard.course.rules
+        shortest = rules.shortest_ms
+        if meta.begin == LONG_AGO or shortest is None or not _is_far(shortest, meta.after, meta.newest):
+            return
+        for time_ms in {newest, *range(oldest, min(newest, oldest + _NEXT * shortest), shortest)}:
+            instant = rules.following(max(meta.after, time_ms - 1))
+            if instant is not None:
+                timers.at(instant + self._settings.grace_ms)
+
+    def _store(self, shard: _Shard, cells: Cells) -> None:
+        meta, rules = shard.meta, shard.course.rules
+        if not meta.token:
+            # Files that are other ones at a restart count from when they are announced.
+            cells.write("rules", rules.to_bytes())
+        meta.token, meta.asides = new_token(), shard.course.asides
+        cells.write("meta", meta.encode())
+
+    # What is stored.
+
+    def _opened(self, key: bytes, cells: Cells) -> _Shard:
+        found = self._open.get(key)
+        if found is None:
+            stored = cells.read("meta")
+            meta = Meta() if stored is None else Meta.decode(stored)
+            kept = self._memory.take(key, meta.token) if stored is not None else None
+            found = self._open[key] = _Shard(meta, *(kept or self._restored(key, meta, cells)))
+        return found
+
+    def _restored(self, key: bytes, meta: Meta, cells: Cells) -> Kept:
+        stored = bool(meta.token)
+        course = ShardCourse(
+            _KEY.unpack(key)[0],
+            self._settings,
+            ShardRules(self._settings, cells.read("rules") if stored else None),
+            map(from_chunk, cells.read_bag("chunks")) if stored else (),
+            meta.begin,
+            None if meta.evaluated == LONG_AGO else meta.evaluated,
+            meta.asides,
+        )
+        told = cells.read("told") if stored else None
+        return Kept(course, Watermarks(self._settings.sources, told or b""))
+
+
+def _is_far(shortest_ms: int, after_ms: int, until_ms: int) -> bool:
+    return until_ms - after_ms > _AHEAD * shortest_ms
+
+
+def _labels(state: ShardState) -> Iterator[str]:
+    """What labels there are of the metrics of selectors that find nothing."""
+    found = Catalogue()
+    for name in dict.fromkeys(filter(None, map(exact_name, state.unfound))):
+        found.add(state.labels_of(name))
+    return found.texts()
+
+
+def _timers(rules: ShardRules, after_ms: int, until_ms: int) -> list[int]:
+    """The instants in ``(after, until]`` that need a timer: all, or so many that what is to be evaluated doubles from one to the next.
+
+    A timer is only when it is known that instants are due: one stands for all before it.
+    """
+    shortest = rules.shortest_ms or 1
+    if not _is_far(shortest, after_ms, until_ms):
+        return list(map(int, rules.instants(after_ms, until_ms)))
+    # The watermark may stand anywhere, but most likely a little behind the newest event time.
+    near = _NEXT * shortest
+    found = {*rules.instants(after_ms, after_ms + near).tolist(), *rules.instants(until_ms - near, until_ms).tolist()}
+    while near < until_ms - after_ms:
+        found.update(rules.latest(each) or 0 for each in (after_ms + near, until_ms - near))
+        near *= 2
+    return sorted(each for each in found if after_ms < each <= until_ms)

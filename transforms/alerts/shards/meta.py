@@ -1,0 +1,58 @@
+"""How far a shard is, as it is written down with every change of its state."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import astuple, dataclass
+
+from schemas.times import LONG_AGO
+from transforms.machines.machine import TOKEN_BYTES
+
+_FORMAT = 2
+_META = struct.Struct(f">B{TOKEN_BYTES}sqqqqqqq")
+
+
+@dataclass(slots=True)
+class Meta:
+    """What is stored of a shard besides samples and rules.
+
+    Attributes:
+        token: of this version of the state; empty if there is none yet.
+        evaluated: the last instant that was evaluated, or is to be at the end of the bundle.
+        begin: the time from which on there are samples, as far as is known before the first instant is evaluated.
+        armed: the last instant for which a timer is set; there are timers for all before it, or for some of them if they are very many.
+        newest: event time, as far as it matters for instants.
+        stored: how many samples the chunks hold.
+        compacted: the last instant when they were made one.
+        asides: how many contributions told of no new instant.
+    """
+
+    token: bytes = b""
+    evaluated: int = LONG_AGO
+    begin: int = LONG_AGO
+    armed: int = LONG_AGO
+    newest: int = LONG_AGO
+    stored: int = 0
+    compacted: int = LONG_AGO
+    asides: int = 0
+
+    @property
+    def after(self) -> int:
+        """Instants after this time are still to come."""
+        return self.evaluated if self.evaluated != LONG_AGO else self.begin - 1
+
+    def encode(self) -> bytes:
+        """For the state."""
+        return _META.pack(_FORMAT, *astuple(self))
+
+    @classmethod
+    def decode(cls, data: bytes) -> Meta:
+        """What :meth:`encode` gave.
+
+        Raises:
+            ValueError: it is of a format unknown here.
+        """
+        version, *fields = _META.unpack(data)
+        if version != _FORMAT:
+            raise ValueError(f"the state of a shard is of format {version}, which is unknown here: start the job anew")
+        return cls(*fields)

@@ -1,0 +1,235 @@
+"""The rules as a shard goes by them: those in force, those to come, and for a while those before, whose fragments groups may still ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+import orjson
+
+from rules.evaluation.silence import needs_samples
+from rules.planning.plan import State
+from rules.promql.context import Options
+from rules.promql.syntax import ast
+from rules.promql.values import Times
+from schemas.times import LONG_AGO
+from transforms.alerts.fragments.rewriting import Schedule
+from transforms.alerts.fragments.tasks import Task
+from transforms.alerts.live.live import LiveRules, Ready
+from transforms.alerts.messages import RuleFiles
+from transforms.machines.machine import StageSettings
+
+OLD_RULES_MS = 120_000
+"""How long after a change, besides the lateness, the fragments of the rules before it are evaluated."""
+
+_NEVER = 1 << 62
+
+
+class _Span(NamedTuple):
+    """Rules, and the first and the last time of their instants."""
+
+    ready: Ready
+    since_ms: int
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """Rules that were in force; ``stored`` is what a checkpoint has of them."""
+
+    stored: bytes
+    span: _Span
+
+
+class ShardRules:
+    """Which fragments a shard evaluates, when, and what it keeps for them.
+
+    Attributes:
+        tasks: of the rules in force and of those before, each once.
+        vectors: those of them that yield vectors.
+        gathering: those that gather samples, by their schedules, since each sample goes with one instant of theirs.
+        states: what their selectors need, and those of the rules to come, so that a rule is warm when it begins.
+        behind_ms: the largest offset of a schedule.
+        reach_ms: how long before an instant what is asked for at it may lie.
+    """
+
+    def __init__(self, settings: StageSettings, stored: bytes | None = None) -> None:
+        """Begin with the settings' files, or go on from what :meth:`to_bytes` gave.
+
+        Raises:
+            ValueError: what was stored is no such thing.
+        """
+        self._settings = settings
+        self._since_ms = LONG_AGO
+        self._past: list[_Past] = []
+        if stored is None:
+            self._live = LiveRules(settings)
+        else:
+            plain = orjson.loads(stored)
+            self._live = LiveRules(settings, plain["live"].encode())
+            self._since_ms = plain["since_ms"]
+            for each in plain["past"]:
+                before = each["live"].encode()
+                span = _Span(LiveRules(settings, before).current, each["since_ms"], each["until_ms"])
+                self._past.append(_Past(before, span))
+        self._renew()
+
+    def to_bytes(self) -> bytes:
+        """Everything, for a checkpoint."""
+        past = [
+            {"live": each.stored.decode(), "since_ms": each.span.since_ms, "until_ms": each.span.until_ms}
+            for each in self._past
+        ]
+        return orjson.dumps({"live": self._live.to_bytes().decode(), "since_ms": self._since_ms, "past": past})
+
+    # What changes.
+
+    def announce(self, found: RuleFiles) -> bool:
+        """Take up how the files are from a time on; gives whether that is a change."""
+        if not self._live.announce(found):
+            return False
+        self._renew()
+        return True
+
+    @property
+    def change_ms(self) -> int | None:
+        """From when on the next change counts; None if none is known."""
+        return self._live.change_ms
+
+    def change(self, evaluated_ms: int) -> list[Task]:
+        """Go on with the rules after the next change; there must be one.
+
+        Args:
+            evaluated_ms: the last instant that was evaluated.
+
+        Returns:
+            the tasks that are new, or due at more instants than before.
+        """
+        change_ms = self._live.change_ms or 0
+        before = {task.id: task for task in self.tasks}
+        until_ms = max(change_ms, evaluated_ms) + self._settings.late_ms + OLD_RULES_MS
+        span = _Span(self._live.current, self._since_ms, until_ms)
+        self._past.append(_Past(self._live.to_bytes(), span))
+        self._live.change()
+        self._since_ms = change_ms
+        self._renew()
+        return [task for task in self.tasks if not _covers(before.get(task.id), task)]
+
+    def is_past(self, evaluated_ms: int) -> bool:
+        """Whether there are rules whose time is over."""
+        return any(each.span.until_ms < evaluated_ms for each in self._past)
+
+    def expire(self, evaluated_ms: int) -> None:
+        """Let go of them."""
+        self._past = [each for each in self._past if each.span.until_ms >= evaluated_ms]
+        self._renew()
+
+    # When to evaluate.
+
+    @property
+    def shortest_ms(self) -> int | None:
+        """The shortest interval between instants; None if there are no groups."""
+        return min((step for span in self._spans for step in span.ready.intervals_ms), default=None)
+
+    def instants(self, after_ms: int, until_ms: int) -> Times:
+        """The instants in ``(after, until]``, ascending."""
+        found = [
+            span.ready.instants(max(after_ms, span.since_ms - 1), min(until_ms, span.until_ms)) for span in self._spans
+        ]
+        return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
+
+    def count(self, after_ms: int, until_ms: int) -> int:
+        """How many instants are in ``(after, until]``, without listing them; those of two rule sets in force together count twice."""
+        return sum(
+            span.ready.count(max(after_ms, span.since_ms - 1), min(until_ms, span.until_ms)) for span in self._spans
+        )
+
+    def following(self, time_ms: int) -> int | None:
+        """The first instant after a time; None if there is none."""
+        found = [(span.ready.following(max(time_ms, span.since_ms - 1)), span.until_ms) for span in self._spans]
+        return min((each for each, until_ms in found if each is not None and each <= until_ms), default=None)
+
+    def latest(self, time_ms: int) -> int | None:
+        """The last instant up to a time; None if there is none."""
+        return max(self._latest(time_ms), default=None)
+
+    def _latest(self, time_ms: int) -> Iterator[int]:
+        for span in self._spans:
+            until_ms = min(time_ms, span.until_ms)
+            for step in span.ready.intervals_ms:
+                if until_ms - until_ms % step >= span.since_ms:
+                    yield until_ms - until_ms % step
+
+    @property
+    def need_samples(self) -> bool:
+        """Whether nothing comes of any task where a shard has no samples."""
+        return _need_samples(self.vectors, self._settings.program.options)
+
+    def _renew(self) -> None:
+        spans = [each.span for each in self._past]
+        spans.append(_Span(self._live.current, self._since_ms, _NEVER))
+        # With rules of before still about, one list of tasks says what is evaluated at all instants.
+        self.tasks = _united(span.ready.tasks for span in spans)
+        self.vectors = tuple(task for task in self.tasks if task.spec.kind == "vector")
+        self.gathering: dict[tuple[Schedule, ...], list[Task]] = {}
+        for task in self.tasks:
+            if task.spec.kind == "samples":
+                self.gathering.setdefault(task.spec.schedules, []).append(task)
+        self.behind_ms = max((each.behind_ms for task in self.tasks for each in task.spec.schedules), default=0)
+        self.reach_ms = self.behind_ms + max((task.spec.history_ms for task in self.tasks), default=0)
+        coming = self._live.coming()
+        if coming is not None and self.change_ms is not None:
+            spans.append(_Span(coming, self.change_ms, _NEVER))
+        self._spans = spans
+        self.states = tuple(state for span in spans for state in _states(span.ready))
+
+
+@lru_cache(maxsize=16)
+def _need_samples(tasks: tuple[Task, ...], options: Options) -> bool:
+    """Whether nothing comes of the tasks without samples; all shards of a process ask for the same."""
+    return all(needs_samples(task.spec.expr, options) for task in tasks)
+
+
+def _covers(before: Task | None, task: Task) -> bool:
+    """Whether what was evaluated before is all that a task asks for."""
+    return (
+        before is not None
+        and before.spec.history_ms >= task.spec.history_ms
+        and set(before.spec.schedules) >= set(task.spec.schedules)
+    )
+
+
+def _united(sources: Iterable[Sequence[Task]]) -> tuple[Task, ...]:
+    """The tasks of several rule sets, each once, with the instants of all."""
+    found: dict[int, Task] = {}
+    for tasks in sources:
+        for task in tasks:
+            known = found.get(task.id)
+            found[task.id] = task if known is None else _both(known, task)
+    return tuple(found.values())
+
+
+def _both(one: Task, other: Task) -> Task:
+    """A fragment of two rule sets, with the instants of both."""
+    if _covers(one, other):
+        return one
+    history_ms = max(one.spec.history_ms, other.spec.history_ms)
+    schedules = tuple(sorted({*one.spec.schedules, *other.spec.schedules}))
+    return Task(replace(one.spec, history_ms=history_ms, schedules=schedules), one.id)
+
+
+@lru_cache(maxsize=8)
+def _states(ready: Ready) -> tuple[State, ...]:
+    """What a rule set's selectors need kept; all shards of a process ask for the same."""
+    return (*ready.cut.state(), *_gathered(ready))
+
+
+def _gathered(ready: Ready) -> Iterator[State]:
+    for task in ready.tasks:
+        if isinstance(task.spec.expr, ast.VectorSelector) and task.spec.kind == "samples":
+            # What is gathered is handed on once, at the end of an interval, and must be there for as long.
+            interval = max((each.interval_ms for each in task.spec.schedules), default=0)
+            yield State(task.spec.expr, interval, False)

@@ -1,0 +1,121 @@
+"""One shard of the stream: the samples of the series that rules select, and what the rules' fragments make of them at an instant.
+
+A state machine without a framework. What it holds is a set of samples with their source positions, so it does not matter in which order or in
+which pieces they came, and its stored form is simply samples: *chunks*, to which every arrival appends one, and which are made one now and then.
+For a rule over ``rate(x[5m])`` evaluated every minute, and a lateness of 5 min::
+
+    w 12:00:05  a scrape arrives: add() keeps the series of x, appended to their columns; the chunk of its samples goes to the store
+    w 12:01:00  evaluate(fragments, 12:01): the windows (11:56, 12:01] of x; what comes of it travels to the groups
+    w 12:03:10  a sample of 12:00:40 arrives: touched() names 12:01, 12:02 and 12:03, which are evaluated again
+    w 12:06:00  prune(12:01): no instant before 12:01 comes again; samples of 11:56 and before are forgotten
+
+What bounds the state: the series seen within the retention of the selectors that find them, a sample each time they are scraped: some 33 bytes of
+memory a sample, and 3 to 6 where it is stored (``python -m benchmarks.stage``). Of series that are needed for hours, all but the last one or two are
+packed as they are stored (:mod:`transforms.alerts.shards.packed`), unless a rule goes through as many of their samples one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from rules.evaluation.silence import is_silent
+from rules.planning.plan import State
+from rules.promql.context import Options
+from rules.promql.engine import at_instants
+from rules.promql.syntax import ast
+from rules.promql.syntax.errors import PromQLError
+from rules.promql.values import Index, InstantVector, SeriesSet, Times
+from transforms.alerts.fragments.fragments import FragmentSpec
+from transforms.alerts.fragments.long_ranges import Packing
+from transforms.alerts.fragments.partials import Partials, PartialsBuilder
+from transforms.alerts.fragments.tasks import Task
+from transforms.alerts.shards.chunks import from_chunk
+from transforms.alerts.shards.held import MAX_SERIES, HeldSamples
+
+
+class ShardState(HeldSamples):
+    """The samples of one shard, and what fragments make of them."""
+
+    def __init__(
+        self,
+        shard: int,
+        states: Sequence[State],
+        options: Options | None = None,
+        max_series: int = MAX_SERIES,
+        packing: Packing | None = None,
+    ) -> None:
+        """A shard without samples.
+
+        Args:
+            shard: its number.
+            states: the selectors of the fragments that will be evaluated, and how long their samples are needed (``Cut.state``).
+            options: of the engine.
+            max_series: how many series it keeps; samples of further ones are refused.
+            packing: which samples are packed.
+        """
+        super().__init__(states, max_series, packing)
+        self.shard = shard
+        self._options = options or Options()
+
+    @classmethod
+    def from_chunks(
+        cls, shard: int, states: Sequence[State], chunks: Iterable[bytes], options: Options | None = None
+    ) -> ShardState:
+        """The state that chunks hold, whatever their order. The selectors may be others than when it was stored: what is there of them is found.
+
+        Raises:
+            ValueError: a chunk is none, or of a format unknown here.
+        """
+        state = cls(shard, states, options)
+        state.restore(map(from_chunk, chunks))
+        return state
+
+    def evaluate(
+        self, tasks: Iterable[Task], times: Times, *, since_ms: int | None = None, revision: int = 0
+    ) -> Partials:
+        """What the shard contributes at some instants.
+
+        Args:
+            tasks: the fragments, of the selectors that the shard was made with.
+            times: ascending milliseconds, at least one.
+            since_ms: samples that are gathered are those after it and up to the last instant; None: as far back as any are needed.
+            revision: how often it was asked about these instants before.
+        """
+        found = PartialsBuilder(self.shard, times, revision)
+        for task in tasks:
+            found.begin(task.id)
+            if task.spec.kind == "samples":
+                since = int(times[0]) - task.spec.history_ms if since_ms is None else since_ms
+                found.add_samples(task.id, self._gather(task.spec, since, int(times[-1])))
+            elif not is_silent(task.spec.expr, self.is_empty):
+                self._evaluate(found, task, 0, len(times))
+        return found.build()
+
+    def _evaluate(self, found: PartialsBuilder, task: Task, first: int, end: int) -> None:
+        """Evaluate at a stretch of the instants; of one that fails, each half by itself, down to the instants that fail."""
+        times = found.times[first:end]
+        try:
+            value = at_instants(task.spec.expr, self, times, self._options).value
+        except PromQLError as error:
+            if len(times) == 1:
+                found.add_failure(task.id, first, error.message)
+                return
+        else:
+            if isinstance(value, InstantVector) and value.size:
+                found.add_vector(task.id, first, value)
+            return
+        middle = (first + end) // 2
+        self._evaluate(found, task, first, middle)
+        self._evaluate(found, task, middle, end)
+
+    def _gather(self, spec: FragmentSpec, since_ms: int, until_ms: int) -> SeriesSet:
+        """The samples that a fragment selects in ``(since, until]``."""
+        if not isinstance(spec.expr, ast.VectorSelector):
+            raise TypeError(f"{spec.key}: samples are gathered by a selector")
+        found = self.select(spec.expr.matchers, since_ms, until_ms, stale=True)
+        bounds: Index = found.positions(np.array([since_ms, until_ms], np.int64))
+        rows = np.flatnonzero(bounds[:, 1] > bounds[:, 0])
+        taken = found.take(rows)
+        return SeriesSet(taken.labels, taken.timestamps, taken.values, bounds[rows, 0], bounds[rows, 1], taken.clocks)

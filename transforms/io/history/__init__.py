@@ -1,0 +1,1 @@
+"""Samples of the past, from wherever they are stored."""

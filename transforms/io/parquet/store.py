@@ -1,0 +1,253 @@
+"""The Parquet store: files of rollups and samples, written whole or not at all, and read with the newest version of each row.
+
+No Beam. :mod:`transforms.io.parquet.layout` has the names and schemas, :mod:`transforms.io.parquet.compact` the upkeep.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import reduce
+from operator import and_
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from transforms.io.files.atomic import write_atomically
+from transforms.io.parquet.layout import (
+    DAY_MS,
+    FORMAT,
+    FORMAT_KEY,
+    RAW,
+    FileName,
+    Kind,
+    date_folder,
+    day_of_folder,
+    file_name,
+    kind_of,
+)
+from transforms.io.parquet.rows import by_day, newest
+from transforms.io.parquet.runs import check_format
+
+ROW_GROUP = 131_072
+"""Rows of a row group: what a reader that wants one metric can skip."""
+
+_ATTEMPTS = 10
+
+
+class StoredFile(NamedTuple):
+    """A file of the store and what its name says."""
+
+    path: Path
+    name: FileName
+
+
+def write(directory: str | os.PathLike[str], folder: str, table: pa.Table, sync: bool = True) -> list[Path]:
+    """Write rows (of the schema of the folder's kind, in any order) into the store, one file a day; returns the files.
+
+    Each file appears whole, under a name that holds a hash of its contents: the same rows written again replace it. ``sync``: return
+    only once the rows survive a power failure.
+
+    Raises:
+        OSError: a file cannot be written; those of other days may have been.
+    """
+    kind = kind_of(folder)
+    return [
+        write_file(Path(directory) / folder / date_folder(day), kind, rows, sync)
+        for day, rows in by_day(kind, newest(kind, table))
+    ]
+
+
+def write_file(folder: Path, kind: Kind, table: pa.Table, sync: bool = True) -> Path:
+    """Write sorted rows of one day as one file, atomically.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    sink = pa.BufferOutputStream()
+    table = table.replace_schema_metadata({FORMAT_KEY: str(FORMAT)})
+    pq.write_table(table, sink, compression="zstd", row_group_size=ROW_GROUP)
+    content = sink.getvalue()
+    path = folder / str(file_name(kind, table, content))
+    write_atomically(path, memoryview(content), sync)
+    return path
+
+
+Unreadable = Callable[[Path, str], None]
+"""Told of a file that cannot be read, and why."""
+
+
+def reason_of(error: Exception) -> str:
+    """Why a file cannot be read, in Arrow's words but without the name of the file."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).rpartition("': ")[2].splitlines()[0] if str(error) else type(error).__name__
+
+
+def rows_of(path: Path) -> int:
+    """How many rows a file holds, by its footer.
+
+    Raises:
+        OSError, pyarrow.ArrowException: it cannot be read.
+    """
+    return int(pq.read_metadata(path).num_rows)
+
+
+def files(
+    directory: str | os.PathLike[str], folder: str, start: int | None = None, end: int | None = None
+) -> Iterator[StoredFile]:
+    """The files of a folder that may hold rows with ``start <= time < end`` (ms), by day and name."""
+    root = Path(directory) / folder
+    days = sorted((day, entry) for entry in _entries(root) if (day := day_of_folder(entry.name)) is not None)
+    for day, entry in days:
+        if (start is not None and (day + 1) * DAY_MS <= start) or (end is not None and day * DAY_MS >= end):
+            continue
+        for path in sorted(_entries(entry)):
+            name = FileName.parse(path.name)
+            if name and (start is None or name.last >= start) and (end is None or name.first < end):
+                yield StoredFile(path, name)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def read_rollups(
+    directory: str | os.PathLike[str],
+    tier: str,
+    start: int | None = None,
+    end: int | None = None,
+    names: Collection[str] | None = None,
+    unreadable: Unreadable | None = None,
+) -> pa.Table:
+    """The rows of a tier with window starts in ``[start, end)`` (ms): of each series and window what the latest run says, its newest pane.
+
+    Args:
+        names: metric names to read; all if None.
+        unreadable: told of files that cannot be read, which are then left out.
+
+    Returns:
+        columns of :data:`~transforms.io.parquet.layout.ROLLUP_SCHEMA`, sorted by metric, target and window.
+
+    Raises:
+        OSError, pyarrow.ArrowInvalid: a file cannot be read, and ``unreadable`` is None.
+        transforms.io.parquet.runs.StoreFormatError: only a newer release can read the store.
+    """
+    return _read(directory, tier, start, end, names, unreadable)
+
+
+def read_raw(
+    directory: str | os.PathLike[str],
+    start: int | None = None,
+    end: int | None = None,
+    names: Collection[str] | None = None,
+    unreadable: Unreadable | None = None,
+) -> pa.Table:
+    """The raw samples with event times in ``[start, end)`` (ms): of a series and event time the latest run's with the highest ``seq``.
+
+    Returns:
+        columns of :data:`~transforms.io.parquet.layout.RAW_SCHEMA`, sorted by metric, target and time.
+
+    Raises:
+        OSError, pyarrow.ArrowInvalid: a file cannot be read, and ``unreadable`` is None: see :func:`read_rollups`.
+        transforms.io.parquet.runs.StoreFormatError: only a newer release can read the store.
+    """
+    return _read(directory, RAW, start, end, names, unreadable)
+
+
+def metrics(directory: str | os.PathLike[str], folder: str, unreadable: Unreadable | None = None) -> list[str]:
+    """The names of the metrics that a folder holds of its newest day, sorted.
+
+    Raises:
+        OSError, pyarrow.ArrowInvalid: a file cannot be read, and ``unreadable`` is None.
+    """
+    found = list(files(directory, folder))
+    newest_day = found[-1].path.parent if found else None
+    names: set[str] = set()
+    for file in found:
+        if file.path.parent == newest_day:
+            try:
+                names.update(pq.read_table(file.path, columns=["name"]).column("name").unique().to_pylist())
+            except (OSError, pa.ArrowException) as error:
+                if unreadable is None:
+                    raise
+                unreadable(file.path, reason_of(error))
+    return sorted(names)
+
+
+def _read(
+    directory: str | os.PathLike[str],
+    folder: str,
+    start: int | None,
+    end: int | None,
+    names: Collection[str] | None,
+    unreadable: Unreadable | None,
+) -> pa.Table:
+    check_format(directory)
+    kind = kind_of(folder)
+    condition = _condition(kind, start, end, names)
+    for attempt in range(_ATTEMPTS):
+        paths = _settled(lambda: [file.path for file in files(directory, folder, start, end)])
+        try:
+            return newest(kind, read_files(kind, paths, condition))
+        except FileNotFoundError:
+            # Folded into another file since it was listed.
+            if attempt == _ATTEMPTS - 1:
+                raise
+        except (OSError, pa.ArrowException):
+            if unreadable is None:
+                raise
+            return newest(kind, _readable(kind, paths, condition, unreadable))
+    raise AssertionError("unreachable")
+
+
+def _readable(kind: Kind, paths: Sequence[Path], condition: ds.Expression | None, unreadable: Unreadable) -> pa.Table:
+    """All rows of those files that can be read."""
+    tables = [kind.schema.empty_table()]
+    for path in paths:
+        try:
+            tables.append(read_files(kind, [path], condition))
+        except (OSError, pa.ArrowException) as error:
+            unreadable(path, reason_of(error))
+    return pa.concat_tables(tables)
+
+
+def read_files(kind: Kind, paths: Sequence[Path], condition: ds.Expression | None = None) -> pa.Table:
+    """All rows of some files, or those that meet a condition, in any order; rows of format 1 are of run 0.
+
+    Raises:
+        OSError, pyarrow.ArrowInvalid: a file cannot be read; FileNotFoundError, if it is not there.
+    """
+    if not paths:
+        return kind.schema.empty_table()
+    data: ds.Dataset = ds.dataset([str(path) for path in paths], schema=kind.schema, format="parquet")
+    table = data.to_table(filter=condition)
+    run = table.column("run")
+    return table.set_column(table.column_names.index("run"), "run", pc.fill_null(run, 0)) if run.null_count else table
+
+
+def _settled(listing: Callable[[], list[Path]]) -> list[Path]:
+    """A listing that two looks agree on: one look at a large folder may miss both a file and the one that it is folded into."""
+    before = listing()
+    while (after := listing()) != before:
+        before = after
+    return after
+
+
+def _condition(kind: Kind, start: int | None, end: int | None, names: Collection[str] | None) -> ds.Expression | None:
+    time = ds.field(kind.time)
+    conditions = []
+    if start is not None:
+        conditions.append(time >= pa.scalar(start, kind.schema.field(kind.time).type))
+    if end is not None:
+        conditions.append(time < pa.scalar(end, kind.schema.field(kind.time).type))
+    if names is not None:
+        conditions.append(ds.field("name").isin(list(names)))
+    return reduce(and_, conditions) if conditions else None

@@ -1,0 +1,1 @@
+"""Stateful machines without a framework."""

@@ -1,0 +1,1 @@
+"""Samples rolled up through tiers."""

@@ -1,0 +1,234 @@
+"""Merging panes of a finer tier into the rows of a coarser one: the pure core of every tier but the finest. No Beam, no clock.
+
+A coarse window holds, for each series, the newest pane of each fine window in it. Fine windows that can no longer change are folded
+into one row, so that state does not grow with the length of the coarse window. Folding is a strict left fold in order of time: the
+bits of the result do not depend on when a prefix was folded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from schemas.batch import (
+    Float64,
+    Int32,
+    Int64,
+    compact_dictionary,
+    dictionary_array,
+    merge_dictionaries,
+    read_ipc,
+    write_ipc,
+)
+from schemas.rollup import COLUMNS, RollupBatch
+from schemas.tiers import Tier
+from transforms.rollups.samples import Mask, Rows, counter_step, sorted_order
+
+FOLDED = -(1 << 62)
+"""``window`` of a row that stands for all fine windows folded so far; sorts before every real window."""
+
+
+@dataclass(frozen=True)
+class Panes:
+    """Rows of fine windows, each with its window (ms) and pane; columns as in :class:`schemas.rollup.RollupBatch`."""
+
+    targets: Sequence[str]
+    metrics: Sequence[str]
+    target: Int32
+    metric: Int32
+    window: Int64
+    pane: Int64
+    count: Int64
+    sum: Float64
+    min: Float64
+    max: Float64
+    first: Float64
+    last: Float64
+    increase: Float64
+    first_ts: Int64
+    last_ts: Int64
+
+    def __len__(self) -> int:
+        return len(self.window)
+
+    def take(self, rows: Rows | Mask) -> Panes:
+        """The given rows, same dictionaries."""
+        return replace(self, **{name: getattr(self, name)[rows] for name in _ROW_COLUMNS})
+
+    def compact(self) -> Panes:
+        """The same rows with dictionaries reduced to the entries in use."""
+        targets, target = compact_dictionary(self.targets, self.target)
+        metrics, metric = compact_dictionary(self.metrics, self.metric)
+        return replace(self, targets=targets, metrics=metrics, target=target, metric=metric)
+
+
+_ROW_COLUMNS = tuple(field.name for field in fields(Panes))[2:]
+_VALUE_COLUMNS = ("window", "pane", *COLUMNS)
+
+
+def from_rollup(batch: RollupBatch) -> Panes:
+    """The rows of one pane of a finer tier."""
+    return Panes(
+        targets=batch.targets,
+        metrics=batch.metrics,
+        target=batch.target,
+        metric=batch.metric,
+        window=np.full(len(batch), batch.window, np.int64),
+        pane=np.full(len(batch), batch.pane, np.int64),
+        **{name: getattr(batch, name) for name in COLUMNS},
+    )
+
+
+def encode(panes: Panes) -> bytes:
+    """The form in which state keeps panes: an Arrow IPC stream."""
+    columns = {
+        "target": dictionary_array(panes.targets, panes.target),
+        "metric": dictionary_array(panes.metrics, panes.metric),
+        **{name: pa.array(getattr(panes, name)) for name in _VALUE_COLUMNS},
+    }
+    return write_ipc(pa.RecordBatch.from_pydict(columns))
+
+
+def decode(data: bytes) -> Panes:
+    """The panes of :func:`encode`."""
+    batch = read_ipc(data)
+    target, metric = batch.column("target"), batch.column("metric")
+    return Panes(
+        targets=target.dictionary.to_pylist(),
+        metrics=metric.dictionary.to_pylist(),
+        target=target.indices.to_numpy(),
+        metric=metric.indices.to_numpy(),
+        **{name: batch.column(name).to_numpy() for name in _VALUE_COLUMNS},
+    )
+
+
+@dataclass(frozen=True)
+class MergedPanes:
+    """Panes sorted by (series, window), the newest of each; ``starts`` is the row at which each series begins."""
+
+    panes: Panes
+    starts: Rows
+    changed: Mask
+
+
+def merge(kept: Panes | None, arrivals: Sequence[Panes]) -> MergedPanes:
+    """Merge arrivals into the panes kept of a coarse window; the newest pane of each (series, fine window) survives.
+
+    ``changed`` says for each series whether any arrival survived.
+    """
+    parts = [kept, *arrivals] if kept is not None else list(arrivals)
+    targets, target = merge_dictionaries([(part.targets, part.target) for part in parts])
+    metrics, metric = merge_dictionaries([(part.metrics, part.metric) for part in parts])
+    values = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _VALUE_COLUMNS}
+    rows = Panes(targets, metrics, target, metric, **values)
+    series = rows.target.astype(np.int64) * len(metrics) + rows.metric
+    arrived = np.arange(len(rows)) >= (len(kept) if kept is not None else 0)
+    order = _sorted_order(series, rows.window, rows.pane)
+    series, window = series[order], rows.window[order]
+    newest = np.ones(len(order), np.bool_)
+    newest[:-1] = (series[1:] != series[:-1]) | (window[1:] != window[:-1])
+    order, series = order[newest], series[newest]
+    first = np.ones(len(order), np.bool_)
+    first[1:] = series[1:] != series[:-1]
+    starts = np.flatnonzero(first)
+    return MergedPanes(rows.take(order), starts, np.logical_or.reduceat(arrived[order], starts))
+
+
+def _sorted_order(series: Int64, window: Int64, pane: Int64) -> Rows:
+    """Row order by (series, window, pane), ties in row order; packed as in :func:`transforms.rollups.samples.sorted_order`."""
+    real = window != FOLDED
+    if not real.any():
+        return sorted_order(series, pane)
+    first = int(window[real].min())
+    # Windows are multiples of one length: counting in that unit takes few bits. What is folded comes before all others.
+    unit = max(1, int(np.gcd.reduce(window[real] - first)))
+    number = np.where(real, (window - first) // unit + 1, 0)
+    panes = int(pane.max()) + 1
+    return sorted_order(series, number * panes + pane)
+
+
+def fold(panes: Panes, starts: Rows) -> Panes:
+    """Fold the rows of each series, in order of their windows, into one row whose window is :data:`FOLDED`.
+
+    ``panes`` is sorted by (series, window); ``starts`` is the row at which each series begins.
+    """
+    lengths = np.diff(starts, append=len(panes))
+    ends = starts + lengths - 1
+    total, increase, last = panes.sum[starts], panes.increase[starts], panes.last[starts]
+    for step in range(1, int(lengths.max(initial=0))):
+        going = np.flatnonzero(lengths > step)
+        row = starts[going] + step
+        joint = counter_step(last[going], panes.first[row])
+        with np.errstate(over="ignore"):
+            total[going] += panes.sum[row]
+            increase[going] = increase[going] + joint + panes.increase[row]
+        last[going] = panes.last[row]
+    return Panes(
+        targets=panes.targets,
+        metrics=panes.metrics,
+        target=panes.target[starts],
+        metric=panes.metric[starts],
+        window=np.full(len(starts), FOLDED, np.int64),
+        pane=np.zeros(len(starts), np.int64),
+        count=np.add.reduceat(panes.count, starts),
+        sum=total,
+        min=np.minimum.reduceat(panes.min, starts),
+        max=np.maximum.reduceat(panes.max, starts),
+        first=panes.first[starts],
+        last=panes.last[ends],
+        increase=increase,
+        first_ts=panes.first_ts[starts],
+        last_ts=panes.last_ts[ends],
+    )
+
+
+def fold_final(merged: MergedPanes, final_before: int) -> Panes:
+    """Replace, in each series, the rows of windows that start before ``final_before`` (ms) by one folded row.
+
+    Sound only when none of those windows can get another pane.
+    """
+    panes = merged.panes
+    final = panes.window < final_before
+    if not final.any():
+        return panes
+    prefix = panes.take(final)
+    series = np.repeat(np.arange(len(merged.starts)), np.diff(merged.starts, append=len(panes)))[final]
+    first = np.ones(len(series), np.bool_)
+    first[1:] = series[1:] != series[:-1]
+    folded = fold(prefix, np.flatnonzero(first))
+    return concat([folded, panes.take(~final)])
+
+
+def concat(parts: Sequence[Panes]) -> Panes:
+    """Rows of panes that share their dictionaries, one after the other."""
+    columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ROW_COLUMNS}
+    return replace(parts[0], **columns)
+
+
+def select_series(merged: MergedPanes, wanted: npt.NDArray[np.bool_]) -> tuple[Panes, Rows]:
+    """The rows of the wanted series, and the row at which each begins."""
+    lengths = np.diff(merged.starts, append=len(merged.panes))
+    rows = merged.panes.take(np.repeat(wanted, lengths))
+    kept = lengths[wanted]
+    return rows, np.cumsum(kept) - kept
+
+
+def rollup(panes: Panes, starts: Rows, *, tier: Tier, window: int, shard: int) -> RollupBatch:
+    """Rows of the coarse window, one a series, from its panes sorted by (series, fine window)."""
+    folded = fold(panes, starts)
+    return RollupBatch(
+        targets=folded.targets,
+        metrics=folded.metrics,
+        target=folded.target,
+        metric=folded.metric,
+        **{name: getattr(folded, name) for name in COLUMNS},
+        tier=tier.name,
+        window=window,
+        window_ms=tier.window_ms,
+        shard=shard,
+    ).compact()

@@ -1,0 +1,168 @@
+"""Cutting a partition's samples into the elements of the pipeline: by window, shard and lateness. No Beam, no clock.
+
+Whether a sample is late, or too late, is decided here, against the watermark of its own partition just before its record: a function
+of the log alone. So the fates of a topic's samples are the same on every runner, at any speed and in a replay, and no runner gets to drop
+an element by its own watermark, which is the least of all partitions' and therefore never ahead of this one. By the same watermark samples
+are told apart that it had *overtaken*: a rule must have been evaluated without them, wherever and whenever the job ran.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+
+from schemas.batch import MIN_WATERMARK, Int32, Int64, SampleBatch
+from schemas.series import shard_of
+from schemas.tiers import Tiers
+from transforms.windows.content import Key
+
+T = TypeVar("T", int, Int64)
+
+ROWS_PER_ELEMENT = 50_000
+"""Rows of one element at most: some 600 kB encoded, which keeps elements under 1 MB."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A block's samples in pieces.
+
+    Attributes:
+        pieces: each of one window, one shard, one lateness and one ``overtaken``, with its key.
+        too_late: samples behind the watermark by more than the lateness; None if there are none.
+        early: how many samples lay before the time since which samples are taken; they are in neither.
+        watermark: of the partition after the block, ms.
+        passed: of the partition just before the first sample that is too late, ms; if there is one.
+    """
+
+    pieces: list[tuple[Key, SampleBatch]]
+    too_late: SampleBatch | None
+    early: int
+    watermark: int
+    passed: int = MIN_WATERMARK
+
+
+class Cutter:
+    """Cuts blocks of one reader. Keeps the shard of each interned target, nothing else.
+
+    Args:
+        tiers: the finest window and the lateness.
+        shards: fixed for the life of a job's state.
+        delay_ms: how far the watermark stays behind the newest event time; None where it does not follow event times: then nothing is late.
+        since_ms: samples before this event time are left out.
+    """
+
+    def __init__(self, tiers: Tiers, shards: int, delay_ms: int | None, since_ms: int = MIN_WATERMARK) -> None:
+        self._window_ms = tiers.rollups[0].window_ms
+        self._lateness_ms = tiers.lateness_ms
+        self._shards = shards
+        self._delay_ms = delay_ms
+        self._since_ms = since_ms
+        self._targets: object = None
+        self._shard = np.empty(0, np.int32)
+
+    def cut(
+        self, batch: SampleBatch, record: Int64, watermark: int = MIN_WATERMARK, stamped: Int64 | None = None
+    ) -> Cut:
+        """Cut a block.
+
+        Args:
+            batch: samples of one partition, in its order.
+            record: for each sample the index of its record, never falling.
+            watermark: of the partition before the block, ms.
+            stamped: for each record its own time, ms, negative where it has none; event times after it do not move the watermark. A host
+                whose clock is ahead would else make those of all others late, and let rules find them silent.
+        """
+        if not len(batch):
+            return Cut([], None, 0, watermark)
+        window = batch.ts - batch.ts % self._window_ms
+        before, reached = None, watermark
+        if self._delay_ms is not None:
+            clock = batch.ts if stamped is None else _not_after(batch.ts, stamped[record])
+            reached = max(watermark, int(clock.max()) - self._delay_ms)
+            if int(batch.ts.min()) <= reached:
+                before = self._before(batch.ts, clock, record, watermark, self._delay_ms)
+        lost = np.zeros(len(batch), np.bool_)
+        if before is not None:
+            lost = window + (self._window_ms + self._lateness_ms) <= before
+        early = batch.ts < self._since_ms
+        too_late: SampleBatch | None = None
+        passed = MIN_WATERMARK
+        if lost.any() or early.any():
+            lost &= ~early
+            if lost.any():
+                rows = np.flatnonzero(lost)
+                found = batch.take(rows)
+                passed = int(before[rows[0]]) if before is not None else passed
+                too_late = replace(found, late=True, watermark=reached, overtaken=_full_second(reached)).compact()
+            kept = np.flatnonzero(~(lost | early))
+            batch, window, before = batch.take(kept), window[kept], before[kept] if before is not None else None
+        pieces = list(self._pieces(batch, window, before, reached))
+        return Cut(pieces, too_late, int(np.count_nonzero(early)), reached, passed)
+
+    def _before(self, ts: Int64, clock: Int64, record: Int64, watermark: int, delay_ms: int) -> Int64 | None:
+        """For each sample the partition's watermark just before its record; None if no sample was overtaken by it."""
+        starts = np.flatnonzero(np.diff(record, prepend=record[0] - 1))
+        newest = np.maximum.accumulate(np.maximum.reduceat(clock, starts))
+        before = np.full(len(starts), watermark, np.int64)
+        np.maximum(newest[:-1] - delay_ms, watermark, out=before[1:])
+        if np.all(np.minimum.reduceat(ts, starts) > before):
+            return None
+        return np.repeat(before, np.diff(starts, append=len(ts)))
+
+    def _pieces(
+        self, batch: SampleBatch, window: Int64, before: Int64 | None, watermark: int
+    ) -> Iterator[tuple[Key, SampleBatch]]:
+        if not len(batch):
+            return
+        shard = self._shards_of(batch)
+        first = int(window.min())
+        place = (window - first) // self._window_ms * self._shards + shard
+        overtaken = [MIN_WATERMARK]
+        if before is not None:
+            rows = np.flatnonzero(batch.ts <= before)
+            seconds, second = np.unique(_full_second(before[rows]), return_inverse=True)
+            overtaken += seconds.tolist()
+            place *= 2 * len(overtaken)
+            place[rows] += 2 * (second + 1) + (window[rows] + self._window_ms <= before[rows])
+        else:
+            place *= 2
+        order = _stable_order(place)
+        place = place[order]
+        starts = np.flatnonzero(np.diff(place, prepend=place[0] - 1))
+        ends = np.append(starts[1:], len(place))
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            number, is_late = divmod(int(place[start]), 2)
+            number, second_number = divmod(number, len(overtaken))
+            index, shard_number = divmod(number, self._shards)
+            key = Key(shard_number, first + index * self._window_ms)
+            whole = replace(batch, late=bool(is_late), watermark=watermark, overtaken=overtaken[second_number])
+            for at in range(start, end, ROWS_PER_ELEMENT):
+                yield key, whole.take(order[at : min(at + ROWS_PER_ELEMENT, end)]).compact()
+
+    def _shards_of(self, batch: SampleBatch) -> Int32:
+        if self._targets is not batch.targets:
+            self._targets, self._shard = batch.targets, np.empty(0, np.int32)
+        known = len(self._shard)
+        if known < len(batch.targets):
+            new = [shard_of(target, self._shards) for target in batch.targets[known:]]
+            self._shard = np.concatenate([self._shard, np.array(new, np.int32)])
+        return self._shard[batch.target]
+
+
+def _not_after(ts: Int64, stamped: Int64) -> Int64:
+    """Event times, but none after the time of its record."""
+    return np.where((stamped >= 0) & (ts > stamped), stamped, ts)
+
+
+def _full_second(ms: T) -> T:
+    """The first full second not before a time: watermarks move with every record, and each distinct one costs a piece."""
+    return -(-ms // 1000) * 1000
+
+
+def _stable_order(place: Int64) -> np.ndarray:
+    # numpy sorts 16-bit integers by radix, in linear time; a block rarely spans more than 65,536 places.
+    narrow = place.astype(np.uint16) if int(place.max()) < 1 << 16 else place
+    return np.argsort(narrow, kind="stable")
