@@ -21,9 +21,9 @@ from transforms.alerts.groups.machine import GroupMachine
 from transforms.alerts.groups.state import GroupState
 from transforms.alerts.live.live import LiveRules
 from transforms.alerts.local import GROUPS_KEY, LocalMachine
-from transforms.alerts.shards.course import ShardCourse
+from transforms.alerts.shards.evaluator import ShardEvaluator
 from transforms.alerts.shards.machine import ShardMachine, key_of
-from transforms.machines.machine import Memory, Out, StageSettings
+from transforms.machines.machine import EvaluationSettings, Memory, Out
 
 LONGEST_RANGE_MS = 300_000
 
@@ -33,8 +33,8 @@ Elements = list[tuple[bytes, bytes]]
 class Machines:
     """Both stages, one bundle at a time, on a clock."""
 
-    def __init__(self, settings: StageSettings) -> None:
-        self.shards = LocalMachine(lambda: ShardMachine(settings, Memory[ShardCourse]()))
+    def __init__(self, settings: EvaluationSettings) -> None:
+        self.shards = LocalMachine(lambda: ShardMachine(settings, Memory[ShardEvaluator]()))
         self.groups = LocalMachine(lambda: GroupMachine(settings, Memory[GroupState]()))
         self.clock = Clock()
         self.sent = 0
@@ -55,7 +55,7 @@ def measure(rules: int, series: int, shards: int, instants: int, bundles: int, p
         bundles: in which the samples of an instant come.
         profile: print so many functions that took most of the time; figures are not to be used then.
     """
-    settings = StageSettings(files={"benchmark.yml": rule_text(rules)}, shards=shards)
+    settings = EvaluationSettings(files={"benchmark.yml": rule_text(rules)}, shards=shards)
     ready = LiveRules(settings).current
     machines, fleet = Machines(settings), Fleet(series, shards)
     begin = BASE_MS + settings.late_ms // STEP_MS * STEP_MS + LONGEST_RANGE_MS

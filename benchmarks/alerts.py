@@ -51,19 +51,19 @@ Latencies are those of the machine as it is: run nothing beside.
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print tables, keep the figures in :data:`OUT`."""
     words = _parser()
-    given, rest = words.parse_known_args(argv)
-    if rest and not given.flink:
+    args, rest = words.parse_known_args(argv)
+    if rest and not args.flink:
         words.error(f"no such options: {' '.join(rest)}")
-    if not (given.local or given.flink):
+    if not (args.local or args.flink):
         words.error("say what to measure: --local, --flink, or both")
     # Ended from outside, it still takes its servers down.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     kept = json.loads(OUT.read_text()) if OUT.exists() else {}
-    if given.local:
-        rows = list(_local(given))
-        kept["local"] = {"shards": given.shards, "bundles": given.bundles, "rows": rows}
-    if given.flink:
-        kept["flink"] = _flink(given, rest)
+    if args.local:
+        rows = list(_local(args))
+        kept["local"] = {"shards": args.shards, "bundles": args.bundles, "rows": rows}
+    if args.flink:
+        kept["flink"] = _flink(args, rest)
     kept["machine"] = {
         "processors": psutil.cpu_count(),
         "load": os.getloadavg()[1],
@@ -78,18 +78,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    words = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         prog="python -m benchmarks.alerts",
         description=__doc__,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    words.add_argument("--local", action="store_true", help="the stages in this process")
-    words.add_argument("--flink", action="store_true", help="the job on Flink, beside a Prometheus")
-    words.add_argument("--rules", type=int, nargs="+", help="(--local: 10 100 1000; --flink: 100)")
-    words.add_argument("--series", type=int, nargs="+", help="100 a host (10000)")
-    words.add_argument("--shards", type=int, default=4, help="rule shards (%(default)s)")
-    local = words.add_argument_group("--local")
+    parser.add_argument("--local", action="store_true", help="the stages in this process")
+    parser.add_argument("--flink", action="store_true", help="the job on Flink, beside a Prometheus")
+    parser.add_argument("--rules", type=int, nargs="+", help="(--local: 10 100 1000; --flink: 100)")
+    parser.add_argument("--series", type=int, nargs="+", help="100 a host (10000)")
+    parser.add_argument("--shards", type=int, default=4, help="rule shards (%(default)s)")
+    local = parser.add_argument_group("--local")
     local.add_argument("--instants", type=int, default=4, help="measured, once the state is full (%(default)s)")
     local.add_argument(
         "--bundles",
@@ -104,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="print the N functions that took longest; figures are off then",
     )
-    flink = words.add_argument_group("--flink")
+    flink = parser.add_argument_group("--flink")
     flink.add_argument("--minutes", type=float, default=3, help="measured, once the job has caught up (%(default)s)")
     flink.add_argument(
         "--history", type=float, default=2, help="minutes of samples before: 12 and more fill the state (%(default)s)"
@@ -115,22 +115,22 @@ def _parser() -> argparse.ArgumentParser:
     flink.add_argument("--parallelism", type=int, default=2, help="%(default)s")
     flink.add_argument("--workers", type=int, default=2, help="Python processes (%(default)s)")
     flink.add_argument("--only", choices=[side.lower() for side in SIDES], help="one side alone")
-    return words
+    return parser
 
 
 # The stages in this process.
 
 
-def _local(given: argparse.Namespace) -> Iterator[Row]:
+def _local(args: argparse.Namespace) -> Iterator[Row]:
     names: list[str] = []
     rows: list[Row] = []
-    for series, rules in itertools.product(given.series or [10_000], given.rules or [10, 100, 1_000]):
+    for series, rules in itertools.product(args.series or [10_000], args.rules or [10, 100, 1_000]):
         print(f"{rules:,} rules over {series:,} series ...", flush=True)
-        row = alert_machines.measure(rules, series, given.shards, given.instants, given.bundles, given.profile)
+        row = alert_machines.measure(rules, series, args.shards, args.instants, args.bundles, args.profile)
         names = names or list(row)
         rows.append(row)
         yield row
-    table = Table(*names, title=f"ms and bytes an instant of 15 s, {given.shards} shards, {given.bundles} bundles")
+    table = Table(*names, title=f"ms and bytes an instant of 15 s, {args.shards} shards, {args.bundles} bundles")
     for row in rows:
         table.add_row(*(_number(row.get(name, 0)) for name in names))
     Console(width=220).print(table)
@@ -143,23 +143,23 @@ def _number(value: float) -> str:
 # The job on Flink.
 
 
-def _flink(given: argparse.Namespace, rest: Sequence[str]) -> list[dict[str, Any]]:
+def _flink(args: argparse.Namespace, rest: Sequence[str]) -> list[dict[str, Any]]:
     loads = [
         Load(
             rules=rules,
             series=series,
-            crossings=given.crossings,
-            minutes=given.minutes,
-            history_minutes=given.history,
-            delay_ms=parse_duration(given.delay),
-            parallelism=given.parallelism,
-            workers=given.workers,
-            rule_shards=given.shards,
-            partitions=given.partitions,
+            crossings=args.crossings,
+            minutes=args.minutes,
+            history_minutes=args.history,
+            delay_ms=parse_duration(args.delay),
+            parallelism=args.parallelism,
+            workers=args.workers,
+            rule_shards=args.shards,
+            partitions=args.partitions,
             options=tuple(rest),
-            sides=tuple(side for side in SIDES if given.only in (None, side.lower())),
+            sides=tuple(side for side in SIDES if args.only in (None, side.lower())),
         )
-        for series, rules in itertools.product(given.series or [10_000], given.rules or [100])
+        for series, rules in itertools.product(args.series or [10_000], args.rules or [100])
     ]
     table = Table(
         *(

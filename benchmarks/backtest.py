@@ -80,8 +80,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--hosts", type=int, default=50, help="with four metrics each (%(default)s)")
     parser.add_argument("--days", type=int, default=30, help="(%(default)s)")
-    given = parser.parse_args()
-    source = samples(given.hosts, given.days)
+    args = parser.parse_args()
+    source = samples(args.hosts, args.days)
     begun, worked = time.perf_counter(), time.process_time()
     found = backtest(program(), source, START_MS, int(source.timestamps.max()))
     figures = {

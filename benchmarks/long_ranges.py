@@ -115,30 +115,30 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--range", default="1d", help="how far the expressions look back (%(default)s)")
     parser.add_argument("--series", type=int, default=1_000, help="%(default)s")
     parser.add_argument("--instants", type=int, default=12, help="measured, 10 minutes apart (%(default)s)")
-    given = parser.parse_args(argv)
-    window = parse(f"m[{given.range}]")
+    args = parser.parse_args(argv)
+    window = parse(f"m[{args.range}]")
     if not isinstance(window, ast.MatrixSelector):
-        parser.error(f"{given.range} is no range")
+        parser.error(f"{args.range} is no range")
     range_ms = window.range_ms
     ways = {"packed": Packing(), "as they are": Packing(long_ms=1 << 62)}
     rows: list[Row] = []
     for text in EXPRESSIONS:
-        expr, values = text.format(range=given.range), []
+        expr, values = text.format(range=args.range), []
         for way, packing in ways.items():
-            row, found = measure(expr, range_ms, given.series, given.instants, packing)
+            row, found = measure(expr, range_ms, args.series, args.instants, packing)
             values.append(np.concatenate([part.values for each in found for part in each.vectors.values()]))
             rows.append({"expression": expr, "samples": way, **row})
         apart = np.abs(values[0] - values[1]) / np.maximum(np.abs(values[1]), 1e-300)
         rows[-2]["apart, at most"] = float(apart.max())
     names = list(rows[0])
-    table = Table(*names, title=f"{given.series:,} series, scraped every 15 s")
+    table = Table(*names, title=f"{args.series:,} series, scraped every 15 s")
     for row in rows:
         table.add_row(
             *(f"{row[name]:,.3g}" if isinstance(row.get(name), float) else str(row.get(name, "")) for name in names)
         )
     Console(width=200).print(table)
     OUT.mkdir(exist_ok=True)
-    (OUT / "long_ranges.json").write_text(json.dumps({"series": given.series, "rows": rows}, indent=1) + "\n")
+    (OUT / "long_ranges.json").write_text(json.dumps({"series": args.series, "rows": rows}, indent=1) + "\n")
     return 0
 
 

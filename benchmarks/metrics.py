@@ -262,8 +262,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--scrapes", type=int, default=60, help="scrapes a host (%(default)s)")
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--only", choices=("tidemark", "flink_sql"), help="run one of the two")
-    given = parser.parse_args(argv)
-    load = Load(given.hosts, given.metrics, given.interval, given.scrapes, given.partitions)
+    args = parser.parse_args(argv)
+    load = Load(args.hosts, args.metrics, args.interval, args.scrapes, args.partitions)
     results: dict[str, Figures] = {}
     # Ended from outside, it still takes its servers down.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -272,11 +272,11 @@ def main(argv: list[str] | None = None) -> int:
         with Stack(Path(folder) / "stack", ports="free", settings=settings) as stack:
             stack.up(["kafka", "flink", "jobserver", "workers"], progress=Plain())
             fill(stack, load)
-            if given.only != "flink_sql":
+            if args.only != "flink_sql":
                 print("running the metrics job ...", flush=True)
                 parts = ["flink-taskmanager", "workers"]
                 results["tidemark"] = measure(stack, parts, load, lambda: run_tidemark(stack, load))
-            if given.only != "tidemark":
+            if args.only != "tidemark":
                 print("running Flink SQL ...", flush=True)
                 workdir = Path(folder) / "sql"
                 results["flink_sql"] = measure(

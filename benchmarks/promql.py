@@ -159,13 +159,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--minutes", type=int, default=65, help="of scrapes, one every 15 s (%(default)s)")
     parser.add_argument("--repeats", type=int, default=7, help="%(default)s")
     parser.add_argument("--seed", type=int, default=1, help="%(default)s")
-    given = parser.parse_args(argv)
-    load = Load(given.targets, given.metrics, given.pools, given.minutes)
-    samples = store(load, given.seed)
+    args = parser.parse_args(argv)
+    load = Load(args.targets, args.metrics, args.pools, args.minutes)
+    samples = store(load, args.seed)
     with tempfile.TemporaryDirectory(prefix="tidemark-bench-") as directory, prometheus(Path(directory)) as client:
         client.load(parts(samples, load))
-        figures = measure(samples, client, load, given.repeats)
-    title = f"{EXPRESSION}: {samples.labels.size:,} series, {len(samples.values) / 1e6:.1f} M samples, {given.repeats} repeats"
+        figures = measure(samples, client, load, args.repeats)
+    title = f"{EXPRESSION}: {samples.labels.size:,} series, {len(samples.values) / 1e6:.1f} M samples, {args.repeats} repeats"
     print_table(title, "query", figures)
     print(f"Python {platform.python_version()}, numpy {np.__version__}")
     OUT.mkdir(exist_ok=True)

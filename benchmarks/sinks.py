@@ -67,27 +67,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="write to this server too: influxdb://HOST:PORT?org=NAME, token in INFLUX_TOKEN",
     )
     parser.add_argument("--bucket", default="rollup_1m", help="its bucket (%(default)s)")
-    given = parser.parse_args(argv)
+    args = parser.parse_args(argv)
     # Recent windows, for a bucket with a retention.
-    start = int(time.time() * 1_000) // MINUTE * MINUTE - given.windows * MINUTE if given.influxdb else START
-    batches = [fleet(given.hosts, given.metrics, start + i * MINUTE) for i in range(given.windows)]
+    start = int(time.time() * 1_000) // MINUTE * MINUTE - args.windows * MINUTE if args.influxdb else START
+    batches = [fleet(args.hosts, args.metrics, start + i * MINUTE) for i in range(args.windows)]
     rows = sum(map(len, batches))
     elements = [rollup.encode(batch) for batch in batches]
     rollup_lines(batches[0])
-    print(f"{rows:,} rows in {given.windows} windows")
+    print(f"{rows:,} rows in {args.windows} windows")
     rate("line protocol", rows, lambda: [rollup_lines(batch) for batch in batches])
     chunks = [chunk for batch in batches for chunk in rollup_lines(batch).chunks]
     rate("gzip of it", rows, lambda: [cramjam.gzip.compress(chunk.data, 1) for chunk in chunks])
     with tempfile.TemporaryDirectory() as directory:
         rate("Parquet: decode, sort, write, fsync", rows, lambda: write(directory, "1m", rollup_table(elements)))
         rate("Parquet: read, newest pane", rows, lambda: read_rollups(directory, "1m"))
-    if given.influxdb:
-        settings = InfluxSettings.parse(given.influxdb)
+    if args.influxdb:
+        settings = InfluxSettings.parse(args.influxdb)
         writer = InfluxWriter(settings, settings.token(os.environ))
         rate(
             f"InfluxDB, gzip {'on' if settings.gzip else 'off'}",
             rows,
-            lambda: [writer.write(given.bucket, c) for c in chunks],
+            lambda: [writer.write(args.bucket, c) for c in chunks],
         )
     return 0
 

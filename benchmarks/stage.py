@@ -179,15 +179,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--series", type=int, nargs="+", default=[10_000, 100_000], help="%(default)s")
     parser.add_argument("--shards", type=int, default=8, help="%(default)s")
     parser.add_argument("--instants", type=int, default=20, help="measured, once the state is full (%(default)s)")
-    given = parser.parse_args(argv)
-    rows = [measure(rules, series, given.shards, given.instants) for series in given.series for rules in given.rules]
+    args = parser.parse_args(argv)
+    rows = [measure(rules, series, args.shards, args.instants) for series in args.series for rules in args.rules]
     names = list(rows[0])
-    table = Table(*names, title=f"ms and bytes an instant of 15 s, {given.shards} shards")
+    table = Table(*names, title=f"ms and bytes an instant of 15 s, {args.shards} shards")
     for row in rows:
         table.add_row(*(f"{row.get(name, 0):,.1f}".removesuffix(".0") for name in names))
     Console(width=200).print(table)
     OUT.mkdir(exist_ok=True)
-    (OUT / "stage.json").write_text(json.dumps({"shards": given.shards, "rows": rows}, indent=1) + "\n")
+    (OUT / "stage.json").write_text(json.dumps({"shards": args.shards, "rows": rows}, indent=1) + "\n")
     return 0
 
 

@@ -104,20 +104,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--metrics", type=int, default=100, help="metrics a host: samples of a scrape (%(default)s)")
     parser.add_argument("--minutes", type=int, default=5, help="of scrapes, one every 15 s (%(default)s)")
     parser.add_argument("--shards", type=int, default=32)
-    given = parser.parse_args(argv)
+    args = parser.parse_args(argv)
     clock = Clock()
     with tempfile.TemporaryDirectory(prefix="tidemark-bench-") as folder:
         path = Path(folder) / "scrapes.jsonl"
         size = [
-            f"--hosts={given.hosts}",
-            f"--metrics={given.metrics}",
+            f"--hosts={args.hosts}",
+            f"--metrics={args.metrics}",
             "--interval=15s",
-            f"--duration={given.minutes}m",
+            f"--duration={args.minutes}m",
         ]
         generate.main(["metrics", f"--output=file:{path}", "--start=2026-01-05T00:00:00Z", "--quiet", *size])
         tiers = Tiers()
-        rows = roll_up(elements(path, tiers, given.shards, clock), tiers, clock)
-    total = given.hosts * given.metrics * given.minutes * 4
+        rows = roll_up(elements(path, tiers, args.shards, clock), tiers, clock)
+    total = args.hosts * args.metrics * args.minutes * 4
     times = Table(title=f"processor time, {total / 1e6:g} M samples")
     times.add_column("step")
     times.add_column("ns a sample", justify="right")

@@ -54,12 +54,12 @@ class Job:
 def read(pipeline: beam.Pipeline, options: JobOptions) -> dict[str, beam.PCollection]:
     """The samples, dead letters and too late samples of all inputs, see :func:`transforms.intake.beam.take_in`; with marks if the job
     :func:`tells`."""
-    telling = tells(pipeline, options)
-    reads = [pipeline | _read(index, entry, options, telling) for index, entry in enumerate(options.inputs)]
+    propagates = propagates_watermarks(pipeline, options)
+    reads = [pipeline | _read(index, entry, options, propagates) for index, entry in enumerate(options.inputs)]
     return {name: _one([each[name] for each in reads], f"All {name}") for name in (SAMPLES, DEAD_LETTERS, TOO_LATE)}
 
 
-def tells(pipeline: beam.Pipeline, options: JobOptions) -> bool:
+def propagates_watermarks(pipeline: beam.Pipeline, options: JobOptions) -> bool:
     """Whether shards of rules hear of partitions' watermarks from the sources themselves: where elements stay in order on their way to them."""
     endless = all(isinstance(entry, kafka.KafkaSource) and not entry.bounded for entry in options.inputs)
     return options.rules is not None and endless and keeps_order(pipeline.options)
@@ -67,7 +67,7 @@ def tells(pipeline: beam.Pipeline, options: JobOptions) -> bool:
 
 def unmarked(pipeline: beam.Pipeline, samples: beam.PCollection, options: JobOptions) -> beam.PCollection:
     """The samples of :func:`read` without marks."""
-    if not tells(pipeline, options):
+    if not propagates_watermarks(pipeline, options):
         return samples
     return samples | "Samples alone" >> beam.Filter(is_samples).with_output_types(tuple[bytes, bytes])
 
@@ -89,7 +89,7 @@ def evaluate(
     """
     watch = RuleSource(rules.paths, rules.poll_ms) if rules.poll_ms else None
     settings = rules.settings
-    if tells(samples.pipeline, options):
+    if propagates_watermarks(samples.pipeline, options):
         topics = [entry.topic.topic for entry in options.inputs if isinstance(entry, kafka.KafkaSource)]
         settings = replace(settings, sources=frozenset(source_number(*each) for each in enumerate(topics)))
     evaluated = samples | "Rules" >> EvaluateRules(settings, watch)
@@ -114,12 +114,12 @@ def write_rest(refused: Sequence[beam.PCollection], too_late: beam.PCollection, 
     too_late | "Write late samples" >> outputs.late_samples(options.late, options.kafka_config).write()
 
 
-def _read(index: int, entry: kafka.KafkaSource | FileInput, options: JobOptions, telling: bool) -> beam.PTransform:
+def _read(index: int, entry: kafka.KafkaSource | FileInput, options: JobOptions, propagates: bool) -> beam.PTransform:
     if isinstance(entry, FileInput):
         before = sum(len(other.paths) for other in options.inputs[:index] if isinstance(other, FileInput))
         return f"Read {index}: files" >> files.ReadSamples(entry.paths, options.intake, before, entry.copies)
     return f"Read {index}: {entry.topic.topic}" >> kafka.ReadSamples(
-        entry, options.intake, source_number(index, entry.topic.topic) if telling else None
+        entry, options.intake, source_number(index, entry.topic.topic) if propagates else None
     )
 
 
@@ -179,16 +179,16 @@ def _interrupted(endpoint: str | None) -> str:
     return "the run is not complete: what it has written stays, and the same command writes all of it, in its place"
 
 
-def _check_files(given: argparse.Namespace, options: JobOptions) -> None:
+def _check_files(args: argparse.Namespace, options: JobOptions) -> None:
     """Check that what is written at the end can be, and does not replace what is read.
 
     Raises:
         OutputError: it cannot, or does.
     """
     reads = options.files
-    reads += [name for name in (given.config, given.kafka_config) if name]
+    reads += [name for name in (args.config, args.kafka_config) if name]
     reads += options.rules.settings.files if options.rules else []
-    check_files({"--summary-json": given.summary_json}, reads)
+    check_files({"--summary-json": args.summary_json}, reads)
 
 
 def _write_summary(written: str, summary: str) -> None:

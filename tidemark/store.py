@@ -37,19 +37,19 @@ A job may write and others may read meanwhile. Run compact every hour or so, ret
 
 def main(argv: Sequence[str] | None = None, clock: Callable[[], float] = time.time) -> int:
     """Run a subcommand; returns the exit status, 1 for an error that is printed. ``clock`` gives seconds since 1970."""
-    given = _parser().parse_args(argv)
-    given.damaged = []
+    args = _parser().parse_args(argv)
+    args.damaged = []
     try:
         with interrupts.explained(
             "files are replaced whole or not at all, so the store is as good as before; run it again"
         ):
-            given.run(given, int(clock() * 1_000))
+            args.run(args, int(clock() * 1_000))
     except (OSError, ValueError, pa.ArrowInvalid) as error:
         print(f"tidemark store: {error}", file=sys.stderr)
         return 1
-    for path, reason in given.damaged:
+    for path, reason in args.damaged:
         print(f"tidemark store: cannot be read, and left as it is: {path}: {reason}", file=sys.stderr)
-    return 1 if given.damaged else 0
+    return 1 if args.damaged else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,14 +96,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _list(given: argparse.Namespace, _: int) -> None:
+def _list(args: argparse.Namespace, _: int) -> None:
     table = Table("tier", "files", "rows", "bytes", "first", "last")
     for column in table.columns[1:4]:
         column.justify = "right"
-    for folder in _folders(given.directory):
-        found = list(files(given.directory, folder))
+    for folder in _folders(args.directory):
+        found = list(files(args.directory, folder))
         if found:
-            rows = sum(_rows(file.path, given.damaged) for file in found)
+            rows = sum(_rows(file.path, args.damaged) for file in found)
             size = sum(file.path.stat().st_size for file in found)
             first, last = min(file.name.first for file in found), max(file.name.last for file in found)
             table.add_row(folder, f"{len(found):,}", f"{rows:,}", f"{size:,}", time_text(first), time_text(last))
@@ -121,9 +121,9 @@ def _rows(path: Path, damaged: list[tuple[Path, str]]) -> int:
         return 0
 
 
-def _runs(given: argparse.Namespace, _: int) -> None:
-    written = Counter(file.name.run for folder in _folders(given.directory) for file in files(given.directory, folder))
-    known = {run.number: run.started for run in runs(given.directory)}
+def _runs(args: argparse.Namespace, _: int) -> None:
+    written = Counter(file.name.run for folder in _folders(args.directory) for file in files(args.directory, folder))
+    known = {run.number: run.started for run in runs(args.directory)}
     table = Table("run", "began", "files")
     table.columns[2].justify = "right"
     for number in sorted({*known, *written}):
@@ -132,15 +132,15 @@ def _runs(given: argparse.Namespace, _: int) -> None:
     Console().print(table)
 
 
-def _compact(given: argparse.Namespace, now: int) -> None:
-    before = now - parse_duration(given.older)
-    known = _folders(given.directory)
-    for tier in given.tiers:
+def _compact(args: argparse.Namespace, now: int) -> None:
+    before = now - parse_duration(args.older)
+    known = _folders(args.directory)
+    for tier in args.tiers:
         if tier not in known:
-            raise ValueError(f"{given.directory} has no tier {tier!r}; there are {', '.join(known)}")
-    for folder in given.tiers or known:
-        done = compact(given.directory, folder, before)
-        given.damaged += done.unreadable
+            raise ValueError(f"{args.directory} has no tier {tier!r}; there are {', '.join(known)}")
+    for folder in args.tiers or known:
+        done = compact(args.directory, folder, before)
+        args.damaged += done.unreadable
         print(f"{folder}: {_told(done)}")
 
 
@@ -151,13 +151,13 @@ def _told(done: Compaction) -> str:
     return f"{files_told}, {done.rows_before:,} rows {done.rows_after:,}"
 
 
-def _retain(given: argparse.Namespace, now: int) -> None:
-    _folders(given.directory)
-    tiers = _tiers(given.config)
-    found = (expired if given.dry_run else retain)(given.directory, tiers, now)
+def _retain(args: argparse.Namespace, now: int) -> None:
+    _folders(args.directory)
+    tiers = _tiers(args.config)
+    found = (expired if args.dry_run else retain)(args.directory, tiers, now)
     for path in found:
         print(path)
-    print(f"{len(found):,} files {'would be deleted' if given.dry_run else 'deleted'}")
+    print(f"{len(found):,} files {'would be deleted' if args.dry_run else 'deleted'}")
 
 
 def _tiers(path: str | None) -> Tiers:

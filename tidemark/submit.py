@@ -183,7 +183,7 @@ def stop(name: str, directory: str | None, at: Addresses) -> None:
 
 def parser() -> Parser:
     """The command line; what it does not know is the job's."""
-    words = Parser(
+    parser = Parser(
         lenient=True,
         prog="tidemark submit",
         usage="tidemark submit metrics|alerts [OPTIONS of the job]\n       tidemark submit --stop [--savepoint DIR] [--name NAME]",
@@ -192,7 +192,7 @@ def parser() -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    add = words.add_argument
+    add = parser.add_argument
     add("job", nargs="?", choices=sorted(JOBS), help="the job to run")
     add("--stop", action="store_true", help="stop the running job with a savepoint")
     add("--savepoint", metavar="DIR", help="with --stop: where to (default: the stack's own directory of savepoints)")
@@ -203,24 +203,24 @@ def parser() -> Parser:
         default=Path(os.environ.get("TIDEMARK_STACK_DIR") or ".tidemark/stack"),
         help="the stack's directory (default: $TIDEMARK_STACK_DIR, else .tidemark/stack)",
     )
-    return words
+    return parser
 
 
 def main(argv: Sequence[str]) -> int:
     """The command; 0 when done, 1 when the stack or Flink does not do it, 2 for a mistake in the options, 3 for a bounded run with losses."""
     words = parser()
-    given, rest = words.parse_known_args(list(argv))
-    if given.stop == bool(given.job):
+    args, rest = words.parse_known_args(list(argv))
+    if args.stop == bool(args.job):
         words.error("write a job to run it, or --stop to stop it")
-    if given.stop and rest:
+    if args.stop and rest:
         near = did_you_mean(rest[0].partition("=")[0], words.options)
         words.error(f"--stop takes no options of the job: {' '.join(rest)}{near}")
     try:
-        at = Addresses.of(Stack(given.dir))
-        if given.stop:
-            stop(given.name, savepoint_directory(given.savepoint), at)
+        at = Addresses.of(Stack(args.dir))
+        if args.stop:
+            stop(args.name, savepoint_directory(args.savepoint), at)
             return 0
-        return submit(given.job, rest, at)
+        return submit(args.job, rest, at)
     except (SubmitError, FlinkError, StackError) as error:
         print(f"tidemark submit: {error}", file=sys.stderr)
         return 1

@@ -34,9 +34,9 @@ class FileInput:
     copies: Mapping[str, str] = field(default_factory=dict)
 
 
-def add_inputs(words: argparse.ArgumentParser) -> None:
+def add_inputs(parser: argparse.ArgumentParser) -> None:
     """``--input`` and what says where its reading begins and ends."""
-    add = words.add_argument
+    add = parser.add_argument
     add(
         "--input",
         action="append",
@@ -90,15 +90,15 @@ def add_inputs(words: argparse.ArgumentParser) -> None:
     )
 
 
-def inputs(given: argparse.Namespace, kafka_config: dict[str, str]) -> tuple[KafkaSource | FileInput, ...]:
+def inputs(args: argparse.Namespace, kafka_config: dict[str, str]) -> tuple[KafkaSource | FileInput, ...]:
     """What ``--input`` names.
 
     Raises:
         OptionError: nothing, or what cannot be read.
     """
-    if not given.input:
+    if not args.input:
         raise OptionError("--input is missing: kafka://HOST:PORT/TOPIC or file:PATH")
-    found = tuple(_input(uri, given, kafka_config) for uri in given.input)
+    found = tuple(_input(uri, args, kafka_config) for uri in args.input)
     number = sum(len(entry.paths) for entry in found if isinstance(entry, FileInput))
     if number > MAX_PARTITIONS:
         raise OptionError(
@@ -108,16 +108,16 @@ def inputs(given: argparse.Namespace, kafka_config: dict[str, str]) -> tuple[Kaf
     return found
 
 
-def _input(uri: str, given: argparse.Namespace, kafka_config: dict[str, str]) -> KafkaSource | FileInput:
+def _input(uri: str, args: argparse.Namespace, kafka_config: dict[str, str]) -> KafkaSource | FileInput:
     scheme, _, rest = uri.partition(":")
     try:
         if scheme == "kafka":
             return KafkaSource(
                 topic=KafkaTopic.from_url(uri, kafka_config),
-                start=Start.parse(given.start),
-                bounded=given.bounded,
-                idle_ms=duration("--idle-timeout", given.idle_timeout),
-                discovery_ms=duration("--discovery-interval", given.discovery_interval),
+                start=Start.parse(args.start),
+                bounded=args.bounded,
+                idle_ms=duration("--idle-timeout", args.idle_timeout),
+                discovery_ms=duration("--discovery-interval", args.discovery_interval),
             )
         if scheme == "file" and rest:
             if others := left_out(places(rest)):
@@ -133,13 +133,13 @@ def _input(uri: str, given: argparse.Namespace, kafka_config: dict[str, str]) ->
     raise OptionError(f"--input={uri}: write kafka://HOST:PORT/TOPIC or file:PATH{hint}")
 
 
-def intake(given: argparse.Namespace, config: dict[str, Any]) -> IntakeSettings:
+def intake(args: argparse.Namespace, config: dict[str, Any]) -> IntakeSettings:
     """How records become samples, by the command line and the configuration file's mapping.
 
     Raises:
         OptionError: an option or a key that cannot be taken.
     """
-    where = f"--config={given.config}"
+    where = f"--config={args.config}"
     refuse_unknown(where, config, {"tiers", "target_labels", "shards", "watermark_delay", "rules"})
     try:
         tiers = Tiers.from_config(config["tiers"]) if "tiers" in config else Tiers()
@@ -150,22 +150,22 @@ def intake(given: argparse.Namespace, config: dict[str, Any]) -> IntakeSettings:
     if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         raise OptionError(f"{where}: target_labels: a list of label names is wanted, not {labels!r}")
     check_labels(f"{where}: target_labels", labels)
-    future = None if given.max_future == "none" else duration("--max-future", given.max_future)
-    if given.default_content_type is not None and media_type(given.default_content_type) not in CODECS:
-        raise OptionError(f"--default-content-type={given.default_content_type}: known: {', '.join(sorted(CODECS))}")
-    since_ms = _since(given.since)
+    future = None if args.max_future == "none" else duration("--max-future", args.max_future)
+    if args.default_content_type is not None and media_type(args.default_content_type) not in CODECS:
+        raise OptionError(f"--default-content-type={args.default_content_type}: known: {', '.join(sorted(CODECS))}")
+    since_ms = _since(args.since)
     return IntakeSettings(
         tiers=tiers,
         shards=number(f"{where}: shards", config.get("shards", DEFAULT_SHARDS), MAX_SHARDS),
         delay_ms=delay_ms,
         target_labels=frozenset(labels),
-        default_content_type=given.default_content_type,
-        precision=given.precision,
+        default_content_type=args.default_content_type,
+        precision=args.precision,
         max_future_ms=future,
         since_ms=since_ms,
         # Who asks for a time before it means it.
-        earliest_ms=EARLIEST_MS if given.since is None else min(EARLIEST_MS, max(since_ms, 0)),
-        file_watermark=given.file_watermark,
+        earliest_ms=EARLIEST_MS if args.since is None else min(EARLIEST_MS, max(since_ms, 0)),
+        file_watermark=args.file_watermark,
     )
 
 

@@ -92,7 +92,7 @@ class JobOptions:
 
 def parser() -> Parser:
     """The command line of the metrics job; what it does not know goes to Beam."""
-    words = Parser(
+    parser = Parser(
         lenient=True,
         prog="tidemark run metrics",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -104,14 +104,14 @@ def parser() -> Parser:
         "      --rules=rules/ --runner=FlinkRunner --flink_master=localhost:8081 --checkpointing_interval=10000\n",
         allow_abbrev=False,
     )
-    _add_outputs(words, "influxdb://HOST:PORT, parquet:DIR or blackhole: (counts and forgets); repeatable")
-    words.add_argument("--raw", action=argparse.BooleanOptionalAction, default=True, help="write raw samples too")
-    return _with_the_rest(words)
+    _add_outputs(parser, "influxdb://HOST:PORT, parquet:DIR or blackhole: (counts and forgets); repeatable")
+    parser.add_argument("--raw", action=argparse.BooleanOptionalAction, default=True, help="write raw samples too")
+    return _with_the_rest(parser)
 
 
 def alerts_parser() -> Parser:
     """The command line of the alerts job; what it does not know goes to Beam."""
-    words = Parser(
+    parser = Parser(
         lenient=True,
         prog="tidemark run alerts",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -123,18 +123,20 @@ def alerts_parser() -> Parser:
         "      --runner=FlinkRunner --flink_master=localhost:8081 --checkpointing_interval=10000\n",
         allow_abbrev=False,
     )
-    _add_outputs(words, "where the series that rules write go: influxdb://HOST:PORT, parquet:DIR; repeatable (nowhere)")
-    return _with_the_rest(words)
+    _add_outputs(
+        parser, "where the series that rules write go: influxdb://HOST:PORT, parquet:DIR; repeatable (nowhere)"
+    )
+    return _with_the_rest(parser)
 
 
-def _add_outputs(words: Parser, text: str) -> None:
-    add_inputs(words)
-    words.add_argument("--output", action="append", default=[], metavar="URI", help=text)
+def _add_outputs(parser: Parser, text: str) -> None:
+    add_inputs(parser)
+    parser.add_argument("--output", action="append", default=[], metavar="URI", help=text)
 
 
-def _with_the_rest(words: Parser) -> Parser:
-    add_rules(words)
-    add = words.add_argument
+def _with_the_rest(parser: Parser) -> Parser:
+    add_rules(parser)
+    add = parser.add_argument
     add(
         "--config",
         metavar="FILE",
@@ -158,55 +160,55 @@ def _with_the_rest(words: Parser) -> Parser:
     )
     add("--plan", action="store_true", help="print what would run, and stop")
     add("--summary-json", metavar="FILE", help="write the balance of a bounded run there")
-    return words
+    return parser
 
 
-def metrics_options(given: argparse.Namespace) -> JobOptions:
+def metrics_options(args: argparse.Namespace) -> JobOptions:
     """Validate what the command line and the configuration file say; nothing is opened but that file and the rule files.
 
     Raises:
         OptionError: an option is missing or cannot be taken.
     """
-    return _options(given, rollups=True, raw=given.raw)
+    return _options(args, rollups=True, raw=args.raw)
 
 
-def alerts_options(given: argparse.Namespace) -> JobOptions:
+def alerts_options(args: argparse.Namespace) -> JobOptions:
     """As :func:`metrics_options`, of the alerts job.
 
     Raises:
         OptionError: an option is missing or cannot be taken.
     """
-    if not given.rules:
+    if not args.rules:
         raise OptionError("--rules is missing: a rule file, a directory of them, or a glob")
-    return _options(given, rollups=False, raw=True)
+    return _options(args, rollups=False, raw=True)
 
 
-def _options(given: argparse.Namespace, *, rollups: bool, raw: bool) -> JobOptions:
-    kafka_config = {str(name): str(value) for name, value in read_yaml("--kafka-config", given.kafka_config).items()}
-    reads = inputs(given, kafka_config)
-    if rollups and not given.output:
+def _options(args: argparse.Namespace, *, rollups: bool, raw: bool) -> JobOptions:
+    kafka_config = {str(name): str(value) for name, value in read_yaml("--kafka-config", args.kafka_config).items()}
+    reads = inputs(args, kafka_config)
+    if rollups and not args.output:
         raise OptionError("--output is missing: influxdb://HOST:PORT, parquet:DIR, or blackhole: to write nowhere")
     brokers = [entry.topic.bootstrap for entry in reads if isinstance(entry, KafkaSource)]
 
     def beside(topic: str, directory: str) -> str:
-        return f"kafka://{brokers[0]}/{topic}" if brokers else f"file:{_beside_store(given.output, directory)}"
+        return f"kafka://{brokers[0]}/{topic}" if brokers else f"file:{_beside_store(args.output, directory)}"
 
-    config = read_yaml("--config", given.config)
-    settings = intake(given, config)
+    config = read_yaml("--config", args.config)
+    settings = intake(args, config)
     options = JobOptions(
         inputs=reads,
-        outputs=tuple(given.output),
+        outputs=tuple(args.output),
         intake=settings,
         rollups=rollups,
         raw=raw,
-        dead_letter=given.dead_letter or beside(TOPIC_DEAD_LETTER, "dead-letter"),
-        late=given.late or beside(TOPIC_LATE, "late"),
+        dead_letter=args.dead_letter or beside(TOPIC_DEAD_LETTER, "dead-letter"),
+        late=args.late or beside(TOPIC_LATE, "late"),
         rules=rule_options(
-            given, config.get("rules", {}), settings, _bounded(reads), beside(TOPIC_ALERT_EVENTS, "alerts")
+            args, config.get("rules", {}), settings, _bounded(reads), beside(TOPIC_ALERT_EVENTS, "alerts")
         ),
         kafka_config=kafka_config,
     )
-    _check_outputs(options, given.input)
+    _check_outputs(options, args.input)
     return options
 
 
@@ -264,6 +266,6 @@ def parse_alerts(argv: Sequence[str]) -> Parsed:
 
 
 def _parse(words: Parser, argv: Sequence[str], options: Callable[[argparse.Namespace], JobOptions]) -> Parsed:
-    given, rest = words.parse_known_args(list(argv))
+    args, rest = words.parse_known_args(list(argv))
     beam_args = beam_words(rest, words.options)
-    return given, options(given), beam_args
+    return args, options(args), beam_args

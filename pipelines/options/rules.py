@@ -19,7 +19,7 @@ from rules.promql.context import Options
 from transforms.alerts.live.live import NOT_STREAMABLE, LiveRules
 from transforms.alerts.rule_files.source import left_out_files, read_files
 from transforms.intake.beam import IntakeSettings
-from transforms.machines.machine import StageSettings
+from transforms.machines.machine import EvaluationSettings
 
 DEFAULT_SHARDS = 4
 DEFAULT_MAX_SERIES = 1_000_000
@@ -43,14 +43,14 @@ class RuleOptions:
     """
 
     paths: tuple[str, ...]
-    settings: StageSettings
+    settings: EvaluationSettings
     alerts: str
     poll_ms: int
 
 
-def add_rules(words: argparse.ArgumentParser) -> None:
+def add_rules(parser: argparse.ArgumentParser) -> None:
     """``--rules`` and what belongs to them."""
-    add = words.add_argument
+    add = parser.add_argument
     add(
         "--rules",
         action="append",
@@ -79,7 +79,7 @@ def add_rules(words: argparse.ArgumentParser) -> None:
 
 
 def rule_options(
-    given: argparse.Namespace, config: Mapping[str, Any], intake: IntakeSettings, bounded: bool, alerts: str
+    args: argparse.Namespace, config: Mapping[str, Any], intake: IntakeSettings, bounded: bool, alerts: str
 ) -> RuleOptions | None:
     """What is to be evaluated; None without ``--rules``. The rule files are read.
 
@@ -90,19 +90,19 @@ def rule_options(
     Raises:
         OptionError: an option or a key that cannot be taken, or a rule file that cannot be evaluated.
     """
-    settings = _settings(given, config, intake, bounded)
-    poll_ms = _poll(given.rules_poll)
-    if not given.rules:
+    settings = _settings(args, config, intake, bounded)
+    poll_ms = _poll(args.rules_poll)
+    if not args.rules:
         for name in ("alerts", "rule_shards"):
-            if getattr(given, name) is not None:
+            if getattr(args, name) is not None:
                 raise OptionError(f"--{name.replace('_', '-')}: there are no rules: name their files with --rules=PATH")
         return None
-    paths = tuple(os.path.abspath(path) for path in given.rules)
+    paths = tuple(os.path.abspath(path) for path in args.rules)
     settings = replace(settings, files=_read(paths))
     if others := left_out_files(paths):
         print(f"--rules: {left_out(others)}", file=sys.stderr)
-    _check(settings, given.rules)
-    return RuleOptions(paths, settings, given.alerts or alerts, 0 if bounded else poll_ms)
+    _check(settings, args.rules)
+    return RuleOptions(paths, settings, args.alerts or alerts, 0 if bounded else poll_ms)
 
 
 def late_ms(intake: IntakeSettings) -> int:
@@ -111,9 +111,9 @@ def late_ms(intake: IntakeSettings) -> int:
 
 
 def _settings(
-    given: argparse.Namespace, config: Mapping[str, Any], intake: IntakeSettings, bounded: bool
-) -> StageSettings:
-    where = f"--config={given.config}: rules"
+    args: argparse.Namespace, config: Mapping[str, Any], intake: IntakeSettings, bounded: bool
+) -> EvaluationSettings:
+    where = f"--config={args.config}: rules"
     if not isinstance(config, dict):
         raise OptionError(f"{where}: a mapping is wanted, not {config!r}")
     known = {"shards", "grace", "external_labels", "external_url", "evaluation_interval", "query_offset", "max_series"}
@@ -136,9 +136,9 @@ def _settings(
     shards = min(DEFAULT_SHARDS, intake.shards)
     if "shards" in config:
         shards = number(f"{where}.shards", config["shards"], intake.shards)
-    if given.rule_shards is not None:
-        shards = number("--rule-shards", given.rule_shards, intake.shards)
-    return StageSettings(
+    if args.rule_shards is not None:
+        shards = number("--rule-shards", args.rule_shards, intake.shards)
+    return EvaluationSettings(
         files={},
         program=Settings(
             options=Options(default_step_ms=interval_ms),
@@ -170,7 +170,7 @@ def _poll(text: str) -> int:
     return poll_ms
 
 
-def _check(settings: StageSettings, given: list[str]) -> None:
+def _check(settings: EvaluationSettings, given: list[str]) -> None:
     """Refuse files that cannot be evaluated: a job that starts has no good version of them to go on with."""
     rules = LiveRules(settings).current.rules
     problems = rules.problems

@@ -16,7 +16,7 @@ from rules.promql.labels import METRIC_NAME
 from rules.promql.syntax.ast import MatchOp
 from rules.promql.syntax.printer import to_text
 from schemas.times import format_duration
-from transforms.alerts.fragments.fragments import Cut, FragmentSpec
+from transforms.alerts.fragments.fragments import FragmentSpec, SplitProgram
 from transforms.alerts.fragments.long_ranges import Packing
 from transforms.alerts.live.live import LiveRules
 
@@ -72,7 +72,7 @@ def _fragments(fragments: Iterable[FragmentSpec]) -> str:
     )
 
 
-def _kept(cut: Cut, late_ms: int) -> list[str]:
+def _kept(cut: SplitProgram, late_ms: int) -> list[str]:
     states = [(state.retention_ms, to_text(state.selector), state) for state in cut.state()]
     states.sort(key=lambda each: (-each[0], each[1]))
     shown = [

@@ -14,10 +14,10 @@ from rules.backtest.peaks import ValueLog
 from rules.evaluation.alerts import Labels, Phase, Transition
 from rules.evaluation.groups import Evaluator
 from rules.evaluation.instants import aligned
+from rules.evaluation.known_empty import needs_samples
 from rules.evaluation.outcome import Event
 from rules.evaluation.program import Prepared, Program
 from rules.evaluation.rule_state import IDLE
-from rules.evaluation.silence import needs_samples
 from rules.model import AlertingRule
 from rules.planning.reach import Reach, reaches, together
 from rules.promql.storage import MemoryStorage

@@ -74,7 +74,7 @@ def unfed(program: Program, finds: Finds, catalogue: Catalogue) -> dict[int, Unf
     found: dict[int, Unfed] = {}
     for rule in program.rules:
         if told := unfed_of(rule.rule.ast, looked, catalogue):
-            found[rule.position] = Unfed(told, looked.is_silent(rule))
+            found[rule.position] = Unfed(told, looked.is_known_empty(rule))
     return found
 
 
@@ -120,9 +120,9 @@ class Looked:
         found = self._found.get(selector.matchers)
         if found is None:
             found = self._found[selector.matchers] = self._finds(selector.matchers)
-        return not found and all(map(self.is_silent, self.writers(selector)))
+        return not found and all(map(self.is_known_empty, self.writers(selector)))
 
-    def is_silent(self, rule: Prepared) -> bool:
+    def is_known_empty(self, rule: Prepared) -> bool:
         """Whether a rule yields nothing. One that reads what it writes has nothing to begin with."""
         return rule.position in self._silent
 

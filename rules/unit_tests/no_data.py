@@ -89,7 +89,7 @@ def _alerts(
             yield span, f"that {name!r} does not fire says nothing: no rule is named so", hint
             continue
         looked = [data[test.number] for test, _ in cases]
-        if all(each.looked.is_silent(rule) for each in looked for rule in rules):
+        if all(each.looked.is_known_empty(rule) for each in looked for rule in rules):
             lacking = unfed_of(rules[0].rule.ast, looked[0].looked, looked[0].catalogue)
             if lacking:
                 yield (

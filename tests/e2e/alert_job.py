@@ -23,8 +23,8 @@ from schemas.alert_event import AlertEvent, decode, encode
 from schemas.series import METRIC_NAME
 from tests.e2e.flink_job import Ground, Job, wait_for
 from tests.transforms.alerts.streams import Sent, batch_of
-from transforms.alerts.local import LocalStage
-from transforms.machines.machine import EVENTS, StageSettings
+from transforms.alerts.local import LocalPipeline
+from transforms.machines.machine import EVENTS, EvaluationSettings
 
 ALERTS = "pipelines.alerts"
 RULE_FILE = "rules.yml"
@@ -123,7 +123,7 @@ class AlertGround(Ground):
         except AssertionError as error:
             raise AssertionError(f"{error}: {missing()}\n{self.jobs[-1].state} {self.logs()}") from None
 
-    def settings(self) -> StageSettings:
+    def settings(self) -> EvaluationSettings:
         """The stage's settings, as the job reads them."""
         parse = parse_alerts if self.module == ALERTS else parse_metrics
         rules = parse(self.words())[1].rules
@@ -136,7 +136,7 @@ class AlertGround(Ground):
         Args:
             watermark_ms: how far time has come; None for as far as the scrapes themselves bring it.
         """
-        stage = LocalStage(replace(self.settings(), max_series=ROOM))
+        stage = LocalPipeline(replace(self.settings(), max_series=ROOM))
         stage.add(batch_of([sent for position, scrape in enumerate(self.fed) for sent in scrape.sent(position)]))
         outs = stage.advance(self.watermark_ms if watermark_ms is None else watermark_ms)
         return [decode(out.data) for out in outs if out.tag == EVENTS]

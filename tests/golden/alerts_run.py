@@ -13,11 +13,11 @@ from schemas.batch import SampleBatch
 from tests.golden.plain import Plain, bytes_of, text_of
 from tests.transforms.alerts.streams import Sent, batch_of
 from transforms.alerts.groups import machine as group_machine
-from transforms.alerts.local import LocalMachine, LocalStage
+from transforms.alerts.local import LocalMachine, LocalPipeline
 from transforms.alerts.messages import RuleFiles
 from transforms.alerts.shards import machine as shard_machine
-from transforms.machines.machine import EVENTS, Out, StageSettings
-from transforms.machines.watermarks import LAUNCH, Told
+from transforms.machines.machine import EVENTS, EvaluationSettings, Out
+from transforms.machines.watermarks import LAUNCH, PartitionWatermark
 
 MINUTE = 60_000
 BEGIN = 1_700_049_600_000
@@ -38,11 +38,13 @@ groups:
   - {alert: Join, expr: 'load > on (instance) disk'}
 """
 CHANGED = RULES.replace("load > 4", "load > 5").replace("  - {alert: Absent, expr: 'absent(nothing)', for: 1m}\n", "")
-SETTINGS = StageSettings({"r.yml": RULES}, shards=3, grace_ms=5_000, late_ms=6 * MINUTE, sources=frozenset({SOURCE}))
+SETTINGS = EvaluationSettings(
+    {"r.yml": RULES}, shards=3, grace_ms=5_000, late_ms=6 * MINUTE, sources=frozenset({SOURCE})
+)
 """Of all cells and bags something is in use: sources report their partitions, and a change of the rules has been announced."""
 
 
-def first(stage: LocalStage) -> list[Out]:
+def first(stage: LocalPipeline) -> list[Out]:
     """Fourteen minutes; late samples, and the rules as they are to be four minutes later."""
     outs = _play(stage, range(14))
     stage.rules(RuleFiles(BEGIN + 18 * MINUTE, {"r.yml": CHANGED}))
@@ -50,20 +52,20 @@ def first(stage: LocalStage) -> list[Out]:
     return outs + stage.advance(BEGIN + 9 * MINUTE)
 
 
-def second(stage: LocalStage) -> list[Out]:
+def second(stage: LocalPipeline) -> list[Out]:
     """The minutes that follow, and late samples again."""
     outs = _play(stage, range(14, 30))
     stage.add(_samples(27, late=True))
     return outs + _play(stage, range(30, 32)) + stage.advance(BEGIN + 40 * MINUTE)
 
 
-def _play(stage: LocalStage, minutes: range) -> list[Out]:
+def _play(stage: LocalPipeline, minutes: range) -> list[Out]:
     outs: list[Out] = []
     for minute in minutes:
         for half in range(2):
             stage.add(_samples(minute, half * 30_000))
         watermark = BEGIN + minute * MINUTE + 20_000
-        stage.tell([LAUNCH, *(Told(SOURCE, partition, 2, watermark) for partition in range(2))])
+        stage.tell([LAUNCH, *(PartitionWatermark(SOURCE, partition, 2, watermark) for partition in range(2))])
         outs += stage.advance(watermark - 5 * MINUTE)
     return outs
 
@@ -124,7 +126,7 @@ def plain_outs(outs: list[Out]) -> Plain:
     return [[out.time_ms, out.tag, text_of(out.data)] for out in outs]
 
 
-def plain_state(stage: LocalStage) -> Plain:
+def plain_state(stage: LocalPipeline) -> Plain:
     """The state of both stages as a file holds it: of each key its cells, its bags and the times of its timers."""
     return {name: _plain_keys(machine) for name, machine in (("shards", stage.shards), ("groups", stage.groups))}
 
@@ -140,9 +142,9 @@ def _plain_keys(machine: LocalMachine) -> Plain:
     }
 
 
-def restored(state: Plain) -> LocalStage:
+def restored(state: Plain) -> LocalPipeline:
     """Stages that go on from a state."""
-    stage = LocalStage(SETTINGS)
+    stage = LocalPipeline(SETTINGS)
     for name, machine in (("shards", stage.shards), ("groups", stage.groups)):
         for key, plain in state[name].items():
             into = machine.key(bytes.fromhex(key))

@@ -34,7 +34,7 @@ from transforms.io.influxdb.lines import rollup_lines, sample_lines
 from transforms.io.kafka.beam import Partition
 from transforms.io.records import OutRecord, alert_event_records, dead_letter_records, late_records
 from transforms.machines import watermarks
-from transforms.machines.watermarks import LAUNCH, Told
+from transforms.machines.watermarks import LAUNCH, PartitionWatermark
 from transforms.rollups import panes as panes_algorithm
 from transforms.rollups import samples as samples_algorithm
 from transforms.windows.content import Key
@@ -151,7 +151,7 @@ def _record(record: OutRecord) -> bytes:
 def forms() -> list[Form]:
     """All of them."""
     letter = DeadLetter("not JSON: unexpected end", "metrics.raw", 3, 1 << 40, b'{"a": \xff', "application/json", 2)
-    told = [Told(7, 1, 4, NOON), LAUNCH]
+    told = [PartitionWatermark(7, 1, 4, NOON), LAUNCH]
     contribution = Contribution(2, NOON - 60_000, NOON + 60_000, 5, NOON + 70_000, [Part(NOON + 60_000, partials())])
     rules = RuleFiles(NOON, {"r.yml": "groups: []\n"})
     kept = panes_algorithm.from_rollup(pane())
@@ -218,6 +218,6 @@ def _one(records: Any) -> bytes:
     return _record(record)
 
 
-def _mark(told: Told) -> bytes:
+def _mark(told: PartitionWatermark) -> bytes:
     key, data = intake.mark(told).value
     return bytes(key) + b"|" + bytes(data)

@@ -13,7 +13,7 @@ from tests.golden import alerts_run, rollups_run
 from tests.golden.forms import forms, pane, samples
 from tests.golden.labels import labels
 from tests.golden.plain import Plain, text_of
-from transforms.alerts.local import LocalStage
+from transforms.alerts.local import LocalPipeline
 from transforms.io.parquet.layout import RAW
 from transforms.io.parquet.rows import rollup_table, sample_table
 from transforms.io.parquet.runs import start
@@ -37,7 +37,7 @@ class Halves(NamedTuple):
 def alerts() -> Halves:
     """Both stages of rules, begun anew."""
     with alerts_run.repeatable():
-        stage = LocalStage(alerts_run.SETTINGS)
+        stage = LocalPipeline(alerts_run.SETTINGS)
         outs = alerts_run.plain_outs(alerts_run.first(stage))
         state = alerts_run.plain_state(stage)
         return Halves(outs, state, alerts_run.plain_outs(alerts_run.second(stage)))

@@ -183,23 +183,23 @@ def _concerned(part: Part, patterns: Sequence[str]) -> bool:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run and report."""
-    words = argparse.ArgumentParser(prog="python -m tests.mutants", description="Mutate the pure cores.")
-    words.add_argument("patterns", nargs="*", help="names of mutants, such as 'transforms.cut*' (all)")
-    words.add_argument("--jobs", default="1", help="mutants tested at a time (%(default)s)")
-    words.add_argument(
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description="Mutate the pure cores.")
+    parser.add_argument("patterns", nargs="*", help="names of mutants, such as 'transforms.cut*' (all)")
+    parser.add_argument("--jobs", default="1", help="mutants tested at a time (%(default)s)")
+    parser.add_argument(
         "--sample", type=int, default=0, metavar="N", help="run N mutants of each module, the same ones each time (all)"
     )
-    words.add_argument("--report", action="store_true", help="say what is known so far, and run nothing")
-    given = words.parse_args(argv)
-    for part in parts() if not given.report else ():
-        if _concerned(part, given.patterns):
-            status = _run(part, given.patterns, given.sample, given.jobs)
+    parser.add_argument("--report", action="store_true", help="say what is known so far, and run nothing")
+    args = parser.parse_args(argv)
+    for part in parts() if not args.report else ():
+        if _concerned(part, args.patterns):
+            status = _run(part, args.patterns, args.sample, args.jobs)
             if status:
                 print(
                     f"{part.name}: mutmut ended with {status}; its words are in {part.folder / 'log'}", file=sys.stderr
                 )
                 return status
-    return report(given.patterns)
+    return report(args.patterns)
 
 
 def _run(part: Part, patterns: Sequence[str], size: int, jobs: str) -> int:

@@ -10,7 +10,7 @@ from rules.events.events import EventMaker
 from rules.promql.storage import MemoryStorage
 from schemas.alert_event import AlertEvent
 from tests.oracle.prometheus import Series
-from tests.parity.verdict import Rule, Told, Turn, Verdict
+from tests.parity.verdict import PartitionWatermark, Rule, Turn, Verdict
 
 
 def of_evaluator(program: Program, series: Sequence[Series], start_ms: int, end_ms: int) -> Verdict:
@@ -26,9 +26,9 @@ def of_evaluator(program: Program, series: Sequence[Series], start_ms: int, end_
     return Verdict(dict(map(turn_of, told)), written)
 
 
-def turn_of(event: AlertEvent) -> tuple[Turn, Told]:
+def turn_of(event: AlertEvent) -> tuple[Turn, PartitionWatermark]:
     """An event as a verdict holds it."""
     rule = Rule(event.file, event.group, event.rule)
     labels = tuple(sorted(event.labels.items()))
-    told = Told(event.active_since, event.starts_at, event.ends_at, event.value)
+    told = PartitionWatermark(event.active_since, event.starts_at, event.ends_at, event.value)
     return Turn(rule, labels, event.evaluated_at, event.state.value), told

@@ -18,8 +18,8 @@ from tests.oracle.prometheus import Series
 from tests.oracle.rule_lives import Samples
 from tests.parity.evaluator_side import turn_of
 from tests.parity.verdict import Verdict
-from transforms.alerts.local import LocalStage
-from transforms.machines.machine import EVENTS, SAMPLES, Out, StageSettings
+from transforms.alerts.local import LocalPipeline
+from transforms.machines.machine import EVENTS, SAMPLES, EvaluationSettings, Out
 from transforms.windows.cut import Cutter
 
 SHARDS = 8
@@ -64,7 +64,7 @@ def of_stage(
     files: Mapping[str, str], series: Sequence[Series], program: Settings, every_ms: int = EVERY_MS
 ) -> Verdict:
     """Feed a bounded stage of 8 shards in pieces of some seconds of scrapes."""
-    stage = LocalStage(StageSettings(files, program, shards=SHARDS, bounded=True))
+    stage = LocalPipeline(EvaluationSettings(files, program, shards=SHARDS, bounded=True))
     whole = in_order(series)
     outs: list[Out] = []
     first = 0
@@ -79,7 +79,7 @@ def of_stage(
 
 def of_stage_in_disorder(files: Mapping[str, str], series: Sequence[Series], program: Settings, seed: int) -> Verdict:
     """Feed the stage what a source reads where a tenth of the scrapes come up to four minutes late, cut as a partition is."""
-    stage = LocalStage(StageSettings(files, program, shards=SHARDS, bounded=True))
+    stage = LocalPipeline(EvaluationSettings(files, program, shards=SHARDS, bounded=True))
     whole = in_order(series)
     scrapes, first, which = np.unique(whole.seq, return_index=True, return_inverse=True)
     rng = np.random.default_rng(seed)

@@ -31,7 +31,7 @@ class Turn(NamedTuple):
     state: str
 
 
-class Told(NamedTuple):
+class PartitionWatermark(NamedTuple):
     """What is said of a transition; times in ms, as in :class:`schemas.alert_event.AlertEvent`."""
 
     active_since: int
@@ -50,7 +50,7 @@ class Verdict:
         corrections: how many of the events that were sent corrected earlier ones.
     """
 
-    turns: dict[Turn, Told] = field(default_factory=dict)
+    turns: dict[Turn, PartitionWatermark] = field(default_factory=dict)
     written: Samples = field(default_factory=dict)
     corrections: int = 0
 
@@ -63,7 +63,7 @@ class Verdict:
         return sum(turn.state == state for turn in self.turns)
 
 
-def turns(rule: Rule, states: Iterable[State], evaluated: Sequence[int]) -> Iterator[tuple[Turn, Told]]:
+def turns(rule: Rule, states: Iterable[State], evaluated: Sequence[int]) -> Iterator[tuple[Turn, PartitionWatermark]]:
     """The transitions of a rule's alerts, from what they are at each evaluated instant."""
     places = {when: place for place, when in enumerate(evaluated)}
     for labels, own in groupby(states, lambda state: state.labels):
@@ -75,15 +75,18 @@ def turns(rule: Rule, states: Iterable[State], evaluated: Sequence[int]) -> Iter
                 last = None
             if last is None or state.phase != last.phase:
                 started = state.time if state.phase == "firing" else None
-                yield Turn(rule, labels, state.time, state.phase), Told(state.since, started, None, state.value)
+                yield (
+                    Turn(rule, labels, state.time, state.phase),
+                    PartitionWatermark(state.since, started, None, state.value),
+                )
             last = state
         if last is not None and places[last.time] + 1 < len(evaluated):
             yield _ended(rule, last, started, evaluated[places[last.time] + 1])
 
 
-def _ended(rule: Rule, last: State, started: int | None, when: int) -> tuple[Turn, Told]:
+def _ended(rule: Rule, last: State, started: int | None, when: int) -> tuple[Turn, PartitionWatermark]:
     state = "resolved" if last.phase == "firing" else "inactive"
-    return Turn(rule, last.labels, when, state), Told(last.since, started, when, last.value)
+    return Turn(rule, last.labels, when, state), PartitionWatermark(last.since, started, when, last.value)
 
 
 def differences(ours: Verdict, theirs: Verdict, most: int = 8) -> list[str]:

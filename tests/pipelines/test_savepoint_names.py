@@ -11,7 +11,7 @@ from apache_beam.portability.api import beam_runner_api_pb2
 
 from pipelines import alerts, metrics
 from pipelines.job import Job, source_number
-from pipelines.job import tells as tells_of
+from pipelines.job import propagates_watermarks as tells_of
 
 OUTPUTS = ["--output=influxdb://127.0.0.1:8086", "--output=parquet:store"]
 
@@ -94,14 +94,14 @@ def test_rules_leave_the_other_steps_as_they_were(rules: str) -> None:
 def test_watermarks_go_with_the_samples_where_order_is_kept(
     words: list[str], told: bool, rules: str, tmp_path: Path
 ) -> None:
-    def tells(*more: str) -> bool:
+    def propagates_watermarks(*more: str) -> bool:
         options = alerts.JOB.parse([*more, rules])[1]
         return tells_of(beam.Pipeline(options=PipelineOptions(["--streaming", *words])), options)
 
-    assert tells(INPUT) == tells(INPUT, f"{INPUT}2") == told
-    assert not tells(INPUT, "--bounded")
+    assert propagates_watermarks(INPUT) == propagates_watermarks(INPUT, f"{INPUT}2") == told
+    assert not propagates_watermarks(INPUT, "--bounded")
     (tmp_path / "samples.json").touch()
-    assert not tells(INPUT, f"--input=file:{tmp_path / 'samples.json'}")
+    assert not propagates_watermarks(INPUT, f"--input=file:{tmp_path / 'samples.json'}")
 
 
 def test_another_input_is_another_source() -> None:

@@ -86,16 +86,16 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _run(words: argparse.Namespace, folder: Folder, console: Console) -> int:
+def _run(args: argparse.Namespace, folder: Folder, console: Console) -> int:
     began = time.monotonic()
-    about = f"{words.seconds} s of this computer, and {words.hours} h of {HOSTS} hosts with {METRICS} metrics each"
+    about = f"{args.seconds} s of this computer, and {args.hours} h of {HOSTS} hosts with {METRICS} metrics each"
     console.print(f"[bold]Tidemark[/] {about}\n")
     for name, config in CONFIGS.items():
         (folder.root / f"{name}.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    sampling = Sampling(folder.inputs / "this-computer.jsonl", words.seconds)
+    sampling = Sampling(folder.inputs / "this-computer.jsonl", args.seconds)
     sampling.start()
     try:
-        day = write_fleet_day(folder.inputs, words.seed, words.hours)
+        day = write_fleet_day(folder.inputs, args.seed, args.hours)
     except ValueError as error:
         raise DemoFailed(str(error)) from None
     jobs = [Job(folder, "fleet", "fleet.*")]
@@ -113,7 +113,7 @@ def _run(words: argparse.Namespace, folder: Folder, console: Console) -> int:
     wrong = differences(day, sampling, fleet, computer)
     _show(report, wrong, folder, console)
     console.print(f"[dim]{time.monotonic() - began:.0f} s in all[/]")
-    if words.open and _has_screen():
+    if args.open and _has_screen():
         webbrowser.open(folder.report.resolve().as_uri())
     return 1 if any(any(numbers) for numbers in wrong.values()) else 0
 

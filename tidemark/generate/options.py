@@ -204,31 +204,31 @@ def _format(given: str | None, output: KafkaTopic | str) -> str:
     return given or named or "json"
 
 
-def checked(words: argparse.Namespace) -> Options:
+def checked(args: argparse.Namespace) -> Options:
     """The options of parsed words.
 
     Raises:
         ValueError: a value is out of range, or two options exclude each other.
     """
-    late, late_mean_ms, late_max_ms = words.lateness
-    duplicates, differing = words.duplicates
+    late, late_mean_ms, late_max_ms = args.lateness
+    duplicates, differing = args.duplicates
     options = Options(
-        hosts=words.hosts,
-        metrics=words.metrics,
-        interval_ms=words.interval,
-        start_ms=words.start,
-        duration_ms=words.duration if words.duration or words.realtime else DEFAULT_DURATION_MS,
-        seed=words.seed,
-        format=_format(words.format, words.output),
-        faults=Faults(late, late_mean_ms, late_max_ms, duplicates, differing, words.malformed),
-        output=words.output,
-        rate=words.rate,
-        realtime=words.realtime,
-        kafka_config=words.kafka_config,
-        create_topic=words.create_topic,
-        truth=words.truth,
-        summary_json=words.summary_json,
-        quiet=words.quiet,
+        hosts=args.hosts,
+        metrics=args.metrics,
+        interval_ms=args.interval,
+        start_ms=args.start,
+        duration_ms=args.duration if args.duration or args.realtime else DEFAULT_DURATION_MS,
+        seed=args.seed,
+        format=_format(args.format, args.output),
+        faults=Faults(late, late_mean_ms, late_max_ms, duplicates, differing, args.malformed),
+        output=args.output,
+        rate=args.rate,
+        realtime=args.realtime,
+        kafka_config=args.kafka_config,
+        create_topic=args.create_topic,
+        truth=args.truth,
+        summary_json=args.summary_json,
+        quiet=args.quiet,
     )
     if not isinstance(options.output, KafkaTopic):
         if FORMATS[options.format] not in _OF_FILES:

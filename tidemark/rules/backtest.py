@@ -60,37 +60,37 @@ class _RulesError(ValueError):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status that ``--help`` documents."""
     parser = _parser()
-    given = parser.parse_args(argv)
-    if not given.data:
+    args = parser.parse_args(argv)
+    if not args.data:
         parser.error("name the data: --data=SOURCE (--help lists the sources)")
     try:
-        check_files({"--html": given.html}, [*given.files, *given.data, *([given.labels] if given.labels else [])])
-        program = _program(given)
+        check_files({"--html": args.html}, [*args.files, *args.data, *([args.labels] if args.labels else [])])
+        program = _program(args)
         with interrupts.explained("nothing was written"), Progress("reading") as progress:
-            history = read_reach(given, together(reaches(program)), written_names(program), progress)
+            history = read_reach(args, together(reaches(program)), written_names(program), progress)
         intervals = distinct(program.interval_ms(number) for number in range(len(program.groups)))
         if history.start_ms <= history.end_ms and not count(intervals, history.start_ms - 1, history.end_ms):
             raise ValueError(
                 f"nothing was evaluated: no multiple of a group's interval lies between {instant(history.start_ms)} and "
                 f"{instant(history.end_ms)} UTC; say --start and --end, or a shorter --interval"
             )
-        labelled = _labelled(given, history)
+        labelled = _labelled(args, history)
         with interrupts.explained("nothing was written"), Progress("evaluating") as progress:
             found = backtest(program, history.storage, history.start_ms, history.end_ms, progress)
-        summaries = summarize(found, given.flap)
+        summaries = summarize(found, args.flap)
         lacking = unfed(program, history.finds, history.catalogue)
         scores = None if labelled is None else score(found, labelled)
-        if given.html is not None:
+        if args.html is not None:
             from tidemark.rules.backtest_page import render
 
-            page = render(found, summaries, given.flap, labelled or (), scores, lacking)
-            given.html.write_text(page, encoding="utf-8")
+            page = render(found, summaries, args.flap, labelled or (), scores, lacking)
+            args.html.write_text(page, encoding="utf-8")
     except (OSError, ValueError) as error:
         print(f"tidemark rules backtest: {error}", file=sys.stderr)
         return 1
-    _print(given, found, summaries, scores, lacking)
-    if given.html is not None:
-        print(f"wrote {given.html}", file=sys.stderr)
+    _print(args, found, summaries, scores, lacking)
+    if args.html is not None:
+        print(f"wrote {args.html}", file=sys.stderr)
     for position, failed in found.failures.items():
         rule = found.program.rules[position]
         what = f"{failed.count:,} evaluations failed, first at {instant(failed.first_ms)}: {failed.message}"
@@ -142,10 +142,10 @@ def _duration(text: str) -> int:
     return found
 
 
-def _program(given: argparse.Namespace) -> Program:
+def _program(args: argparse.Namespace) -> Program:
     groups: list[RuleGroup] = []
     faults = []
-    for source in rule_sources(given.files):
+    for source in rule_sources(args.files):
         if source.text is None:
             raise _RulesError(f"{source.name}: {source.fault}")
         loaded = load_rules(source.text, source.name)
@@ -156,40 +156,38 @@ def _program(given: argparse.Namespace) -> Program:
     if faults:
         raise _RulesError("\n" + "\n".join(faults))
     if not any(isinstance(rule, AlertingRule) for group in groups for rule in group.rules):
-        raise _RulesError(f"no alerting rule in {', '.join(given.files)}")
-    if given.interval is not None:
-        groups = [replace(group, interval_ms=given.interval) for group in groups]
-    return Program(groups, Settings(options=Options(lookback_ms=given.lookback)))
+        raise _RulesError(f"no alerting rule in {', '.join(args.files)}")
+    if args.interval is not None:
+        groups = [replace(group, interval_ms=args.interval) for group in groups]
+    return Program(groups, Settings(options=Options(lookback_ms=args.lookback)))
 
 
-def _labelled(given: argparse.Namespace, history: History) -> list[LabelledSeries] | None:
-    if given.labels is None:
+def _labelled(args: argparse.Namespace, history: History) -> list[LabelledSeries] | None:
+    if args.labels is None:
         return None
-    there, absent = read_labelled(given.labels, history, given.csv_name)
+    there, absent = read_labelled(args.labels, history, args.csv_name)
     if not there:
-        raise LabelsError(f"{given.labels}: none of its {len(absent)} series is in the data, such as {absent[:1]}")
+        raise LabelsError(f"{args.labels}: none of its {len(absent)} series is in the data, such as {absent[:1]}")
     if absent:
-        print(
-            f"{given.labels}: {len(absent)} of {len(there) + len(absent)} series are not in the data", file=sys.stderr
-        )
+        print(f"{args.labels}: {len(absent)} of {len(there) + len(absent)} series are not in the data", file=sys.stderr)
     return there
 
 
 def _print(
-    given: argparse.Namespace,
+    args: argparse.Namespace,
     found: Backtest,
     summaries: Sequence[RuleSummary],
     scores: tuple[Score, Mapping[int, Score]] | None,
     lacking: Mapping[int, Unfed],
 ) -> None:
-    if given.format == "json":
+    if args.format == "json":
         for line in json_lines(found, summaries, scores, lacking):
             print(line)
         return
     print(f"{instant(found.start_ms)} to {instant(found.end_ms)} UTC, {found.evaluations:,} evaluations")
     print()
-    if not given.summary:
-        for line in episode_lines(found, pending=given.pending):
+    if not args.summary:
+        for line in episode_lines(found, pending=args.pending):
             print(line)
         print()
     for line in summary_lines(summaries, None if scores is None else scores[1], lacking):

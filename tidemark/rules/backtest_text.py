@@ -86,7 +86,7 @@ def summary_lines(
     for each in summaries:
         row = [
             each.rule.rule.name,
-            str(each.fired) if each.fired else NO_DATA if is_silent(each, lacking) else "never",
+            str(each.fired) if each.fired else NO_DATA if is_known_empty(each, lacking) else "never",
             str(each.alerts),
             format_duration(each.total_ms) if each.fired else "-",
             format_duration(each.longest_ms) if each.fired else "-",
@@ -101,7 +101,7 @@ def summary_lines(
     yield from table(heads, rows, right=range(1, len(heads)))
 
 
-def is_silent(summary: RuleSummary, lacking: Mapping[int, Unfed]) -> bool:
+def is_known_empty(summary: RuleSummary, lacking: Mapping[int, Unfed]) -> bool:
     """Whether a rule could not fire for want of data."""
     found = lacking.get(summary.rule.position)
     return found is not None and found.silent and not summary.fired
@@ -182,7 +182,7 @@ def summary_document(each: RuleSummary, lacking: Mapping[int, Unfed] = NOTHING) 
         "flaps": each.flaps,
         "still_firing": each.still_firing,
         "pending_only": each.pending_only,
-        "silent": is_silent(each, lacking),
+        "silent": is_known_empty(each, lacking),
         "no_data": [asdict(selector) for selector in missing.selectors] if missing else [],
     }
 

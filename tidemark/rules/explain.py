@@ -68,24 +68,24 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status that ``--help`` documents."""
     parser = _parser()
-    given = parser.parse_args(argv)
-    if (given.file is None) == (given.expr is None):
+    args = parser.parse_args(argv)
+    if (args.file is None) == (args.expr is None):
         parser.error("name a rule file, or give an expression with --expr")
-    if given.time is not None and not given.data:
+    if args.time is not None and not args.data:
         parser.error("--time needs data to evaluate on: --data=SOURCE")
     try:
-        file = None if given.file is None else _load(given.file)
-        rules = [(None, parse(given.expr))] if file is None else _named(file, given.rule)
-        data = _data(given, file, rules)
-        labels = frozenset(filter(None, given.target_labels.split(",")))
+        file = None if args.file is None else _load(args.file)
+        rules = [(None, parse(args.expr))] if file is None else _named(file, args.rule)
+        data = _data(args, file, rules)
+        labels = frozenset(filter(None, args.target_labels.split(",")))
         explained = [(rule, expr, explain(expr, labels, data.storage, data.time_ms)) for rule, expr in rules]
     except PromQLError as error:
-        print(f"tidemark rules explain: {placed(error, given.expr) if given.expr else error}", file=sys.stderr)
+        print(f"tidemark rules explain: {placed(error, args.expr) if args.expr else error}", file=sys.stderr)
         return 1
     except (OSError, ValueError) as error:
         print(f"tidemark rules explain: {error}", file=sys.stderr)
         return 1
-    if given.format == "json":
+    if args.format == "json":
         documents = [
             {
                 "rule": rule.name if rule else None,
@@ -145,20 +145,20 @@ def _named(file: RuleFile, name: str | None) -> list[tuple[Rule | None, ast.Expr
     return found
 
 
-def _data(given: argparse.Namespace, file: RuleFile | None, rules: Sequence[tuple[Rule | None, ast.Expr]]) -> _Data:
+def _data(args: argparse.Namespace, file: RuleFile | None, rules: Sequence[tuple[Rule | None, ast.Expr]]) -> _Data:
     """The archived data, and what the file's recording rules make of them."""
-    if not given.data:
+    if not args.data:
         return _Data()
     if file is None:
-        history = read_history(given, [expr for _, expr in rules])
+        history = read_history(args, [expr for _, expr in rules])
         lone = unfed_of(rules[0][1], Looked(Program(()), history.finds), history.catalogue)
-        return _Data(history.storage, _instant(given, history), {None: lone})
+        return _Data(history.storage, _instant(args, history), {None: lone})
     program = Program(file.groups)
     explained = {id(rule) for rule, _ in rules}
     found = zip(program.rules, reaches(program), strict=True)
     reach = together(needs for each, needs in found if id(each.rule) in explained)
-    history = read_reach(given, reach, written_names(program))
-    time_ms = _instant(given, history)
+    history = read_reach(args, reach, written_names(program))
+    time_ms = _instant(args, history)
     # What is recorded earlier than this no longer counts.
     first_ms = max(time_ms - reach.back_ms, history.start_ms) if reach.bounded else history.start_ms
     evaluator = Evaluator(program, history.storage)
@@ -172,8 +172,8 @@ def _data(given: argparse.Namespace, file: RuleFile | None, rules: Sequence[tupl
     return _Data(evaluator.storage, time_ms, by_rule)
 
 
-def _instant(given: argparse.Namespace, history: History) -> int:
-    return history.end_ms if given.time is None else parse_time(given.time)
+def _instant(args: argparse.Namespace, history: History) -> int:
+    return history.end_ms if args.time is None else parse_time(args.time)
 
 
 def _heading(rule: Rule | None) -> Iterator[str]:

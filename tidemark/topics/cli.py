@@ -138,9 +138,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _show(words: argparse.Namespace, rows: Sequence[Any], columns: Sequence[str]) -> None:
+def _show(args: argparse.Namespace, rows: Sequence[Any], columns: Sequence[str]) -> None:
     """Some attributes of rows as a table, or as JSON."""
-    if words.json:
+    if args.json:
         print(json.dumps([{column: getattr(row, column) for column in columns} for row in rows], indent=2))
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
@@ -154,27 +154,27 @@ def _show(words: argparse.Namespace, rows: Sequence[Any], columns: Sequence[str]
     Console().print(table)
 
 
-def _ls(words: argparse.Namespace, cluster: KafkaTopic) -> int:
+def _ls(args: argparse.Namespace, cluster: KafkaTopic) -> int:
     admin = connect(cluster)
     try:
-        found = offsets.partitions(admin, words.topic)
+        found = offsets.partitions(admin, args.topic)
     finally:
         admin.close()
-    _show(words, found, ("topic", "partition", "begin", "end", "records"))
+    _show(args, found, ("topic", "partition", "begin", "end", "records"))
     return 0
 
 
-def _create(words: argparse.Namespace, cluster: KafkaTopic) -> int:
-    if words.partitions < 1 or words.replication < 1:
+def _create(args: argparse.Namespace, cluster: KafkaTopic) -> int:
+    if args.partitions < 1 or args.replication < 1:
         raise ValueError("--partitions and --replication: at least 1 is wanted")
-    check_topic("create", words.topic)
-    configs = dict(_setting(word) for word in words.config)
+    check_topic("create", args.topic)
+    configs = dict(_setting(word) for word in args.config)
     admin = connect(cluster)
     try:
-        made = create_topic(admin, words.topic, words.partitions, words.replication, configs)
+        made = create_topic(admin, args.topic, args.partitions, args.replication, configs)
     finally:
         admin.close()
-    print(f"{words.topic}: created with {words.partitions} partitions" if made else f"{words.topic}: is there already")
+    print(f"{args.topic}: created with {args.partitions} partitions" if made else f"{args.topic}: is there already")
     return 0
 
 
@@ -185,30 +185,30 @@ def _setting(word: str) -> tuple[str, str]:
     return name, value
 
 
-def _lag(words: argparse.Namespace, cluster: KafkaTopic) -> int:
+def _lag(args: argparse.Namespace, cluster: KafkaTopic) -> int:
     admin = connect(cluster)
     try:
-        found = offsets.lag(admin, words.group, words.topic)
+        found = offsets.lag(admin, args.group, args.topic)
     finally:
         admin.close()
-    _show(words, found, ("topic", "partition", "committed", "end", "lag"))
-    if not words.json:
-        print(f"{words.group} is {sum(each.lag for each in found):,} records behind")
+    _show(args, found, ("topic", "partition", "committed", "end", "lag"))
+    if not args.json:
+        print(f"{args.group} is {sum(each.lag for each in found):,} records behind")
     return 0
 
 
-def _dead_letters(words: argparse.Namespace, cluster: KafkaTopic) -> int:
+def _dead_letters(args: argparse.Namespace, cluster: KafkaTopic) -> int:
     options = client_options(cluster)
-    found = dead_letters.collect(dead_letters.read(options, words.topic), words.reason)
+    found = dead_letters.collect(dead_letters.read(options, args.topic), args.reason)
     if found.unreadable:
-        print(f"tidemark topics: {found.unreadable} records of {words.topic} are no dead letters", file=sys.stderr)
-    letters = found.letters[: words.limit]
-    return _ACTIONS[words.action](words, options, letters)
+        print(f"tidemark topics: {found.unreadable} records of {args.topic} are no dead letters", file=sys.stderr)
+    letters = found.letters[: args.limit]
+    return _ACTIONS[args.action](args, options, letters)
 
 
-def _count(words: argparse.Namespace, _options: dict[str, Any], letters: Sequence[DeadLetter]) -> int:
+def _count(args: argparse.Namespace, _options: dict[str, Any], letters: Sequence[DeadLetter]) -> int:
     counted = dead_letters.by_reason(letters)
-    if words.json:
+    if args.json:
         print(json.dumps({"total": len(letters), "reasons": dict(counted)}, indent=2))
         return 0
     table = Table(box=None, padding=(0, 2, 0, 0))
@@ -217,13 +217,13 @@ def _count(words: argparse.Namespace, _options: dict[str, Any], letters: Sequenc
     for reason, number in counted:
         table.add_row(f"{number:,}", Text(reason))
     Console().print(table)
-    print(f"{len(letters):,} dead letters in {words.topic}")
+    print(f"{len(letters):,} dead letters in {args.topic}")
     return 0
 
 
-def _list(words: argparse.Namespace, _options: dict[str, Any], letters: Sequence[DeadLetter]) -> int:
-    if words.json:
-        return _export(words, _options, letters)
+def _list(args: argparse.Namespace, _options: dict[str, Any], letters: Sequence[DeadLetter]) -> int:
+    if args.json:
+        return _export(args, _options, letters)
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("from", "reason", "payload"):
         table.add_column(column)
@@ -243,17 +243,17 @@ def _export(_words: argparse.Namespace, _options: dict[str, Any], letters: Seque
     return 0
 
 
-def _replay(words: argparse.Namespace, options: dict[str, Any], letters: Sequence[DeadLetter]) -> int:
-    if words.to:
-        check_topic("--to", words.to)
+def _replay(args: argparse.Namespace, options: dict[str, Any], letters: Sequence[DeadLetter]) -> int:
+    if args.to:
+        check_topic("--to", args.to)
     else:
         strays = sorted({letter.topic for letter in letters if "/" in letter.topic})
         if strays:
             raise ValueError(
                 f"dead letters of files have no topic to go back to: name one with --to ({', '.join(strays)})"
             )
-    sent = dead_letters.replay(options, letters, words.to)
-    where = words.to or ", ".join(sorted({letter.topic for letter in letters})) or "nowhere"
+    sent = dead_letters.replay(options, letters, args.to)
+    where = args.to or ", ".join(sorted({letter.topic for letter in letters})) or "nowhere"
     print(f"sent {sent:,} records again, to {where}; what still cannot be read comes back as a new dead letter")
     return 0
 

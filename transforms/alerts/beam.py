@@ -35,7 +35,7 @@ from transforms.alerts.groups.machine import GroupMachine
 from transforms.alerts.rule_files.source import RuleSource, WatchRules
 from transforms.alerts.shards.beam import KeyByRuleShard, extents_of, in_global_window
 from transforms.alerts.shards.machine import ShardMachine, key_of
-from transforms.machines.machine import CONTRIBUTIONS, EVENTS, SAMPLES, Machine, Memory, Out, StageSettings
+from transforms.machines.machine import CONTRIBUTIONS, EVENTS, SAMPLES, EvaluationSettings, Machine, Memory, Out
 from transforms.machines.watermarks import LAUNCH
 
 _log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ GROUP_KEY = b"rules"
 
 _KEYED = tuple[bytes, bytes]
 
-Machines = Callable[[StageSettings, Memory[Any]], Machine]
+Machines = Callable[[EvaluationSettings, Memory[Any]], Machine]
 """A machine's class."""
 
 
@@ -121,7 +121,7 @@ class Complaints:
 class _Stage(beam.DoFn):
     """A machine's stage. Input ``(key, element)``; output what it hands on, by tag, but for those of tag ``main``."""
 
-    def __init__(self, machines: Machines, settings: StageSettings, step: str, main: str) -> None:
+    def __init__(self, machines: Machines, settings: EvaluationSettings, step: str, main: str) -> None:
         self._machines, self._settings, self._step, self._main = machines, settings, step, main
 
     def setup(self) -> None:
@@ -168,7 +168,7 @@ class _Stage(beam.DoFn):
         return beam.pvalue.TaggedOutput(out.tag, in_global_window(out.data, out.time_ms))
 
 
-def stage_dofn(name: str, machines: Any, settings: StageSettings, main: str) -> beam.DoFn:
+def stage_dofn(name: str, machines: Any, settings: EvaluationSettings, main: str) -> beam.DoFn:
     """A stateful DoFn around a machine.
 
     Args:
@@ -240,7 +240,7 @@ class EvaluateRules(beam.PTransform):
         watch: where the rule files are looked for while the job runs; None if they stay as they are.
     """
 
-    def __init__(self, settings: StageSettings, watch: RuleSource | None = None) -> None:
+    def __init__(self, settings: EvaluationSettings, watch: RuleSource | None = None) -> None:
         super().__init__()
         self._settings, self._watch = settings, watch
 

@@ -2,7 +2,7 @@
 
 What :mod:`transforms.machines.machine` asks of its surroundings, and no more: for tests, for unit tests of rules, and for benchmarks. A run::
 
-    stage = LocalStage(settings)
+    stage = LocalPipeline(settings)
     stage.add(batch)                      # kept until the next bundle
     for out in stage.advance(12:01): ...  # a bundle of each stage, with all timers up to the watermark
 """
@@ -24,8 +24,8 @@ from transforms.alerts.groups.machine import GroupMachine
 from transforms.alerts.groups.state import GroupState
 from transforms.alerts.messages import RuleFiles
 from transforms.alerts.shards.machine import Kept, ShardMachine, key_of
-from transforms.machines.machine import CONTRIBUTIONS, Machine, Memory, Out, StageSettings
-from transforms.machines.watermarks import Told
+from transforms.machines.machine import CONTRIBUTIONS, EvaluationSettings, Machine, Memory, Out
+from transforms.machines.watermarks import PartitionWatermark
 
 GROUPS_KEY = b"rules"
 END_MS = 1 << 62
@@ -134,10 +134,10 @@ class LocalMachine:
         )
 
 
-class LocalStage:
+class LocalPipeline:
     """The two machines, one after the other."""
 
-    def __init__(self, settings: StageSettings) -> None:
+    def __init__(self, settings: EvaluationSettings) -> None:
         self.settings = settings
 
         def shards() -> Machine:
@@ -151,7 +151,7 @@ class LocalStage:
         self._to_shards: list[tuple[bytes, bytes]] = []
         self._to_groups: list[tuple[bytes, bytes]] = []
         self._newest = MIN_WATERMARK
-        self._told: list[Told] = []
+        self._told: list[PartitionWatermark] = []
 
     def add(self, batch: SampleBatch) -> None:
         """Samples of any shards, for the next bundle. They are in order unless ``batch.overtaken`` says otherwise."""
@@ -167,7 +167,7 @@ class LocalStage:
         """Event time has come this far; of samples that were added it need not be said."""
         self._newest = max(self._newest, newest_ms)
 
-    def tell(self, told: Iterable[Told]) -> None:
+    def tell(self, told: Iterable[PartitionWatermark]) -> None:
         """The watermarks of partitions, for the next bundle: all samples of theirs were added that came before."""
         self._told += told
 

@@ -19,7 +19,7 @@ import orjson
 from transforms.alerts.fragments import partials_wire
 from transforms.alerts.fragments.partials import Partials
 from transforms.machines import watermarks
-from transforms.machines.watermarks import Told
+from transforms.machines.watermarks import PartitionWatermark
 
 SAMPLES = b"S"
 EXTENT = b"X"
@@ -52,11 +52,11 @@ class Part(NamedTuple):
     """Partials of some instants.
 
     Attributes:
-        known_ms: the instant from which they are known: a first word about its own instants always is (``partials.revision`` is 0, or less); what
+        effective_ms: the instant from which they are known: a first word about its own instants always is (``partials.revision`` is 0, or less); what
             late samples change of earlier instants counts in evaluations from this one on.
     """
 
-    known_ms: int
+    effective_ms: int
     partials: Partials
 
 
@@ -66,8 +66,8 @@ class Contribution(NamedTuple):
     Attributes:
         shard: its number.
         after_ms: the shard's contribution before this one ended here; :data:`BEGINNING_MS` if this is its first.
-        until_ms: the shard has spoken of all instants up to this one. It is ``after_ms`` in an aside, which tells of no new instant.
-        asides: of the shard so far, this one included.
+        until_ms: the shard has spoken of all instants up to this one. It is ``after_ms`` in an amendment, which tells of no new instant.
+        amendments: of the shard so far, this one included.
         newest_ms: the newest event time that it knows of.
         parts: in the order in which they became known.
     """
@@ -75,12 +75,12 @@ class Contribution(NamedTuple):
     shard: int
     after_ms: int
     until_ms: int
-    asides: int
+    amendments: int
     newest_ms: int
     parts: Sequence[Part]
 
     @property
-    def is_aside(self) -> bool:
+    def is_amendment(self) -> bool:
         """Whether it tells of no new instant."""
         return self.after_ms == self.until_ms
 
@@ -100,7 +100,7 @@ def samples(element: bytes) -> bytes:
     return element[1:]
 
 
-def of_extent(newest_ms: int | None, told: Iterable[Told] = ()) -> bytes:
+def of_extent(newest_ms: int | None, told: Iterable[PartitionWatermark] = ()) -> bytes:
     """The element that tells an event time, None if there is none to tell, and what was told of partitions once all samples before it were read."""
     return EXTENT + _EXTENT.pack(_NO_TIME if newest_ms is None else newest_ms) + watermarks.encode(told)
 
@@ -111,7 +111,7 @@ def extent(element: bytes) -> int | None:
     return None if newest == _NO_TIME else newest
 
 
-def told(element: bytes) -> list[Told]:
+def told(element: bytes) -> list[PartitionWatermark]:
     """What an extent tells of partitions."""
     return watermarks.decode(element[1 + _EXTENT.size :])
 
@@ -133,7 +133,7 @@ def of_contribution(contribution: Contribution) -> bytes:
     blobs = [CONTRIBUTION, _HEAD.pack(_VERSION, *head, len(parts))]
     for part in parts:
         data = partials_wire.encode(part.partials)
-        blobs += (_PART.pack(part.known_ms, len(data)), data)
+        blobs += (_PART.pack(part.effective_ms, len(data)), data)
     return b"".join(blobs)
 
 
@@ -149,15 +149,15 @@ def contribution(element: bytes) -> Contribution:
     Raises:
         ValueError: the bytes are none, or of a version unknown here.
     """
-    shard, after_ms, until_ms, asides, newest_ms, count = _head(element)
+    shard, after_ms, until_ms, amendments, newest_ms, count = _head(element)
     place = 1 + _HEAD.size
     parts = []
     for _ in range(count):
-        known_ms, size = _PART.unpack_from(element, place)
+        effective_ms, size = _PART.unpack_from(element, place)
         place += _PART.size
-        parts.append(Part(known_ms, partials_wire.decode(element[place : place + size])))
+        parts.append(Part(effective_ms, partials_wire.decode(element[place : place + size])))
         place += size
-    return Contribution(shard, after_ms, until_ms, asides, newest_ms, parts)
+    return Contribution(shard, after_ms, until_ms, amendments, newest_ms, parts)
 
 
 def _head(element: bytes) -> Sequence[int]:

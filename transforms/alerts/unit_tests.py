@@ -35,8 +35,8 @@ from schemas.series import metric_text, parse_labels, parse_metric, split_labels
 from schemas.strict_json import format_time
 from transforms.alerts.fragments.fragments import NotStreamable, cut
 from transforms.alerts.live.live import LiveRules
-from transforms.alerts.local import LocalStage
-from transforms.machines.machine import EVENTS, SAMPLES, Out, StageSettings
+from transforms.alerts.local import LocalPipeline
+from transforms.machines.machine import EVENTS, SAMPLES, EvaluationSettings, Out
 
 SHARDS = 4
 
@@ -56,12 +56,14 @@ def stream(trial: Trial, left_out: Callable[[str], None] = lambda _: None) -> Ra
         NotRun: its cases ask for what was left out, or a stream cannot evaluate at its instants, or take its samples.
     """
     trial = _streamable(trial, left_out)
-    settings = StageSettings(rule_files(trial.program.groups, trial.step_ms), trial.program.settings, shards=SHARDS)
+    settings = EvaluationSettings(
+        rule_files(trial.program.groups, trial.step_ms), trial.program.settings, shards=SHARDS
+    )
     _check(trial, settings)
     return _run(trial, settings)
 
 
-def _run(trial: Trial, settings: StageSettings) -> Ran:
+def _run(trial: Trial, settings: EvaluationSettings) -> Ran:
     course = _Course(trial, settings)
     alerts: dict[int, Sequence[Looked]] = {}
     for when in sorted({*trial.looks, int(trial.times[-1])}):
@@ -168,7 +170,7 @@ def _quoted(text: str) -> str:
     return '"' + _NOT_PLAIN.sub(lambda found: f"\\U{ord(found[0]):08X}", text) + '"'
 
 
-def _check(trial: Trial, settings: StageSettings) -> None:
+def _check(trial: Trial, settings: EvaluationSettings) -> None:
     problems = LiveRules(settings).current.rules.problems
     faults = [fault for problem in problems.values() for fault in problem.diagnostics]
     if faults:
@@ -188,7 +190,7 @@ def _check(trial: Trial, settings: StageSettings) -> None:
             raise NotRun("a label of an input series is no text in UTF-8, and those of a stream are")
 
 
-def _first_errors(trial: Trial, settings: StageSettings) -> list[RuleError]:
+def _first_errors(trial: Trial, settings: EvaluationSettings) -> list[RuleError]:
     """The failures of the first instant that has any: those of one instant are known apart if it is a bundle of its own."""
     course = _Course(trial, settings)
     for when in trial.times.tolist():
@@ -203,8 +205,8 @@ def _first_errors(trial: Trial, settings: StageSettings) -> list[RuleError]:
 class _Course:
     """A stage on its way through a test."""
 
-    def __init__(self, trial: Trial, settings: StageSettings) -> None:
-        self.stage = LocalStage(settings)
+    def __init__(self, trial: Trial, settings: EvaluationSettings) -> None:
+        self.stage = LocalPipeline(settings)
         self._trial = trial
         self._samples = _in_order(trial.series, settings.target_labels)
         self._added = 0

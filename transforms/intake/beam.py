@@ -27,7 +27,7 @@ from transforms.losses import examples
 from transforms.losses.beam import EVENT_TIME, Recorder
 from transforms.losses.examples import Example, place_of, position, shared_name, shown
 from transforms.machines import watermarks
-from transforms.machines.watermarks import Told
+from transforms.machines.watermarks import PartitionWatermark
 from transforms.windows.cut import Cut, Cutter
 
 SAMPLES = "samples"
@@ -73,7 +73,7 @@ class IntakeSettings:
     file_watermark: FileWatermark = "end"
 
 
-class Taken:
+class IntakeResult:
     """A decoded and cut block; nothing is counted or handed on until :meth:`outputs` is asked."""
 
     def __init__(self, intake: Intake, topic: str, records: int, block: DecodedBlock, cut: Cut) -> None:
@@ -140,7 +140,7 @@ class Intake:
         partition: int,
         watermark: int = MIN_WATERMARK,
         now_ms: int | None = None,
-    ) -> Taken:
+    ) -> IntakeResult:
         """Decode and cut records of one partition.
 
         Args:
@@ -160,10 +160,10 @@ class Intake:
             if now_ms is not None:
                 stamped[stamped > now_ms + self._max_future_ms] = now_ms
         cut = self._cutter.cut(block.batch, block.record, watermark, stamped)
-        return Taken(self, topic, len(records), block, cut)
+        return IntakeResult(self, topic, len(records), block, cut)
 
     def refuse(self, letter: DeadLetter) -> Iterator[object]:
-        """Account for a file that cannot be read on, as one record that is dead; to be handed on as :meth:`Taken.outputs` are."""
+        """Account for a file that cannot be read on, as one record that is dead; to be handed on as :meth:`IntakeResult.outputs` are."""
         for name in (accounting.RECORDS_READ, accounting.RECORDS_DEAD_LETTERED, accounting.DEAD_LETTERS):
             self.count(name, 1)
         self.count(accounting.UNREADABLE, 1)
@@ -200,7 +200,7 @@ def _too_late_example(samples: SampleBatch, passed: int, topic: str) -> Example:
     return Example(examples.TOO_LATE, position(topic, partition, offset), reason, record, int(samples.ts[0]))
 
 
-def mark(told: Told) -> TimestampedValue:
+def mark(told: PartitionWatermark) -> TimestampedValue:
     """An element among those of samples that holds none, but says how far a partition is once all before it were read."""
     stamp = Timestamp(micros=max(told.watermark_ms, 0) * 1000)
     return TimestampedValue((MARK, watermarks.encode([told])), stamp)
@@ -212,7 +212,7 @@ def is_samples(element: tuple[bytes, bytes]) -> bool:
 
 
 def take_in(elements: beam.PCollection, reading: beam.DoFn) -> dict[str, beam.PCollection]:
-    """Apply a DoFn that yields :meth:`Taken.outputs`; its outputs by name.
+    """Apply a DoFn that yields :meth:`IntakeResult.outputs`; its outputs by name.
 
     ``samples``: ``(key, wire form)`` for :class:`transforms.rollups.beam.Rollups`, with marks among them if the DoFn makes any; ``dead_letters``:
     :class:`schemas.records.DeadLetter` encoded; ``too_late``: samples in wire form.

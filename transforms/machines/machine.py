@@ -42,7 +42,7 @@ class Out(NamedTuple):
 
 
 @dataclass(frozen=True)
-class StageSettings:
+class EvaluationSettings:
     """How rules are evaluated.
 
     Attributes:

@@ -19,7 +19,7 @@ from schemas.times import LONG_AGO
 _TOLD = struct.Struct(">iiiq")
 
 
-class Told(NamedTuple):
+class PartitionWatermark(NamedTuple):
     """What a source says of a partition.
 
     Attributes:
@@ -35,22 +35,22 @@ class Told(NamedTuple):
     watermark_ms: int
 
 
-LAUNCH = Told(-1, 0, 1, 1 << 62)
+LAUNCH = PartitionWatermark(-1, 0, 1, 1 << 62)
 """That the time of the launch has been told: it is one more source, which has nothing more to say."""
 
 
-def encode(told: Iterable[Told]) -> bytes:
+def encode(told: Iterable[PartitionWatermark]) -> bytes:
     """What was told, as bytes."""
     return b"".join(_TOLD.pack(*each) for each in told)
 
 
-def decode(data: bytes) -> list[Told]:
+def decode(data: bytes) -> list[PartitionWatermark]:
     """What :func:`encode` was given.
 
     Raises:
         struct.error: the bytes are none of it.
     """
-    return [Told(*each) for each in _TOLD.iter_unpack(data)]
+    return [PartitionWatermark(*each) for each in _TOLD.iter_unpack(data)]
 
 
 class Watermarks:
@@ -69,7 +69,7 @@ class Watermarks:
         self._sources = frozenset((*sources, LAUNCH.source)) if sources else frozenset()
         self._told = {each[:2]: each for each in decode(stored) if each.source in self._sources}
 
-    def hear(self, told: Iterable[Told], matters: Callable[[int, int], bool]) -> bool:
+    def hear(self, told: Iterable[PartitionWatermark], matters: Callable[[int, int], bool]) -> bool:
         """Take up what matters of what is told; gives whether anything did.
 
         Args:

@@ -175,9 +175,9 @@ def test_what_only_a_job_server_knows_is_left_to_it(words: list[str]) -> None:
 @pytest.mark.parametrize("name", ["default-content-type", "dead-letter", "idle-timeout", "max-future", "summary-json"])
 def test_a_name_is_joined_by_dashes_or_by_underscores(name: str) -> None:
     assert f"--{name}" in parser().options
-    given = [parser().parse_args([f"--{written}=a"]) for written in (name, name.replace("-", "_"))]
-    assert given[0] == given[1]
-    assert vars(given[0])[name.replace("-", "_")] == "a"
+    args = [parser().parse_args([f"--{written}=a"]) for written in (name, name.replace("-", "_"))]
+    assert args[0] == args[1]
+    assert vars(args[0])[name.replace("-", "_")] == "a"
 
 
 @pytest.mark.parametrize(
@@ -295,8 +295,8 @@ def test_the_alerts_job_needs_rules_and_no_output(tmp_path: Path) -> None:
 
 
 def test_options_come_from_a_namespace_too(records: Path) -> None:
-    given = parser().parse_args([f"--input=file:{records}", OUTPUT])
-    assert metrics_options(given).bounded
+    args = parser().parse_args([f"--input=file:{records}", OUTPUT])
+    assert metrics_options(args).bounded
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from rules.promql.syntax.ast import Matcher
 from rules.promql.syntax.errors import EvaluationError
 from rules.promql.values import InstantVector, SeriesSet, Times
 from tests.rules.evaluation.stepping import MINUTE, failures, groups_of, minutes, storage_of, told, written
-from transforms.alerts.fragments.fragments import Cut, cut
+from transforms.alerts.fragments.fragments import SplitProgram, cut
 
 RULES = """
 groups:
@@ -47,7 +47,7 @@ groups:
 class Fragments:
     """A store that evaluates fragments when it is asked, fails of those at some instants, and counts."""
 
-    def __init__(self, made: Cut, samples: MemoryStorage, broken: Sequence[int] = ()) -> None:
+    def __init__(self, made: SplitProgram, samples: MemoryStorage, broken: Sequence[int] = ()) -> None:
         self._made, self._samples, self._broken = made, samples, {each * MINUTE for each in broken}
         self.asked: Counter[tuple[int, bytes]] = Counter()
 

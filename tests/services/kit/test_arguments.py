@@ -60,10 +60,10 @@ def test_a_mistake_is_named_in_a_line(words: list[str], message: str, capsys: py
 
 
 def test_values_that_can_be_meant_are_taken(capsys: pytest.CaptureFixture[str]) -> None:
-    given = parser().parse_args(
+    args = parser().parse_args(
         ["--many=a", "--many=b", "--maybe=", "--dash-name=a", "--dash-name=a", "--number=-3", "--ratio=.5e1"]
     )
-    assert (given.many, given.maybe, given.dash_name, given.number, given.ratio) == (["a", "b"], "", "a", -3, 5.0)
+    assert (args.many, args.maybe, args.dash_name, args.number, args.ratio) == (["a", "b"], "", "a", -3, 5.0)
     assert capsys.readouterr().err == ""
     # What one command line was given, another was not.
     reader = parser()
@@ -76,5 +76,5 @@ def test_of_two_values_the_last_counts(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_a_lenient_parser_gives_back_what_it_does_not_know() -> None:
-    given, rest = parser(lenient=True).parse_known_args(["--dash_name=a", "--other_one", "--dash-nmae=b"])
-    assert (given.dash_name, rest) == ("a", ["--other_one", "--dash-nmae=b"])
+    args, rest = parser(lenient=True).parse_known_args(["--dash_name=a", "--other_one", "--dash-nmae=b"])
+    assert (args.dash_name, rest) == ("a", ["--other_one", "--dash-nmae=b"])

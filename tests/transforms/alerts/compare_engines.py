@@ -39,10 +39,10 @@ from tests.transforms.alerts.streams import storage_of
 from tests.transforms.alerts.test_local import events
 from transforms.alerts.fragments import fragments
 from transforms.alerts.fragments.long_ranges import states
-from transforms.alerts.local import LocalStage
-from transforms.alerts.shards import held
+from transforms.alerts.local import LocalPipeline
+from transforms.alerts.shards import shard_samples as held
 from transforms.alerts.unit_tests import stream
-from transforms.machines.machine import SAMPLES, Out, StageSettings
+from transforms.machines.machine import SAMPLES, EvaluationSettings, Out
 
 GRACE_MS = 5_000
 CLOSE = 1e-9
@@ -99,8 +99,8 @@ def _begins(written: Written, number: int) -> int:
 def play(case: Case) -> list[Out]:
     """What comes of a case that is read in some order and pieces; of bundles that were not lost."""
     rng = random.Random(case.seed)
-    settings = StageSettings({"r.yml": case.rules}, shards=2, grace_ms=GRACE_MS, late_ms=max(case.late_ms, 1))
-    stage = LocalStage(settings)
+    settings = EvaluationSettings({"r.yml": case.rules}, shards=2, grace_ms=GRACE_MS, late_ms=max(case.late_ms, 1))
+    stage = LocalPipeline(settings)
     outs: list[Out] = []
     for number, step in enumerate(case.log.read(case.seed)):
         watermark = step.watermark if case.bundles or number % 7 == 6 else MIN_WATERMARK

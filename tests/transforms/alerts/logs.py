@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rules.promql.values import STALE
 from schemas.batch import MIN_WATERMARK, SampleBatch
 from tests.transforms.alerts.streams import Row, Sent, batch_of
-from transforms.machines.watermarks import Told
+from transforms.machines.watermarks import PartitionWatermark
 
 DELAY = 10_000
 LATE = 150_000
@@ -38,7 +38,7 @@ class Step(NamedTuple):
 
     batches: tuple[SampleBatch, ...]
     watermark: int
-    told: tuple[Told, ...]
+    told: tuple[PartitionWatermark, ...]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Log:
         places = [0] * len(self.partitions)
         while any(place < len(records) for place, records in zip(places, self.partitions, strict=True)):
             found: list[SampleBatch] = []
-            told: list[Told] = []
+            told: list[PartitionWatermark] = []
             for _ in range(rng.choice((1, 1, 2, 5, 20, 100))):
                 left = [n for n, records in enumerate(self.partitions) if places[n] < len(records)]
                 if not left:
@@ -65,7 +65,7 @@ class Log:
                 number = rng.choice(left)
                 record = self.partitions[number][places[number]]
                 found += record.batches()
-                told.append(Told(0, number, len(self.partitions), record.after))
+                told.append(PartitionWatermark(0, number, len(self.partitions), record.after))
                 places[number] += 1
             rng.shuffle(found)
             rng.shuffle(told)

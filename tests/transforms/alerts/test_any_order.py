@@ -17,16 +17,16 @@ from tests.transforms.alerts.test_local import BEGIN, LENGTH, MINUTE, RULES, SER
 from transforms.alerts import messages
 from transforms.alerts.groups.machine import GroupMachine
 from transforms.alerts.groups.state import GroupState
-from transforms.alerts.local import END_MS, GROUPS_KEY, LocalMachine, LocalStage
+from transforms.alerts.local import END_MS, GROUPS_KEY, LocalMachine, LocalPipeline
 from transforms.alerts.messages import RuleFiles
-from transforms.machines.machine import EVENTS, SAMPLES, Memory, Out, StageSettings
+from transforms.machines.machine import EVENTS, SAMPLES, EvaluationSettings, Memory, Out
 
 CHANGE = RuleFiles(BEGIN + 5 * MINUTE, {"r.yml": RULES.replace("interval: 40s", "interval: 30s")})
 
 
-def said_by_shards(settings_: StageSettings, seed: int) -> tuple[list[bytes], list[Out]]:
+def said_by_shards(settings_: EvaluationSettings, seed: int) -> tuple[list[bytes], list[Out]]:
     """What the shards of a run say to the groups, and what these tell."""
-    stage, said = LocalStage(settings_), list[bytes]()
+    stage, said = LocalPipeline(settings_), list[bytes]()
     to_groups = stage.groups.run
 
     def run(elements: Sequence[tuple[bytes, bytes]], watermark_ms: int) -> list[Out]:
@@ -43,7 +43,7 @@ def said_by_shards(settings_: StageSettings, seed: int) -> tuple[list[bytes], li
     return said, outs + stage.advance(END_MS if settings_.bounded else BEGIN + LENGTH + 10 * MINUTE)
 
 
-def out_of_order(settings_: StageSettings, said: Sequence[bytes], rng: random.Random) -> list[Out]:
+def out_of_order(settings_: EvaluationSettings, said: Sequence[bytes], rng: random.Random) -> list[Out]:
     """What the groups tell if they hear all of it in some order, with restarts, and with as much of a watermark as that order allows."""
 
     def make() -> GroupMachine:
@@ -104,11 +104,11 @@ def test_nothing_is_waited_for_but_what_is_missing(bounded: bool) -> None:
 
 def test_what_was_unknown_when_the_input_ended_may_come_before_what_was_known() -> None:
     settings_ = settings_of("groups: [{name: g, rules: [{alert: High, expr: x > 1}]}]", shards=1, bounded=True)
-    stage = LocalStage(settings_)
+    stage = LocalPipeline(settings_)
     stage.add(batch_of([x(50_000, 2.0), x(110_000, 2.0)]))
     stage.add(replace(batch_of([x(59_000, 0.0)]), overtaken=170_000))
     said = [out.data for out in stage.shards.run(stage._to_shards, END_MS)]
-    assert [messages.contribution(each).is_aside for each in said] == [False, True]
+    assert [messages.contribution(each).is_amendment for each in said] == [False, True]
     found = []
     for order in (said, said[::-1]):
         groups = LocalMachine(lambda: GroupMachine(settings_, Memory[GroupState]()))

@@ -22,11 +22,11 @@ from schemas import batch as batches
 from tests.transforms.naive import NOON, samples_of
 from transforms.alerts import beam as evaluate
 from transforms.alerts.beam import Complaints, EvaluateRules, stage_dofn
-from transforms.alerts.local import LocalStage
+from transforms.alerts.local import LocalPipeline
 from transforms.alerts.rule_files.source import RuleSource
 from transforms.intake.beam import IntakeSettings
 from transforms.io.files.source import ReadSamples
-from transforms.machines.machine import CONTRIBUTIONS, EVENTS, SAMPLES, Cells, Memory, Out, StageSettings, Timers
+from transforms.machines.machine import CONTRIBUTIONS, EVENTS, SAMPLES, Cells, EvaluationSettings, Memory, Out, Timers
 
 SECOND = 1_000
 RULES = """
@@ -100,14 +100,14 @@ def test_the_events_of_files_are_those_of_the_machines_without_beam(
 ) -> None:
     path = tmp_path / "scrapes.jsonl"
     path.write_bytes(b"\n".join(scrapes(seed, disorder)))
-    settings = StageSettings({"r.yml": RULES}, shards=shards, bounded=True)
+    settings = EvaluationSettings({"r.yml": RULES}, shards=shards, bounded=True)
     with beam.Pipeline(FnApiRunner()) as pipeline:
         taken = pipeline | "Read" >> ReadSamples([str(path)], INTAKE)
         evaluated = taken["samples"] | "Rules" >> EvaluateRules(settings)
         taken["samples"] | "Read samples" >> beam.Map(keep, "read")
         evaluated[EVENTS] | "Events" >> beam.Map(keep, EVENTS)
         evaluated[SAMPLES] | "Samples" >> beam.Map(keep, SAMPLES)
-    local = LocalStage(settings)
+    local = LocalPipeline(settings)
     for _, data in KEPT["read"]:
         local.add(batches.decode(data))
     wanted = local.close()
@@ -129,7 +129,7 @@ class Toy:
     CELLS: tuple[str, ...] = ("told",)
     BAGS: tuple[str, ...] = ("kept", "all")
 
-    def __init__(self, settings: StageSettings, memory: Memory[int]) -> None:
+    def __init__(self, settings: EvaluationSettings, memory: Memory[int]) -> None:
         self.counted: dict[str, int] = {}
         self.complaints: list[str] = []
         self.noted: dict[str, set[str]] = {}
@@ -174,7 +174,7 @@ def keep_with_time(element: object, name: str, time: Any = beam.DoFn.TimestampPa
 
 def run_toy(elements: list[tuple[bytes, bytes]]) -> dict[str, int]:
     """The counters; outputs are kept by their tags."""
-    dofn = stage_dofn("toy", Toy, StageSettings({}), EVENTS)
+    dofn = stage_dofn("toy", Toy, EvaluationSettings({}), EVENTS)
     with beam.Pipeline(FnApiRunner()) as pipeline:
         created = pipeline | beam.Create(elements).with_output_types(tuple[bytes, bytes])
         found = created | "Toy" >> beam.ParDo(dofn).with_outputs(CONTRIBUTIONS, SAMPLES, main=EVENTS)
@@ -242,7 +242,7 @@ class Again(Toy):
 
 
 def test_a_timer_is_set_once_a_bundle_and_again_when_it_has_fired() -> None:
-    dofn: Any = stage_dofn("again", Again, StageSettings({}), EVENTS)
+    dofn: Any = stage_dofn("again", Again, EvaluationSettings({}), EVENTS)
     dofn.setup()
     dofn.start_bundle()
     timers, cells = SetTimers(), [Cell()]
@@ -277,7 +277,7 @@ def test_instances_of_a_step_share_their_memory_as_long_as_one_of_them_is_there(
 # The graph.
 
 
-def steps(settings: StageSettings, watch: RuleSource | None) -> list[Any]:
+def steps(settings: EvaluationSettings, watch: RuleSource | None) -> list[Any]:
     """The steps of a pipeline in which others read the samples too."""
     pipeline = beam.Pipeline(options=PipelineOptions(["--streaming"]))
     samples = pipeline | "Samples" >> beam.Create([(b"", b"")]).with_output_types(tuple[bytes, bytes])
@@ -291,7 +291,7 @@ def steps(settings: StageSettings, watch: RuleSource | None) -> list[Any]:
 @pytest.mark.parametrize("watch", [None, RuleSource(("rules",))], ids=["fixed", "watched"])
 @pytest.mark.parametrize("bounded", [True, False])
 def test_the_collection_of_a_stateful_step_is_read_by_nothing_else(bounded: bool, watch: RuleSource | None) -> None:
-    found = steps(StageSettings({}, bounded=bounded), watch)
+    found = steps(EvaluationSettings({}, bounded=bounded), watch)
     families = []
     for step in found:
         if "pardo" not in step.spec.urn:
@@ -306,7 +306,7 @@ def test_the_collection_of_a_stateful_step_is_read_by_nothing_else(bounded: bool
 
 @pytest.mark.parametrize(("bounded", "there"), [(True, False), (False, True)])
 def test_time_begins_at_the_launch_where_it_has_no_end(bounded: bool, there: bool) -> None:
-    names = [step.unique_name for step in steps(StageSettings({}, bounded=bounded), None)]
+    names = [step.unique_name for step in steps(EvaluationSettings({}, bounded=bounded), None)]
     assert any(name.startswith("Rules/Launch time") for name in names) == there
     assert any(name.startswith("Rules/Wait for shards") for name in names) != there
 

@@ -7,7 +7,7 @@ import pytest
 from schemas.alert_event import AlertEvent
 from tests.transforms.alerts.streams import Sent, batch_of
 from tests.transforms.alerts.test_local import MINUTE, events, settings_of, x
-from transforms.alerts.local import END_MS, LocalStage
+from transforms.alerts.local import END_MS, LocalPipeline
 
 RULES = """
 groups:
@@ -19,7 +19,7 @@ groups:
 
 
 def told(samples: list[Sent]) -> list[AlertEvent]:
-    stage = LocalStage(settings_of(RULES, bounded=True))
+    stage = LocalPipeline(settings_of(RULES, bounded=True))
     stage.add(batch_of(samples))
     return events(stage.advance(END_MS))
 

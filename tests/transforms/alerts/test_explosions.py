@@ -10,8 +10,8 @@ import pytest
 from rules.promql.values import STALE
 from schemas.alert_event import decode
 from tests.transforms.alerts.streams import Sent, batch_of
-from transforms.alerts.local import LocalStage
-from transforms.machines.machine import EVENTS, Out, StageSettings
+from transforms.alerts.local import LocalPipeline
+from transforms.machines.machine import EVENTS, EvaluationSettings, Out
 
 TICK = 15_000
 MINUTE = 60_000
@@ -33,11 +33,11 @@ def courses(outs: list[Out]) -> dict[str, dict[str, Course]]:
     return found
 
 
-def counters(stage: LocalStage) -> Counter[str]:
+def counters(stage: LocalPipeline) -> Counter[str]:
     return Counter(stage.shards.machine.counted) + Counter(stage.groups.machine.counted)
 
 
-def stored(stage: LocalStage) -> int:
+def stored(stage: LocalPipeline) -> int:
     return stage.shards.stored_bytes + stage.groups.stored_bytes
 
 
@@ -54,7 +54,7 @@ groups:
 
 @pytest.mark.parametrize("marked", [False, True], ids=["samples-end", "marked-as-stale"])
 def test_ten_thousand_targets_go_silent_at_once(marked: bool) -> None:
-    stage = LocalStage(StageSettings({"r.yml": SILENCE}, late_ms=MINUTE))
+    stage = LocalPipeline(EvaluationSettings({"r.yml": SILENCE}, late_ms=MINUTE))
     outs: list[Out] = []
     last = 4 * MINUTE
     for when in range(MINUTE, last + 1, MINUTE):
@@ -108,7 +108,7 @@ def exploding(tick: int) -> Iterator[Sent]:
 
 
 def test_a_label_explosion_neither_grows_the_state_nor_touches_other_alerts() -> None:
-    stage = LocalStage(StageSettings({"r.yml": EXPLOSION}, shards=2, late_ms=MINUTE, max_series=ROOM))
+    stage = LocalPipeline(EvaluationSettings({"r.yml": EXPLOSION}, shards=2, late_ms=MINUTE, max_series=ROOM))
     outs: list[Out] = []
     sizes: list[int] = []
     counted: Counter[str] = Counter()
@@ -130,8 +130,8 @@ def test_a_label_explosion_neither_grows_the_state_nor_touches_other_alerts() ->
 
 
 def test_there_is_room_again_after_a_label_explosion() -> None:
-    settings = StageSettings({"r.yml": EXPLOSION}, shards=2, late_ms=MINUTE, max_series=ROOM)
-    stage = LocalStage(settings)
+    settings = EvaluationSettings({"r.yml": EXPLOSION}, shards=2, late_ms=MINUTE, max_series=ROOM)
+    stage = LocalPipeline(settings)
     outs: list[Out] = []
     for tick in range(1, 80):
         sent = list(exploding(tick))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rules.evaluation.silence import needs_samples
+from rules.evaluation.known_empty import needs_samples
 from rules.events.corrections import History
 from rules.promql.context import Options
 from rules.promql.syntax.parser import parse
@@ -20,7 +20,7 @@ from tests.transforms.alerts.streams import batch_of
 from tests.transforms.alerts.test_local import MINUTE, RULES, SERIES, events, plain, play, rows, settings_of, told, x
 from transforms.alerts.groups import stretches
 from transforms.alerts.groups.stretches import BLOCK, STRIDE
-from transforms.alerts.local import END_MS, LocalStage
+from transforms.alerts.local import END_MS, LocalPipeline
 from transforms.alerts.shards.machine import key_of
 from transforms.machines.machine import SAMPLES, Out
 
@@ -39,7 +39,7 @@ HIGH = "groups: [{name: g, rules: [{alert: High, expr: 'x > 1', for: 1m}]}]"
 BOTH = "groups: [{name: g, rules: [{alert: High, expr: 'x > 1'}, {alert: Gone, expr: 'absent(x)', for: 2m}]}]"
 
 
-def counted(stage: LocalStage, name: str) -> int:
+def counted(stage: LocalPipeline, name: str) -> int:
     return {**stage.shards.machine.counted, **stage.groups.machine.counted}.get(name, 0)
 
 
@@ -63,7 +63,7 @@ def log_with_gaps(seed: int, gaps: Sequence[int]) -> Log:
 def test_what_is_told_is_what_every_instant_evaluated_tells(log_seed: int, gaps: list[int], seed: int) -> None:
     log, rules = log_with_gaps(log_seed, gaps), RULES.rstrip() + ALONE
     end = max(sample.ts for sample in log.samples) + 10 * MINUTE
-    every = LocalStage(settings_of(rules))
+    every = LocalPipeline(settings_of(rules))
     every.add(batch_of(log.samples))
     outs: list[Out] = []
     # The shortest interval is 40 s: a stretch ends before any is skipped.
@@ -71,11 +71,11 @@ def test_what_is_told_is_what_every_instant_evaluated_tells(log_seed: int, gaps:
         outs += every.advance(watermark)
     outs += every.advance(end)
     assert counted(every, "rules.instants_skipped") == 0
-    at_once = LocalStage(settings_of(rules))
+    at_once = LocalPipeline(settings_of(rules))
     at_once.add(batch_of(log.samples))
     assert said(at_once.advance(end)) == said(outs)
     assert (counted(at_once, "rules.instants_skipped") > 0) == (max(gaps) > 140)
-    in_pieces = LocalStage(settings_of(rules))
+    in_pieces = LocalPipeline(settings_of(rules))
     assert plain(History(events(play(in_pieces, log, seed, until=end)))) == plain(History(events(outs)))
 
 
@@ -83,7 +83,7 @@ def test_what_is_told_is_what_every_instant_evaluated_tells(log_seed: int, gaps:
 @pytest.mark.parametrize("years", [1, 53, 129])
 def test_one_sample_of_another_time_costs_no_work_for_the_time_between(years: int, bounded: bool) -> None:
     begin = years * YEAR
-    stage = LocalStage(settings_of(HIGH, bounded=bounded, sources=frozenset()))
+    stage = LocalPipeline(settings_of(HIGH, bounded=bounded, sources=frozenset()))
     stage.add(batch_of([x(MINUTE, 2.0)]))
     stage.add(batch_of([x(begin + number * MINUTE, 2.0) for number in range(5)]))
     assert told(stage.advance(END_MS if bounded else begin + 30 * MINUTE)) == [
@@ -108,7 +108,7 @@ def test_behind_a_gap_a_job_is_as_prompt_as_before_it(behind: int) -> None:
     """No source tells how far it is, so that timers alone say when an instant is due."""
     begin = 53 * YEAR
     text = HIGH.replace("name: g", "name: g, interval: 5s").replace("for: 1m", "for: 5s")
-    stage = LocalStage(settings_of(text, sources=frozenset(), grace_ms=0))
+    stage = LocalPipeline(settings_of(text, sources=frozenset(), grace_ms=0))
     stage.add(batch_of([x(MINUTE, 2.0)]))
     stage.add(batch_of([x(time_ms, 2.0) for time_ms in range(begin, begin + 20 * MINUTE, 5_000)]))
     outs = stage.advance(begin + 20 * MINUTE - behind + 1)
@@ -123,7 +123,7 @@ def test_behind_a_gap_a_job_is_as_prompt_as_before_it(behind: int) -> None:
 
 def test_what_needs_no_samples_is_told_of_every_instant() -> None:
     begin = 40 * DAY
-    stage = LocalStage(settings_of(BOTH, bounded=True))
+    stage = LocalPipeline(settings_of(BOTH, bounded=True))
     stage.add(batch_of([x(MINUTE, 2.0), x(begin, 2.0)]))
     outs = stage.advance(END_MS)
     assert [(each.rule, each.state.value, each.evaluated_at // MINUTE) for each in events(outs)] == [
@@ -153,7 +153,7 @@ def test_intervals_that_differ_come_to_the_end_of_a_gap(monkeypatch: pytest.Monk
     monkeypatch.setattr(stretches, "BLOCK", 100)
     begin = 4 * DAY
     other = "{name: h, interval: 40s, rules: [{alert: Two, expr: absent(x)}]}"
-    stage = LocalStage(settings_of(BOTH.replace("groups: [", f"groups: [{other}, "), bounded=True))
+    stage = LocalPipeline(settings_of(BOTH.replace("groups: [", f"groups: [{other}, "), bounded=True))
     stage.add(batch_of([x(MINUTE, 2.0), x(begin, 2.0)]))
     assert [(each.rule, each.state.value, each.evaluated_at) for each in events(stage.advance(END_MS))][-3:] == [
         ("Two", "resolved", begin),
@@ -164,7 +164,7 @@ def test_intervals_that_differ_come_to_the_end_of_a_gap(monkeypatch: pytest.Monk
 
 def test_a_restart_behind_a_gap_does_not_evaluate_it_again() -> None:
     begin = 53 * YEAR
-    stage = LocalStage(settings_of(HIGH))
+    stage = LocalPipeline(settings_of(HIGH))
     stage.add(batch_of([x(MINUTE, 2.0)]))
     stage.add(batch_of([x(begin, 2.0)]))
     stage.advance(begin + 5 * MINUTE)
@@ -203,7 +203,7 @@ def test_what_needs_no_samples_is_not_told_of_decades_in_between(monkeypatch: py
     most = 20_000
     monkeypatch.setattr(stretches, "MOST_ALONE", most)
     begin = 53 * YEAR
-    stage = LocalStage(settings_of(BOTH, bounded=True))
+    stage = LocalPipeline(settings_of(BOTH, bounded=True))
     stage.add(batch_of([x(MINUTE, 2.0), x(begin, 2.0)]))
     outs = stage.advance(END_MS)
     assert [(each.rule, each.state.value, each.evaluated_at // MINUTE) for each in events(outs)][2:] == [

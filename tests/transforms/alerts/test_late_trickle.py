@@ -19,7 +19,7 @@ from tests.transforms.alerts.streams import Sent, batch_of
 from tests.transforms.alerts.test_local import BEGIN, LENGTH, MINUTE, events, labels_of, settings_of
 from transforms.alerts.groups.state import GroupState
 from transforms.alerts.live.affected import Affected
-from transforms.alerts.local import LocalStage
+from transforms.alerts.local import LocalPipeline
 from transforms.alerts.messages import RuleFiles
 from transforms.machines.machine import EVENTS, SAMPLES, Out
 
@@ -63,7 +63,7 @@ SERIES.append(labels_of("kept", "h0"))
 
 def play(log: Log, seed: int, *, change: RuleFiles | None = None) -> tuple[list[Out], dict[str, int]]:
     """A log with its late samples, read in some order; what came of it, and what the groups counted."""
-    stage, outs = LocalStage(settings_of(RULES)), list[Out]()
+    stage, outs = LocalPipeline(settings_of(RULES)), list[Out]()
     if change is not None:
         stage.rules(change)
     for step in log.read(seed):
@@ -118,7 +118,7 @@ def again(monkeypatch: pytest.MonkeyPatch, late: Sequence[Sent], rules: str = RU
         return evaluate(self, schedule, snapshots, only=only)
 
     monkeypatch.setattr(Evaluator, "evaluate_schedule", spied)
-    stage = LocalStage(settings_of(rules))
+    stage = LocalPipeline(settings_of(rules))
     for when in range(BEGIN + 10_000, BEGIN + 4 * MINUTE, 20_000):
         # Their last samples are seen for minutes.
         samples = [Sent(labels, when, 2.0, when) for labels in SERIES]
@@ -160,7 +160,7 @@ def test_other_rules_are_left_alone(
 
 def test_a_steady_trickle_lets_neither_the_base_nor_the_work_fall_behind() -> None:
     """Every sample is late, of one host or the other: no snapshot has the states of all rules for long."""
-    stage = LocalStage(replace(settings_of(RULES), late_ms=200_000))
+    stage = LocalPipeline(replace(settings_of(RULES), late_ms=200_000))
     horizon = 200_000 + 5_000 + 45_000
     for number, when in enumerate(range(BEGIN, BEGIN + 40 * MINUTE, 20_000)):
         host = f"h{number % 2}"

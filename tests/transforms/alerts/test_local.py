@@ -18,9 +18,9 @@ from schemas.series import shard_of
 from tests.transforms.alerts.logs import LATE, Log, log_of
 from tests.transforms.alerts.streams import Row, Sent, batch_of
 from transforms.alerts.live.live import LiveRules
-from transforms.alerts.local import END_MS, LocalStage
+from transforms.alerts.local import END_MS, LocalPipeline
 from transforms.alerts.messages import RuleFiles
-from transforms.machines.machine import EVENTS, SAMPLES, Out, StageSettings
+from transforms.machines.machine import EVENTS, SAMPLES, EvaluationSettings, Out
 from transforms.machines.watermarks import LAUNCH
 
 MINUTE = 60_000
@@ -50,8 +50,8 @@ def labels_of(name: str, instance: str) -> Row:
 SERIES = [labels_of(name, instance) for instance in ("h0", "h1", "h2") for name in ("x", "y")]
 
 
-def settings_of(text: str, **given_: object) -> StageSettings:
-    return replace(StageSettings({"r.yml": text}, shards=4, grace_ms=5_000, late_ms=LATE), **given_)
+def settings_of(text: str, **given_: object) -> EvaluationSettings:
+    return replace(EvaluationSettings({"r.yml": text}, shards=4, grace_ms=5_000, late_ms=LATE), **given_)
 
 
 def x(when: int, value: float, instance: str = "h0") -> Sent:
@@ -67,7 +67,7 @@ def told(outs: Sequence[Out]) -> list[tuple[str, int]]:
 
 
 def play(
-    stage: LocalStage, log: Log, seed: int, *, trouble: bool = True, until: int = BEGIN + LENGTH + 10 * MINUTE
+    stage: LocalPipeline, log: Log, seed: int, *, trouble: bool = True, until: int = BEGIN + LENGTH + 10 * MINUTE
 ) -> list[Out]:
     """A log read in some order and pieces, with restarts and failures; what came of bundles that were not lost.
 
@@ -103,7 +103,7 @@ def test_events_are_a_function_of_the_log(log_seed: int, one: int, other: int) -
     log = log_of(log_seed, SERIES, LENGTH, BEGIN)
     found = []
     for sources, seed in (((), one), ((), other), ((0,), other)):
-        outs = play(LocalStage(settings_of(RULES, sources=frozenset(sources))), log, seed, trouble=seed == other)
+        outs = play(LocalPipeline(settings_of(RULES, sources=frozenset(sources))), log, seed, trouble=seed == other)
         found.append(
             (
                 [encode(event) for event in sorted(events(outs), key=lambda each: (each.evaluated_at, each.id))],
@@ -130,8 +130,8 @@ def rows(data: bytes) -> list[tuple[str, str, int, str]]:
 @example(2810848591, 914396121)
 def test_the_history_ends_as_that_of_a_run_in_order(log_seed: int, seed: int) -> None:
     log = log_of(log_seed, SERIES, LENGTH, BEGIN)
-    history = History(events(play(LocalStage(settings_of(RULES)), log, seed)))
-    in_order = LocalStage(settings_of(RULES))
+    history = History(events(play(LocalPipeline(settings_of(RULES)), log, seed)))
+    in_order = LocalPipeline(settings_of(RULES))
     in_order.add(batch_of(log.samples))
     expected = History(events(in_order.advance(BEGIN + LENGTH + 10 * MINUTE)))
     assert plain(history) == plain(expected)
@@ -144,7 +144,7 @@ def plain(history: History) -> list[bytes]:
 
 
 def test_an_alert_from_pending_to_resolved() -> None:
-    stage = LocalStage(settings_of(HIGH))
+    stage = LocalPipeline(settings_of(HIGH))
     outs = []
     for when, value in ((50_000, 0.0), (110_000, 2.0), (170_000, 2.0), (230_000, 2.0), (290_000, 1.0)):
         stage.add(batch_of([x(when, value)]))
@@ -155,7 +155,7 @@ def test_an_alert_from_pending_to_resolved() -> None:
 
 
 def test_a_bundle_that_was_lost_tells_the_same_events_again() -> None:
-    stage = LocalStage(settings_of(HIGH))
+    stage = LocalPipeline(settings_of(HIGH))
     stage.add(batch_of([x(50_000, 2.0)]))
     stage.advance(70_000)
     stage.checkpoint()
@@ -172,7 +172,7 @@ def test_a_bundle_that_was_lost_tells_the_same_events_again() -> None:
 
 
 def test_every_shard_keeps_up_with_the_newest_event_time_of_all() -> None:
-    stage = LocalStage(settings_of(HIGH, bounded=True))
+    stage = LocalPipeline(settings_of(HIGH, bounded=True))
     stage.add(batch_of([x(when, 2.0, f"h{n}") for n, when in enumerate((50_000, 50_000, 180_000))]))
     targets = [f'{{instance="h{n}",job="j"}}' for n in range(3)]
     assert len({shard_of(target, 4) for target in targets}) > 1
@@ -180,11 +180,11 @@ def test_every_shard_keeps_up_with_the_newest_event_time_of_all() -> None:
 
 
 def test_only_an_input_that_ends_can_be_closed() -> None:
-    stage = LocalStage(settings_of(HIGH))
+    stage = LocalPipeline(settings_of(HIGH))
     stage.add(batch_of([x(50_000, 2.0)]))
     with pytest.raises(ValueError, match="does not end"):
         stage.close()
-    ended = LocalStage(settings_of(HIGH, bounded=True))
+    ended = LocalPipeline(settings_of(HIGH, bounded=True))
     ended.add(batch_of([x(50_000, 2.0)]))
     ended.extent(185_000)
     assert told(ended.close()) == [("pending", 60_000), ("firing", 120_000)]
@@ -192,7 +192,7 @@ def test_only_an_input_that_ends_can_be_closed() -> None:
 
 
 def test_rules_change_in_both_stages_at_one_instant() -> None:
-    stage = LocalStage(settings_of(HIGH))
+    stage = LocalPipeline(settings_of(HIGH))
     low = HIGH.replace("High", "Low").replace("x > 1", "x < 3")
     outs = []
     for when in range(50_000, 500_000, 60_000):
@@ -213,7 +213,7 @@ def test_rules_change_in_both_stages_at_one_instant() -> None:
 
 
 def test_what_is_stored_does_not_grow_with_time() -> None:
-    stage = LocalStage(settings_of(RULES))
+    stage = LocalPipeline(settings_of(RULES))
     sizes = []
     for when in range(15_000, 120 * MINUTE, 15_000):
         stage.add(batch_of([Sent(labels, when - 1, float(when % 7), when) for labels in SERIES]))
@@ -228,7 +228,7 @@ def test_a_change_may_be_heard_of_early_or_at_the_last_moment(seed: int) -> None
     change = RuleFiles(BEGIN + 5 * MINUTE, {"r.yml": RULES.replace("interval: 40s", "interval: 30s")})
     found = []
     for early in (1_000, 200_000):
-        stage = LocalStage(settings_of(RULES))
+        stage = LocalPipeline(settings_of(RULES))
         outs: list[Out] = []
         heard = False
         for step in log.read(seed):
@@ -245,7 +245,7 @@ def test_a_change_may_be_heard_of_early_or_at_the_last_moment(seed: int) -> None
 
 
 def test_late_samples_change_nothing_of_what_other_rules_told_before_a_change() -> None:
-    stage = LocalStage(settings_of(HIGH))
+    stage = LocalPipeline(settings_of(HIGH))
     low = HIGH.replace("High", "Low").replace("x > 1", "x < 3")
     outs = []
     for when in range(50_000, 500_000, 60_000):
@@ -279,7 +279,7 @@ REPLACED = [
 @pytest.mark.parametrize("after", REPLACED)
 def test_late_samples_do_not_take_back_that_an_alert_ended_with_its_rule(after: str) -> None:
     before = "groups: [{name: g, rules: [{alert: High, expr: 'x > 1'}, {alert: High, expr: 'x > 2'}]}]"
-    stage = LocalStage(settings_of(before))
+    stage = LocalPipeline(settings_of(before))
     stage.add(batch_of([x(minute * MINUTE, 2.0) for minute in range(1, 5)]))
     stage.rules(RuleFiles(4 * MINUTE, {"r.yml": after}))
     outs = stage.advance(4 * MINUTE + 6_000)

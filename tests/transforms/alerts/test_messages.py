@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from transforms.alerts import messages
 from transforms.alerts.fragments.partials import HISTORY, PartialsBuilder
 from transforms.alerts.messages import BEGINNING_MS, Contribution, Part, RuleFiles
-from transforms.machines.watermarks import Told
+from transforms.machines.watermarks import PartitionWatermark
 
 FILES = RuleFiles(90_000, {"r.yml": "groups: []", "s.yml": ""})
 
@@ -31,9 +31,12 @@ def test_samples_and_rule_files_come_back() -> None:
     assert messages.rules(messages.of_rules(FILES)) == FILES
 
 
-@given(st.none() | st.integers(-(1 << 61), 1 << 61), st.lists(st.builds(Told, *[st.integers(0, 9)] * 4), max_size=3))
+@given(
+    st.none() | st.integers(-(1 << 61), 1 << 61),
+    st.lists(st.builds(PartitionWatermark, *[st.integers(0, 9)] * 4), max_size=3),
+)
 def test_an_extent_tells_a_time_if_there_is_one_and_what_was_told_of_partitions(
-    newest_ms: int | None, told: list[Told]
+    newest_ms: int | None, told: list[PartitionWatermark]
 ) -> None:
     element = messages.of_extent(newest_ms, told)
     assert messages.extent(element) == newest_ms
@@ -58,7 +61,7 @@ def test_the_parts_of_a_contribution_come_back_each_with_its_time() -> None:
     element = messages.of_contribution(sent)
     found = messages.contribution(element)
     assert found[:-1] == sent[:-1] == (7, 60_000, 180_000, 2, 175_000)
-    assert [(each.known_ms, each.partials.revision, each.partials.times.tolist()) for each in found.parts] == [
+    assert [(each.effective_ms, each.partials.revision, each.partials.times.tolist()) for each in found.parts] == [
         (180_000, 0, [120_000, 180_000]),
         (180_000, 3, [60_000]),
         (240_000, HISTORY, [0]),
@@ -67,6 +70,6 @@ def test_the_parts_of_a_contribution_come_back_each_with_its_time() -> None:
     assert messages.until(element) == 180_000
 
 
-@pytest.mark.parametrize(("after", "until", "aside"), [(60, 60, True), (60, 61, False), (BEGINNING_MS, 0, False)])
-def test_an_aside_tells_of_no_new_instant(after: int, until: int, aside: bool) -> None:
-    assert Contribution(0, after, until, 0, 0, []).is_aside is aside
+@pytest.mark.parametrize(("after", "until", "amendment"), [(60, 60, True), (60, 61, False), (BEGINNING_MS, 0, False)])
+def test_an_amendment_tells_of_no_new_instant(after: int, until: int, amendment: bool) -> None:
+    assert Contribution(0, after, until, 0, 0, []).is_amendment is amendment

@@ -8,7 +8,7 @@ from rules.events.corrections import History
 from tests.transforms.alerts.streams import batch_of
 from tests.transforms.alerts.test_local import MINUTE, events, settings_of, x
 from tests.transforms.alerts.test_unit_tests import messages
-from transforms.alerts.local import LocalStage
+from transforms.alerts.local import LocalPipeline
 
 HOUR = 60 * MINUTE
 
@@ -34,6 +34,6 @@ def test_a_recorded_value(expr: str, look: str, value: int) -> None:
 @pytest.mark.parametrize("stride", [2 * MINUTE, 5 * MINUTE])
 def test_a_value_is_never_above_the_newest_of_its_range(stride: int) -> None:
     rules = "groups: [{name: g, rules: [{alert: Above, expr: 'x - last_over_time(x[3h]) > 0'}]}]"
-    stage = LocalStage(settings_of(rules, bounded=True))
+    stage = LocalPipeline(settings_of(rules, bounded=True))
     stage.add(batch_of([x(when, float(when)) for when in range(stride, 10 * HOUR, stride)]))
     assert History(events(stage.close())).events() == []

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from schemas.alert_event import decode
 from tests.transforms.alerts.streams import Sent, batch_of
-from transforms.alerts.local import LocalStage
-from transforms.machines.machine import EVENTS, Out, StageSettings
+from transforms.alerts.local import LocalPipeline
+from transforms.machines.machine import EVENTS, EvaluationSettings, Out
 
 RULES = "groups: [{name: g, interval: 15s, rules: [{alert: High, expr: x > 2, for: 30s}]}]"
 X = (("__name__", "x"), ("instance", "a"))
@@ -20,7 +20,7 @@ def told(outs: list[Out]) -> list[tuple[int, str, bool]]:
 
 
 def test_a_delayed_sample() -> None:
-    stage = LocalStage(StageSettings({"rules.yml": RULES}, shards=2))
+    stage = LocalPipeline(EvaluationSettings({"rules.yml": RULES}, shards=2))
 
     def comes(labels: tuple[tuple[str, str], ...], second: float, value: float) -> list[Out]:
         stage.add(batch_of([Sent(labels, int(second * 1000), value, int(second))]))
@@ -36,7 +36,7 @@ def test_a_delayed_sample() -> None:
 
 def test_an_input_that_ends_before_a_late_sample_is_known() -> None:
     """The next instant does not come, so what it would have corrected is corrected at the end."""
-    stage = LocalStage(StageSettings({"rules.yml": RULES}, shards=2, bounded=True))
+    stage = LocalPipeline(EvaluationSettings({"rules.yml": RULES}, shards=2, bounded=True))
     for second, value in ((14, 3.0), (44, 3.0)):
         stage.add(batch_of([Sent(X, second * 1000, value, second)]))
     stage.add(replace(batch_of([Sent(X, 29_000, 1.0, 45)]), overtaken=34_000))
@@ -44,7 +44,7 @@ def test_an_input_that_ends_before_a_late_sample_is_known() -> None:
 
 
 def test_an_input_that_seemed_to_have_ended_goes_on() -> None:
-    stage = LocalStage(StageSettings({"rules.yml": RULES}, shards=2, bounded=True))
+    stage = LocalPipeline(EvaluationSettings({"rules.yml": RULES}, shards=2, bounded=True))
     outs: list[Out] = []
     for second, value in ((14, 3.0), (29, 3.0), (46, 3.0)):
         stage.add(batch_of([Sent(X, second * 1000, value, second)]))

@@ -16,7 +16,7 @@ from rules.promql.syntax.ast import Matcher
 from rules.promql.values import InstantVector, SeriesSet, Times
 from schemas.series import shard_of, split_labels
 from tests.oracle.prometheus import Series
-from transforms.alerts.fragments.fragments import SHARD_LABEL, Cut, FragmentSpec
+from transforms.alerts.fragments.fragments import SHARD_LABEL, FragmentSpec, SplitProgram
 
 
 def since(series: SeriesSet, oldest_ms: int) -> SeriesSet:
@@ -36,7 +36,7 @@ class Shards:
         scheduled: the rules are evaluated at the instants of their groups.
     """
 
-    made: Cut
+    made: SplitProgram
     stores: Sequence[MemoryStorage]
     everything: MemoryStorage
     now_ms: int | None = None
@@ -81,7 +81,7 @@ class Shards:
         return self.now_ms - spec.history_ms - max(each.behind_ms for each in spec.schedules)
 
 
-def sharded(made: Cut, series: Sequence[Series], shards: int, now_ms: int | None = None) -> Shards:
+def sharded(made: SplitProgram, series: Sequence[Series], shards: int, now_ms: int | None = None) -> Shards:
     parts: list[list[Series]] = [[] for _ in range(shards)]
     for each in series:
         target, _ = split_labels(each[0], made.target_labels)

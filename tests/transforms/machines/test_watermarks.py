@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from schemas.alert_event import decode as decode_event
 from tests.transforms.alerts.streams import Sent, batch_of
-from transforms.alerts.local import LocalStage
+from transforms.alerts.local import LocalPipeline
 from transforms.alerts.messages import RuleFiles
-from transforms.machines.machine import EVENTS, StageSettings
-from transforms.machines.watermarks import LAUNCH, Told, Watermarks, decode, encode
+from transforms.machines.machine import EVENTS, EvaluationSettings
+from transforms.machines.watermarks import LAUNCH, PartitionWatermark, Watermarks, decode, encode
 
 LONG_AGO = -(1 << 62)
 MINUTE = 60_000
@@ -25,7 +25,7 @@ def always(before: int, after: int) -> bool:
     return True
 
 
-def hearing(sources: int, *told: Told) -> Watermarks:
+def hearing(sources: int, *told: PartitionWatermark) -> Watermarks:
     found = Watermarks(range(sources))
     for each in told:
         found.hear([each], always)
@@ -35,38 +35,42 @@ def hearing(sources: int, *told: Told) -> Watermarks:
 # When a time is complete.
 
 
-@given(st.permutations([LAUNCH, Told(0, 0, 2, 50), Told(0, 1, 2, 40), Told(1, 0, 1, 70)]))
-def test_the_least_of_all_partitions_counts_once_all_have_spoken(told: list[Told]) -> None:
+@given(
+    st.permutations(
+        [LAUNCH, PartitionWatermark(0, 0, 2, 50), PartitionWatermark(0, 1, 2, 40), PartitionWatermark(1, 0, 1, 70)]
+    )
+)
+def test_the_least_of_all_partitions_counts_once_all_have_spoken(told: list[PartitionWatermark]) -> None:
     for count in range(4):
         assert hearing(2, *told[:count]).complete_ms == LONG_AGO
     assert hearing(2, *told).complete_ms == 40
 
 
 def test_partitions_that_were_added_count_from_their_first_word_on() -> None:
-    found = hearing(1, LAUNCH, Told(0, 0, 1, 50))
+    found = hearing(1, LAUNCH, PartitionWatermark(0, 0, 1, 50))
     assert found.complete_ms == 50
     # Two were added, and the other one has not spoken.
-    found.hear([Told(0, 2, 3, 60)], always)
+    found.hear([PartitionWatermark(0, 2, 3, 60)], always)
     assert found.complete_ms == LONG_AGO
-    found.hear([Told(0, 1, 3, 20)], always)
+    found.hear([PartitionWatermark(0, 1, 3, 20)], always)
     assert found.complete_ms == 20
 
 
 def test_what_is_behind_changes_nothing() -> None:
-    found = hearing(1, LAUNCH, Told(0, 0, 1, 50))
-    assert not found.hear([Told(0, 0, 1, 50), Told(0, 0, 1, 30)], always)
+    found = hearing(1, LAUNCH, PartitionWatermark(0, 0, 1, 50))
+    assert not found.hear([PartitionWatermark(0, 0, 1, 50), PartitionWatermark(0, 0, 1, 30)], always)
     assert found.complete_ms == 50
 
 
 def test_what_makes_no_difference_is_not_taken_up() -> None:
-    found = hearing(1, LAUNCH, Told(0, 0, 1, 50))
+    found = hearing(1, LAUNCH, PartitionWatermark(0, 0, 1, 50))
     asked = []
 
     def not_yet(before: int, after: int) -> bool:
         asked.append((before, after))
         return False
 
-    assert not found.hear([Told(0, 0, 1, 90)], not_yet)
+    assert not found.hear([PartitionWatermark(0, 0, 1, 90)], not_yet)
     assert (asked, found.complete_ms) == ([(50, 90)], 50)
 
 
@@ -77,58 +81,64 @@ def test_where_nobody_tells_nothing_is_complete() -> None:
 
 @given(
     st.lists(
-        st.builds(Told, st.integers(-1, 3), st.integers(0, 9), st.integers(1, 9), st.integers(-(1 << 62), 1 << 62))
+        st.builds(
+            PartitionWatermark,
+            st.integers(-1, 3),
+            st.integers(0, 9),
+            st.integers(1, 9),
+            st.integers(-(1 << 62), 1 << 62),
+        )
     )
 )
-def test_what_was_told_can_be_written_down(told: list[Told]) -> None:
+def test_what_was_told_can_be_written_down(told: list[PartitionWatermark]) -> None:
     assert decode(encode(told)) == told
     found = hearing(2, *told)
     assert Watermarks(range(2), found.to_bytes()).complete_ms == found.complete_ms
 
 
 def test_what_another_source_said_before_a_restart_is_forgotten() -> None:
-    before = hearing(2, LAUNCH, Told(0, 0, 1, 90), Told(1, 0, 1, 80))
+    before = hearing(2, LAUNCH, PartitionWatermark(0, 0, 1, 90), PartitionWatermark(1, 0, 1, 80))
     assert before.complete_ms == 80
     after = Watermarks((0, 7), before.to_bytes())
     assert after.complete_ms == LONG_AGO
-    after.hear([Told(1, 0, 1, 10), Told(7, 0, 1, 30)], always)
+    after.hear([PartitionWatermark(1, 0, 1, 10), PartitionWatermark(7, 0, 1, 30)], always)
     assert after.complete_ms == 30
 
 
 # What shards make of it. The runner's watermark does not move in what follows.
 
 
-def settings_of(text: str, **given_: object) -> StageSettings:
-    return replace(StageSettings({"r.yml": text}, shards=2, grace_ms=5_000, sources=frozenset({0})), **given_)
+def settings_of(text: str, **given_: object) -> EvaluationSettings:
+    return replace(EvaluationSettings({"r.yml": text}, shards=2, grace_ms=5_000, sources=frozenset({0})), **given_)
 
 
 def x(when: int, value: float, instance: str = "h0") -> Sent:
     return Sent((("__name__", "x"), ("instance", instance), ("job", "j")), when, value, when)
 
 
-def told_by(stage: LocalStage) -> list[tuple[str, str, int]]:
+def told_by(stage: LocalPipeline) -> list[tuple[str, str, int]]:
     """What a bundle tells."""
     found = [decode_event(out.data) for out in stage.advance(LONG_AGO) if out.tag == EVENTS]
     return [(event.state.value, event.labels.get("instance", ""), event.evaluated_at // MINUTE) for event in found]
 
 
 def test_an_instant_waits_for_the_last_partition_and_for_nothing_else() -> None:
-    stage = LocalStage(settings_of(HIGH))
+    stage = LocalPipeline(settings_of(HIGH))
     stage.add(batch_of([x(50_000, 2.0, "h0")]))
-    stage.tell([LAUNCH, Told(0, 0, 2, 90_000)])
+    stage.tell([LAUNCH, PartitionWatermark(0, 0, 2, 90_000)])
     assert told_by(stage) == []
     stage.add(batch_of([x(55_000, 2.0, "h1")]))
     # The grace is not over.
-    stage.tell([Told(0, 1, 2, MINUTE + 4_999)])
+    stage.tell([PartitionWatermark(0, 1, 2, MINUTE + 4_999)])
     assert told_by(stage) == []
-    stage.tell([Told(0, 1, 2, MINUTE + 5_000)])
+    stage.tell([PartitionWatermark(0, 1, 2, MINUTE + 5_000)])
     assert sorted(told_by(stage)) == [("firing", "h0", 1), ("firing", "h1", 1)]
 
 
 def test_the_launch_is_waited_for() -> None:
-    stage = LocalStage(settings_of(ABSENT))
+    stage = LocalPipeline(settings_of(ABSENT))
     stage.add(batch_of([x(9 * MINUTE, 2.0)]))
-    stage.tell([Told(0, 0, 1, 9 * MINUTE + 5_000)])
+    stage.tell([PartitionWatermark(0, 0, 1, 9 * MINUTE + 5_000)])
     assert told_by(stage) == []
     # What was absent when the job began is told of, whichever a shard hears first.
     stage.extent(7 * MINUTE)
@@ -137,47 +147,47 @@ def test_the_launch_is_waited_for() -> None:
 
 
 def test_time_goes_on_by_what_idle_partitions_tell() -> None:
-    stage = LocalStage(settings_of(ABSENT))
+    stage = LocalPipeline(settings_of(ABSENT))
     stage.add(batch_of([x(50_000, 2.0)]))
-    stage.tell([LAUNCH, Told(0, 0, 1, 55_000)])
+    stage.tell([LAUNCH, PartitionWatermark(0, 0, 1, 55_000)])
     assert told_by(stage) == []
     for minute in range(1, 6):
-        stage.tell([Told(0, 0, 1, minute * MINUTE + 5_000)])
+        stage.tell([PartitionWatermark(0, 0, 1, minute * MINUTE + 5_000)])
         assert told_by(stage) == []
-    stage.tell([Told(0, 0, 1, 6 * MINUTE + 5_000)])
+    stage.tell([PartitionWatermark(0, 0, 1, 6 * MINUTE + 5_000)])
     assert told_by(stage) == [("firing", "", 6)]
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_what_was_told_counts_no_further_than_the_state_it_is_part_of(in_memory: bool) -> None:
-    stage = LocalStage(settings_of(HIGH))
+    stage = LocalPipeline(settings_of(HIGH))
     stage.add(batch_of([x(50_000, 0.0, "h1")]))
-    stage.tell([LAUNCH, Told(0, 0, 2, 50_000), Told(0, 1, 2, 45_000)])
+    stage.tell([LAUNCH, PartitionWatermark(0, 0, 2, 50_000), PartitionWatermark(0, 1, 2, 45_000)])
     assert told_by(stage) == []
     stage.checkpoint()
     stage.add(batch_of([x(55_000, 2.0, "h0")]))
-    stage.tell([Told(0, 0, 2, 70_000)])
+    stage.tell([PartitionWatermark(0, 0, 2, 70_000)])
     assert told_by(stage) == []
     stage.lose()
     if not in_memory:
         stage.restart()
     # Partition 0 is read again, after the other one.
-    stage.tell([Told(0, 1, 2, 70_000)])
+    stage.tell([PartitionWatermark(0, 1, 2, 70_000)])
     assert told_by(stage) == []
     stage.add(batch_of([x(55_000, 2.0, "h0")]))
-    stage.tell([Told(0, 0, 2, 70_000)])
+    stage.tell([PartitionWatermark(0, 0, 2, 70_000)])
     assert told_by(stage) == [("firing", "h0", 1)]
 
 
 def test_what_made_no_difference_is_heard_again_when_rules_make_it_one() -> None:
-    stage = LocalStage(settings_of("groups: [{name: g, interval: 10m, rules: [{alert: High, expr: 'x > 1'}]}]"))
+    stage = LocalPipeline(settings_of("groups: [{name: g, interval: 10m, rules: [{alert: High, expr: 'x > 1'}]}]"))
     stage.add(batch_of([x(50_000, 2.0)]))
-    stage.tell([LAUNCH, Told(0, 0, 1, 50_000)])
+    stage.tell([LAUNCH, PartitionWatermark(0, 0, 1, 50_000)])
     assert told_by(stage) == []
-    stage.tell([Told(0, 0, 1, 3 * MINUTE + 5_000)])
+    stage.tell([PartitionWatermark(0, 0, 1, 3 * MINUTE + 5_000)])
     assert told_by(stage) == []
     stage.rules(RuleFiles(2 * MINUTE, {"r.yml": HIGH}))
     assert told_by(stage) == []
     # Said once more, it is news by the rules that there are now.
-    stage.tell([Told(0, 0, 1, 3 * MINUTE + 5_000)])
+    stage.tell([PartitionWatermark(0, 0, 1, 3 * MINUTE + 5_000)])
     assert told_by(stage) == [("firing", "h0", 2)]

@@ -127,7 +127,7 @@ class Core:
 
     Attributes:
         panes: all panes of all tiers, in the order in which they went out.
-        too_late: what the cutters put aside.
+        too_late: what the cutters put amendment.
     """
 
     def __init__(

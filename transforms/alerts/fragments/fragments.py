@@ -23,7 +23,7 @@ from schemas.series import DEFAULT_TARGET_LABELS
 from transforms.alerts.fragments.long_ranges import states
 from transforms.alerts.fragments.rewriting import SHARD_LABEL, Fragments, FragmentSpec, Schedule, named
 
-__all__ = ["SHARD_LABEL", "Cut", "FragmentSpec", "NotStreamable", "Refusal", "Schedule", "cut"]
+__all__ = ["SHARD_LABEL", "FragmentSpec", "NotStreamable", "Refusal", "Schedule", "SplitProgram", "cut"]
 
 
 class Refusal(NamedTuple):
@@ -49,7 +49,7 @@ class NotStreamable(ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class Cut:
+class SplitProgram:
     """A program cut for shards.
 
     Attributes:
@@ -87,7 +87,7 @@ class Cut:
         return hashlib.blake2b(keys.encode(), digest_size=8).hexdigest()
 
 
-def cut(program: Program, target_labels: frozenset[str] = DEFAULT_TARGET_LABELS) -> Cut:
+def cut(program: Program, target_labels: frozenset[str] = DEFAULT_TARGET_LABELS) -> SplitProgram:
     """Cut the expressions of a program's rules, and those that their templates query, for shards that hold whole targets.
 
     Selectors that may select what rules of the program write are not cut: they are answered by what the rules have written, and by the raw
@@ -131,7 +131,7 @@ def cut(program: Program, target_labels: frozenset[str] = DEFAULT_TARGET_LABELS)
     groups = [
         replace(group, rules=tuple(remainders[next(left).position] for _ in group.rules)) for group in program.groups
     ]
-    return Cut(Program(groups, program.settings, queries), fragments.specs(), target_labels)
+    return SplitProgram(Program(groups, program.settings, queries), fragments.specs(), target_labels)
 
 
 def _ranked(step: Step) -> Step:

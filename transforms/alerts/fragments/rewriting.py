@@ -90,7 +90,7 @@ class Fragments:
         return _Rewriting(self, schedule, history_ms).rewrite(step, _Place(None, history_ms))
 
     def gather(self, selector: ast.VectorSelector, schedule: Schedule, history_ms: int) -> None:
-        """Have the raw samples of a selector brought together, its offset aside."""
+        """Have the raw samples of a selector brought together, its offset amendment."""
         bare = ast.VectorSelector(selector.name, selector.matchers)
         self.add(bare, "samples", schedule, _Place(None, history_ms))
 

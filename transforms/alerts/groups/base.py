@@ -29,7 +29,7 @@ class Base:
         rules: what :meth:`transforms.alerts.live.live.LiveRules.to_bytes` gave.
         recorded: what rules wrote, of which what they wrote up to the instant is kept.
         history: of events as of ``done``.
-        fronts: how far shards had spoken, as :meth:`transforms.alerts.groups.fronts.Fronts.as_plain` gives it.
+        fronts: how far shards had spoken, as :meth:`transforms.alerts.groups.progress.ShardProgress.as_plain` gives it.
     """
 
     time_ms: int | None
@@ -39,7 +39,7 @@ class Base:
     rules: bytes
     recorded: Recorded
     history: History
-    fronts: Mapping[str, Any]
+    progress: Mapping[str, Any]
 
     def to_bytes(self) -> bytes:
         """For a checkpoint."""
@@ -49,7 +49,7 @@ class Base:
             "initial": self.initial,
             "rules": len(self.states),
             "states": {str(place): state.as_plain() for place, state in enumerate(self.states) if state is not IDLE},
-            "fronts": self.fronts,
+            "fronts": self.progress,
         }
         parts = [
             orjson.dumps(plain),
@@ -80,7 +80,7 @@ class Base:
             rules=rules,
             recorded=written.from_bytes(recorded),
             history=History.from_bytes(history),
-            fronts=plain["fronts"],
+            progress=plain["fronts"],
         )
 
 

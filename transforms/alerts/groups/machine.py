@@ -18,7 +18,7 @@ from schemas.times import LONG_AGO
 from transforms.alerts import messages
 from transforms.alerts.groups.state import GroupState
 from transforms.alerts.messages import RuleFiles
-from transforms.machines.machine import TOKEN_BYTES, Cells, Memory, Out, StageSettings, Timers, new_token
+from transforms.machines.machine import TOKEN_BYTES, Cells, EvaluationSettings, Memory, Out, Timers, new_token
 
 BASE_EVERY_MS = 60_000
 BASE_EVERY_INSTANTS = 16
@@ -52,7 +52,7 @@ class GroupMachine:
     CELLS: tuple[str, ...] = ("meta", "base")
     BAGS: tuple[str, ...] = ("contributions", "announced")
 
-    def __init__(self, settings: StageSettings, memory: Memory[GroupState]) -> None:
+    def __init__(self, settings: EvaluationSettings, memory: Memory[GroupState]) -> None:
         self._settings = settings
         self._memory = memory
         self._open: dict[bytes, _Open] = {}
@@ -86,7 +86,7 @@ class GroupMachine:
         first = min([contribution.until_ms, *(int(part.partials.times[0]) for part in contribution.parts)])
         for instant in self._instants(opened, first, contribution.until_ms):
             timers.at(instant + self._settings.grace_ms + 1)
-        known = max((part.known_ms for part in contribution.parts), default=contribution.until_ms)
+        known = max((part.effective_ms for part in contribution.parts), default=contribution.until_ms)
         if known > contribution.until_ms:
             # The input has ended, and this is the last word.
             timers.at(known + self._settings.grace_ms + 1)

@@ -16,8 +16,8 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
 from rules.evaluation.groups import Evaluator, aligned
+from rules.evaluation.known_empty import is_known_empty
 from rules.evaluation.outcome import Outcome, RuleError
-from rules.evaluation.silence import is_silent
 from rules.events.corrections import History, diff
 from rules.promql.syntax import ast
 from rules.promql.values import Times
@@ -25,15 +25,15 @@ from schemas.alert_event import AlertEvent
 from schemas.times import LONG_AGO
 from transforms.alerts.groups import written
 from transforms.alerts.groups.base import Base
-from transforms.alerts.groups.heard import Heard
+from transforms.alerts.groups.contributions import ReceivedContributions
+from transforms.alerts.groups.event_writer import EventWriter
 from transforms.alerts.groups.partial_store import PartialStore
 from transforms.alerts.groups.snapshots import Snapshot, Snapshots
 from transforms.alerts.groups.stretches import LONG_MS, Stretch, next_stretch, no_samples_from
-from transforms.alerts.groups.telling import Telling
-from transforms.alerts.live.live import LiveRules, Ready
+from transforms.alerts.live.live import CompiledRules, LiveRules
 from transforms.alerts.live.migration import changes, hand_over, migrate
 from transforms.alerts.messages import Contribution, RuleFiles
-from transforms.machines.machine import Out, StageSettings
+from transforms.machines.machine import EvaluationSettings, Out
 
 MOST = 1_024
 """Instants evaluated again at once at most."""
@@ -44,7 +44,7 @@ _NEVER_AGAIN = 1 << 62
 class GroupState:
     """The groups' state in memory."""
 
-    def __init__(self, settings: StageSettings, live: LiveRules | None = None) -> None:
+    def __init__(self, settings: EvaluationSettings, live: LiveRules | None = None) -> None:
         self._settings = settings
         self.live = live or LiveRules(settings)
         self.store = PartialStore(self.live.current.tasks)
@@ -58,14 +58,14 @@ class GroupState:
         self._initial = False
         self._long = False
         self._alone = False
-        self._heard = Heard(settings.shards)
-        self._telling = Telling(settings.target_labels)
+        self._received = ReceivedContributions(settings.shards)
+        self._event_writer = EventWriter(settings.target_labels)
 
     # What comes in.
 
     def contribute(self, contribution: Contribution) -> None:
         """Take up what a shard says."""
-        for partials in self._heard.take_up(contribution, begun=self.done is not None):
+        for partials in self._received.take_up(contribution, begun=self.done is not None):
             self.store.add(partials)
 
     # Going on.
@@ -80,18 +80,18 @@ class GroupState:
                 yield from self._change(first)
                 continue
             yield from self._correct(first)
-            if self._settings.bounded and first > self._heard.newest_ms:
+            if self._settings.bounded and first > self._received.newest_ms:
                 return
             end = until_ms
-            if self._heard.waiting:
-                end = min(end, self._heard.waiting[0].known_ms - 1)
+            if self._received.waiting:
+                end = min(end, self._received.waiting[0].effective_ms - 1)
             if self.live.change_ms is not None:
                 end = min(end, self.live.change_ms - 1)
             yield from self._evaluate(first, end)
 
     def _first(self) -> int | None:
         """The first instant that is not evaluated yet; one of the coming rules too, for then they are in force."""
-        if self.done is None and self._heard.spoken_ms is None:
+        if self.done is None and self._received.first_reported_ms is None:
             return None
         after = self.done if self.done is not None else self._begin(self._earliest_ms())
         found = [self._ready.following(after)]
@@ -102,11 +102,11 @@ class GroupState:
         return min((each for each in found if each is not None), default=None)
 
     def _earliest_ms(self) -> int:
-        return self._heard.earliest_ms(self._ready.following(self._begin(self._heard.spoken_ms or 0)))
+        return self._received.earliest_ms(self._ready.following(self._begin(self._received.first_reported_ms or 0)))
 
-    def _begin(self, spoken_ms: int) -> int:
+    def _begin(self, first_reported_ms: int) -> int:
         """The time before the first instant, if this is the first that shards speak of: what is read with an offset is not absent before that."""
-        return spoken_ms - 1 + self._offset_ms
+        return first_reported_ms - 1 + self._offset_ms
 
     def _evaluate(self, first: int, end: int) -> Iterator[Out]:
         """First evaluations, of a stretch."""
@@ -124,8 +124,8 @@ class GroupState:
         counter = "rules.evaluation.instants" if stretch.rules is None else "rules.instants_skipped"
         self.counted[counter] += self._ready.count(first - 1, last)
         events = self._ready.events.make(self.evaluator, outcome.events)
-        yield from self._telling.events(events)
-        yield from self._telling.samples(
+        yield from self._event_writer.events(events)
+        yield from self._event_writer.samples(
             last, written.written_after(self.evaluator.recorded, first - 1), corrected=False
         )
         self.done, self._alone = last, stretch.rules is not None
@@ -137,7 +137,7 @@ class GroupState:
 
     def _correct(self, instant: int) -> Iterator[Out]:
         """Take up what late samples changed by now, and evaluate again the rules that they touch."""
-        known = self._heard.known(instant)
+        known = self._received.known(instant)
         if not known:
             return
         revised = frozenset[int]().union(*(self.store.revise(part.partials) for part in known))
@@ -161,9 +161,9 @@ class GroupState:
         # From the first instant touched, wherever the snapshot was: which places corrections take must not depend on that.
         due = [each for each in outcome.events if each.transition.time_ms >= touched]
         events = self._ready.events.make(self.evaluator, due)
-        yield from self._telling.events(diff(self._standing(touched, again), events, instant), instant)
+        yield from self._event_writer.events(diff(self._standing(touched, again), events, instant), instant)
         after = written.written_after(self.evaluator.recorded, back.time_ms, again)
-        yield from self._telling.samples(instant, written.changed(before, after))
+        yield from self._event_writer.samples(instant, written.changed(before, after))
 
     def _standing(self, since_ms: int, rules: Collection[int]) -> list[AlertEvent]:
         """What was told of alerts of these rules at instants from a time on."""
@@ -208,12 +208,12 @@ class GroupState:
         old, new = self._ready, self.live.change()
         change = changes(old.program, new.program)
         migrated = migrate(self.evaluator.states, change, instant)
-        yield from self._telling.events(old.events.make(self.evaluator, migrated.ended))
+        yield from self._event_writer.events(old.events.make(self.evaluator, migrated.ended))
         evaluator = self._evaluator(new)
         evaluator.states, evaluator.recorded = migrated.states, self.evaluator.recorded
         hand_over(evaluator.recorded, change, migrated.stale, instant)
         # What is stale by it is written at this very instant.
-        yield from self._telling.samples(instant, written.written_after(evaluator.recorded, instant - 1))
+        yield from self._event_writer.samples(instant, written.written_after(evaluator.recorded, instant - 1))
         self.evaluator = evaluator
         self.store.follow(new.tasks)
         self.counted["rules.changes"] += 1
@@ -223,12 +223,12 @@ class GroupState:
             self._snapshots.add(self.done, evaluator.states)
         self._initial = False
 
-    def _evaluator(self, ready: Ready) -> Evaluator:
-        return Evaluator(ready.program, self.store, quiet=self._is_quiet)
+    def _evaluator(self, ready: CompiledRules) -> Evaluator:
+        return Evaluator(ready.program, self.store, quiet=self._is_known_empty)
 
-    def _is_quiet(self, expr: ast.Expr, times: Times) -> bool:
+    def _is_known_empty(self, expr: ast.Expr, times: Times) -> bool:
         """Most alerts are not there, and then no shard has anything to say of them."""
-        return is_silent(expr, lambda _: False, lambda fragment: self.store.is_empty(fragment.number, times))
+        return is_known_empty(expr, lambda _: False, lambda fragment: self.store.is_empty(fragment.number, times))
 
     def _run(self, after_ms: int, until_ms: int, only: Collection[int] | None = None) -> Outcome:
         """Evaluate all rules, or only some of them again, for the instants in ``(after, until]``."""
@@ -271,23 +271,23 @@ class GroupState:
     # What is kept.
 
     @property
-    def _ready(self) -> Ready:
+    def _ready(self) -> CompiledRules:
         return self.live.current
 
     @property
     def complete_ms(self) -> int:
-        """See :attr:`transforms.alerts.groups.fronts.Fronts.complete_ms`."""
-        return self._heard.complete_ms
+        """See :attr:`transforms.alerts.groups.progress.ShardProgress.complete_ms`."""
+        return self._received.complete_ms
 
     @property
     def history(self) -> History:
         """The events that were told."""
-        return self._telling.history
+        return self._event_writer.history
 
     @property
     def counted(self) -> Counter[str]:
         """What happened, by the names of counters."""
-        return self._telling.counted
+        return self._event_writer.counted
 
     @property
     def horizon_ms(self) -> int:
@@ -326,13 +326,13 @@ class GroupState:
             rules=self.live.to_bytes(),
             recorded=self.evaluator.recorded,
             history=self.history,
-            fronts=self._heard.fronts(),
+            progress=self._received.progress(),
         ).to_bytes()
 
     @classmethod
     def from_base(
         cls,
-        settings: StageSettings,
+        settings: EvaluationSettings,
         base: bytes | None,
         contributions: Sequence[Contribution],
         announced: Sequence[RuleFiles],
@@ -364,21 +364,21 @@ class GroupState:
         return state
 
     @classmethod
-    def _at_base(cls, settings: StageSettings, base: bytes, contributions: Sequence[Contribution]) -> GroupState:
+    def _at_base(cls, settings: EvaluationSettings, base: bytes, contributions: Sequence[Contribution]) -> GroupState:
         kept = Base.from_bytes(base)
         state = cls(settings, LiveRules(settings, kept.rules))
-        state._heard = Heard(settings.shards, kept.fronts)
+        state._received = ReceivedContributions(settings.shards, kept.progress)
         for contribution in contributions:
             state.contribute(contribution)
         state.evaluator.states = kept.states
         state.evaluator.recorded = kept.recorded
-        state._telling.history = kept.history
+        state._event_writer.history = kept.history
         state.done = done = kept.done
         if done is None or kept.time_ms is None:
             return state
         state._initial = kept.initial
         state._snapshots.add(kept.time_ms, kept.states)
-        for part in state._heard.known(done):
+        for part in state._received.known(done):
             state.store.add(part.partials)
         if kept.time_ms < done:
             state._run(kept.time_ms, done)

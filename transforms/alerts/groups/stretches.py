@@ -10,7 +10,7 @@ them is nothing, but for rules such as ``absent(x)``, which are then evaluated b
 
 That a stretch is skipped is proved, not guessed. Nothing that shards said, and nothing that other rules wrote, is in reach of any of its instants. No
 rule has an alert or a series that could end. The expressions of the rules left out yield nothing without samples
-(:func:`rules.evaluation.silence.needs_samples`).
+(:func:`rules.evaluation.known_empty.needs_samples`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rules.evaluation.groups import Evaluator
 from rules.evaluation.rule_state import IDLE
 from schemas.strict_json import format_time
 from transforms.alerts.groups.partial_store import PartialStore
-from transforms.alerts.live.live import Ready
+from transforms.alerts.live.live import CompiledRules
 
 STRIDE = 64
 """Instants evaluated at once at most where there are samples: what bounds memory while a job catches up."""
@@ -52,7 +52,7 @@ class Stretch(NamedTuple):
 
 
 def next_stretch(
-    ready: Ready,
+    ready: CompiledRules,
     store: PartialStore,
     evaluator: Evaluator,
     after_ms: int,

@@ -35,12 +35,12 @@ class SampleMaker:
         self._parts: dict[Labels, tuple[int, int]] = {}
         self._targets, self._metrics = Interner(), Interner()
 
-    def batches(self, columns: Iterable[Column], known_ms: int | None = None) -> Iterator[SampleBatch]:
+    def batches(self, columns: Iterable[Column], effective_ms: int | None = None) -> Iterator[SampleBatch]:
         """The samples of series, in batches of at most :data:`ROWS_PER_BATCH`.
 
         Args:
             columns: the samples.
-            known_ms: the instant from which they are known, of corrections; as their place in the log it makes stores take them for the newer.
+            effective_ms: the instant from which they are known, of corrections; as their place in the log it makes stores take them for the newer.
                 None: each is known from its own time on.
         """
         if len(self._parts) > _KNOWN:
@@ -58,7 +58,7 @@ class SampleMaker:
             metric=places[:, 1],
             ts=ts,
             value=np.concatenate([values for _, _, values in found]),
-            seq=ts if known_ms is None else np.full(sum(counts), known_ms, np.int64),
+            seq=ts if effective_ms is None else np.full(sum(counts), effective_ms, np.int64),
         )
         for first in range(0, len(whole), ROWS_PER_BATCH):
             yield whole.take(slice(first, first + ROWS_PER_BATCH)).compact()

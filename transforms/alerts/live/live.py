@@ -18,18 +18,18 @@ import orjson
 from rules.diagnostics.model import Diagnostic, Severity
 from rules.evaluation.alerts import RESOLVED_RETENTION_MS
 from rules.evaluation.instants import aligned, count, distinct
+from rules.evaluation.known_empty import needs_samples
 from rules.evaluation.program import Program
-from rules.evaluation.silence import needs_samples
 from rules.events.events import EventMaker
 from rules.model import RuleFile
 from rules.promql.syntax import ast
 from rules.promql.values import Times
-from transforms.alerts.fragments.fragments import Cut, NotStreamable, cut
+from transforms.alerts.fragments.fragments import NotStreamable, SplitProgram, cut
 from transforms.alerts.fragments.tasks import Task
 from transforms.alerts.live.affected import Affected
 from transforms.alerts.live.rule_set import RuleSet
 from transforms.alerts.messages import RuleFiles
-from transforms.machines.machine import StageSettings
+from transforms.machines.machine import EvaluationSettings
 
 NOT_STREAMABLE = "not-streamable"
 """The code of the one fault of rules that no check of the files alone finds."""
@@ -39,12 +39,12 @@ _KEPT = 12
 T = TypeVar("T")
 
 
-class Ready:
+class CompiledRules:
     """A rule set made ready for both stages; it holds no state and may be shared."""
 
-    def __init__(self, rules: RuleSet, settings: StageSettings) -> None:
+    def __init__(self, rules: RuleSet, settings: EvaluationSettings) -> None:
         self.rules = rules
-        self.cut: Cut = cut(rules.program(settings.program), settings.target_labels)
+        self.cut: SplitProgram = cut(rules.program(settings.program), settings.target_labels)
         self.tasks = tuple(Task.of(spec) for spec in self.cut.fragments)
         self.intervals_ms = sorted({self.program.interval_ms(number) for number in range(len(self.program.groups))})
         self._distinct_ms = distinct(self.intervals_ms)
@@ -116,7 +116,7 @@ def _back(expr: ast.Expr) -> int:
 class LiveRules:
     """The rules in force, and the changes that are to come."""
 
-    def __init__(self, settings: StageSettings, stored: bytes | None = None) -> None:
+    def __init__(self, settings: EvaluationSettings, stored: bytes | None = None) -> None:
         """Begin with the settings' files, or go on from what :meth:`to_bytes` gave.
 
         Raises:
@@ -124,7 +124,7 @@ class LiveRules:
         """
         self._settings = settings
         self._check = streamable(settings)
-        self._ahead: Ready | None = None
+        self._ahead: CompiledRules | None = None
         plain: Mapping[str, Any] | None = orjson.loads(stored) if stored is not None else None
         if plain is None:
             self.current = self._ready(_cached(settings, (settings.files,), self._begun))
@@ -153,14 +153,14 @@ class LiveRules:
         """From when on the next change counts; None if none is known."""
         return self._coming[0].effective_ms if self._coming else None
 
-    def coming(self) -> Ready | None:
+    def coming(self) -> CompiledRules | None:
         """The rules after the next change, made ready."""
         # Asked for with every element while a change is coming, which takes an hour where a job lags as much.
         if self._ahead is None and self._coming:
             self._ahead = self._ready(self._next(self._coming[0]))
         return self._ahead
 
-    def change(self) -> Ready:
+    def change(self) -> CompiledRules:
         """Go on with the rules after the next change; there must be one."""
         self.current = self.coming() or self.current
         self._coming.pop(0)
@@ -187,11 +187,11 @@ class LiveRules:
     def _restored(self, plain: Mapping[str, Any]) -> RuleSet:
         return RuleSet.from_plain(plain, self._check)
 
-    def _ready(self, rules: RuleSet) -> Ready:
-        return _cached(self._settings, (rules.as_plain(),), lambda _: Ready(rules, self._settings))
+    def _ready(self, rules: RuleSet) -> CompiledRules:
+        return _cached(self._settings, (rules.as_plain(),), lambda _: CompiledRules(rules, self._settings))
 
 
-def streamable(settings: StageSettings) -> Callable[[RuleFile], Sequence[Diagnostic]]:
+def streamable(settings: EvaluationSettings) -> Callable[[RuleFile], Sequence[Diagnostic]]:
     """The check whether a stream can evaluate a file's rules, for :class:`RuleSet`."""
 
     def check(file: RuleFile) -> list[Diagnostic]:
@@ -219,7 +219,7 @@ def streamable(settings: StageSettings) -> Callable[[RuleFile], Sequence[Diagnos
 _cache: OrderedDict[tuple[str, str], Any] = OrderedDict()
 
 
-def _cached(settings: StageSettings, parts: tuple[Mapping[str, Any], ...], make: Callable[..., T]) -> T:
+def _cached(settings: EvaluationSettings, parts: tuple[Mapping[str, Any], ...], make: Callable[..., T]) -> T:
     """What is made of the parts. Every shard of a process needs the same, and reading thousands of rules takes seconds."""
     told = orjson.dumps([*parts, repr(settings.program), sorted(settings.target_labels)], option=orjson.OPT_SORT_KEYS)
     key = make.__qualname__, hashlib.blake2b(told, digest_size=16).hexdigest()

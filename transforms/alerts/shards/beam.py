@@ -14,7 +14,7 @@ from transforms.alerts import messages
 from transforms.alerts.shards.machine import key_of
 from transforms.intake.beam import MARK
 from transforms.machines import watermarks
-from transforms.machines.watermarks import Told
+from transforms.machines.watermarks import PartitionWatermark
 from transforms.windows.content import Key
 
 
@@ -31,7 +31,7 @@ class KeyByRuleShard(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._newest: int | None = None
-        self._told: dict[tuple[int, int], Told] = {}
+        self._told: dict[tuple[int, int], PartitionWatermark] = {}
 
     def process(self, element: tuple[bytes, bytes]) -> Iterator[tuple[bytes, bytes]]:
         key, data = element
@@ -50,7 +50,9 @@ class KeyByRuleShard(beam.DoFn):
                 yield in_global_window((key, extent), time_ms)
 
 
-def extents_of(newest_ms: int | None, shards: int, told: Iterable[Told] = ()) -> list[tuple[bytes, bytes]]:
+def extents_of(
+    newest_ms: int | None, shards: int, told: Iterable[PartitionWatermark] = ()
+) -> list[tuple[bytes, bytes]]:
     """An extent (:func:`transforms.alerts.messages.of_extent`) for each shard."""
     extent = messages.of_extent(newest_ms, told)
     return [(key_of(number), extent) for number in range(shards)]

@@ -24,7 +24,7 @@ from schemas.batch import MIN_WATERMARK, SampleBatch
 from schemas.times import LONG_AGO
 from transforms.alerts import messages
 from transforms.alerts.shards.chunks import from_chunk, to_chunk
-from transforms.alerts.shards.course import ShardCourse
+from transforms.alerts.shards.evaluator import ShardEvaluator
 from transforms.alerts.shards.meta import Meta
 from transforms.alerts.shards.rules import ShardRules
 from transforms.alerts.shards.state import ShardState
@@ -34,9 +34,9 @@ from transforms.machines.machine import (
     METRICS,
     SELECTORS,
     Cells,
+    EvaluationSettings,
     Memory,
     Out,
-    StageSettings,
     Timers,
     new_token,
 )
@@ -65,14 +65,14 @@ class _Shard:
     """A key of the bundle."""
 
     meta: Meta
-    course: ShardCourse
+    evaluator: ShardEvaluator
     watermarks: Watermarks
 
 
 class Kept(NamedTuple):
     """What stays in memory of a key between bundles."""
 
-    course: ShardCourse
+    evaluator: ShardEvaluator
     watermarks: Watermarks
 
 
@@ -82,7 +82,7 @@ class ShardMachine:
     CELLS: tuple[str, ...] = ("meta", "rules", "told")
     BAGS: tuple[str, ...] = ("chunks",)
 
-    def __init__(self, settings: StageSettings, memory: Memory[Kept]) -> None:
+    def __init__(self, settings: EvaluationSettings, memory: Memory[Kept]) -> None:
         self._settings = settings
         self._memory = memory
         self._open: dict[bytes, _Shard] = {}
@@ -117,28 +117,28 @@ class ShardMachine:
 
     def _come(self, shard: _Shard, instant: int, cells: Cells, timers: Timers) -> Iterator[Out]:
         """Instants up to one are due; they are evaluated at the end of the bundle, or now if rules change or chunks are made one."""
-        meta, course = shard.meta, shard.course
+        meta, evaluator = shard.meta, shard.evaluator
         due = min(instant, meta.newest) if self._settings.bounded else instant
         changed = False
-        while course.rules.change_ms is not None and course.rules.change_ms <= due:
-            self._reach(shard, course.rules.change_ms - 1)
+        while evaluator.rules.change_ms is not None and evaluator.rules.change_ms <= due:
+            self._reach(shard, evaluator.rules.change_ms - 1)
             yield from self._change(shard)
             changed = True
         self._reach(shard, due)
-        if course.rules.is_past(meta.evaluated):
-            yield from course.advance(meta.evaluated, meta.newest)
-            course.expire(meta.evaluated)
+        if evaluator.rules.is_past(meta.evaluated):
+            yield from evaluator.advance(meta.evaluated, meta.newest)
+            evaluator.expire(meta.evaluated)
             changed = True
         if self._is_grown(shard):
-            yield from course.advance(meta.evaluated, meta.newest)
+            yield from evaluator.advance(meta.evaluated, meta.newest)
             self._compact(shard, cells)
         if changed:
-            cells.write("rules", course.rules.to_bytes())
+            cells.write("rules", evaluator.rules.to_bytes())
             meta.armed = LONG_AGO
         if instant > due:
             # The input has ended: what waits for an instant that does not come counts now.
-            yield from course.advance(meta.evaluated, meta.newest)
-            yield from course.close(instant, meta.newest)
+            yield from evaluator.advance(meta.evaluated, meta.newest)
+            yield from evaluator.close(instant, meta.newest)
             # Should anything come after all, this instant and its timer are yet to come.
             meta.armed = meta.after
             self._store(shard, cells)
@@ -148,38 +148,38 @@ class ShardMachine:
     def finish(self) -> Iterator[Out]:
         """Evaluate what is due."""
         for key, shard in self._open.items():
-            meta, course = shard.meta, shard.course
-            yield from course.advance(meta.evaluated, meta.newest)
-            if course.counted["rules.series_refused"]:
+            meta, evaluator = shard.meta, shard.evaluator
+            yield from evaluator.advance(meta.evaluated, meta.newest)
+            if evaluator.counted["rules.series_refused"]:
                 self.complaints.append(
-                    f"rules: shard {course.shard} keeps {self._settings.max_series:,} series that rules select, which is the most (max_series): "
+                    f"rules: shard {evaluator.shard} keeps {self._settings.max_series:,} series that rules select, which is the most (max_series): "
                     "samples of new ones are left out"
                 )
-            for name, number in course.counted.items():
+            for name, number in evaluator.counted.items():
                 self.counted[name] = self.counted.get(name, 0) + number
-            course.counted.clear()
+            evaluator.counted.clear()
             if self._settings.bounded:
                 # All of it each time: what a bundle that fails has noted is lost.
-                self.noted.setdefault(SELECTORS, set()).update(map(selector_key, course.state.found))
-                self.noted.setdefault(METRICS, set()).update(islice(course.state.names, MAX_METRICS))
-                self.noted.setdefault(LABELS, set()).update(_labels(course.state))
+                self.noted.setdefault(SELECTORS, set()).update(map(selector_key, evaluator.state.found))
+                self.noted.setdefault(METRICS, set()).update(islice(evaluator.state.names, MAX_METRICS))
+                self.noted.setdefault(LABELS, set()).update(_labels(evaluator.state))
             if meta.token:
-                self._memory.put(key, meta.token, Kept(course, shard.watermarks))
+                self._memory.put(key, meta.token, Kept(evaluator, shard.watermarks))
         self._open = {}
 
     # What comes in.
 
     def _keep(self, shard: _Shard, batch: SampleBatch, cells: Cells, timers: Timers) -> None:
-        meta, course = shard.meta, shard.course
+        meta, evaluator = shard.meta, shard.evaluator
         if not len(batch):
             return
         oldest, grace = int(batch.ts.min()), self._settings.grace_ms
         if meta.evaluated != LONG_AGO and (batch.overtaken != MIN_WATERMARK or oldest <= meta.evaluated):
             # Whatever a source says, nothing is slipped under an instant that was evaluated.
             batch = replace(batch, overtaken=max(batch.overtaken, meta.evaluated + grace))
-        kept = course.keep(batch)
+        kept = evaluator.keep(batch)
         begin = oldest if batch.overtaken == MIN_WATERMARK else batch.overtaken - grace + 1
-        noted = self._note(meta, course.rules, int(batch.ts.max()), begin, kept is not None)
+        noted = self._note(meta, evaluator.rules, int(batch.ts.max()), begin, kept is not None)
         if kept is not None:
             cells.append("chunks", to_chunk(kept))
             meta.stored += len(kept)
@@ -189,7 +189,7 @@ class ShardMachine:
 
     def _hear(self, shard: _Shard, element: bytes, cells: Cells, timers: Timers) -> Iterator[Out]:
         """Take up how far time has come, of all and of partitions."""
-        meta, rules, grace = shard.meta, shard.course.rules, self._settings.grace_ms
+        meta, rules, grace = shard.meta, shard.evaluator.rules, self._settings.grace_ms
         newest = messages.extent(element)
         noted = newest is not None and self._note(meta, rules, newest, newest)
 
@@ -202,7 +202,7 @@ class ShardMachine:
             cells.write("told", shard.watermarks.to_bytes())
             due = rules.latest(shard.watermarks.complete_ms - grace)
             if due is not None and meta.begin != LONG_AGO and due > meta.after:
-                shard.course.counted["rules.instants_early"] += rules.count(meta.after, due)
+                shard.evaluator.counted["rules.instants_early"] += rules.count(meta.after, due)
                 yield from self._come(shard, due, cells, timers)
                 return
         if noted or heard:
@@ -224,15 +224,15 @@ class ShardMachine:
         return worth
 
     def _announce(self, shard: _Shard, found: messages.RuleFiles, cells: Cells, timers: Timers) -> Iterator[Out]:
-        meta, course = shard.meta, shard.course
-        yield from course.advance(meta.evaluated, meta.newest)
-        if not course.announce(found):
+        meta, evaluator = shard.meta, shard.evaluator
+        yield from evaluator.advance(meta.evaluated, meta.newest)
+        if not evaluator.announce(found):
             return
-        while course.rules.change_ms is not None and course.rules.change_ms <= meta.evaluated:
+        while evaluator.rules.change_ms is not None and evaluator.rules.change_ms <= meta.evaluated:
             yield from self._change(shard)
-        if course.rules.change_ms is not None:
-            timers.at(course.rules.change_ms + self._settings.grace_ms)
-        cells.write("rules", course.rules.to_bytes())
+        if evaluator.rules.change_ms is not None:
+            timers.at(evaluator.rules.change_ms + self._settings.grace_ms)
+        cells.write("rules", evaluator.rules.to_bytes())
         meta.armed = LONG_AGO
         self._go_on(shard, cells, timers)
 
@@ -241,31 +241,31 @@ class ShardMachine:
     def _reach(self, shard: _Shard, due: int) -> None:
         """All instants up to a time are due."""
         meta = shard.meta
-        last = shard.course.rules.latest(due)
+        last = shard.evaluator.rules.latest(due)
         if last is None or meta.begin == LONG_AGO or last <= meta.after:
             return
         if meta.evaluated == LONG_AGO:
-            shard.course.start(meta.begin)
+            shard.evaluator.start(meta.begin)
         meta.evaluated = last
 
     def _change(self, shard: _Shard) -> Iterator[Out]:
-        yield from shard.course.advance(shard.meta.evaluated, shard.meta.newest)
-        yield from shard.course.change(shard.meta.newest)
+        yield from shard.evaluator.advance(shard.meta.evaluated, shard.meta.newest)
+        yield from shard.evaluator.change(shard.meta.newest)
 
     def _is_grown(self, shard: _Shard) -> bool:
         meta = shard.meta
         aged = meta.evaluated - meta.compacted >= COMPACT_EVERY_MS
-        return aged and meta.stored > 2 * shard.course.samples + _SLACK
+        return aged and meta.stored > 2 * shard.evaluator.samples + _SLACK
 
     def _compact(self, shard: _Shard, cells: Cells) -> None:
-        meta, course = shard.meta, shard.course
-        course.prune()
-        cells.replace("chunks", [*course.state.to_chunks(), *map(to_chunk, course.waiting)])
-        meta.stored, meta.compacted = course.samples, meta.evaluated
+        meta, evaluator = shard.meta, shard.evaluator
+        evaluator.prune()
+        cells.replace("chunks", [*evaluator.state.to_chunks(), *map(to_chunk, evaluator.waiting)])
+        meta.stored, meta.compacted = evaluator.samples, meta.evaluated
 
     def _go_on(self, shard: _Shard, cells: Cells, timers: Timers) -> None:
         """Set timers for what comes, and write down how far things are."""
-        meta, rules, grace = shard.meta, shard.course.rules, self._settings.grace_ms
+        meta, rules, grace = shard.meta, shard.evaluator.rules, self._settings.grace_ms
         shortest = rules.shortest_ms
         if meta.begin != LONG_AGO and shortest is not None:
             after = meta.after
@@ -281,7 +281,7 @@ class ShardMachine:
 
     def _arm(self, shard: _Shard, oldest: int, newest: int, timers: Timers) -> None:
         """Set timers for the first instants that see something of some event time, if not every instant has one."""
-        meta, rules = shard.meta, shard.course.rules
+        meta, rules = shard.meta, shard.evaluator.rules
         shortest = rules.shortest_ms
         if meta.begin == LONG_AGO or shortest is None or not _is_far(shortest, meta.after, meta.newest):
             return
@@ -291,11 +291,11 @@ class ShardMachine:
                 timers.at(instant + self._settings.grace_ms)
 
     def _store(self, shard: _Shard, cells: Cells) -> None:
-        meta, rules = shard.meta, shard.course.rules
+        meta, rules = shard.meta, shard.evaluator.rules
         if not meta.token:
             # Files that are other ones at a restart count from when they are announced.
             cells.write("rules", rules.to_bytes())
-        meta.token, meta.asides = new_token(), shard.course.asides
+        meta.token, meta.amendments = new_token(), shard.evaluator.amendments
         cells.write("meta", meta.encode())
 
     # What is stored.
@@ -311,17 +311,17 @@ class ShardMachine:
 
     def _restored(self, key: bytes, meta: Meta, cells: Cells) -> Kept:
         stored = bool(meta.token)
-        course = ShardCourse(
+        evaluator = ShardEvaluator(
             _KEY.unpack(key)[0],
             self._settings,
             ShardRules(self._settings, cells.read("rules") if stored else None),
             map(from_chunk, cells.read_bag("chunks")) if stored else (),
             meta.begin,
             None if meta.evaluated == LONG_AGO else meta.evaluated,
-            meta.asides,
+            meta.amendments,
         )
         told = cells.read("told") if stored else None
-        return Kept(course, Watermarks(self._settings.sources, told or b""))
+        return Kept(evaluator, Watermarks(self._settings.sources, told or b""))
 
 
 def _is_far(shortest_ms: int, after_ms: int, until_ms: int) -> bool:

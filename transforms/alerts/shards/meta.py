@@ -24,7 +24,7 @@ class Meta:
         newest: event time, as far as it matters for instants.
         stored: how many samples the chunks hold.
         compacted: the last instant when they were made one.
-        asides: how many contributions told of no new instant.
+        amendments: how many contributions told of no new instant.
     """
 
     token: bytes = b""
@@ -34,7 +34,7 @@ class Meta:
     newest: int = LONG_AGO
     stored: int = 0
     compacted: int = LONG_AGO
-    asides: int = 0
+    amendments: int = 0
 
     @property
     def after(self) -> int:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import orjson
 
-from rules.evaluation.silence import needs_samples
+from rules.evaluation.known_empty import needs_samples
 from rules.planning.plan import State
 from rules.promql.context import Options
 from rules.promql.syntax import ast
@@ -18,9 +18,9 @@ from rules.promql.values import Times
 from schemas.times import LONG_AGO
 from transforms.alerts.fragments.rewriting import Schedule
 from transforms.alerts.fragments.tasks import Task
-from transforms.alerts.live.live import LiveRules, Ready
+from transforms.alerts.live.live import CompiledRules, LiveRules
 from transforms.alerts.messages import RuleFiles
-from transforms.machines.machine import StageSettings
+from transforms.machines.machine import EvaluationSettings
 
 OLD_RULES_MS = 120_000
 """How long after a change, besides the lateness, the fragments of the rules before it are evaluated."""
@@ -31,7 +31,7 @@ _NEVER = 1 << 62
 class _Span(NamedTuple):
     """Rules, and the first and the last time of their instants."""
 
-    ready: Ready
+    ready: CompiledRules
     since_ms: int
     until_ms: int
 
@@ -56,7 +56,7 @@ class ShardRules:
         reach_ms: how long before an instant what is asked for at it may lie.
     """
 
-    def __init__(self, settings: StageSettings, stored: bytes | None = None) -> None:
+    def __init__(self, settings: EvaluationSettings, stored: bytes | None = None) -> None:
         """Begin with the settings' files, or go on from what :meth:`to_bytes` gave.
 
         Raises:
@@ -222,12 +222,12 @@ def _both(one: Task, other: Task) -> Task:
 
 
 @lru_cache(maxsize=8)
-def _states(ready: Ready) -> tuple[State, ...]:
+def _states(ready: CompiledRules) -> tuple[State, ...]:
     """What a rule set's selectors need kept; all shards of a process ask for the same."""
     return (*ready.cut.state(), *_gathered(ready))
 
 
-def _gathered(ready: Ready) -> Iterator[State]:
+def _gathered(ready: CompiledRules) -> Iterator[State]:
     for task in ready.tasks:
         if isinstance(task.spec.expr, ast.VectorSelector) and task.spec.kind == "samples":
             # What is gathered is handed on once, at the end of an interval, and must be there for as long.

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from rules.evaluation.silence import is_silent
+from rules.evaluation.known_empty import is_known_empty
 from rules.planning.plan import State
 from rules.promql.context import Options
 from rules.promql.engine import at_instants
@@ -32,10 +32,10 @@ from transforms.alerts.fragments.long_ranges import Packing
 from transforms.alerts.fragments.partials import Partials, PartialsBuilder
 from transforms.alerts.fragments.tasks import Task
 from transforms.alerts.shards.chunks import from_chunk
-from transforms.alerts.shards.held import MAX_SERIES, HeldSamples
+from transforms.alerts.shards.shard_samples import MAX_SERIES, ShardSamples
 
 
-class ShardState(HeldSamples):
+class ShardState(ShardSamples):
     """The samples of one shard, and what fragments make of them."""
 
     def __init__(
@@ -89,7 +89,7 @@ class ShardState(HeldSamples):
             if task.spec.kind == "samples":
                 since = int(times[0]) - task.spec.history_ms if since_ms is None else since_ms
                 found.add_samples(task.id, self._gather(task.spec, since, int(times[-1])))
-            elif not is_silent(task.spec.expr, self.is_empty):
+            elif not is_known_empty(task.spec.expr, self.is_empty):
                 self._evaluate(found, task, 0, len(times))
         return found.build()
 

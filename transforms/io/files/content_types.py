@@ -24,5 +24,5 @@ def content_type_of(path: str) -> str | None:
 
 
 def suffix_of(path: str) -> str:
-    """The end of a file's name that says its format, in lower case, ``.gz`` set aside: ``.lp`` of ``cpu.LP.GZ``."""
+    """The end of a file's name that says its format, in lower case, ``.gz`` set amendment: ``.lp`` of ``cpu.LP.GZ``."""
     return os.path.splitext(path.lower().removesuffix(".gz"))[1]

@@ -86,7 +86,7 @@ def add_history_options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f"{parser.epilog or ''}\n{SOURCES}"
 
 
-def read_history(given: argparse.Namespace, exprs: Sequence[ast.Expr]) -> History:
+def read_history(args: argparse.Namespace, exprs: Sequence[ast.Expr]) -> History:
     """Read what these expressions can see.
 
     Raises:
@@ -97,11 +97,11 @@ def read_history(given: argparse.Namespace, exprs: Sequence[ast.Expr]) -> Histor
     selectors = dict.fromkeys(state.selector.matchers for state in states)
     ahead = any(state.fixed or state.selector.offset_ms < 0 for state in states)
     back_ms = max((state.retention_ms for state in states), default=0)
-    return read_reach(given, Reach(tuple(selectors), back_ms, not ahead))
+    return read_reach(args, Reach(tuple(selectors), back_ms, not ahead))
 
 
 def read_reach(
-    given: argparse.Namespace,
+    args: argparse.Namespace,
     reach: Reach,
     recorded: Collection[str] = (),
     progress: Progress = lambda done, total: None,
@@ -118,9 +118,9 @@ def read_reach(
         HistoryError: a source that is not known, or cannot be read, or holds nothing of use; a time that is none.
         OSError: a file cannot be read.
     """
-    start, end = _time("--start", given.start), _time("--end", given.end)
+    start, end = _time("--start", args.start), _time("--end", args.end)
     if start is not None and end is not None and start > end:
-        raise HistoryError(f"--start={given.start} is later than --end={given.end}")
+        raise HistoryError(f"--start={args.start} is later than --end={args.end}")
     wanted = Wanted(
         reach.selectors,
         frozenset(recorded),
@@ -128,12 +128,12 @@ def read_reach(
         end if reach.bounded else None,
     )
     collected = Collected()
-    for number, source in enumerate(given.data):
+    for number, source in enumerate(args.data):
 
         def within(done: float, total: float, number: int = number) -> None:
-            progress(number + done / max(total, 1), len(given.data))
+            progress(number + done / max(total, 1), len(args.data))
 
-        _read(source, given, wanted, collected, within)
+        _read(source, args, wanted, collected, within)
     for problem in [*collected.damaged, *collected.problems]:
         print(f"cannot be read: {problem}", file=sys.stderr)
     others = collected.bad - sum(fault.lines for fault in collected.faults.values())
@@ -144,7 +144,7 @@ def read_reach(
     storage = collected.storage()
     if not len(storage.timestamps) or collected.first_ms is None or collected.last_ms is None:
         raise HistoryError(
-            f"no sample that the rules can see in {', '.join(given.data)}{_why(wanted, collected.catalogue)}"
+            f"no sample that the rules can see in {', '.join(args.data)}{_why(wanted, collected.catalogue)}"
         )
     return History(
         storage,
@@ -175,7 +175,7 @@ def _time(option: str, text: str | None) -> int | None:
         raise HistoryError(f"{option}: {error}") from None
 
 
-def _read(source: str, given: argparse.Namespace, wanted: Wanted, collected: Collected, progress: Progress) -> None:
+def _read(source: str, args: argparse.Namespace, wanted: Wanted, collected: Collected, progress: Progress) -> None:
     scheme, _, rest = source.partition(":")
     if scheme == "parquet":
         directory, options = _options(rest, ("tier", "value"))
@@ -190,11 +190,11 @@ def _read(source: str, given: argparse.Namespace, wanted: Wanted, collected: Col
 
         read_influxdb(source, wanted, collected, progress)
     else:
-        _read_files(source, given, wanted, collected, progress)
+        _read_files(source, args, wanted, collected, progress)
 
 
 def _read_files(
-    source: str, given: argparse.Namespace, wanted: Wanted, collected: Collected, progress: Progress
+    source: str, args: argparse.Namespace, wanted: Wanted, collected: Collected, progress: Progress
 ) -> None:
     from transforms.io.files import history as files
     from transforms.io.files.paths import files_of, kept, left_out, places
@@ -214,7 +214,7 @@ def _read_files(
         collected.notes.add(f"{source}: {others}")
     with kept(plain) as copies:
         for number, each in enumerate(plain):
-            files.read_file(each, wanted, collected, given.precision, given.csv_name, copies.get(each))
+            files.read_file(each, wanted, collected, args.precision, args.csv_name, copies.get(each))
             progress(number + 1, len(plain))
 
 

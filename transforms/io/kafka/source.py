@@ -32,7 +32,7 @@ from transforms.io.kafka.reader import POOL, Catalog, PartitionReader
 from transforms.io.kafka.topic import KafkaTopic, Start
 from transforms.losses.beam import Recorder
 from transforms.losses.examples import UNREAD, Example
-from transforms.machines.watermarks import Told
+from transforms.machines.watermarks import PartitionWatermark
 
 CALL_SECONDS = 1.0
 """How long one call reads before it lets the runner take a checkpoint."""
@@ -65,8 +65,8 @@ class KafkaSource:
 class _ReadPartition(beam.DoFn, RestrictionProvider):
     """What the bounded and the unbounded reading DoFn do alike; each is the provider of its own restrictions, offsets."""
 
-    def __init__(self, source: KafkaSource, settings: IntakeSettings, telling: int | None) -> None:
-        self._source, self._settings, self._telling = source, settings, telling
+    def __init__(self, source: KafkaSource, settings: IntakeSettings, source_id: int | None) -> None:
+        self._source, self._settings, self._source_id = source, settings, source_id
         self._lag: dict[int, Any] = {}
 
     def initial_restriction(self, element: bytes) -> OffsetRange:
@@ -170,8 +170,8 @@ class _ReadPartition(beam.DoFn, RestrictionProvider):
 
     def _told(self, partition: Partition, watermark: int) -> Iterator[object]:
         """That the partition's watermark is this, behind all that was read of it until then."""
-        if self._telling is not None:
-            yield mark(Told(self._telling, partition.number, partition.among, watermark))
+        if self._source_id is not None:
+            yield mark(PartitionWatermark(self._source_id, partition.number, partition.among, watermark))
 
     def _is_idle(self, reader: PartitionReader) -> bool:
         # Asked anew: behind a broker that does not answer there may be records that must not become late.
@@ -229,10 +229,10 @@ class ReadSamples(beam.PTransform):
         ConnectionError: (likewise) no broker answers.
     """
 
-    def __init__(self, source: KafkaSource, settings: IntakeSettings, telling: int | None = None) -> None:
+    def __init__(self, source: KafkaSource, settings: IntakeSettings, source_id: int | None = None) -> None:
         """With ``telling``, its number among the sources, it tells watermarks behind what was read (:func:`transforms.intake.beam.mark`)."""
         super().__init__()
-        self._source, self._settings, self._telling = source, settings, telling
+        self._source, self._settings, self._source_id = source, settings, source_id
 
     def expand(self, begin: beam.pvalue.PBegin) -> dict[str, beam.PCollection]:
         """The partitions, spread over the workers, then their records."""
@@ -254,4 +254,4 @@ class ReadSamples(beam.PTransform):
                 >> beam.ParDo(DiscoverPartitions(source.topic, source.discovery_ms)).with_output_types(bytes)
             )
         reading = _ReadToEnd if source.bounded else _ReadForever
-        return take_in(partitions, reading(source, self._settings, self._telling))
+        return take_in(partitions, reading(source, self._settings, self._source_id))

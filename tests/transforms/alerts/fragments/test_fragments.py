@@ -15,7 +15,7 @@ from rules.promql.syntax.errors import PromQLError
 from rules.promql.syntax.parser import parse
 from rules.promql.syntax.printer import to_text
 from tests.rules.evaluation.stepping import MINUTE, groups_of, storage_of
-from transforms.alerts.fragments.fragments import Cut, FragmentSpec, NotStreamable, Schedule, cut
+from transforms.alerts.fragments.fragments import FragmentSpec, NotStreamable, Schedule, SplitProgram, cut
 
 TARGET = frozenset({"job", "instance"})
 
@@ -26,7 +26,7 @@ def program_of(*texts: str) -> Program:
     return Program([RuleGroup("g", rules=rules)], Settings(options=Options(default_step_ms=30_000)))
 
 
-def remainders(made: Cut) -> list[str]:
+def remainders(made: SplitProgram) -> list[str]:
     return [to_text(rule.rule.ast) for rule in made.program.rules]
 
 

@@ -23,8 +23,8 @@ from tests.transforms.alerts.test_local import BEGIN, LENGTH, MINUTE, SERIES, ev
 from transforms.alerts.fragments import fragments
 from transforms.alerts.fragments.fragments import cut
 from transforms.alerts.fragments.long_ranges import Packing, states
-from transforms.alerts.local import LocalStage
-from transforms.alerts.shards import held
+from transforms.alerts.local import LocalPipeline
+from transforms.alerts.shards import shard_samples as held
 from transforms.alerts.shards.packed import PackedSamples
 from transforms.alerts.shards.samples import Samples
 
@@ -122,7 +122,7 @@ def test_what_is_told_does_not_depend_on_packing(log_seed: int, seed: int) -> No
             patch.setattr(PackedSamples, "put", counting)
             if not is_due:
                 patch.setattr(PackedSamples, "due", lambda *_: -(1 << 62))
-            outs = play(LocalStage(rules), log, seed)
+            outs = play(LocalPipeline(rules), log, seed)
         assert bool(packed) is is_due
         found.append(sorted(outs))
         assert events(outs)

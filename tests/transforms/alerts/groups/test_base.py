@@ -19,16 +19,16 @@ def base(time_ms: int | None = 60_000, *, initial: bool = True) -> Base:
     recorded = Recorded()
     mask = np.ones((1, 2), np.bool_)
     recorded.append(Writer(1), "y", [LABELS], np.array([60_000, 120_000]), np.array([[1.0, 2.0]]), mask)
-    fronts = {"fronts": [[0, 120_000, 1]], "beyond": []}
+    progress = {"fronts": [[0, 120_000, 1]], "beyond": []}
     done = None if time_ms is None else 120_000
-    return Base(time_ms, done, initial, [IDLE, ACTIVE, IDLE], b"rules", recorded, History(), fronts)
+    return Base(time_ms, done, initial, [IDLE, ACTIVE, IDLE], b"rules", recorded, History(), progress)
 
 
 @pytest.mark.parametrize("initial", [True, False])
 def test_a_base_comes_back(initial: bool) -> None:
     found = Base.from_bytes(base(initial=initial).to_bytes())
     assert (found.time_ms, found.done, found.initial) == (60_000, 120_000, initial)
-    assert (found.rules, found.fronts) == (b"rules", {"fronts": [[0, 120_000, 1]], "beyond": []})
+    assert (found.rules, found.progress) == (b"rules", {"fronts": [[0, 120_000, 1]], "beyond": []})
     assert [state.as_plain() for state in found.states] == [each.as_plain() for each in (IDLE, ACTIVE, IDLE)]
     assert found.history.standing() == []
 

@@ -29,7 +29,7 @@ from transforms.alerts.groups.machine import GroupMachine
 from transforms.alerts.live.live import LiveRules
 from transforms.alerts.messages import BEGINNING_MS, Contribution, Part, RuleFiles, of_contribution, of_rules
 from transforms.alerts.shards.state import ShardState
-from transforms.machines.machine import EVENTS, SAMPLES, Memory, Out, StageSettings
+from transforms.machines.machine import EVENTS, SAMPLES, EvaluationSettings, Memory, Out
 
 # Past the first base, and some instants more.
 LAST = 20
@@ -103,7 +103,7 @@ class Late(NamedTuple):
 class Shards:
     """Two shards that say at each minute what their samples make of it; ``said[t]`` are the elements of minute ``t``."""
 
-    config: StageSettings
+    config: EvaluationSettings
     said: dict[int, list[bytes]] = field(default_factory=dict)
 
     def feed(self, log: Sequence[Late], last: int = LAST) -> None:
@@ -134,15 +134,15 @@ def contribution(shard: int, minute: int, parts: Sequence[Part] = ()) -> bytes:
     return of_contribution(Contribution(shard, now - MINUTE if minute else BEGINNING_MS, now, 0, now, parts))
 
 
-def config(rules: str = RULES, shards: int = 8) -> StageSettings:
+def config(rules: str = RULES, shards: int = 8) -> EvaluationSettings:
     """Of eight shards, of which these tests have two, groups cannot know that they have heard all; of two they can."""
-    return StageSettings({"rules.yml": rules}, late_ms=LAST * MINUTE, shards=shards)
+    return EvaluationSettings({"rules.yml": rules}, late_ms=LAST * MINUTE, shards=shards)
 
 
 class Run:
     """The machine on bundles; ``outs`` is all that was committed."""
 
-    def __init__(self, settings: StageSettings) -> None:
+    def __init__(self, settings: EvaluationSettings) -> None:
         self.settings = settings
         self.cells, self.timers, self.outs = Cells(), Timers(), list[Out]()
         self.restart()
@@ -366,7 +366,7 @@ def test_what_a_shard_has_not_evaluated_yet_changes_no_alert() -> None:
 
 def test_state_does_not_grow_with_time() -> None:
     rules = "groups: [{name: g, rules: [{record: y, expr: sum(x)}, {alert: High, expr: 'max_over_time(y[3m]) > 3'}]}]"
-    settings_ = StageSettings({"rules.yml": rules}, late_ms=2 * MINUTE)
+    settings_ = EvaluationSettings({"rules.yml": rules}, late_ms=2 * MINUTE)
     last = 120
     shards = Shards(settings_)
     shards.feed(series(0, [float(minute % 5) for minute in range(last + 1)]), last)
@@ -380,7 +380,7 @@ def test_state_does_not_grow_with_time() -> None:
 
 
 def test_no_rules_at_all() -> None:
-    run = Run(StageSettings({}))
+    run = Run(EvaluationSettings({}))
     run.bundle([contribution(0, 0)], 5)
     assert run.outs == []
 
@@ -394,7 +394,7 @@ def test_constants_need_no_samples() -> None:
 
 
 def test_times_of_timers_are_behind_those_of_shards() -> None:
-    settings_ = StageSettings({"rules.yml": RULES}, grace_ms=7_000)
+    settings_ = EvaluationSettings({"rules.yml": RULES}, grace_ms=7_000)
     machine, cells, timers = GroupMachine(settings_, Memory()), Cells(), Timers()
     machine.begin()
     list(machine.arrive(KEY, contribution(0, 3), cells, timers))
@@ -421,14 +421,16 @@ def test_what_no_shard_has_anything_of_is_not_evaluated() -> None:
     run.bundle(shards.said[0], 0)
     state = run.machine.look(KEY, run.cells)
     quiet = [
-        rule.rule.name for rule in state.live.current.program.rules if state._is_quiet(rule.rule.ast, np.array([0]))
+        rule.rule.name
+        for rule in state.live.current.program.rules
+        if state._is_known_empty(rule.rule.ast, np.array([0]))
     ]
     assert quiet == ["High", "Few"]
     assert told(run.events) == ["0 None firing (condition_met)"]
 
 
 def test_what_comes_of_a_bounded_input_may_come_in_any_order() -> None:
-    settings_ = StageSettings(
+    settings_ = EvaluationSettings(
         {"rules.yml": "groups: [{name: g, rules: [{alert: High, expr: x > 2, for: 3m}]}]"}, shards=2, bounded=True
     )
     shards = Shards(settings_)
@@ -446,9 +448,9 @@ MINUTELY = "groups: [{name: g, rules: [{alert: High, expr: x > 2}]}]"
 SECONDLY = "groups: [{name: g, interval: 1s, rules: [{alert: High, expr: x > 2}]}]"
 
 
-def words(known_ms: int, *times: int, revision: int = 0) -> Part:
+def words(effective_ms: int, *times: int, revision: int = 0) -> Part:
     """What a shard says at instants that has nothing to say."""
-    return Part(known_ms, PartialsBuilder(0, np.array(times, np.int64), revision).build())
+    return Part(effective_ms, PartialsBuilder(0, np.array(times, np.int64), revision).build())
 
 
 def says(until_ms: int, *parts: Part, after_ms: int = BEGINNING_MS) -> bytes:
@@ -473,7 +475,7 @@ def says(until_ms: int, *parts: Part, after_ms: int = BEGINNING_MS) -> bytes:
 def test_a_timer_is_set_for_each_instant_that_a_shard_speaks_of(
     until_ms: int, parts: list[Part], expected: list[int]
 ) -> None:
-    machine = GroupMachine(StageSettings({"rules.yml": MINUTELY}, grace_ms=7_000), Memory())
+    machine = GroupMachine(EvaluationSettings({"rules.yml": MINUTELY}, grace_ms=7_000), Memory())
     cells, timers = Cells(), Timers()
     machine.begin()
     list(machine.arrive(KEY, says(until_ms, *parts), cells, timers))
@@ -481,7 +483,7 @@ def test_a_timer_is_set_for_each_instant_that_a_shard_speaks_of(
 
 
 def test_no_timer_is_set_for_instants_that_are_due() -> None:
-    machine = GroupMachine(StageSettings({"rules.yml": MINUTELY}, grace_ms=7_000), Memory())
+    machine = GroupMachine(EvaluationSettings({"rules.yml": MINUTELY}, grace_ms=7_000), Memory())
     cells, timers = Cells(), Timers()
     machine.begin()
     list(machine.arrive(KEY, says(2 * MINUTE), cells, timers))
@@ -513,7 +515,7 @@ class Based(Cells):
     ],
 )
 def test_a_base_is_taken_after_a_minute_and_sixteen_instants(rules: str, step_ms: int, expected: list[int]) -> None:
-    machine = GroupMachine(StageSettings({"rules.yml": rules}, shards=1, late_ms=2 * step_ms), Memory())
+    machine = GroupMachine(EvaluationSettings({"rules.yml": rules}, shards=1, late_ms=2 * step_ms), Memory())
     cells, found = Based(), []
     for number in range(expected[-1] + 1):
         before, now = cells.bases, number * step_ms

@@ -12,32 +12,32 @@ from schemas.times import LONG_AGO
 from tests.transforms.alerts.streams import Sent, batch_of
 from transforms.alerts.groups.base import Base
 from transforms.alerts.groups.state import GroupState
-from transforms.alerts.local import LocalStage
+from transforms.alerts.local import LocalPipeline
 from transforms.alerts.messages import BEGINNING_MS, Contribution, RuleFiles
-from transforms.machines.machine import EVENTS, Out, StageSettings
+from transforms.machines.machine import EVENTS, EvaluationSettings, Out
 
 MINUTE = 60_000
 HIGH = "groups: [{name: g, rules: [{alert: High, expr: 'x > 1'}]}]"
 
 
-def settings_of(text: str = HIGH, **given: object) -> StageSettings:
-    return replace(StageSettings({"r.yml": text}, shards=1, late_ms=2 * MINUTE), **given)
+def settings_of(text: str = HIGH, **given: object) -> EvaluationSettings:
+    return replace(EvaluationSettings({"r.yml": text}, shards=1, late_ms=2 * MINUTE), **given)
 
 
 def x(minute: int, value: float, name: str = "x", seq: int = 0) -> Sent:
     return Sent((("__name__", name), ("instance", "h0"), ("job", "j")), minute * MINUTE, value, seq or minute)
 
 
-def stage_at(last: int, values: Sequence[float], config: StageSettings) -> tuple[LocalStage, list[Out]]:
+def stage_at(last: int, values: Sequence[float], config: EvaluationSettings) -> tuple[LocalPipeline, list[Out]]:
     """A stage that has come to a minute, with a sample at each, and what it told."""
-    stage, outs = LocalStage(config), list[Out]()
+    stage, outs = LocalPipeline(config), list[Out]()
     for minute in range(last + 1):
         stage.add(batch_of([x(minute, values[minute % len(values)])]))
         outs += stage.advance(minute * MINUTE + config.grace_ms + 2)
     return stage, outs
 
 
-def late(stage: LocalStage, minute: int, *sent: Sent) -> list[Out]:
+def late(stage: LocalPipeline, minute: int, *sent: Sent) -> list[Out]:
     """Samples that come late, half a minute before a minute at which they are known, and what is told at it."""
     stage.add(replace(batch_of(sent), overtaken=minute * MINUTE - 30_000))
     stage.extent(minute * MINUTE)
@@ -78,7 +78,7 @@ def test_what_subqueries_look_back_to_is_kept() -> None:
 
 def test_before_the_first_instant_all_is_kept_and_nothing_where_there_are_no_rules() -> None:
     assert GroupState(settings_of()).oldest_ms == LONG_AGO
-    assert GroupState(StageSettings({})).oldest_ms > 1 << 61
+    assert GroupState(EvaluationSettings({})).oldest_ms > 1 << 61
 
 
 def test_a_state_of_nothing_goes_on_from_its_base() -> None:
@@ -141,7 +141,7 @@ def test_only_what_late_samples_touch_is_evaluated_again() -> None:
 
 def test_a_first_instant_may_move_back() -> None:
     """Nothing is known of before the first instant, so it may as well have been the one that late samples touch."""
-    stage = LocalStage(settings_of())
+    stage = LocalPipeline(settings_of())
     stage.add(batch_of([x(5, 3.0)]))
     assert told(stage.advance(5 * MINUTE + 2)) == [(5, "High", "firing")]
     found = events(late(stage, 6, x(4, 3.0, seq=100)))
@@ -165,7 +165,7 @@ def test_rules_that_went_and_came_back_at_one_instant_leave_the_end_that_was_tol
 
 def test_other_rules_count_from_the_first_instant_that_is_not_before_their_time() -> None:
     for effective_ms, expected in ((2 * MINUTE, 2), (2 * MINUTE + 1, 3)):
-        stage = LocalStage(settings_of("groups: [{name: g, rules: [{alert: Low, expr: 'x > 1'}]}]"))
+        stage = LocalPipeline(settings_of("groups: [{name: g, rules: [{alert: Low, expr: 'x > 1'}]}]"))
         stage.rules(RuleFiles(effective_ms, {"r.yml": HIGH}))
         outs = []
         for minute in range(5):

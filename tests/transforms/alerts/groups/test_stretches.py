@@ -11,7 +11,7 @@ import pytest
 from rules.evaluation.rule_state import IDLE, RuleState
 from tests.transforms.alerts.shards.test_machine import ready_of, settings_of
 from transforms.alerts.groups.stretches import BLOCK, MOST_ALONE, STRIDE, Stretch, next_stretch, no_samples_from
-from transforms.alerts.live.live import Ready
+from transforms.alerts.live.live import CompiledRules
 
 MINUTE = 60_000
 YEAR = 365 * 24 * 60 * MINUTE
@@ -19,7 +19,7 @@ BUSY = RuleState(IDLE.alerts, {"x:sum": frozenset({(("__name__", "x:sum"),)})})
 NONE = frozenset[int]()
 
 
-def ready(*exprs: str, interval: str = "1m", more: str = "") -> Ready:
+def ready(*exprs: str, interval: str = "1m", more: str = "") -> CompiledRules:
     rules = "".join(f"\n  - {{record: 'r:{number}', expr: '{expr}'}}" for number, expr in enumerate(exprs))
     return ready_of(settings_of(f"groups:\n- name: g\n  interval: {interval}\n  rules:{rules}\n{more}"))
 
@@ -45,7 +45,7 @@ class Idle:
 
 
 def stretch(
-    rules: Ready,
+    rules: CompiledRules,
     after: int,
     until: int,
     *,

@@ -11,8 +11,8 @@ from rules.promql.values import STALE
 from schemas import batch as batches
 from tests.transforms.alerts.streams import Sent, batch_of
 from transforms.alerts.groups.written import from_bytes, to_bytes
-from transforms.alerts.local import LocalStage
-from transforms.machines.machine import SAMPLES, Out, StageSettings
+from transforms.alerts.local import LocalPipeline
+from transforms.machines.machine import SAMPLES, EvaluationSettings, Out
 
 SECOND = 1_000
 RULES = "groups: [{name: g, interval: 10s, rules: [{record: 'x:left', expr: '10 - sum(x)'}]}]"
@@ -35,7 +35,7 @@ def sent(second: int, value: float) -> Sent:
 
 
 def test_a_corrected_sample_takes_the_place_of_the_one_before_it() -> None:
-    stage = LocalStage(StageSettings({"r.yml": RULES}, shards=1))
+    stage = LocalPipeline(EvaluationSettings({"r.yml": RULES}, shards=1))
     stage.add(batch_of([sent(second, 1) for second in (0, 10, 30)]))
     outs = stage.advance(30 * SECOND + 1)
     stage.add(replace(batch_of([sent(15, 7)]), overtaken=30 * SECOND))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from transforms.alerts.live.live import LiveRules
-from transforms.machines.machine import StageSettings
+from transforms.machines.machine import EvaluationSettings
 
 RULES = """
 groups:
@@ -45,7 +45,7 @@ groups:
 
 def touched(*keys: str, rules: str = RULES) -> set[str]:
     """The names of the rules that fragments touch, each given by what it is."""
-    ready = LiveRules(StageSettings({"r.yml": rules})).current
+    ready = LiveRules(EvaluationSettings({"r.yml": rules})).current
     ids = {task.spec.key: task.id for task in ready.tasks}
     return {ready.program.rules[each].rule.name for each in ready.affected.rules([ids[key] for key in keys])}
 
@@ -82,7 +82,7 @@ def test_samples_gathered_by_a_pattern_touch_who_writes_a_name_that_fits() -> No
 
 
 def test_a_fragment_that_is_none_of_the_rules_touches_nothing() -> None:
-    affected = LiveRules(StageSettings({"r.yml": RULES})).current.affected
+    affected = LiveRules(EvaluationSettings({"r.yml": RULES})).current.affected
     assert affected.rules([-1]) == frozenset()
 
 
@@ -96,7 +96,7 @@ groups:
   - {record: c, expr: sum(b)}
   - {record: d, expr: sum(y)}
 """
-    ready = LiveRules(StageSettings({"r.yml": text})).current
+    ready = LiveRules(EvaluationSettings({"r.yml": text})).current
     assert ready.affected.with_readers([0]) == {0, 1, 2}
     assert ready.affected.with_readers([1, 3]) == {1, 2, 3}
     assert ready.affected.with_readers([]) == frozenset()

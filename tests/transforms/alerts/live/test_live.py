@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from rules.files.load import load_rules
-from transforms.alerts.live.live import NOT_STREAMABLE, LiveRules, Ready, streamable
+from transforms.alerts.live.live import NOT_STREAMABLE, CompiledRules, LiveRules, streamable
 from transforms.alerts.messages import RuleFiles
-from transforms.machines.machine import StageSettings
+from transforms.machines.machine import EvaluationSettings
 
 MINUTE = 60_000
 LOOKBACK = 5 * MINUTE
@@ -17,11 +17,11 @@ ONE, TWO, THREE = (f"groups: [{{name: g, rules: [{{alert: A{number}, expr: x > {
 BROKEN = "groups: [{name: g, rules: [{alert: A, expr: x >}]}]"
 
 
-def ready_of(text: str) -> Ready:
-    return LiveRules(StageSettings({"r.yml": text})).current
+def ready_of(text: str) -> CompiledRules:
+    return LiveRules(EvaluationSettings({"r.yml": text})).current
 
 
-def intervals(*seconds: int) -> Ready:
+def intervals(*seconds: int) -> CompiledRules:
     groups = ", ".join(
         f"{{name: g{number}, interval: {each}s, rules: [{{record: r, expr: x}}]}}"
         for number, each in enumerate(seconds)
@@ -29,7 +29,7 @@ def intervals(*seconds: int) -> Ready:
     return ready_of(f"groups: [{groups}]")
 
 
-def names(ready: Ready) -> list[str]:
+def names(ready: CompiledRules) -> list[str]:
     return [rule.rule.name for rule in ready.program.rules]
 
 
@@ -61,7 +61,7 @@ def test_the_instants_beside_a_time(time_ms: int, latest: int, following: int) -
 
 
 def test_without_groups_there_are_no_instants() -> None:
-    ready = LiveRules(StageSettings({})).current
+    ready = LiveRules(EvaluationSettings({})).current
     assert (ready.latest(0), ready.following(0), ready.count(0, MINUTE)) == (None, None, 0)
     assert ready.instants(0, MINUTE).tolist() == []
 
@@ -122,7 +122,7 @@ groups:
 
 
 def test_changes_count_one_after_the_other_in_the_order_in_which_they_were_found() -> None:
-    live = LiveRules(StageSettings({"r.yml": ONE}))
+    live = LiveRules(EvaluationSettings({"r.yml": ONE}))
     assert (live.change_ms, live.coming()) == (None, None)
     assert live.announce(files(2 * MINUTE, TWO))
     # The clock was set back.
@@ -139,7 +139,7 @@ def test_changes_count_one_after_the_other_in_the_order_in_which_they_were_found
 
 
 def test_files_as_they_are_known_are_no_change() -> None:
-    live = LiveRules(StageSettings({"r.yml": ONE}))
+    live = LiveRules(EvaluationSettings({"r.yml": ONE}))
     assert not live.announce(files(0, ONE))
     assert live.announce(files(0, TWO))
     assert not live.announce(files(MINUTE, TWO))
@@ -149,7 +149,7 @@ def test_files_as_they_are_known_are_no_change() -> None:
 
 
 def test_a_refused_version_is_known_too() -> None:
-    live = LiveRules(StageSettings({"r.yml": ONE}))
+    live = LiveRules(EvaluationSettings({"r.yml": ONE}))
     assert live.announce(files(0, BROKEN))
     live.change()
     assert names(live.current) == ["A1", "TidemarkRulesBroken"]
@@ -159,7 +159,7 @@ def test_a_refused_version_is_known_too() -> None:
 
 def test_what_a_stream_cannot_evaluate_is_refused_as_what_is_broken_whenever_it_comes() -> None:
     ahead = "groups: [{name: g, rules: [{alert: Ahead, expr: x offset -1m > 1}]}]"
-    config = StageSettings({"r.yml": ahead})
+    config = EvaluationSettings({"r.yml": ahead})
     assert names(LiveRules(config).current) == ["TidemarkRulesBroken"]
     live = LiveRules(replace(config, files={"r.yml": ONE}))
     live.announce(files(0, ahead))
@@ -168,7 +168,7 @@ def test_what_a_stream_cannot_evaluate_is_refused_as_what_is_broken_whenever_it_
 
 
 def test_what_is_in_force_and_what_is_to_come_outlive_a_restart() -> None:
-    config = StageSettings({"r.yml": ONE})
+    config = EvaluationSettings({"r.yml": ONE})
     live = LiveRules(config)
     live.announce(files(0, BROKEN))
     live.change()
@@ -185,14 +185,14 @@ def test_what_is_in_force_and_what_is_to_come_outlive_a_restart() -> None:
 
 
 def test_the_instants_of_what_is_to_come_are_among_those_that_may_be() -> None:
-    live = LiveRules(StageSettings({"r.yml": ONE.replace("name: g", "name: g, interval: 20s")}))
+    live = LiveRules(EvaluationSettings({"r.yml": ONE.replace("name: g", "name: g, interval: 20s")}))
     assert live.instants(0, 40_000) == [20_000, 40_000]
     live.announce(files(MINUTE, ONE.replace("name: g", "name: g, interval: 15s")))
     assert live.instants(0, 40_000) == [15_000, 20_000, 30_000, 40_000]
 
 
 def test_rules_that_differ_in_what_settings_say_are_made_ready_apart() -> None:
-    config = StageSettings({"r.yml": ONE})
+    config = EvaluationSettings({"r.yml": ONE})
     other = replace(config, target_labels=frozenset({"pool"}))
     first = LiveRules(config).current
     assert LiveRules(config).current is first
@@ -204,18 +204,18 @@ def test_what_a_stream_cannot_evaluate_is_told_with_its_place() -> None:
     text = "groups:\n- name: g\n  rules:\n  - {record: r, expr: x}\n  - alert: Ahead\n    expr: y > x offset -1m\n"
     loaded = load_rules(text, "r.yml")
     assert loaded.file is not None
-    (fault,) = streamable(StageSettings({}))(loaded.file)
+    (fault,) = streamable(EvaluationSettings({}))(loaded.file)
     assert (fault.code, fault.severity.name, fault.file, fault.rule) == (NOT_STREAMABLE, "ERROR", "r.yml", "Ahead")
     assert (fault.span.line, fault.span.column) == (6, 15)
     good = load_rules(ONE, "r.yml").file
     assert good is not None
-    assert list(streamable(StageSettings({}))(good)) == []
+    assert list(streamable(EvaluationSettings({}))(good)) == []
 
 
 def test_queries_that_are_put_together_from_data_are_told_at_their_rule() -> None:
     text = "groups:\n- name: g\n  rules:\n  - alert: Data\n    annotations: {n: '{{ query $labels.q }}'}\n    expr: y > 1\n"
     file = load_rules(text, "r.yml").file
     assert file is not None
-    (fault,) = streamable(StageSettings({}))(file)
+    (fault,) = streamable(EvaluationSettings({}))(file)
     # Not where its expression stands.
     assert (fault.rule, fault.span.line) == ("Data", 4)

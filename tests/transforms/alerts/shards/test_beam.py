@@ -11,7 +11,7 @@ from transforms.alerts import messages
 from transforms.alerts.shards.beam import KeyByRuleShard
 from transforms.alerts.shards.machine import key_of
 from transforms.intake.beam import is_samples, mark
-from transforms.machines.watermarks import Told
+from transforms.machines.watermarks import PartitionWatermark
 from transforms.windows.content import Key
 
 A = ('{host="a"}', "x")
@@ -35,7 +35,7 @@ def keyed(bundle: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     return list(KEYED)
 
 
-def marked(told: Told) -> tuple[bytes, bytes]:
+def marked(told: PartitionWatermark) -> tuple[bytes, bytes]:
     element: tuple[bytes, bytes] = mark(told).value
     return element
 
@@ -52,7 +52,11 @@ def test_samples_go_to_their_rule_shard_and_all_shards_hear_how_far_time_has_com
 
 def test_what_was_told_of_partitions_goes_to_all_shards_behind_the_samples() -> None:
     first, second = (piece(5, Sample(A, NOON + seconds, 1.0, seconds)) for seconds in (1_000, 2_000))
-    told = [Told(0, 3, 4, NOON - 9_000), Told(1, 3, 4, NOON - 7_000), Told(0, 3, 4, NOON - 8_000)]
+    told = [
+        PartitionWatermark(0, 3, 4, NOON - 9_000),
+        PartitionWatermark(1, 3, 4, NOON - 7_000),
+        PartitionWatermark(0, 3, 4, NOON - 8_000),
+    ]
     found = keyed([marked(told[0]), first, marked(told[1]), second, marked(told[2])])
     assert [element for _, element in found[:2]] == [messages.of_samples(first[1]), messages.of_samples(second[1])]
     # The last word about a partition stands for those before.
@@ -61,7 +65,7 @@ def test_what_was_told_of_partitions_goes_to_all_shards_behind_the_samples() -> 
 
 
 def test_a_bundle_of_marks_alone_tells_no_event_time() -> None:
-    told = Told(0, 3, 4, NOON)
+    told = PartitionWatermark(0, 3, 4, NOON)
     found = keyed([marked(told)])
     assert [(messages.extent(element), messages.told(element)) for _, element in found] == [(None, [told])] * 3
 
@@ -70,7 +74,7 @@ def test_a_bundle_without_samples_says_nothing_of_time() -> None:
     dofn = KeyByRuleShard(3)
     dofn.start_bundle()
     list(dofn.process(piece(0, Sample(A, NOON, 1.0, 1))))
-    list(dofn.process(marked(Told(0, 0, 1, NOON))))
+    list(dofn.process(marked(PartitionWatermark(0, 0, 1, NOON))))
     assert len(list(dofn.finish_bundle())) == 3
     dofn.start_bundle()
     assert list(dofn.finish_bundle()) == []
@@ -78,4 +82,4 @@ def test_a_bundle_without_samples_says_nothing_of_time() -> None:
 
 def test_marks_are_told_from_samples() -> None:
     assert is_samples(piece(0, Sample(A, NOON, 1.0, 1)))
-    assert not is_samples(marked(Told(0, 0, 1, NOON)))
+    assert not is_samples(marked(PartitionWatermark(0, 0, 1, NOON)))

@@ -17,15 +17,15 @@ from tests.transforms.alerts.logs import LATE, log_of
 from tests.transforms.alerts.streams import Answer, Row, Sent, batch_of, bits, said
 from transforms.alerts import messages
 from transforms.alerts.fragments.tasks import Task, due
-from transforms.alerts.live.live import Ready
+from transforms.alerts.live.live import CompiledRules
 from transforms.alerts.live.rule_set import RuleSet
 from transforms.alerts.local import LocalMachine
 from transforms.alerts.messages import Contribution, RuleFiles
 from transforms.alerts.shards.chunks import from_chunk
-from transforms.alerts.shards.course import STRIDE
+from transforms.alerts.shards.evaluator import STRIDE
 from transforms.alerts.shards.machine import ShardMachine, key_of
 from transforms.alerts.shards.state import ShardState
-from transforms.machines.machine import Memory, Out, StageSettings
+from transforms.machines.machine import EvaluationSettings, Memory, Out
 
 KEY = key_of(3)
 MINUTE = 60_000
@@ -56,19 +56,19 @@ def labels_of(name: str, instance: str) -> Row:
 SERIES = [labels_of(name, instance) for name in ("x", "y", "x:sum", "z") for instance in ("h0", "h1")]
 
 
-def settings_of(text: str = RULES, **given_: object) -> StageSettings:
-    return replace(StageSettings({"r.yml": text}, grace_ms=5_000, late_ms=LATE), **given_)
+def settings_of(text: str = RULES, **given_: object) -> EvaluationSettings:
+    return replace(EvaluationSettings({"r.yml": text}, grace_ms=5_000, late_ms=LATE), **given_)
 
 
-def ready_of(stage: StageSettings) -> Ready:
-    return Ready(RuleSet.load(stage.files), stage)
+def ready_of(stage: EvaluationSettings) -> CompiledRules:
+    return CompiledRules(RuleSet.load(stage.files), stage)
 
 
 @dataclass
 class Driver:
     """A machine and one shard; and all that it contributed, as the second stage would unite it."""
 
-    settings: StageSettings
+    settings: EvaluationSettings
     told: list[Contribution] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -106,7 +106,7 @@ class Driver:
                     for when in part.partials.times.tolist():
                         answer = said(part.partials, task, when)
                         if answer or revised:
-                            found[task.id, when, part.known_ms if revised else 0] = answer
+                            found[task.id, when, part.effective_ms if revised else 0] = answer
         return found
 
     def gathered(self) -> dict[tuple[int, Row, int], int]:
@@ -135,7 +135,9 @@ def decoded(out: Out) -> Contribution:
     return found
 
 
-def play(stage: StageSettings, log_seed: int, seed: int, *, length: int = 8 * MINUTE, trouble: bool = True) -> Driver:
+def play(
+    stage: EvaluationSettings, log_seed: int, seed: int, *, length: int = 8 * MINUTE, trouble: bool = True
+) -> Driver:
     """A log read in some order and pieces, with restarts and failures."""
     rng = random.Random(seed)
     driver = Driver(stage)
@@ -209,9 +211,9 @@ def told(found: Sequence[Contribution]) -> list[tuple[int, list[tuple[int, list[
     shown = []
     for contribution in found:
         parts = []
-        for known_ms, partials in contribution.parts:
+        for effective_ms, partials in contribution.parts:
             values = [value for part in partials.vectors.values() for value in part.values[part.present].tolist()]
-            parts.append((known_ms, partials.times.tolist(), values))
+            parts.append((effective_ms, partials.times.tolist(), values))
         shown.append((contribution.until_ms, parts))
     return shown
 
@@ -365,9 +367,9 @@ def rule_file(*exprs: str, interval: str = "1m") -> str:
     return f"groups: [{{name: g, interval: {interval}, rules: [{rules}]}}]"
 
 
-def fragment(stage: StageSettings, text: str) -> Task:
+def fragment(stage: EvaluationSettings, text: str) -> Task:
     """The one fragment of a rule file with one rule."""
-    tasks = Ready(RuleSet.load({"r.yml": text}), stage).tasks
+    tasks = CompiledRules(RuleSet.load({"r.yml": text}), stage).tasks
     return next(task for task in tasks if task.spec.kind == "vector")
 
 
@@ -427,7 +429,7 @@ def test_a_change_that_is_heard_of_too_late_is_made_up_for() -> None:
         (False, [180_000 + 30_000 * n for n in range(4)]),
         (True, [300_000 + 30_000 * n for n in range(5)]),
     ]
-    assert {part.known_ms for part in said_.parts} == {480_000}
+    assert {part.effective_ms for part in said_.parts} == {480_000}
     same = fragment(stage, old)
     assert not any(same.id in part.partials.evaluated for part in said_.parts)
     driver.local.restart()

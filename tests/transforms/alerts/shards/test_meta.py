@@ -28,7 +28,7 @@ def test_the_stored_form_is_read_by_later_releases() -> None:
 def test_a_new_shard_has_been_nowhere() -> None:
     new = Meta.decode(Meta().encode())
     assert (new.evaluated, new.begin, new.armed, new.newest, new.compacted) == (LONG_AGO,) * 5
-    assert (new.stored, new.asides) == (0, 0)
+    assert (new.stored, new.amendments) == (0, 0)
 
 
 def test_another_format_is_refused() -> None:

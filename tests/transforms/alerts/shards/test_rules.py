@@ -11,7 +11,7 @@ from transforms.alerts.fragments.rewriting import Schedule
 from transforms.alerts.fragments.tasks import Task
 from transforms.alerts.messages import RuleFiles
 from transforms.alerts.shards.rules import OLD_RULES_MS, ShardRules
-from transforms.machines.machine import StageSettings
+from transforms.machines.machine import EvaluationSettings
 
 SECOND = 1_000
 CHANGE = 600 * SECOND
@@ -20,7 +20,7 @@ OVER = CHANGE + LATE + OLD_RULES_MS
 """The last time at which the rules before the change still count, if they are changed in time."""
 
 
-def changing(text: str, at: int = CHANGE, stage: StageSettings = EVERY_MINUTE) -> ShardRules:
+def changing(text: str, at: int = CHANGE, stage: EvaluationSettings = EVERY_MINUTE) -> ShardRules:
     rules = ShardRules(stage)
     assert rules.announce(RuleFiles(at, {"r.yml": text}))
     return rules

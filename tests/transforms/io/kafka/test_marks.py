@@ -20,7 +20,7 @@ from transforms.io.kafka import source as kafka
 from transforms.io.kafka.beam import Partition, watermark_of
 from transforms.io.kafka.reader import ReaderPool
 from transforms.io.kafka.source import KafkaSource
-from transforms.machines.watermarks import Told, decode
+from transforms.machines.watermarks import PartitionWatermark, decode
 
 DELAY = 10_000
 
@@ -70,7 +70,7 @@ def send(cluster: Cluster, *seconds: int) -> None:
         cluster.send(json.dumps(document).encode())
 
 
-def told(elements: list[tuple[bytes, bytes]]) -> list[Told]:
+def told(elements: list[tuple[bytes, bytes]]) -> list[PartitionWatermark]:
     return [each for key, data in elements if key == MARK for each in decode(data)]
 
 
@@ -78,13 +78,13 @@ def test_a_block_is_followed_by_the_watermark_that_the_runner_hears_of(cluster: 
     dofn, estimator = reading(cluster, telling=2), ManualWatermarkEstimator(None)
     send(cluster, 3, 1)
     first = something(dofn, estimator)
-    assert told(first) == [Told(2, 0, 4, NOON + 3_000 - DELAY)]
+    assert told(first) == [PartitionWatermark(2, 0, 4, NOON + 3_000 - DELAY)]
     assert (first[-1][0], len(first)) == (MARK, 3), "after the samples of two hosts"
     assert watermark_of(estimator) == NOON + 3_000 - DELAY
     assert call(dofn, estimator, 2) == []
     # What is late changes nothing.
     send(cluster, 2)
-    assert told(something(dofn, estimator, 2)) == [Told(2, 0, 4, NOON + 3_000 - DELAY)]
+    assert told(something(dofn, estimator, 2)) == [PartitionWatermark(2, 0, 4, NOON + 3_000 - DELAY)]
 
 
 def test_an_idle_partition_tells_of_the_clock(cluster: Cluster) -> None:

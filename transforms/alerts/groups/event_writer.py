@@ -12,7 +12,7 @@ from transforms.alerts.groups.written import Column, SampleMaker
 from transforms.machines.machine import EVENTS, SAMPLES, Out
 
 
-class Telling:
+class EventWriter:
     """Makes elements of events and samples, and counts them.
 
     Attributes:

@@ -27,7 +27,7 @@ from transforms.alerts.messages import BEGINNING_MS, Contribution, Part, RuleFil
 from transforms.alerts.shards.rules import ShardRules
 from transforms.alerts.shards.selection import Selection, label_frame
 from transforms.alerts.shards.state import ShardState
-from transforms.machines.machine import CONTRIBUTIONS, Out, StageSettings
+from transforms.machines.machine import CONTRIBUTIONS, EvaluationSettings, Out
 
 STRIDE = 64
 """Instants evaluated at once at most: what bounds memory while a job catches up."""
@@ -36,7 +36,7 @@ PRUNE_EVERY_MS = 60_000
 """Event time between two times at which samples are forgotten, at least."""
 
 
-class ShardCourse:
+class ShardEvaluator:
     """What a shard holds in memory.
 
     Attributes:
@@ -44,19 +44,19 @@ class ShardCourse:
         state: the samples that count.
         waiting: batches that do not count yet, of the samples that some rule selects.
         done: the last instant that was evaluated; None before the first.
-        asides: how many contributions told of no new instant.
+        amendments: how many contributions told of no new instant.
         counted: what happened, by the names of counters.
     """
 
     def __init__(
         self,
         shard: int,
-        settings: StageSettings,
+        settings: EvaluationSettings,
         rules: ShardRules,
         stored: Iterable[SampleBatch] = (),
         begin: int = 0,
         done: int | None = None,
-        asides: int = 0,
+        amendments: int = 0,
     ) -> None:
         """Begin, or go on.
 
@@ -67,13 +67,13 @@ class ShardCourse:
             stored: all samples that there were.
             begin: the time from which on all fragments were evaluated, if any was.
             done: the last instant that was evaluated.
-            asides: contributions so far that told of no new instant.
+            amendments: contributions so far that told of no new instant.
         """
         self.shard = shard
         self.rules = rules
         self.waiting: list[SampleBatch] = []
         self.done = done
-        self.asides = asides
+        self.amendments = amendments
         self.counted: Counter[str] = Counter()
         self._settings = settings
         self._begin = begin
@@ -294,12 +294,12 @@ class ShardCourse:
         return partials
 
     def _aside(self, parts: Sequence[Part], newest_ms: int) -> Out:
-        self.asides += 1
+        self.amendments += 1
         return self._said(parts, newest_ms, self.done or 0)
 
     def _said(self, parts: Sequence[Part], newest_ms: int, after_ms: int) -> Out:
         until_ms = self.done or 0
-        said = Contribution(self.shard, after_ms, until_ms, self.asides, newest_ms, parts)
+        said = Contribution(self.shard, after_ms, until_ms, self.amendments, newest_ms, parts)
         return Out(until_ms, CONTRIBUTIONS, of_contribution(said))
 
     @property
@@ -327,6 +327,6 @@ def _last(schedules: Iterable[Schedule], until_ms: int) -> int:
     )
 
 
-def _revision(known_ms: int) -> int:
+def _revision(effective_ms: int) -> int:
     """Of what is evaluated again: what is known later counts more."""
-    return max(known_ms, 1)
+    return max(effective_ms, 1)

@@ -1,8 +1,8 @@
 """How far shards have spoken, whatever the order in which their contributions come.
 
-A contribution names the *place* where its shard's one before it ended: the last instant that the shard has spoken of, and how many *asides* it has
-made, contributions that tell of no new instant (what a change of rules asks of earlier ones, what was still unknown when the input ended). Two
-contributions of a shard, of which the first comes last::
+A contribution names the *place* where its shard's one before it ended: the last instant that the shard has reported, and how many *amendments*
+it has made, contributions that report no new instant (what a change of rules asks of earlier ones, what was still unknown when the input
+ended). Two contributions of a shard, of which the first comes last::
 
     (12:01, 0) -> (12:03, 0)    kept beyond the front, which is not known yet
     begins -> (12:01, 0)        the front is (12:03, 0): both are here, and nothing is missing between them
@@ -21,10 +21,10 @@ class Place(NamedTuple):
     """Where a shard stands between two contributions; they follow each other in ascending order."""
 
     until_ms: int
-    asides: int
+    amendments: int
 
 
-class Fronts:
+class ShardProgress:
     """The front of each shard: everything that it said up to there is here.
 
     What bounds the state: a place for each shard, and one for each contribution that has overtaken another one.
@@ -39,12 +39,12 @@ class Fronts:
     def hear(self, contribution: Contribution) -> None:
         """Take up a contribution; one that is known changes nothing."""
         shard = contribution.shard
-        end = Place(contribution.until_ms, contribution.asides)
+        end = Place(contribution.until_ms, contribution.amendments)
         front = self._fronts.get(shard)
         if contribution.after_ms == BEGINNING_MS:
             front = end if front is None else max(front, end)
         elif front is None or end > front:
-            begin = Place(contribution.after_ms, contribution.asides - contribution.is_aside)
+            begin = Place(contribution.after_ms, contribution.amendments - contribution.is_amendment)
             pieces = self._beyond.setdefault(shard, {})
             pieces[begin] = max(end, pieces.get(begin, end))
         if front is not None:
@@ -83,7 +83,7 @@ class Fronts:
         }
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any], shards: int) -> Fronts:
+    def from_plain(cls, plain: Mapping[str, Any], shards: int) -> ShardProgress:
         """What :meth:`as_plain` gave."""
         found = cls(shards)
         found._fronts = {shard: Place(*front) for shard, *front in plain["fronts"]}

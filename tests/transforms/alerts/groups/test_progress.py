@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 
 from schemas.times import LONG_AGO
 from transforms.alerts import messages
-from transforms.alerts.groups.fronts import Fronts
+from transforms.alerts.groups.progress import ShardProgress
 from transforms.alerts.messages import BEGINNING_MS, Contribution, contribution, of_contribution
 
 SHARDS = 2
 
 
 def chain(shard: int, steps: Sequence[int]) -> list[Contribution]:
-    """A shard's contributions: each goes on by a step, or is an aside if that is nothing."""
-    found, until, asides = [Contribution(shard, BEGINNING_MS, 10, 0, 0, [])], 10, 0
+    """A shard's contributions: each goes on by a step, or is an amendment if that is nothing."""
+    found, until, amendments = [Contribution(shard, BEGINNING_MS, 10, 0, 0, [])], 10, 0
     for step in steps:
-        asides += not step
-        found.append(Contribution(shard, until, until + step, asides, 0, []))
+        amendments += not step
+        found.append(Contribution(shard, until, until + step, amendments, 0, []))
         until += step
     return found
 
@@ -41,10 +41,10 @@ def test_a_front_is_where_the_first_gap_is(
     drawn: tuple[list[list[Contribution]], list[Contribution]], data: st.DataObject
 ) -> None:
     said, order = drawn
-    fronts, heard = Fronts(SHARDS), list[Contribution]()
+    fronts, heard = ShardProgress(SHARDS), list[Contribution]()
     for each in order:
         if data.draw(st.booleans()):
-            fronts = Fronts.from_plain(fronts.as_plain(), SHARDS)
+            fronts = ShardProgress.from_plain(fronts.as_plain(), SHARDS)
         fronts.hear(each)
         heard.append(each)
         reached = []
@@ -57,7 +57,7 @@ def test_a_front_is_where_the_first_gap_is(
 
 def test_an_aside_that_is_missing_is_a_gap() -> None:
     first, aside, last = chain(0, [0, 5])
-    fronts = Fronts(1)
+    fronts = ShardProgress(1)
     fronts.hear(first)
     fronts.hear(last)
     assert fronts.complete_ms == first.until_ms
@@ -88,7 +88,7 @@ def test_what_is_no_contribution_of_now_is_refused(element: bytes, message: str)
 
 def test_each_goes_on_where_the_one_before_it_ended() -> None:
     said = chain(0, [2, 0, 0, 1])
-    ends = [(each.until_ms, each.asides) for each in said]
-    begins = [(each.after_ms, each.asides - each.is_aside) for each in said[1:]]
+    ends = [(each.until_ms, each.amendments) for each in said]
+    begins = [(each.after_ms, each.amendments - each.is_amendment) for each in said[1:]]
     assert begins == ends[:-1]
     assert all(one < other for one, other in pairwise(ends))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rules.evaluation.silence import is_silent, needs_samples
+from rules.evaluation.known_empty import is_known_empty, needs_samples
 from rules.promql.context import Options
 from rules.promql.syntax import ast
 from rules.promql.syntax.parser import parse
@@ -39,7 +39,7 @@ from rules.promql.syntax.parser import parse
     ],
 )
 def test_what_is_silent(expr: str, silent: bool) -> None:
-    assert is_silent(parse(expr), lambda selector: selector.name == "gone") is silent
+    assert is_known_empty(parse(expr), lambda selector: selector.name == "gone") is silent
 
 
 WHOLE = parse("x > 1")

@@ -7,34 +7,34 @@ from typing import Any
 
 from schemas.times import LONG_AGO
 from transforms.alerts.fragments.partials import Partials
-from transforms.alerts.groups.fronts import Fronts
+from transforms.alerts.groups.progress import ShardProgress
 from transforms.alerts.messages import Contribution, Part
 
 
-class Heard:
+class ReceivedContributions:
     """Contributions, as they are taken up.
 
     Attributes:
         newest_ms: the newest event time that any shard knew of.
-        spoken_ms: the first instant of which shards have spoken before any was evaluated; None if they have not.
+        first_reported_ms: the first instant of which shards have spoken before any was evaluated; None if they have not.
         waiting: parts that count from an instant on, in the order in which they do.
     """
 
-    def __init__(self, shards: int, fronts: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, shards: int, progress: Mapping[str, Any] | None = None) -> None:
         """Nothing yet, or how far so many shards had spoken (:meth:`fronts`)."""
         self.newest_ms = LONG_AGO
-        self.spoken_ms: int | None = None
+        self.first_reported_ms: int | None = None
         self.waiting: list[Part] = []
-        self._fronts = Fronts(shards) if fronts is None else Fronts.from_plain(fronts, shards)
+        self._progress = ShardProgress(shards) if progress is None else ShardProgress.from_plain(progress, shards)
 
     @property
     def complete_ms(self) -> int:
-        """See :attr:`transforms.alerts.groups.fronts.Fronts.complete_ms`."""
-        return self._fronts.complete_ms
+        """See :attr:`transforms.alerts.groups.progress.ShardProgress.complete_ms`."""
+        return self._progress.complete_ms
 
-    def fronts(self) -> Any:
+    def progress(self) -> Any:
         """How far shards have spoken, for a checkpoint."""
-        return self._fronts.as_plain()
+        return self._progress.as_plain()
 
     def take_up(self, contribution: Contribution, *, begun: bool) -> list[Partials]:
         """Take up what a shard says; gives its first words, which count at once.
@@ -44,23 +44,27 @@ class Heard:
             begun: whether any instant was evaluated.
         """
         self.newest_ms = max(self.newest_ms, contribution.newest_ms)
-        self._fronts.hear(contribution)
+        self._progress.hear(contribution)
         if not begun:
             # What is said again of earlier instants is known later, and must not count by coming in the same bundle.
             first = [int(part.partials.times[0]) for part in contribution.parts if not part.partials.revision]
             times = [contribution.until_ms, *first]
-            self.spoken_ms = min(times) if self.spoken_ms is None else min(self.spoken_ms, *times)
+            self.first_reported_ms = (
+                min(times) if self.first_reported_ms is None else min(self.first_reported_ms, *times)
+            )
         self.waiting += [part for part in contribution.parts if part.partials.revision > 0]
-        self.waiting.sort(key=lambda each: (each.known_ms, each.partials.shard, each.partials.revision))
+        self.waiting.sort(key=lambda each: (each.effective_ms, each.partials.shard, each.partials.revision))
         return [part.partials for part in contribution.parts if part.partials.revision <= 0]
 
     def known(self, instant: int) -> list[Part]:
         """The parts that count from an instant on, which wait no longer."""
-        known = [part for part in self.waiting if part.known_ms <= instant]
+        known = [part for part in self.waiting if part.effective_ms <= instant]
         self.waiting = self.waiting[len(known) :]
         return known
 
     def earliest_ms(self, first: int | None) -> int:
         """The first time of which shards have spoken, in what late samples changed by the first instant too."""
-        late = [int(part.partials.times[0]) for part in self.waiting if first is not None and part.known_ms <= first]
-        return min([self.spoken_ms or 0, *late])
+        late = [
+            int(part.partials.times[0]) for part in self.waiting if first is not None and part.effective_ms <= first
+        ]
+        return min([self.first_reported_ms or 0, *late])

@@ -22,7 +22,7 @@ _SPEAKING = frozenset(
 _DATES = frozenset({"day_of_month", "day_of_week", "day_of_year", "days_in_month", "hour", "minute", "month", "year"})
 
 
-def is_silent(
+def is_known_empty(
     expr: ast.Expr,
     is_empty: Callable[[ast.VectorSelector], bool],
     is_empty_fragment: Callable[[ast.Fragment], bool] = lambda _: False,
@@ -62,7 +62,7 @@ def needs_samples(expr: ast.Expr, options: Options) -> bool:
 
     ``False`` means that it has to be evaluated to know: ``absent(x)``, ``vector(1)`` and what depends on the time yield something without samples.
     """
-    if is_silent(expr, lambda _: True, lambda _: True):
+    if is_known_empty(expr, lambda _: True, lambda _: True):
         return True
     if any(map(_is_timed, ast.walk(expr))):
         return False

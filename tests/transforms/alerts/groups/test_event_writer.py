@@ -8,7 +8,7 @@ import numpy as np
 
 from schemas import batch as batches
 from schemas.alert_event import AlertEvent, State, encode
-from transforms.alerts.groups.telling import Telling
+from transforms.alerts.groups.event_writer import EventWriter
 from transforms.machines.machine import EVENTS, SAMPLES
 
 FIRING = AlertEvent(
@@ -34,28 +34,28 @@ CORRECTED = replace(RESOLVED, id="3" * 32, value=4.0, correction=True, replaces=
 
 
 def test_an_event_belongs_to_its_evaluation_or_to_the_instant_from_which_it_is_known() -> None:
-    telling = Telling(frozenset())
-    outs = [*telling.events([FIRING, RESOLVED]), *telling.events([CORRECTED], 180_000)]
+    event_writer = EventWriter(frozenset())
+    outs = [*event_writer.events([FIRING, RESOLVED]), *event_writer.events([CORRECTED], 180_000)]
     assert outs == [
         (60_000, EVENTS, encode(FIRING)),
         (120_000, EVENTS, encode(RESOLVED)),
         (180_000, EVENTS, encode(CORRECTED)),
     ]
-    assert telling.history.events() == [FIRING, CORRECTED]
+    assert event_writer.history.events() == [FIRING, CORRECTED]
 
 
 def test_what_was_told_is_neither_told_nor_counted_again() -> None:
-    telling = Telling(frozenset())
-    assert len([*telling.events([FIRING, FIRING, RESOLVED])]) == 2
-    assert len([*telling.events([FIRING, RESOLVED, CORRECTED], 0)]) == 1
-    assert telling.counted == {"alerts.firing": 1, "alerts.resolved": 1, "alerts.corrections": 1}
+    event_writer = EventWriter(frozenset())
+    assert len([*event_writer.events([FIRING, FIRING, RESOLVED])]) == 2
+    assert len([*event_writer.events([FIRING, RESOLVED, CORRECTED], 0)]) == 1
+    assert event_writer.counted == {"alerts.firing": 1, "alerts.resolved": 1, "alerts.corrections": 1}
 
 
 def test_samples_belong_to_the_instant_and_know_whether_they_correct() -> None:
     """The place in the log is what stores go by: a correction's is the instant from which it is known, else each sample's own time."""
-    telling = Telling(frozenset({"job"}))
+    event_writer = EventWriter(frozenset({"job"}))
     column = (("__name__", "y"), ("job", "j"), ("pool", "a")), np.array([60_000, 120_000]), np.array([1.0, 2.0])
-    found = [*telling.samples(180_000, [column], corrected=False), *telling.samples(240_000, [column])]
+    found = [*event_writer.samples(180_000, [column], corrected=False), *event_writer.samples(240_000, [column])]
     assert [(out.time_ms, out.tag) for out in found] == [(180_000, SAMPLES), (240_000, SAMPLES)]
     first, second = (batches.decode(out.data) for out in found)
     assert (first.ts.tolist(), first.value.tolist(), first.seq.tolist()) == (
@@ -66,8 +66,8 @@ def test_samples_belong_to_the_instant_and_know_whether_they_correct() -> None:
     assert second.seq.tolist() == [240_000, 240_000]
     # The target's labels make up the target part, the others the metric part.
     assert ("j" in first.targets[0], "pool" in first.metrics[0]) == (True, True)
-    assert telling.counted == {"rules.samples_written": 4}
+    assert event_writer.counted == {"rules.samples_written": 4}
 
 
 def test_nothing_written_is_no_element() -> None:
-    assert [*Telling(frozenset()).samples(0, [])] == []
+    assert [*EventWriter(frozenset()).samples(0, [])] == []

@@ -57,7 +57,7 @@ class Arrival:
 _NOTHING = Arrival(None, _NO_TIMES, _NO_TIMES)
 
 
-class HeldSamples:
+class ShardSamples:
     """A :class:`rules.promql.storage.Storage`, and a :class:`~rules.promql.storage.DigestStorage`, of the selectors that it was made with."""
 
     def __init__(self, states: Sequence[State], max_series: int = MAX_SERIES, packing: Packing | None = None) -> None:
@@ -300,7 +300,7 @@ class HeldSamples:
         if waiting:
             self._take_up(waiting, before_ms)
 
-    def take_over(self, before: HeldSamples) -> None:
+    def take_over(self, before: ShardSamples) -> None:
         """Hold what this or another state does, as far as the selectors here ask for it, and nothing else."""
         whole = before._batches()
         self._begin_anew(before._packed.until_ms)

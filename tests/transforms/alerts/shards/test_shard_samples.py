@@ -15,9 +15,9 @@ from rules.promql.values import STALE
 from schemas.batch import SampleBatch
 from tests.transforms.alerts.streams import Sent, batch_of
 from transforms.alerts.fragments.long_ranges import Packing
-from transforms.alerts.shards import held
+from transforms.alerts.shards import shard_samples as held
 from transforms.alerts.shards.chunks import from_chunk
-from transforms.alerts.shards.held import Arrival, HeldSamples
+from transforms.alerts.shards.shard_samples import Arrival, ShardSamples
 
 PACKING = Packing(block_ms=10, long_ms=30, open_ms=5)
 NAN = float("nan")
@@ -50,14 +50,14 @@ def every(whens: Iterable[int], names: str = "xy", hosts: tuple[str, ...] = ("a"
     return [sent(name, host, when) for when in whens for name in names for host in hosts]
 
 
-def holding(samples: list[Sent], states: Iterable[State] = STATES, **given: int) -> HeldSamples:
-    made = HeldSamples([*states], packing=PACKING, **given)
+def holding(samples: list[Sent], states: Iterable[State] = STATES, **given: int) -> ShardSamples:
+    made = ShardSamples([*states], packing=PACKING, **given)
     made.add(batch_of(samples))
     return made
 
 
 def found(
-    held_samples: HeldSamples, text: str, start: int, end: int, *, stale: bool = False
+    held_samples: ShardSamples, text: str, start: int, end: int, *, stale: bool = False
 ) -> dict[str, list[tuple[int, float]]]:
     """The samples of a selector in ``(start, end]``, by name and host."""
     series = held_samples.select(selector(text).matchers, start, end, stale=stale)
@@ -91,7 +91,7 @@ def test_an_instant_is_touched_by_samples_from_their_time_on_until_they_are_too_
 
 
 def test_an_arrival_tells_what_it_changed_and_how_long_that_is_seen() -> None:
-    made = HeldSamples([state("x", 100), state('x{host="b"}', 150), state("y", 20)])
+    made = ShardSamples([state("x", 100), state('x{host="b"}', 150), state("y", 20)])
     arrival = made.add(batch_of([sent("z", "a", 1), sent("x", "b", 5), sent("y", "a", 5), sent("x", "a", 5)]))
     assert arrival.samples is not None
     assert arrival.samples.metrics == ["x", "y"]
@@ -118,7 +118,7 @@ def test_series_beyond_the_most_are_refused_and_counted_once() -> None:
     made.add(batch_of([sent("x", host, 2) for host in "abcd"]))
     assert (made.series, made.samples, made.refused) == (2, 4, 2)
     # Stored ones are taken all the same, and no further one after them.
-    again = HeldSamples(STATES, max_series=1, packing=PACKING)
+    again = ShardSamples(STATES, max_series=1, packing=PACKING)
     again.restore([made.whole()])
     assert (again.series, again.refused) == (2, 0)
     again.add(batch_of([sent("x", "e", 3)]))
@@ -139,7 +139,7 @@ def test_series_that_ended_make_room_early_where_new_ones_are_refused() -> None:
 
 @pytest.mark.parametrize(("before", "names"), [(110, {"a", "b", "c", "d"}), (120, {"a", "b", "c", "d"}), (130, {"d"})])
 def test_series_are_forgotten_when_more_than_half_of_them_have_ended(before: int, names: set[str]) -> None:
-    made = HeldSamples([state('{host="h"}', 100)])
+    made = ShardSamples([state('{host="h"}', 100)])
     made.add(batch_of([sent(name, "h", 10 + 10 * place) for place, name in enumerate("abcd")]))
     made.prune(before)
     assert made.names == names
@@ -147,7 +147,7 @@ def test_series_are_forgotten_when_more_than_half_of_them_have_ended(before: int
 
 def test_what_nobody_wants_is_forgotten_when_there_is_much_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(held, "_FORGOTTEN", 4)
-    made = HeldSamples([state("x", 100)])
+    made = ShardSamples([state("x", 100)])
     # A target, a series, and a name for each.
     made.add(batch_of([sent("x", "h", 10), sent("u1", "h", 10)]))
     made.prune(20)
@@ -245,7 +245,7 @@ def test_selectors_that_are_not_kept_are_refused() -> None:
 
 
 def counts_and_sums(
-    made: HeldSamples, text: str, windows: list[tuple[int, int]]
+    made: ShardSamples, text: str, windows: list[tuple[int, int]]
 ) -> dict[str, list[tuple[int, float]]] | None:
     starts, ends = (np.array(column, np.int64) for column in zip(*windows, strict=True))
     answer = made.digests(selector(text).matchers, starts, ends, Measure.SUMS)
@@ -381,7 +381,7 @@ def test_digests_are_kept_until_something_changes_if_they_are_not_too_many(monke
     ("time", "seen"), [(-9, 7), (7, 7), (8, 8), (56, 56), (57, 70), (69, 70), (70, 70), (119, 119), (120, None)]
 )
 def test_samples_are_seen_from_their_time_on_as_long_as_they_are_needed(time: int, seen: int | None) -> None:
-    made = HeldSamples([state("x", 50)])
+    made = ShardSamples([state("x", 50)])
     made.add(batch_of([sent("x", "a", 70), sent("x", "b", 7)]))
     assert made.seen(time) == seen
 
@@ -422,7 +422,7 @@ def test_time_does_not_go_back() -> None:
 def test_stored_samples_are_packed_while_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(held, "_TAKEN_UP", 8)
     parts = [batch_of(every([when], "x")) for when in range(1, 60)]
-    made = HeldSamples(STATES, packing=PACKING)
+    made = ShardSamples(STATES, packing=PACKING)
     taken, blocks = list[int](), list[int]()
 
     def watched() -> Iterator[SampleBatch]:
@@ -438,7 +438,7 @@ def test_stored_samples_are_packed_while_they_come(monkeypatch: pytest.MonkeyPat
     assert taken[:12] == [0] * 5 + [10] * 5 + [20] * 2
     # (0, 10] and half of (10, 20] after three times five.
     assert blocks[15] == 2
-    plain = HeldSamples(STATES, packing=PACKING)
+    plain = ShardSamples(STATES, packing=PACKING)
     plain.restore(parts)
     assert len(plain.to_chunks()) == 1
     assert plain.samples == 2 * 59
@@ -447,7 +447,7 @@ def test_stored_samples_are_packed_while_they_come(monkeypatch: pytest.MonkeyPat
 def test_another_state_is_taken_over_as_far_as_it_is_asked_for() -> None:
     before = holding(every(range(1, 60)))
     before.prune(45)
-    after = HeldSamples([state("x", 100, 5, Measure.SUMS), state("z", 100)], packing=PACKING)
+    after = ShardSamples([state("x", 100, 5, Measure.SUMS), state("z", 100)], packing=PACKING)
     after.take_over(before)
     assert (after.series, after.samples, after.names) == (2, 2 * 59, {"x", "y"})
     assert [int(from_chunk(chunk).ts.max()) for chunk in after.to_chunks()] == [10, 20, 30, 40, 59]

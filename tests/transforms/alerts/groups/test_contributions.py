@@ -8,12 +8,12 @@ import numpy as np
 
 from schemas.times import LONG_AGO
 from transforms.alerts.fragments.partials import HISTORY, Partials, PartialsBuilder
-from transforms.alerts.groups.heard import Heard
+from transforms.alerts.groups.contributions import ReceivedContributions
 from transforms.alerts.messages import BEGINNING_MS, Contribution, Part
 
 
-def part(known_ms: int, *times: int, shard: int = 0, revision: int = 0) -> Part:
-    return Part(known_ms, PartialsBuilder(shard, np.array(times, np.int64), revision).build())
+def part(effective_ms: int, *times: int, shard: int = 0, revision: int = 0) -> Part:
+    return Part(effective_ms, PartialsBuilder(shard, np.array(times, np.int64), revision).build())
 
 
 def said(until_ms: int, *parts: Part, shard: int = 0, newest_ms: int = 0) -> Contribution:
@@ -25,11 +25,11 @@ def told(partials: Sequence[Partials]) -> list[tuple[int, list[int]]]:
 
 
 def places(parts: Sequence[Part]) -> list[tuple[int, int, int]]:
-    return [(each.known_ms, each.partials.shard, each.partials.revision) for each in parts]
+    return [(each.effective_ms, each.partials.shard, each.partials.revision) for each in parts]
 
 
 def test_first_words_and_history_count_at_once_and_revisions_wait() -> None:
-    heard = Heard(1)
+    heard = ReceivedContributions(1)
     parts = part(60, 60), part(60, 30, revision=1), part(60, 10, 20, revision=HISTORY)
     assert told(heard.take_up(said(60, *parts), begun=True)) == [(0, [60]), (HISTORY, [10, 20])]
     assert places(heard.waiting) == [(60, 0, 1)]
@@ -43,9 +43,9 @@ def test_revisions_count_in_one_order_whatever_the_order_in_which_they_come() ->
         part(90, 10, shard=0, revision=1),
     ]
     for order in (late, late[::-1]):
-        heard = Heard(2)
+        heard = ReceivedContributions(2)
         for each in order:
-            heard.take_up(said(each.known_ms, each, shard=each.partials.shard), begun=True)
+            heard.take_up(said(each.effective_ms, each, shard=each.partials.shard), begun=True)
         assert places(heard.waiting) == places(late)
         assert heard.known(59) == []
         # Those of the very instant are known at it, and wait no longer.
@@ -55,7 +55,7 @@ def test_revisions_count_in_one_order_whatever_the_order_in_which_they_come() ->
 
 
 def test_the_newest_time_is_that_of_any_shard() -> None:
-    heard = Heard(2)
+    heard = ReceivedContributions(2)
     assert heard.newest_ms == LONG_AGO
     for newest_ms in (50, 70, 60):
         heard.take_up(said(60, newest_ms=newest_ms), begun=False)
@@ -63,22 +63,22 @@ def test_the_newest_time_is_that_of_any_shard() -> None:
 
 
 def test_the_first_instant_spoken_of_is_the_least_of_all_first_words() -> None:
-    heard = Heard(2)
-    assert heard.spoken_ms is None
+    heard = ReceivedContributions(2)
+    assert heard.first_reported_ms is None
     heard.take_up(said(90, part(90, 80, 90), part(90, 20, revision=1)), begun=False)
-    assert heard.spoken_ms == 80
+    assert heard.first_reported_ms == 80
     # It has nothing to say of any instant up to this one.
     heard.take_up(said(70, shard=1), begun=False)
-    assert heard.spoken_ms == 70
+    assert heard.first_reported_ms == 70
     heard.take_up(said(95, shard=1), begun=False)
-    assert heard.spoken_ms == 70
+    assert heard.first_reported_ms == 70
     # What comes when evaluation has begun moves its beginning no more.
     heard.take_up(said(40), begun=True)
-    assert heard.spoken_ms == 70
+    assert heard.first_reported_ms == 70
 
 
 def test_what_was_changed_by_the_first_instant_counts_for_the_earliest_time() -> None:
-    heard = Heard(1)
+    heard = ReceivedContributions(1)
     assert heard.earliest_ms(None) == 0
     heard.take_up(said(90, part(90, 30, 80, revision=1), part(100, 20, revision=2)), begun=False)
     assert heard.earliest_ms(None) == 90
@@ -88,14 +88,14 @@ def test_what_was_changed_by_the_first_instant_counts_for_the_earliest_time() ->
 
 
 def test_how_far_shards_have_spoken_goes_on_from_what_was_written_down() -> None:
-    heard = Heard(2)
+    heard = ReceivedContributions(2)
     heard.take_up(said(60), begun=True)
     assert heard.complete_ms == LONG_AGO
     heard.take_up(said(70, shard=1), begun=True)
     assert heard.complete_ms == 60
-    again = Heard(2, heard.fronts())
+    again = ReceivedContributions(2, heard.fronts())
     assert again.complete_ms == 60
     again.take_up(Contribution(0, 60, 80, 0, 0, []), begun=True)
     assert again.complete_ms == 70
     # Of three shards one is still to be heard.
-    assert Heard(3, heard.fronts()).complete_ms == LONG_AGO
+    assert ReceivedContributions(3, heard.fronts()).complete_ms == LONG_AGO
