@@ -20,10 +20,12 @@ from transforms.alerts import messages
 from transforms.alerts.groups.machine import GroupMachine
 from transforms.alerts.groups.state import GroupState
 from transforms.alerts.live.live import LiveRules
-from transforms.alerts.local import GROUPS_KEY, LocalMachine
+from transforms.alerts.local import GROUPS_KEY
+from transforms.alerts.settings import EvaluationSettings
 from transforms.alerts.shards.evaluator import ShardEvaluator
 from transforms.alerts.shards.machine import ShardMachine, key_of
-from transforms.machines.machine import EvaluationSettings, Memory, Out
+from transforms.machines.local import LocalMachine
+from transforms.machines.machine import Memory, Out
 
 LONGEST_RANGE_MS = 300_000
 

@@ -26,7 +26,8 @@ from schemas.records import JSON_SCRAPE, RawRecord
 from schemas.tiers import Tiers
 from tidemark.generate import cli as generate
 from transforms.io.kafka.reader import BLOCK_BYTES
-from transforms.windows.content import Key, PaneContent, SampleContent
+from transforms.rollups.contents import PaneContent, SampleContent
+from transforms.windows.content import Key
 from transforms.windows.cut import Cutter
 
 T = TypeVar("T")

@@ -15,13 +15,13 @@ from schemas.times import format_time
 from transforms import accounting
 from transforms.accounting import Balance
 from transforms.alerts.live.live import LiveRules
+from transforms.alerts.settings import MAX_METRICS
 from transforms.io import sink as outputs
 from transforms.io.files.paths import name_of
 from transforms.losses.beam import Evidence
 from transforms.losses.examples import in_files
 from transforms.losses.finding import Finding, Setup, Severity
 from transforms.losses.findings import NOTHING_SELECTED, findings
-from transforms.machines.machine import MAX_METRICS
 
 UNBALANCED = 1
 """Exit status of a run that does not add up: a defect."""

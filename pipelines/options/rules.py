@@ -18,8 +18,8 @@ from rules.files.other_files import left_out
 from rules.promql.context import Options
 from transforms.alerts.live.live import NOT_STREAMABLE, LiveRules
 from transforms.alerts.rule_files.source import left_out_files, read_files
+from transforms.alerts.settings import EvaluationSettings
 from transforms.intake.beam import IntakeSettings
-from transforms.machines.machine import EvaluationSettings
 
 DEFAULT_SHARDS = 4
 DEFAULT_MAX_SERIES = 1_000_000

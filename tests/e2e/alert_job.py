@@ -24,7 +24,7 @@ from schemas.series import METRIC_NAME
 from tests.e2e.flink_job import Ground, Job, wait_for
 from tests.transforms.alerts.streams import Sent, batch_of
 from transforms.alerts.local import LocalPipeline
-from transforms.machines.machine import EVENTS, EvaluationSettings
+from transforms.alerts.settings import EVENTS, EvaluationSettings
 
 ALERTS = "pipelines.alerts"
 RULE_FILE = "rules.yml"

@@ -13,10 +13,12 @@ from schemas.batch import SampleBatch
 from tests.golden.plain import Plain, bytes_of, text_of
 from tests.transforms.alerts.streams import Sent, batch_of
 from transforms.alerts.groups import machine as group_machine
-from transforms.alerts.local import LocalMachine, LocalPipeline
+from transforms.alerts.local import LocalPipeline
 from transforms.alerts.messages import RuleFiles
+from transforms.alerts.settings import EVENTS, EvaluationSettings
 from transforms.alerts.shards import machine as shard_machine
-from transforms.machines.machine import EVENTS, EvaluationSettings, Out
+from transforms.machines.local import LocalMachine
+from transforms.machines.machine import Out
 from transforms.machines.watermarks import LAUNCH, PartitionWatermark
 
 MINUTE = 60_000

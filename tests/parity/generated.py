@@ -16,7 +16,7 @@ from tests.oracle.data import BASE_MS, SPAN_MS, Dataset, dataset
 from tests.oracle.expressions import Expressions
 from tests.oracle.prometheus import Series
 from transforms.alerts.live.live import streamable
-from transforms.machines.machine import EvaluationSettings
+from transforms.alerts.settings import EvaluationSettings
 
 START_MS = BASE_MS
 END_MS = BASE_MS + SPAN_MS

@@ -19,7 +19,8 @@ from tests.oracle.rule_lives import Samples
 from tests.parity.evaluator_side import turn_of
 from tests.parity.verdict import Verdict
 from transforms.alerts.local import LocalPipeline
-from transforms.machines.machine import EVENTS, SAMPLES, EvaluationSettings, Out
+from transforms.alerts.settings import EVENTS, SAMPLES, EvaluationSettings
+from transforms.machines.machine import Out
 from transforms.windows.cut import Cutter
 
 SHARDS = 8

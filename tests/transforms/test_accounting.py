@@ -10,7 +10,7 @@ import pytest
 from schemas.alert_event import State
 from transforms import accounting, alerts
 from transforms.accounting import COUNTED_AT_INTAKE, MEANINGS, RULE_MEANINGS, Balance
-from transforms.machines.machine import LABELS, METRICS, SELECTORS
+from transforms.alerts.settings import LABELS, METRICS, SELECTORS
 
 WHOLE = {
     "records.read": 10,

@@ -33,9 +33,10 @@ from apache_beam.utils.timestamp import Timestamp
 from transforms.accounting import NAMESPACE
 from transforms.alerts.groups.machine import GroupMachine
 from transforms.alerts.rule_files.source import RuleSource, WatchRules
+from transforms.alerts.settings import CONTRIBUTIONS, EVENTS, SAMPLES, EvaluationSettings
 from transforms.alerts.shards.beam import KeyByRuleShard, extents_of, in_global_window
 from transforms.alerts.shards.machine import ShardMachine, key_of
-from transforms.machines.machine import CONTRIBUTIONS, EVENTS, SAMPLES, EvaluationSettings, Machine, Memory, Out
+from transforms.machines.machine import Machine, Memory, Out
 from transforms.machines.watermarks import LAUNCH
 
 _log = logging.getLogger(__name__)

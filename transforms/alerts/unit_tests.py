@@ -36,7 +36,8 @@ from schemas.strict_json import format_time
 from transforms.alerts.fragments.fragments import NotStreamable, cut
 from transforms.alerts.live.live import LiveRules
 from transforms.alerts.local import LocalPipeline
-from transforms.machines.machine import EVENTS, SAMPLES, EvaluationSettings, Out
+from transforms.alerts.settings import EVENTS, SAMPLES, EvaluationSettings
+from transforms.machines.machine import Out
 
 SHARDS = 4
 

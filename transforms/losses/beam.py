@@ -13,8 +13,8 @@ from apache_beam.metrics import Metrics, MetricsFilter
 
 from schemas.records import DeadLetter, reason_kind
 from transforms.accounting import NAMESPACE
+from transforms.alerts.settings import LABELS, METRICS, SELECTORS
 from transforms.losses.examples import DEAD_LETTER, Example, position, shown
-from transforms.machines.machine import LABELS, METRICS, SELECTORS
 
 EXAMPLES = "examples"
 """The metric of examples, a set of texts."""
@@ -75,9 +75,9 @@ class Evidence(NamedTuple):
         counters: by name.
         examples: of what it lost.
         span: the first and the last event time, whole seconds since 1970; None if there is no sample, or the runner does not say.
-        selectors: of rules, those that found series (:data:`transforms.machines.machine.SELECTORS`).
+        selectors: of rules, those that found series (:data:`transforms.alerts.settings.SELECTORS`).
         metrics: names of metrics that came to rules; none if there are no samples, or the runner does not say.
-        labels: of metrics that rules ask for and do not find (:data:`transforms.machines.machine.LABELS`).
+        labels: of metrics that rules ask for and do not find (:data:`transforms.alerts.settings.LABELS`).
     """
 
     counters: dict[str, int]

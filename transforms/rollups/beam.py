@@ -22,6 +22,7 @@ from schemas.tiers import Tiers
 from transforms.accounting import COLLIDED, DUPLICATE, MERGED_LATE, NAMESPACE, UNWRITABLE, WRITTEN
 from transforms.losses.beam import Recorder
 from transforms.losses.examples import collided
+from transforms.rollups.contents import content_of
 from transforms.windows.content import Key
 from transforms.windows.machine import MAX_BUCKETS, Firing, WindowMachine
 
@@ -118,7 +119,7 @@ class _Window(beam.DoFn):
     """One tier. Input ``(key, wire form)``, output rollup rows in wire form; state as :mod:`transforms.windows.machine` bounds it."""
 
     def __init__(self, tiers: Tiers, level: int) -> None:
-        self._machine = WindowMachine(tiers, level)
+        self._machine = WindowMachine(tiers, level, content_of(tiers, level))
         tier = tiers.rollups[level].name
         self._counters = [
             Metrics.counter(NAMESPACE, name) for name in (WRITTEN, MERGED_LATE, DUPLICATE, UNWRITABLE, COLLIDED)

@@ -6,7 +6,7 @@ Sums are taken in order of event time, so equal samples give equal bits in any o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,36 +15,10 @@ from schemas.batch import Int64, SampleBatch, concat
 from schemas.rollup import RollupBatch
 from schemas.tiers import Tier
 from transforms.rollups import collisions
-from transforms.rollups.collisions import Collision, Mask, Names, Rows
+from transforms.rollups.collisions import Mask, Names, Rows
+from transforms.windows.fates import Fates
 
 _KEPT, _ON_TIME, _LATE = 0, 1, 2
-_SHOWN = 4
-
-
-@dataclass(frozen=True)
-class Fates:
-    """What became of the samples of one merge; every arrival is in exactly one of the counts.
-
-    ``collided`` are samples of other series, or other times, than those that have their place: see :mod:`transforms.rollups.collisions`.
-    """
-
-    written: int = 0
-    merged_late: int = 0
-    duplicate: int = 0
-    unwritable: int = 0
-    collided: int = 0
-    collisions: tuple[Collision, ...] = field(default=(), compare=False)
-    """A few of those that collided."""
-
-    def __add__(self, other: Fates) -> Fates:
-        return Fates(
-            self.written + other.written,
-            self.merged_late + other.merged_late,
-            self.duplicate + other.duplicate,
-            self.unwritable + other.unwritable,
-            self.collided + other.collided,
-            (self.collisions + other.collisions)[:_SHOWN],
-        )
 
 
 @dataclass(frozen=True)

@@ -31,8 +31,8 @@ from schemas.batch import Int32
 from schemas.rollup import RollupBatch
 from schemas.series import stable_hash
 from schemas.tiers import Tiers
-from transforms.rollups.samples import Fates
-from transforms.windows.content import Content, Key, PaneContent, SampleContent
+from transforms.windows.content import Content, Key
+from transforms.windows.fates import Fates
 
 MAX_BUCKETS = 16
 """State cells that the rows of a fired window are spread over, so that a late sample reads 1/16 of a large window."""
@@ -95,20 +95,22 @@ class _Meta:
 class WindowMachine:
     """Arrivals and timers of the windows of one tier. One instance serves all windows; all state is in the cells."""
 
-    def __init__(self, tiers: Tiers, level: int) -> None:
-        """``level`` is the tier's index in ``tiers.rollups``."""
+    def __init__(self, tiers: Tiers, level: int, content: Content) -> None:
+        """The windows of a tier.
+
+        Args:
+            tiers: all of them.
+            level: the tier's index in ``tiers.rollups``.
+            content: what its windows hold.
+        """
         self.tier = tiers.rollups[level]
         self.lateness_ms = tiers.lateness_ms
         self.delay_ms = tiers.late_pane_delay_ms
         # A tier's timers lie a millisecond behind those of the finer tier: both end on the same instant, and a watermark may stand
         # at that very instant while the finer tier is still handing over what it fired there.
         self.level_ms = level
-        self.content: Content = SampleContent(self.tier)
-        self.fold_ms = 0
-        if level:
-            fine = tiers.rollups[level - 1].window_ms
-            self.content = PaneContent(self.tier, fine, tiers.lateness_ms)
-            self.fold_ms = max(8 * fine, self.tier.window_ms // 6)
+        self.content = content
+        self.fold_ms = max(8 * tiers.rollups[level - 1].window_ms, self.tier.window_ms // 6) if level else 0
 
     def _end(self, key: Key) -> int:
         return key.window + self.tier.window_ms + self.level_ms

@@ -10,8 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rules.promql.compensated import Columns, totals
-from rules.promql.functions.counters import add_resets, changed_steps, count_steps, fallen_steps
-from rules.promql.functions.over_time import compensated_sum, exact_sum, extreme
+from rules.promql.kernels import (
+    add_resets,
+    changed_steps,
+    compensated_sum,
+    count_steps,
+    exact_sum,
+    extreme,
+    fallen_steps,
+)
 from rules.promql.summation import quick_increment
 from rules.promql.values import Floats, Index, Mask, Times, Windows
 

@@ -17,8 +17,8 @@ from rules.golang.quoting import quote
 from rules.promql.context import Context
 from rules.promql.functions.arguments import Function, ranges
 from rules.promql.functions.windowed import Kernel, nameless, over_windows, windowed
+from rules.promql.kernels import add_resets, changed_steps, count_steps, fallen_steps
 from rules.promql.labels import METRIC_NAME
-from rules.promql.summation import increment
 from rules.promql.syntax import ast
 from rules.promql.values import Floats, Index, InstantVector, Mask, Times, Value, Windows
 
@@ -106,41 +106,6 @@ def _grown(windows: Windows, *, counter: bool, per_second: bool) -> tuple[Floats
     return growth, windows.spread(sampled.counts >= 2)
 
 
-def add_resets(windows: Windows, growth: Floats, lost: Floats | None = None) -> None:
-    """Add, in order, the value before each reset inside a window; most windows have none and are not touched.
-
-    Args:
-        windows: of the samples.
-        growth: ``[n, T]``, what is added to.
-        lost: ``[n, T]``, what rounding cuts off, if that is kept.
-    """
-    values = windows.values
-    fell = np.zeros(len(values) + 1, np.bool_)
-    fell[1:-1] = fallen_steps(values)
-    fell[windows.low[:, 0]] = False
-    resets = np.flatnonzero(fell)
-    if not len(resets):
-        return
-    before = np.searchsorted(resets, windows.low[:, 0], side="right")
-    rows = np.flatnonzero(np.searchsorted(resets, windows.high[:, -1]) > before)
-    if not len(rows):
-        return
-    next_reset = np.searchsorted(resets, windows.low[rows], side="right")
-    counts = np.searchsorted(resets, windows.high[rows]) - next_reset
-    corrected = growth[rows]
-    cut = None if lost is None else lost[rows]
-    for nth in range(int(counts.max())):
-        more = counts > nth
-        value = values[resets[next_reset[more] + nth] - 1]
-        if cut is None:
-            corrected[more] += value
-        else:
-            corrected[more], cut[more] = increment(value, corrected[more], cut[more])
-    growth[rows] = corrected
-    if lost is not None:
-        lost[rows] = cut
-
-
 def _rate(windows: Windows) -> tuple[Floats, Mask]:
     return _grown(windows, counter=True, per_second=True)
 
@@ -202,27 +167,6 @@ def _irate(windows: Windows) -> tuple[Floats, Mask]:
 
 def _idelta(windows: Windows) -> tuple[Floats, Mask]:
     return _last_two(windows, counter=False)
-
-
-def fallen_steps(values: Floats) -> Mask:
-    """From which samples to the next one the value falls."""
-    fallen: Mask = values[1:] < values[:-1]
-    return fallen
-
-
-def changed_steps(values: Floats) -> Mask:
-    """From which samples to the next one the value becomes another; all NaNs are one value."""
-    before, after = values[:-1], values[1:]
-    changed: Mask = (before != after) & ~(np.isnan(before) & np.isnan(after))
-    return changed
-
-
-def count_steps(windows: Windows, steps: Mask) -> Index:
-    """How many of the flagged steps are inside each window; ``steps[j]`` is the one from sample ``j`` to ``j + 1``."""
-    until = np.zeros(len(windows.values) + 1, np.int64)
-    np.cumsum(steps, out=until[1:-1])
-    inside: Index = until.take(windows.high - 1, mode="clip") - until.take(windows.low, mode="clip")
-    return inside
 
 
 def _resets(windows: Windows) -> tuple[Floats, Mask]:

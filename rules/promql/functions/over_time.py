@@ -9,24 +9,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rules.promql.compensated import Columns, totals
+from rules.promql.compensated import Columns
 from rules.promql.context import Context
 from rules.promql.functions.arguments import Function, ranges, scalar
 from rules.promql.functions.quantiles import doubt_quantile, of_sorted
 from rules.promql.functions.windowed import nameless, over_windows, windowed
+from rules.promql.kernels import _filled, compensated_sum, exact_sum, extreme
 from rules.promql.summation import increment, incrementer
 from rules.promql.syntax import ast
 from rules.promql.values import Floats, InstantVector, Mask, Value, Windows
 
 SCAN_CELLS = 1 << 15
 """Windows at a time for what goes through them sample by sample with several running columns."""
-
-_EXACT = float(1 << 53)
-
-
-def _filled(windows: Windows) -> Mask:
-    mask: Mask = windows.spread(windows.of_clocks().counts > 0)
-    return mask
 
 
 def _count(windows: Windows) -> tuple[Floats, Mask]:
@@ -47,23 +41,6 @@ def _last(windows: Windows) -> tuple[Floats, Mask]:
     return windows.values.take(windows.high - 1, mode="clip"), _filled(windows)
 
 
-def extreme(windows: Windows, pick: np.ufunc) -> tuple[Floats, Mask]:
-    """The value of each window that ``pick`` prefers to all others, of which it may be told some twice; and where there is one."""
-    # Two spans of a power of two that cover a window may overlap: picking twice changes nothing.
-    counts = windows.counts
-    result = np.empty(counts.shape)
-    level = windows.values
-    width, longest = 1, int(counts.max(initial=0))
-    while width <= longest:
-        if int(counts.min()) >= width and longest < 2 * width:
-            return pick(level.take(windows.low), level.take(windows.high - width)), np.ones((1, 1), np.bool_)
-        here = (counts >= width) & (counts < 2 * width)
-        result[here] = pick(level.take(windows.low[here]), level.take(windows.high[here] - width))
-        level = pick(level[:-width], level[width:])
-        width *= 2
-    return result, _filled(windows)
-
-
 def _min(windows: Windows) -> tuple[Floats, Mask]:
     # NaN only where there is nothing else.
     return extreme(windows, np.fmin)
@@ -71,29 +48,6 @@ def _min(windows: Windows) -> tuple[Floats, Mask]:
 
 def _max(windows: Windows) -> tuple[Floats, Mask]:
     return extreme(windows, np.fmax)
-
-
-def exact_sum(windows: Windows) -> Floats | None:
-    """Sums as differences of running totals, when the values are integers small enough for these to be exact."""
-    values = windows.values
-    if not len(values) or values[0] != np.rint(values[0]):
-        return None
-    if not (float(np.abs(values).sum()) < _EXACT and (values == np.rint(values)).all()):
-        return None
-    until = np.zeros(len(values) + 1)
-    np.cumsum(values, out=until[1:])
-    sums: Floats = until.take(windows.high) - until.take(windows.low)
-    return sums
-
-
-def compensated_sum(windows: Windows) -> tuple[Floats, Floats]:
-    """Sums in the order of the samples, and what rounding has cut off them; ``[n, T]``."""
-    columns = Columns(windows)
-    values = windows.values
-    sums, lost = totals(
-        columns, lambda nth, holding: columns.take(values, nth, holding), incrementer(values, columns.longest)
-    )
-    return columns.restored(sums), columns.restored(lost)
 
 
 def _sum(windows: Windows) -> tuple[Floats, Mask]:

@@ -12,9 +12,9 @@ import numpy as np
 from rules.promql.compensated import Columns, totals
 from rules.promql.context import Context
 from rules.promql.functions.arguments import Function, ranges, scalar
-from rules.promql.functions.counters import count_steps
 from rules.promql.functions.over_time import SCAN_CELLS
 from rules.promql.functions.windowed import nameless, over_windows
+from rules.promql.kernels import count_steps
 from rules.promql.summation import incrementer
 from rules.promql.syntax import ast
 from rules.promql.values import Floats, InstantVector, Mask, Times, Value, Windows

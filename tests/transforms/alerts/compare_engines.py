@@ -40,9 +40,10 @@ from tests.transforms.alerts.test_local import events
 from transforms.alerts.fragments import fragments
 from transforms.alerts.fragments.long_ranges import states
 from transforms.alerts.local import LocalPipeline
+from transforms.alerts.settings import SAMPLES, EvaluationSettings
 from transforms.alerts.shards import shard_samples as held
 from transforms.alerts.unit_tests import stream
-from transforms.machines.machine import SAMPLES, EvaluationSettings, Out
+from transforms.machines.machine import Out
 
 GRACE_MS = 5_000
 CLOSE = 1e-9

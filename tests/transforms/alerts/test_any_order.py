@@ -17,9 +17,11 @@ from tests.transforms.alerts.test_local import BEGIN, LENGTH, MINUTE, RULES, SER
 from transforms.alerts import messages
 from transforms.alerts.groups.machine import GroupMachine
 from transforms.alerts.groups.state import GroupState
-from transforms.alerts.local import END_MS, GROUPS_KEY, LocalMachine, LocalPipeline
+from transforms.alerts.local import END_MS, GROUPS_KEY, LocalPipeline
 from transforms.alerts.messages import RuleFiles
-from transforms.machines.machine import EVENTS, SAMPLES, EvaluationSettings, Memory, Out
+from transforms.alerts.settings import EVENTS, SAMPLES, EvaluationSettings
+from transforms.machines.local import LocalMachine
+from transforms.machines.machine import Memory, Out
 
 CHANGE = RuleFiles(BEGIN + 5 * MINUTE, {"r.yml": RULES.replace("interval: 40s", "interval: 30s")})
 

@@ -24,9 +24,10 @@ from transforms.alerts import beam as evaluate
 from transforms.alerts.beam import Complaints, EvaluateRules, stage_dofn
 from transforms.alerts.local import LocalPipeline
 from transforms.alerts.rule_files.source import RuleSource
+from transforms.alerts.settings import CONTRIBUTIONS, EVENTS, SAMPLES, EvaluationSettings
 from transforms.intake.beam import IntakeSettings
 from transforms.io.files.source import ReadSamples
-from transforms.machines.machine import CONTRIBUTIONS, EVENTS, SAMPLES, Cells, EvaluationSettings, Memory, Out, Timers
+from transforms.machines.machine import Cells, Memory, Out, Timers
 
 SECOND = 1_000
 RULES = """

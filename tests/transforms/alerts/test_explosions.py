@@ -11,7 +11,8 @@ from rules.promql.values import STALE
 from schemas.alert_event import decode
 from tests.transforms.alerts.streams import Sent, batch_of
 from transforms.alerts.local import LocalPipeline
-from transforms.machines.machine import EVENTS, EvaluationSettings, Out
+from transforms.alerts.settings import EVENTS, EvaluationSettings
+from transforms.machines.machine import Out
 
 TICK = 15_000
 MINUTE = 60_000

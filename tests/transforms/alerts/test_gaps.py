@@ -21,8 +21,9 @@ from tests.transforms.alerts.test_local import MINUTE, RULES, SERIES, events, pl
 from transforms.alerts.groups import stretches
 from transforms.alerts.groups.stretches import BLOCK, STRIDE
 from transforms.alerts.local import END_MS, LocalPipeline
+from transforms.alerts.settings import SAMPLES
 from transforms.alerts.shards.machine import key_of
-from transforms.machines.machine import SAMPLES, Out
+from transforms.machines.machine import Out
 
 DAY = 24 * 60 * MINUTE
 YEAR = 365 * DAY

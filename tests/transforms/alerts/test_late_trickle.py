@@ -21,7 +21,8 @@ from transforms.alerts.groups.state import GroupState
 from transforms.alerts.live.affected import Affected
 from transforms.alerts.local import LocalPipeline
 from transforms.alerts.messages import RuleFiles
-from transforms.machines.machine import EVENTS, SAMPLES, Out
+from transforms.alerts.settings import EVENTS, SAMPLES
+from transforms.machines.machine import Out
 
 RULES = """
 groups:

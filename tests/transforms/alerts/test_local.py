@@ -20,7 +20,8 @@ from tests.transforms.alerts.streams import Row, Sent, batch_of
 from transforms.alerts.live.live import LiveRules
 from transforms.alerts.local import END_MS, LocalPipeline
 from transforms.alerts.messages import RuleFiles
-from transforms.machines.machine import EVENTS, SAMPLES, EvaluationSettings, Out
+from transforms.alerts.settings import EVENTS, SAMPLES, EvaluationSettings
+from transforms.machines.machine import Out
 from transforms.machines.watermarks import LAUNCH
 
 MINUTE = 60_000

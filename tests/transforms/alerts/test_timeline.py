@@ -7,7 +7,8 @@ from dataclasses import replace
 from schemas.alert_event import decode
 from tests.transforms.alerts.streams import Sent, batch_of
 from transforms.alerts.local import LocalPipeline
-from transforms.machines.machine import EVENTS, EvaluationSettings, Out
+from transforms.alerts.settings import EVENTS, EvaluationSettings
+from transforms.machines.machine import Out
 
 RULES = "groups: [{name: g, interval: 15s, rules: [{alert: High, expr: x > 2, for: 30s}]}]"
 X = (("__name__", "x"), ("instance", "a"))

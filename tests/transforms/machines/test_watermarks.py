@@ -12,7 +12,7 @@ from schemas.alert_event import decode as decode_event
 from tests.transforms.alerts.streams import Sent, batch_of
 from transforms.alerts.local import LocalPipeline
 from transforms.alerts.messages import RuleFiles
-from transforms.machines.machine import EVENTS, EvaluationSettings
+from transforms.alerts.settings import EVENTS, EvaluationSettings
 from transforms.machines.watermarks import LAUNCH, PartitionWatermark, Watermarks, decode, encode
 
 LONG_AGO = -(1 << 62)

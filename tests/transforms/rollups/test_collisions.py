@@ -19,9 +19,11 @@ from schemas.tiers import Tiers
 from tests.transforms.naive import NOON, partitions_of, rows_of
 from tests.transforms.windows.core import DictCells, DictTimers
 from transforms.rollups import samples as samples_algorithm
-from transforms.rollups.samples import Fates, Merged, merge
+from transforms.rollups.contents import content_of
+from transforms.rollups.samples import Merged, merge
 from transforms.windows import machine as window_algorithm
 from transforms.windows.content import Key
+from transforms.windows.fates import Fates
 from transforms.windows.machine import WindowMachine
 
 DISK, DISK_USED = (MEASUREMENT_ORIGIN + name for name in ("disk", "disk_used"))
@@ -226,7 +228,7 @@ def test_a_late_measurement_takes_nothing_away(firings: int) -> None:
 )
 @pytest.mark.parametrize("firings", [1, 2], ids=["on time", "late"])
 def test_two_measurements_are_told_apart_wherever_they_meet(partitions: list[list[str]], firings: int) -> None:
-    machine, cells, key = WindowMachine(Tiers(), 0), DictCells(), Key(0, NOON)
+    machine, cells, key = WindowMachine(Tiers(), 0, content_of(Tiers(), 0)), DictCells(), Key(0, NOON)
     fates, rows = Fates(), {}
     for number, texts in enumerate(partitions):
         records = [
@@ -265,7 +267,12 @@ def test_many_targets_and_metrics_with_labels_are_kept_apart() -> None:
 
 def test_state_in_many_buckets_knows_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window_algorithm, "ROWS_PER_BUCKET", 1)
-    machine, cells, timers, key = WindowMachine(Tiers(), 0), DictCells(), DictTimers(), Key(0, NOON)
+    machine, cells, timers, key = (
+        WindowMachine(Tiers(), 0, content_of(Tiers(), 0)),
+        DictCells(),
+        DictTimers(),
+        Key(0, NOON),
+    )
     first = [Sample(f"h{number}", NOON, 1, number, DISK) for number in range(40)]
     again = [Sample(f"h{number}", NOON + 1, 2, 100 + number, DISK_USED) for number in range(40)]
     fates = Fates()

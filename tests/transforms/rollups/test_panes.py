@@ -30,8 +30,9 @@ from tests.transforms.naive import (
 )
 from transforms.rollups import panes as panes_algorithm
 from transforms.rollups import samples as samples_algorithm
+from transforms.rollups.contents import PaneContent
 from transforms.rollups.panes import FOLDED, MergedPanes, Panes, decode, encode, fold_final, from_rollup, merge
-from transforms.windows.content import Key, PaneContent
+from transforms.windows.content import Key
 
 FINE, COARSE = Tier("1m", MINUTE, 0, ""), Tier("1h", HOUR, 0, "")
 A, B = (HOSTS[0], METRICS[0]), (HOSTS[1], METRICS[0])

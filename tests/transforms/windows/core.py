@@ -13,9 +13,10 @@ from schemas.batch import MIN_WATERMARK
 from schemas.rollup import RollupBatch
 from schemas.tiers import Tiers
 from tests.transforms.naive import Row, Sample, Series, batch_of, rows_of, samples_of
-from transforms.rollups.samples import Fates
+from transforms.rollups.contents import content_of
 from transforms.windows.content import Key
 from transforms.windows.cut import Cutter
+from transforms.windows.fates import Fates
 from transforms.windows.machine import Firing, WindowMachine
 
 END_OF_TIME = 1 << 60
@@ -89,7 +90,7 @@ class Level:
     """One tier: its machine, and the cells and timers of each of its windows."""
 
     def __init__(self, tiers: Tiers, level: int) -> None:
-        self.machine = WindowMachine(tiers, level)
+        self.machine = WindowMachine(tiers, level, content_of(tiers, level))
         self.tier = tiers.rollups[level]
         self.cells: dict[Key, DictCells] = defaultdict(DictCells)
         self.timers: dict[Key, DictTimers] = defaultdict(DictTimers)

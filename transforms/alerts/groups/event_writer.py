@@ -9,7 +9,8 @@ from rules.events.corrections import History
 from schemas import batch as batches
 from schemas.alert_event import AlertEvent, encode
 from transforms.alerts.groups.written import Column, SampleMaker
-from transforms.machines.machine import EVENTS, SAMPLES, Out
+from transforms.alerts.settings import EVENTS, SAMPLES
+from transforms.machines.machine import Out
 
 
 class EventWriter:

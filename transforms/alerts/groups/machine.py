@@ -18,7 +18,8 @@ from schemas.times import LONG_AGO
 from transforms.alerts import messages
 from transforms.alerts.groups.state import GroupState
 from transforms.alerts.messages import RuleFiles
-from transforms.machines.machine import TOKEN_BYTES, Cells, EvaluationSettings, Memory, Out, Timers, new_token
+from transforms.alerts.settings import EvaluationSettings
+from transforms.machines.machine import TOKEN_BYTES, Cells, Memory, Out, Timers, new_token
 
 BASE_EVERY_MS = 60_000
 BASE_EVERY_INSTANTS = 16

@@ -33,7 +33,8 @@ from transforms.alerts.groups.stretches import LONG_MS, Stretch, next_stretch, n
 from transforms.alerts.live.live import CompiledRules, LiveRules
 from transforms.alerts.live.migration import changes, hand_over, migrate
 from transforms.alerts.messages import Contribution, RuleFiles
-from transforms.machines.machine import EvaluationSettings, Out
+from transforms.alerts.settings import EvaluationSettings
+from transforms.machines.machine import Out
 
 MOST = 1_024
 """Instants evaluated again at once at most."""

@@ -29,7 +29,7 @@ from transforms.alerts.fragments.tasks import Task
 from transforms.alerts.live.affected import Affected
 from transforms.alerts.live.rule_set import RuleSet
 from transforms.alerts.messages import RuleFiles
-from transforms.machines.machine import EvaluationSettings
+from transforms.alerts.settings import EvaluationSettings
 
 NOT_STREAMABLE = "not-streamable"
 """The code of the one fault of rules that no check of the files alone finds."""

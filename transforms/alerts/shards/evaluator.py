@@ -24,10 +24,11 @@ from transforms.alerts.fragments.partials import HISTORY, Partials
 from transforms.alerts.fragments.rewriting import Schedule
 from transforms.alerts.fragments.tasks import Run, Task, due
 from transforms.alerts.messages import BEGINNING_MS, Contribution, Part, RuleFiles, of_contribution
+from transforms.alerts.settings import CONTRIBUTIONS, EvaluationSettings
 from transforms.alerts.shards.rules import ShardRules
 from transforms.alerts.shards.selection import Selection, label_frame
 from transforms.alerts.shards.state import ShardState
-from transforms.machines.machine import CONTRIBUTIONS, EvaluationSettings, Out
+from transforms.machines.machine import Out
 
 STRIDE = 64
 """Instants evaluated at once at most: what bounds memory while a job catches up."""

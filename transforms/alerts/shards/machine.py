@@ -23,23 +23,13 @@ from schemas import batch as batches
 from schemas.batch import MIN_WATERMARK, SampleBatch
 from schemas.times import LONG_AGO
 from transforms.alerts import messages
+from transforms.alerts.settings import LABELS, MAX_METRICS, METRICS, SELECTORS, EvaluationSettings
 from transforms.alerts.shards.chunks import from_chunk, to_chunk
 from transforms.alerts.shards.evaluator import ShardEvaluator
 from transforms.alerts.shards.meta import Meta
 from transforms.alerts.shards.rules import ShardRules
 from transforms.alerts.shards.state import ShardState
-from transforms.machines.machine import (
-    LABELS,
-    MAX_METRICS,
-    METRICS,
-    SELECTORS,
-    Cells,
-    EvaluationSettings,
-    Memory,
-    Out,
-    Timers,
-    new_token,
-)
+from transforms.machines.machine import Cells, Memory, Out, Timers, new_token
 from transforms.machines.watermarks import Watermarks
 
 COMPACT_EVERY_MS = 60_000

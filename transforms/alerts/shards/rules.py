@@ -20,7 +20,7 @@ from transforms.alerts.fragments.rewriting import Schedule
 from transforms.alerts.fragments.tasks import Task
 from transforms.alerts.live.live import CompiledRules, LiveRules
 from transforms.alerts.messages import RuleFiles
-from transforms.machines.machine import EvaluationSettings
+from transforms.alerts.settings import EvaluationSettings
 
 OLD_RULES_MS = 120_000
 """How long after a change, besides the lateness, the fragments of the rules before it are evaluated."""

@@ -93,9 +93,9 @@ def test_how_far_shards_have_spoken_goes_on_from_what_was_written_down() -> None
     assert heard.complete_ms == LONG_AGO
     heard.take_up(said(70, shard=1), begun=True)
     assert heard.complete_ms == 60
-    again = ReceivedContributions(2, heard.fronts())
+    again = ReceivedContributions(2, heard.progress())
     assert again.complete_ms == 60
     again.take_up(Contribution(0, 60, 80, 0, 0, []), begun=True)
     assert again.complete_ms == 70
     # Of three shards one is still to be heard.
-    assert ReceivedContributions(3, heard.fronts()).complete_ms == LONG_AGO
+    assert ReceivedContributions(3, heard.progress()).complete_ms == LONG_AGO

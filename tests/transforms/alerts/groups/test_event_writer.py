@@ -9,7 +9,7 @@ import numpy as np
 from schemas import batch as batches
 from schemas.alert_event import AlertEvent, State, encode
 from transforms.alerts.groups.event_writer import EventWriter
-from transforms.machines.machine import EVENTS, SAMPLES
+from transforms.alerts.settings import EVENTS, SAMPLES
 
 FIRING = AlertEvent(
     id="1" * 32,

@@ -28,8 +28,9 @@ from transforms.alerts.fragments.tasks import due
 from transforms.alerts.groups.machine import GroupMachine
 from transforms.alerts.live.live import LiveRules
 from transforms.alerts.messages import BEGINNING_MS, Contribution, Part, RuleFiles, of_contribution, of_rules
+from transforms.alerts.settings import EVENTS, SAMPLES, EvaluationSettings
 from transforms.alerts.shards.state import ShardState
-from transforms.machines.machine import EVENTS, SAMPLES, EvaluationSettings, Memory, Out
+from transforms.machines.machine import Memory, Out
 
 # Past the first base, and some instants more.
 LAST = 20

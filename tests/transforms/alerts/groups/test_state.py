@@ -14,7 +14,8 @@ from transforms.alerts.groups.base import Base
 from transforms.alerts.groups.state import GroupState
 from transforms.alerts.local import LocalPipeline
 from transforms.alerts.messages import BEGINNING_MS, Contribution, RuleFiles
-from transforms.machines.machine import EVENTS, EvaluationSettings, Out
+from transforms.alerts.settings import EVENTS, EvaluationSettings
+from transforms.machines.machine import Out
 
 MINUTE = 60_000
 HIGH = "groups: [{name: g, rules: [{alert: High, expr: 'x > 1'}]}]"

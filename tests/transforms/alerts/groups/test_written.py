@@ -12,7 +12,8 @@ from schemas import batch as batches
 from tests.transforms.alerts.streams import Sent, batch_of
 from transforms.alerts.groups.written import from_bytes, to_bytes
 from transforms.alerts.local import LocalPipeline
-from transforms.machines.machine import SAMPLES, EvaluationSettings, Out
+from transforms.alerts.settings import SAMPLES, EvaluationSettings
+from transforms.machines.machine import Out
 
 SECOND = 1_000
 RULES = "groups: [{name: g, interval: 10s, rules: [{record: 'x:left', expr: '10 - sum(x)'}]}]"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from transforms.alerts.live.live import LiveRules
-from transforms.machines.machine import EvaluationSettings
+from transforms.alerts.settings import EvaluationSettings
 
 RULES = """
 groups:

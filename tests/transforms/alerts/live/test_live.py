@@ -9,7 +9,7 @@ import pytest
 from rules.files.load import load_rules
 from transforms.alerts.live.live import NOT_STREAMABLE, CompiledRules, LiveRules, streamable
 from transforms.alerts.messages import RuleFiles
-from transforms.machines.machine import EvaluationSettings
+from transforms.alerts.settings import EvaluationSettings
 
 MINUTE = 60_000
 LOOKBACK = 5 * MINUTE

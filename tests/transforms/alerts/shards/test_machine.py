@@ -19,13 +19,14 @@ from transforms.alerts import messages
 from transforms.alerts.fragments.tasks import Task, due
 from transforms.alerts.live.live import CompiledRules
 from transforms.alerts.live.rule_set import RuleSet
-from transforms.alerts.local import LocalMachine
 from transforms.alerts.messages import Contribution, RuleFiles
+from transforms.alerts.settings import EvaluationSettings
 from transforms.alerts.shards.chunks import from_chunk
 from transforms.alerts.shards.evaluator import STRIDE
 from transforms.alerts.shards.machine import ShardMachine, key_of
 from transforms.alerts.shards.state import ShardState
-from transforms.machines.machine import EvaluationSettings, Memory, Out
+from transforms.machines.local import LocalMachine
+from transforms.machines.machine import Memory, Out
 
 KEY = key_of(3)
 MINUTE = 60_000

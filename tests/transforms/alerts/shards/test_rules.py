@@ -10,8 +10,8 @@ from tests.transforms.alerts.shards.test_machine import rule_file, settings_of
 from transforms.alerts.fragments.rewriting import Schedule
 from transforms.alerts.fragments.tasks import Task
 from transforms.alerts.messages import RuleFiles
+from transforms.alerts.settings import EvaluationSettings
 from transforms.alerts.shards.rules import OLD_RULES_MS, ShardRules
-from transforms.machines.machine import EvaluationSettings
 
 SECOND = 1_000
 CHANGE = 600 * SECOND

@@ -1,0 +1,35 @@
+"""What became of the rows that came to a window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from transforms.rollups.collisions import Collision
+
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Fates:
+    """What became of the samples of one merge; every arrival is in exactly one of the counts.
+
+    ``collided`` are samples of other series, or other times, than those that have their place: see :mod:`transforms.rollups.collisions`.
+    """
+
+    written: int = 0
+    merged_late: int = 0
+    duplicate: int = 0
+    unwritable: int = 0
+    collided: int = 0
+    collisions: tuple[Collision, ...] = field(default=(), compare=False)
+    """A few of those that collided."""
+
+    def __add__(self, other: Fates) -> Fates:
+        return Fates(
+            self.written + other.written,
+            self.merged_late + other.merged_late,
+            self.duplicate + other.duplicate,
+            self.unwritable + other.unwritable,
+            self.collided + other.collided,
+            (self.collisions + other.collisions)[:_SHOWN],
+        )
