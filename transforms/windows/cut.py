@@ -13,11 +13,14 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from schemas.batch import MIN_WATERMARK, Int32, Int64, SampleBatch
 from schemas.series import shard_of
 from schemas.tiers import Tiers
 from transforms.windows.content import Key
+
+Index = npt.NDArray[np.intp]
 
 T = TypeVar("T", int, Int64)
 
@@ -104,10 +107,8 @@ class Cutter:
 
     def _before(self, ts: Int64, clock: Int64, record: Int64, watermark: int, delay_ms: int) -> Int64 | None:
         """For each sample the partition's watermark just before its record; None if no sample was overtaken by it."""
-        starts = np.flatnonzero(np.diff(record, prepend=record[0] - 1))
-        newest = np.maximum.accumulate(np.maximum.reduceat(clock, starts))
-        before = np.full(len(starts), watermark, np.int64)
-        np.maximum(newest[:-1] - delay_ms, watermark, out=before[1:])
+        starts = _starts(record)
+        before = _before_records(clock, starts, delay_ms, watermark)
         if np.all(np.minimum.reduceat(ts, starts) > before):
             return None
         return np.repeat(before, np.diff(starts, append=len(ts)))
@@ -150,6 +151,32 @@ class Cutter:
             new = [shard_of(target, self._shards) for target in batch.targets[known:]]
             self._shard = np.concatenate([self._shard, np.array(new, np.int32)])
         return self._shard[batch.target]
+
+
+def watermark_before(ts: Int64, record: Int64, delay_ms: int, watermark: int = MIN_WATERMARK) -> Int64:
+    """The watermark of a partition just before the record of each of its samples, ms.
+
+    Args:
+        ts: event times that move the watermark, ms, at least one.
+        record: for each sample the place of its record, never falling.
+        delay_ms: how far the watermark stays behind the newest event time.
+        watermark: before the first record, ms.
+    """
+    starts = _starts(record)
+    return np.repeat(_before_records(ts, starts, delay_ms, watermark), np.diff(starts, append=len(ts)))
+
+
+def _starts(record: Int64) -> Index:
+    """Where each record begins."""
+    return np.flatnonzero(np.diff(record, prepend=record[0] - 1))
+
+
+def _before_records(clock: Int64, starts: Index, delay_ms: int, watermark: int) -> Int64:
+    """The watermark just before each record."""
+    newest = np.maximum.accumulate(np.maximum.reduceat(clock, starts))
+    before = np.full(len(starts), watermark, np.int64)
+    np.maximum(newest[:-1] - delay_ms, watermark, out=before[1:])
+    return before
 
 
 def _not_after(ts: Int64, stamped: Int64) -> Int64:
