@@ -65,8 +65,8 @@ class Identity:
     def _same(self, process: psutil.Process) -> bool:
         # Start times are computed from the boot time, which moves when the clock is set: the mark decides, where it is.
         if mark := _mark(process):
-            return mark == self.mark
-        return abs(process.create_time() - self.started) < SAME_START_SECONDS
+            return bool(mark == self.mark)
+        return bool(abs(process.create_time() - self.started) < SAME_START_SECONDS)
 
 
 def spawn(argv: Sequence[str], *, log: Path, cwd: Path, env: Mapping[str, str] | None = None) -> Identity:
@@ -137,7 +137,8 @@ def _wait_gone(processes: Sequence[psutil.Process], seconds: float) -> list[psut
 
 def _mark(process: psutil.Process) -> str | None:
     try:
-        return process.environ().get(MARK)
+        mark: str | None = process.environ().get(MARK)
+        return mark
     except psutil.AccessDenied:
         return None
 

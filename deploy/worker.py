@@ -58,7 +58,8 @@ def _whole_numbers(value: Any) -> Any:
 
 
 def _descriptor(url: str) -> str:
-    return text_format.MessageToString(endpoints_pb2.ApiServiceDescriptor(url=url))
+    text: str = text_format.MessageToString(endpoints_pb2.ApiServiceDescriptor(url=url))
+    return text
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from pipelines import job
-from pipelines.job import Result
 from pipelines.options import job as job_options
 from pipelines.options.job import JobOptions
+from pipelines.result import Result
 from transforms.intake.beam import DEAD_LETTERS, SAMPLES, TOO_LATE
 
 

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from pipelines import job
-from pipelines.job import REFUSALS, Result, counters
+from pipelines.job import REFUSALS, counters
 from pipelines.options import job as job_options
 from pipelines.options.job import JobOptions
+from pipelines.result import Result
 from transforms.intake.beam import DEAD_LETTERS, SAMPLES, TOO_LATE
 from transforms.rollups.beam import Rollups
 
@@ -27,7 +28,7 @@ def build(pipeline: beam.Pipeline, options: JobOptions) -> dict[str, beam.PColle
     """
     taken = job.read(pipeline, options)
     samples = job.unmarked(pipeline, taken[SAMPLES], options)
-    rollups = samples | "Rollups" >> Rollups(options.tiers)
+    rollups: dict[str, beam.PCollection] = samples | "Rollups" >> Rollups(options.tiers)
     refused = [taken[DEAD_LETTERS]]
     writing = job.writers(options)
     for label, output in writing:

@@ -137,7 +137,7 @@ class Fleet:
     def _gauge_values(self, ts: int, day: float, random: np.random.Generator) -> Matrix:
         # The low of the cycle is at about four in the morning.
         cycle = np.sin(day - 2.6 + self._phase)
-        values = self._base * (1 + self._daily * cycle)
+        values: Matrix = self._base * (1 + self._daily * cycle)
         values += self._noise * random.standard_normal(values.shape, dtype=np.float32)
         incident = self.incident(ts)
         if incident.any():

@@ -38,7 +38,8 @@ class _StateCells:
         self._pending, self._meta, self._buckets = pending, meta, buckets
 
     def read_meta(self) -> bytes | None:
-        return self._meta.read()
+        found: bytes | None = self._meta.read()
+        return found
 
     def write_meta(self, data: bytes) -> None:
         self._meta.write(data)

@@ -27,7 +27,8 @@ from schemas.batch import (
 )
 from schemas.rollup import COLUMNS, RollupBatch
 from schemas.tiers import Tier
-from transforms.rollups.samples import Mask, Rows, counter_step, sorted_order
+from transforms.rollups.collisions import Mask, Rows
+from transforms.rollups.samples import counter_step, sorted_order
 
 FOLDED = -(1 << 62)
 """``window`` of a row that stands for all fine windows folded so far; sorts before every real window."""

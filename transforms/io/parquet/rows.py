@@ -105,8 +105,10 @@ def _ranks(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
     order = pc.sort_indices(encoded.dictionary).to_numpy()
     ranks = np.empty(len(order), np.int64)
     ranks[order] = np.arange(len(order))
-    return ranks[encoded.indices.to_numpy()]
+    found: npt.NDArray[np.int64] = ranks[encoded.indices.to_numpy()]
+    return found
 
 
 def _integers(table: pa.Table, name: str) -> npt.NDArray[np.int64]:
-    return table.column(name).cast(pa.int64()).to_numpy()
+    found: npt.NDArray[np.int64] = table.column(name).cast(pa.int64()).to_numpy()
+    return found
