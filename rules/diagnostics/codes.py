@@ -27,7 +27,7 @@ ERRORS = {
     "alias-cycle": "A YAML anchor merges itself.",
     "unknown-anchor": "A YAML alias names no anchor before it.",
     "unknown-key": "A key that a rule file, a group or a rule does not have.",
-    "duplicate-key": "A key that stands twice in one mapping.",
+    "duplicate-key": "A key that appears twice in one mapping.",
     "wrong-type": "A value of another type than its key wants.",
     "bad-duration": "A duration that is not written like `30s`, `5m` or `1h30m`.",
     "empty-group-name": "A group without a name.",
@@ -37,7 +37,7 @@ ERRORS = {
     "no-expr": "A rule without an expression.",
     "alert-only-field": "A recording rule with `for`, `keep_firing_for` or `annotations`.",
     "bad-record-name": "A recorded name that cannot name a metric.",
-    "bad-label-name": "A label that cannot be named so, or is `__name__`.",
+    "bad-label-name": "A label name that is not valid, or is `__name__`.",
     "bad-label-value": "The value of a label is not text in UTF-8.",
     "bad-annotation-name": "An annotation without a name.",
     "promql-syntax": "The expression cannot be parsed, or its types do not fit.",
@@ -71,7 +71,7 @@ WARNINGS = {
 
 # What the formatter says.
 NOTES = {
-    "not-formatted": "A file, or an expression with comments in its midst, is left as it is.",
+    "not-formatted": "A file, or an expression that contains comments, is not changed.",
 }
 
 CODES = {
