@@ -1,11 +1,11 @@
-"""The jobs: options -> build(pipeline, options) -> run; and the command line."""
+"""The jobs and their command lines: parse options, build the pipeline, run it."""
 
 import logging
 
 
-def _worth_saying(record: logging.LogRecord) -> bool:
-    # Beam says this at import wherever its Google Cloud extras are absent.
+def _is_relevant(record: logging.LogRecord) -> bool:
+    # Beam logs this at import if its Google Cloud extras are absent.
     return "apitools not found" not in record.getMessage()
 
 
-logging.getLogger().addFilter(_worth_saying)
+logging.getLogger().addFilter(_is_relevant)

@@ -1,4 +1,4 @@
-"""The alerts job: rules evaluated on samples from Kafka or files, and nothing else: the metrics job without its rollups.
+"""The alerts job: evaluates rules on samples from Kafka or files. It is the metrics job without rollups.
 
 Run it as ``python -m pipelines.alerts --rules=... --input=... --runner=...`` or ``tidemark run alerts ...``.
 """
@@ -18,7 +18,7 @@ from transforms.intake.beam import DEAD_LETTERS, SAMPLES, TOO_LATE
 
 
 def build(pipeline: beam.Pipeline, options: JobOptions) -> None:
-    """The whole job on a pipeline.
+    """Build the job on a pipeline.
 
     Raises:
         ValueError: the options name no rules.

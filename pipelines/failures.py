@@ -1,4 +1,4 @@
-"""A run that fails for a reason that a person can mend: the reason, in place of a traceback of the runner."""
+"""Failures of a run that a user can fix: show the reason instead of the runner's traceback."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from transforms.io.errors import SinkError, Unavailable
 
 _MENDABLE = (SinkError, Unavailable, KafkaException, OSError)
 _STEP = re.compile(r" \[while running '[^']*'\]")
-# What a runner in another process makes of it is text.
+# A runner in another process passes the error on as text.
 _NAMED = re.compile(r"^(?:\S+\.)?(?:SinkError|Unavailable|KafkaException|OSError|PermissionError): (.+)$", re.MULTILINE)
-# Where Beam's worker logs what a step raised, with a traceback, before it is raised to whoever waits for the run.
+# The logger with which Beam's worker logs an error of a step, with a traceback, before it raises it to the caller.
 _WORKER_LOG = "apache_beam.runners.common"
 
 
 class RunFailed(Exception):
-    """The run failed; the message says why, and what is left of it."""
+    """The run failed. The message says why, and what the run leaves behind."""
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Raise :class:`RunFailed` for what a person can mend; anything else is a defect, and keeps its traceback."""
+    """Raise :class:`RunFailed` for errors that a user can fix. Other errors are defects and keep their traceback."""
     log = logging.getLogger(_WORKER_LOG)
     log.addFilter(_is_news)
     try:
@@ -43,7 +43,7 @@ def explained() -> Iterator[None]:
 
 
 def reason_of(error: BaseException) -> str | None:
-    """Why a run failed, if that can be mended outside of it; None for a defect."""
+    """The reason of a failure that a user can fix; None for a defect."""
     for each in (error, error.__cause__):
         if isinstance(each, _MENDABLE):
             return _STEP.sub("", str(each))

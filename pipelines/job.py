@@ -1,4 +1,4 @@
-"""What all jobs have in common: reading, evaluating rules, writing what is left over, and being run from a command line."""
+"""The parts that all jobs share: they read inputs, evaluate rules, write dead letters and late samples, and run from a command line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from transforms.io.kafka import source as kafka
 from transforms.losses.beam import evidence
 
 REFUSALS = (OptionError, OutputError, RunnerError, SinkError, LookupError, ConnectionError)
-"""What :func:`run` raises where a person can mend it; the message says how."""
+"""Errors of :func:`run` that a user can fix; the message says how."""
 
 
 @dataclass(frozen=True)
@@ -52,15 +52,17 @@ class Job:
 
 
 def read(pipeline: beam.Pipeline, options: JobOptions) -> dict[str, beam.PCollection]:
-    """The samples, dead letters and too late samples of all inputs, see :func:`transforms.intake.beam.take_in`; with marks if the job
-    :func:`tells`."""
+    """The samples, dead letters and too late samples of all inputs, see :func:`transforms.intake.beam.take_in`.
+
+    The samples contain watermark marks if the job :func:`propagates_watermarks`.
+    """
     propagates = propagates_watermarks(pipeline, options)
     reads = [pipeline | _read(index, entry, options, propagates) for index, entry in enumerate(options.inputs)]
     return {name: _one([each[name] for each in reads], f"All {name}") for name in (SAMPLES, DEAD_LETTERS, TOO_LATE)}
 
 
 def propagates_watermarks(pipeline: beam.Pipeline, options: JobOptions) -> bool:
-    """Whether shards of rules hear of partitions' watermarks from the sources themselves: where elements stay in order on their way to them."""
+    """Whether the sources send their partitions' watermarks to the rule shards. They do so if elements keep their order on the way."""
     endless = all(isinstance(entry, kafka.KafkaSource) and not entry.bounded for entry in options.inputs)
     return options.rules is not None and endless and keeps_order(pipeline.options)
 
@@ -73,19 +75,19 @@ def unmarked(pipeline: beam.Pipeline, samples: beam.PCollection, options: JobOpt
 
 
 Writers = list[tuple[str, outputs.Output]]
-"""The outputs of rows, each with what labels of steps call it."""
+"""The outputs of rows, each with its name in the labels of steps."""
 
 
 def evaluate(
     samples: beam.PCollection, rules: RuleOptions, options: JobOptions, writing: Writers
 ) -> list[beam.PCollection]:
-    """Evaluate the rules on samples, and write their alerts' events and, where raw samples are written, their series.
+    """Evaluate the rules on samples. Write the events of alerts, and the rules' series if raw samples are written.
 
     Args:
         writing: the job's :func:`writers`, the same for all its rows: a store orders rows by the run that an output begins.
 
     Returns:
-        The dead letters of what outputs could not take.
+        The dead letters: rows that an output refused.
     """
     watch = RuleSource(rules.paths, rules.poll_ms) if rules.poll_ms else None
     settings = rules.settings
@@ -108,7 +110,7 @@ def writers(options: JobOptions) -> Writers:
 
 
 def write_rest(refused: Sequence[beam.PCollection], too_late: beam.PCollection, options: JobOptions) -> None:
-    """Write the dead letters, the sources' and the sinks', to one place, and samples that came too late to another."""
+    """Write the dead letters of sources and sinks to one output, and the samples that came too late to another."""
     dead_letters = _one(refused, "All dead letters")
     dead_letters | "Write dead letters" >> outputs.dead_letters(options.dead_letter, options.kafka_config).write()
     too_late | "Write late samples" >> outputs.late_samples(options.late, options.kafka_config).write()
@@ -124,7 +126,7 @@ def _read(index: int, entry: kafka.KafkaSource | FileInput, options: JobOptions,
 
 
 def source_number(index: int, topic: str) -> int:
-    """The number of an input among sources: another one for another, so that after a restart what was known of one does not count for another."""
+    """The number of an input. It depends on position and topic: after a restart, the state of one input never counts for another."""
     return int.from_bytes(hashlib.blake2b(f"{index}: {topic}".encode(), digest_size=4).digest(), "big") >> 1
 
 
@@ -133,23 +135,23 @@ def _one(collections: Sequence[beam.PCollection], label: str) -> beam.PCollectio
 
 
 def run(job: Job, argv: Sequence[str]) -> Result:
-    """Run the job that a command line describes; returns when it has ended, with ``--detach`` when it runs.
+    """Run the job of a command line. Returns when the job has ended, or with ``--detach`` when it runs.
 
     Raises:
-        OptionError: an option is missing or cannot be taken.
-        OutputError: the file of ``--summary-json`` cannot be written, or is one that is read.
+        OptionError: an option is missing or invalid.
+        OutputError: the file of ``--summary-json`` cannot be written, or is an input.
         RunnerError: the runner cannot run this job.
         SinkError: an output cannot be written; the message says what to do.
-        RunFailed: the run failed for a reason outside of it.
+        RunFailed: the run failed for an external reason, such as a server that does not answer.
     """
-    given, options, beam_args = job.parse(argv)
-    if given.plan:
+    args, options, beam_args = job.parse(argv)
+    if args.plan:
         print(plan(job.name, options, beam_args))
         return Result()
     settings = beam_options(beam_args, options.bounded, job.name)
-    if given.detach:
+    if args.detach:
         check_detachable(settings, options.bounded)
-    _check_files(given, options)
+    _check_files(args, options)
     options.validate()
     endpoint = settings.view_as(PortableOptions).job_endpoint
     with interrupts.explained(_interrupted(endpoint)), _kept(options) as lasting:
@@ -158,19 +160,19 @@ def run(job: Job, argv: Sequence[str]) -> Result:
         with failures.explained():
             result = started(pipeline)
             interrupts.lead()
-            if given.detach:
+            if args.detach:
                 return Result(detached=detach(result, settings))
             result.wait_until_finish()
     if not options.bounded:
         return Result()
     outcome = conclude(options, evidence(result.metrics()))
-    if given.summary_json:
-        _write_summary(given.summary_json, json.dumps(outcome.to_json(), indent=1, sort_keys=True))
+    if args.summary_json:
+        _write_summary(args.summary_json, json.dumps(outcome.to_json(), indent=1, sort_keys=True))
     return outcome
 
 
 def _interrupted(endpoint: str | None) -> str:
-    """What an interruption of a job leaves behind."""
+    """The message of an interrupted job: what it leaves behind."""
     if endpoint:
         return (
             f"this command no longer waits; if the job server at {endpoint} runs the job already, it goes on there: "
@@ -180,10 +182,10 @@ def _interrupted(endpoint: str | None) -> str:
 
 
 def _check_files(args: argparse.Namespace, options: JobOptions) -> None:
-    """Check that what is written at the end can be, and does not replace what is read.
+    """Check that the file of ``--summary-json`` can be written, and is no input.
 
     Raises:
-        OutputError: it cannot, or does.
+        OutputError: it cannot be written, or is an input.
     """
     reads = options.files
     reads += [name for name in (args.config, args.kafka_config) if name]
@@ -202,7 +204,7 @@ def _write_summary(written: str, summary: str) -> None:
 
 @contextmanager
 def _kept(options: JobOptions) -> Iterator[JobOptions]:
-    """The options, with copies of inputs that can be read only once, for as long as a job reads them."""
+    """The options, with copies of inputs that can be read only once. The copies exist while the job reads them."""
     with ExitStack() as stack:
         try:
             copies = stack.enter_context(kept(options.files))
@@ -218,11 +220,11 @@ def counters(result: beam.runners.runner.PipelineResult) -> dict[str, int]:
 
 
 def main(name: str, running: Callable[[Sequence[str]], Result], argv: Sequence[str] | None) -> int:
-    """A job's command line; prints the balance of a bounded run, and what there is to know of it.
+    """Run a job's command line, and print the balance and the findings of a bounded run.
 
     Returns:
-        the exit status: 0 when all is well, 1 for a run that fails or does not balance, 2 for a mistake in the options, 3 for a run of which nothing
-        came, or of whose rows a store refused some.
+        The exit status: 0 for success, 1 for a run that fails or does not balance, 2 for a mistake in the options, 3 for a run that wrote
+        nothing, or lost rows because a store refused them.
     """
     return interrupts.run(name, lambda: _main(name, running, sys.argv[1:] if argv is None else argv))
 

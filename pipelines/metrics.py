@@ -1,4 +1,4 @@
-"""The metrics job: samples from Kafka or files, rolled up through retention tiers into the outputs, and rules evaluated on them.
+"""The metrics job: rolls up samples from Kafka or files through retention tiers into the outputs, and evaluates rules on them.
 
 Run it as ``python -m pipelines.metrics --input=... --output=... --runner=...`` or ``tidemark run metrics ...``.
 """
@@ -22,7 +22,7 @@ __all__ = ["JOB", "REFUSALS", "Result", "build", "counters", "main", "run"]
 
 
 def build(pipeline: beam.Pipeline, options: JobOptions) -> dict[str, beam.PCollection]:
-    """The whole job on a pipeline; the rollup rows of each tier by its name, in wire form (:mod:`schemas.rollup`).
+    """Build the job on a pipeline. Returns the rollup rows of each tier by its name, in wire form (:mod:`schemas.rollup`).
 
     Every dead letter, the sources' and the sinks', goes to one place, and so does every sample that comes too late.
     """

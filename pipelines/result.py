@@ -1,4 +1,4 @@
-"""What a run came to: the balance of a bounded one, what a person should know of it, and the exit status. All jobs report by this."""
+"""The result of a run: balance and findings of a bounded run, and the exit status. All jobs report with it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from transforms.losses.finding import Finding, Setup, Severity
 from transforms.losses.findings import NOTHING_SELECTED, findings
 
 UNBALANCED = 1
-"""Exit status of a run that does not add up: a defect."""
+"""Exit status of a run whose balance does not add up: a defect."""
 LOSS = 3
-"""Exit status of a run of which nothing came, or of which an output lacks rows."""
+"""Exit status of a run that wrote nothing, or of which an output lacks rows."""
 
 
 _BESIDE = ("differences", "event_time", "findings", "status")
@@ -34,14 +34,14 @@ _BESIDE = ("differences", "event_time", "findings", "status")
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to; nothing of all this if it was only planned.
+    """The result of a run. All fields are empty for ``--plan``.
 
     Attributes:
-        balance: the counters of a bounded one that has ended.
-        detached: the name of one that was left to its job server.
-        findings: what there is to know of a bounded one, the gravest first.
-        places: where its dead letters and late samples are, by what they are, if there are any.
-        span: the first and the last event time, whole seconds since 1970; None if that is not known.
+        balance: the counters of a bounded run that has ended.
+        detached: the name of a job that was left to its job server.
+        findings: of a bounded run, the gravest first.
+        places: pairs of a kind, such as dead letters or late samples, and where they are. Kinds without any are left out.
+        span: the first and the last event time, whole seconds since 1970; None if unknown.
     """
 
     balance: Balance | None = None
@@ -52,13 +52,13 @@ class Result:
 
     @property
     def status(self) -> int:
-        """The exit status: 0 when all is well, else :data:`UNBALANCED` or :data:`LOSS`."""
+        """The exit status: 0 for success, else :data:`UNBALANCED` or :data:`LOSS`."""
         if self.balance is not None and not self.balance.adds_up:
             return UNBALANCED
         return LOSS if any(each.severity is Severity.LOSS for each in self.findings) else 0
 
     def report(self, name: str) -> int:
-        """Print the balance of a bounded run, and on standard error what there is to know of it; returns the exit status."""
+        """Print the balance of a bounded run, and its findings on standard error. Returns the exit status."""
         if self.balance is not None:
             print("\n".join([f"{name}: {self._headline(self.balance)}:", *self._lines(self.balance)]), flush=True)
         for finding in self.findings:
@@ -66,10 +66,10 @@ class Result:
         return self.status
 
     def to_json(self) -> dict[str, Any]:
-        """The counters of a bounded run by name, and beside them ``differences``, ``findings``, ``event_time`` (seconds) and ``status``.
+        """The counters of a bounded run by name, with ``differences``, ``findings``, ``event_time`` (seconds) and ``status``.
 
         Raises:
-            ValueError: it has no balance.
+            ValueError: the run has no balance.
         """
         if self.balance is None:
             raise ValueError("only a bounded run that has ended has a balance")
@@ -100,11 +100,11 @@ class Result:
 
 
 def conclude(options: JobOptions, evidence: Evidence) -> Result:
-    """What a bounded run came to.
+    """The result of a bounded run.
 
     Args:
         options: of the job.
-        evidence: what its metrics hold.
+        evidence: from the metrics of the run.
     """
     balance = Balance(
         evidence.counters,
@@ -128,13 +128,13 @@ def conclude(options: JobOptions, evidence: Evidence) -> Result:
     examples = evidence.examples if setup.topics else [in_files(each, files) for each in evidence.examples]
     found = findings(balance, examples, setup)
     if unfed_rules:
-        # It says the same, and which rules.
+        # The finding about rules says the same, and names the rules.
         found = [each for each in found if each.code != NOTHING_SELECTED]
     return Result(balance, findings=(*found, *unfed_rules), places=places, span=evidence.span)
 
 
 def _unfed(options: JobOptions, evidence: Evidence) -> Iterator[Finding]:
-    """The rules that could not fire, or record anything, for want of data, if the runner says what came."""
+    """The finding about rules that could not fire or record for lack of data. Needs a runner that reports the metrics it read."""
     if options.rules is None or not evidence.metrics:
         return
     catalogue = Catalogue()
@@ -156,7 +156,7 @@ def _unfed(options: JobOptions, evidence: Evidence) -> Iterator[Finding]:
 
 
 def setup_of(options: JobOptions) -> Setup:
-    """What advice depends on."""
+    """The parts of a job's options on which advice depends."""
     files = any(isinstance(entry, FileInput) for entry in options.inputs)
     return Setup(
         dead_letters=outputs.dead_letters(options.dead_letter, options.kafka_config).describe(),

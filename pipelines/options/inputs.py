@@ -1,4 +1,4 @@
-"""Options of what every job reads: topics and files, and how their records become samples."""
+"""Options of a job's inputs: topics and files, and how their records become samples."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class FileInput:
 
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
-    """``--input`` and what says where its reading begins and ends."""
+    """Add ``--input``, and the options that say where reading begins and ends."""
     add = parser.add_argument
     add(
         "--input",
@@ -72,7 +72,7 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         "--default-content-type",
         metavar="TYPE",
         help="of records without a content-type header, and of files whose name says nothing: "
-        f"{', '.join(sorted(CODECS))} (each record is told by its content)",
+        f"{', '.join(sorted(CODECS))} (each record is recognised by its content)",
     )
     add("--precision", default="ns", choices=get_args(Precision), help="of the timestamps of line protocol (ns)")
     add(
@@ -134,10 +134,10 @@ def _input(uri: str, args: argparse.Namespace, kafka_config: dict[str, str]) -> 
 
 
 def intake(args: argparse.Namespace, config: dict[str, Any]) -> IntakeSettings:
-    """How records become samples, by the command line and the configuration file's mapping.
+    """The settings of the intake, from the command line and the mapping of the configuration file.
 
     Raises:
-        OptionError: an option or a key that cannot be taken.
+        OptionError: an option or a key is invalid.
     """
     where = f"--config={args.config}"
     refuse_unknown(where, config, {"tiers", "target_labels", "shards", "watermark_delay", "rules"})

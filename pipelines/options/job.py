@@ -1,4 +1,4 @@
-"""Options of the jobs: one table for the command line, a YAML file for what a job means, both validated before anything starts."""
+"""Options of the jobs, from the command line and the YAML file of ``--config``. They are validated before anything starts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipelines.options.inputs import FileInput, add_inputs, inputs, intake
 from pipelines.options.output_checks import check_apart
 from pipelines.options.rules import RuleOptions, add_rules, rule_options
 from pipelines.options.values import OptionError, read_yaml
-from pipelines.runners.options import beam_words
+from pipelines.runners.options import to_beam_args
 from schemas.alert_event import TOPIC_ALERT_EVENTS
 from schemas.records import TOPIC_DEAD_LETTER, TOPIC_LATE
 from schemas.tiers import Tiers
@@ -21,7 +21,16 @@ from transforms.io import sink as outputs
 from transforms.io.kafka.reader import check_topic
 from transforms.io.kafka.source import KafkaSource
 
-__all__ = ["FileInput", "JobOptions", "OptionError", "RuleOptions", "alerts_parser", "parse", "parse_alerts", "parser"]
+__all__ = [
+    "FileInput",
+    "JobOptions",
+    "OptionError",
+    "RuleOptions",
+    "alerts_parser",
+    "metrics_parser",
+    "parse",
+    "parse_alerts",
+]
 
 _BEAM = """Every other option goes to Beam: --runner, --job_endpoint, --checkpointing_interval, ... Names may be joined by dashes or by underscores.
 """
@@ -64,20 +73,20 @@ class JobOptions:
 
     @property
     def bounded(self) -> bool:
-        """Whether the job comes to an end."""
+        """Whether the job ends by itself."""
         return _bounded(self.inputs)
 
     def validate(self) -> None:
-        """Check, before anything starts, that inputs can be read, as far as they must be reached from here, and that every output can be written.
+        """Check that every output can be written, and that the topics that must be reached from here can be read.
 
         Raises:
-            transforms.io.errors.SinkError: an output cannot; the message says what to do.
+            transforms.io.errors.SinkError: an output cannot be written; the message says what to do.
             LookupError: there is no such topic to read.
             ConnectionError: its brokers do not answer.
         """
         records = [self.dead_letter, self.late, *([self.rules.alerts] if self.rules is not None else [])]
         for entry in self.inputs:
-            # Where an output is on the same brokers, it is the input that a person has in mind when they do not answer.
+            # Check the input before outputs on the same brokers, so that an error names the input.
             if isinstance(entry, KafkaSource) and (
                 entry.bounded or any(uri.startswith(f"kafka://{entry.topic.bootstrap}/") for uri in records)
             ):
@@ -90,8 +99,8 @@ class JobOptions:
             outputs.alert_events(self.rules.alerts, self.kafka_config).validate()
 
 
-def parser() -> Parser:
-    """The command line of the metrics job; what it does not know goes to Beam."""
+def metrics_parser() -> Parser:
+    """The command line of the metrics job. Unknown options go to Beam."""
     parser = Parser(
         lenient=True,
         prog="tidemark run metrics",
@@ -110,7 +119,7 @@ def parser() -> Parser:
 
 
 def alerts_parser() -> Parser:
-    """The command line of the alerts job; what it does not know goes to Beam."""
+    """The command line of the alerts job. Unknown options go to Beam."""
     parser = Parser(
         lenient=True,
         prog="tidemark run alerts",
@@ -156,7 +165,7 @@ def _with_the_rest(parser: Parser) -> Parser:
     add(
         "--detach",
         action="store_true",
-        help="return when the job runs (needs --job_endpoint), and tell how to look at it and stop it",
+        help="return when the job runs (needs --job_endpoint), and print how to watch and stop it",
     )
     add("--plan", action="store_true", help="print what would run, and stop")
     add("--summary-json", metavar="FILE", help="write the balance of a bounded run there")
@@ -164,19 +173,19 @@ def _with_the_rest(parser: Parser) -> Parser:
 
 
 def metrics_options(args: argparse.Namespace) -> JobOptions:
-    """Validate what the command line and the configuration file say; nothing is opened but that file and the rule files.
+    """Validate the command line and the configuration file. Opens only that file and the rule files.
 
     Raises:
-        OptionError: an option is missing or cannot be taken.
+        OptionError: an option is missing or invalid.
     """
     return _options(args, rollups=True, raw=args.raw)
 
 
 def alerts_options(args: argparse.Namespace) -> JobOptions:
-    """As :func:`metrics_options`, of the alerts job.
+    """Validate the options of the alerts job, as :func:`metrics_options` does.
 
     Raises:
-        OptionError: an option is missing or cannot be taken.
+        OptionError: an option is missing or invalid.
     """
     if not args.rules:
         raise OptionError("--rules is missing: a rule file, a directory of them, or a glob")
@@ -213,7 +222,7 @@ def _options(args: argparse.Namespace, *, rollups: bool, raw: bool) -> JobOption
 
 
 def _beside_store(uris: Sequence[str], directory: str) -> str:
-    """A directory beside the first Parquet store, or here if there is none."""
+    """A directory beside the first Parquet store, or in the working directory if there is none."""
     stores = [uri.removeprefix("parquet:").partition("?")[0] for uri in uris if uri.startswith("parquet:")]
     return os.path.join(os.path.dirname(os.path.abspath(stores[0])), directory) if stores and stores[0] else directory
 
@@ -242,30 +251,30 @@ def _check_outputs(options: JobOptions, read: Sequence[str]) -> None:
 
 
 Parsed = tuple[argparse.Namespace, JobOptions, list[str]]
-"""The words of a command line: as given, as validated, and those for Beam."""
+"""A parsed command line: the arguments, the validated options, and the arguments for Beam."""
 
 
 def parse(argv: Sequence[str]) -> Parsed:
-    """The words of the metrics job's command line.
+    """Parse the command line of the metrics job.
 
     Raises:
-        OptionError: an option is missing or cannot be taken.
-        RunnerError: an option that is not known.
+        OptionError: an option is missing or invalid.
+        RunnerError: an option is unknown.
     """
-    return _parse(parser(), argv, metrics_options)
+    return _parse(metrics_parser(), argv, metrics_options)
 
 
 def parse_alerts(argv: Sequence[str]) -> Parsed:
-    """The words of the alerts job's command line.
+    """Parse the command line of the alerts job.
 
     Raises:
-        OptionError: an option is missing or cannot be taken.
-        RunnerError: an option that is not known.
+        OptionError: an option is missing or invalid.
+        RunnerError: an option is unknown.
     """
     return _parse(alerts_parser(), argv, alerts_options)
 
 
-def _parse(words: Parser, argv: Sequence[str], options: Callable[[argparse.Namespace], JobOptions]) -> Parsed:
-    args, rest = words.parse_known_args(list(argv))
-    beam_args = beam_words(rest, words.options)
+def _parse(parser: Parser, argv: Sequence[str], options: Callable[[argparse.Namespace], JobOptions]) -> Parsed:
+    args, rest = parser.parse_known_args(list(argv))
+    beam_args = to_beam_args(rest, parser.options)
     return args, options(args), beam_args

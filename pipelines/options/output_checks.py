@@ -1,4 +1,4 @@
-"""Outputs of a job that must not meet: with each other, or with what the job reads."""
+"""Checks that the outputs of a job do not collide with each other or with its inputs."""
 
 from __future__ import annotations
 

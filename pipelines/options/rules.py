@@ -1,4 +1,4 @@
-"""Options of the rules that a job evaluates: which files, how, and where the events of their alerts go."""
+"""Options of the rules that a job evaluates: their files, how they are evaluated, and where alert events go."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ DEFAULT_SHARDS = 4
 DEFAULT_MAX_SERIES = 1_000_000
 MAX_SERIES = 100_000_000
 MAX_SHOWN = 20
-"""Faults of rule files that a message tells; all of them are what ``tidemark rules check`` is for."""
+"""How many faults of rule files a message shows. ``tidemark rules check`` shows all."""
 
 _ROUNDING_MS = 1_000
-"""By which the watermark that overtook a sample may be told too late."""
+"""The rounding error of watermarks: a sample may lie this much further behind the watermark that overtook it."""
 
 
 @dataclass(frozen=True)
 class RuleOptions:
-    """What a job evaluates.
+    """The rules that a job evaluates.
 
     Attributes:
-        paths: files, directories and patterns, absolute: workers have directories of their own.
-        settings: the stage's, with the texts of the files as they are now.
-        alerts: where events go, see :func:`transforms.io.sink.alert_events`.
-        poll_ms: how often the files are looked at for changes; 0 for never.
+        paths: files, directories and patterns; absolute, because workers have other working directories.
+        settings: of the rule evaluation, with the current texts of the files.
+        alerts: the URI for events, see :func:`transforms.io.sink.alert_events`.
+        poll_ms: the interval between checks of the files for changes; 0 for never.
     """
 
     paths: tuple[str, ...]
@@ -49,7 +49,7 @@ class RuleOptions:
 
 
 def add_rules(parser: argparse.ArgumentParser) -> None:
-    """``--rules`` and what belongs to them."""
+    """Add ``--rules`` and its companions."""
     add = parser.add_argument
     add(
         "--rules",
@@ -81,14 +81,14 @@ def add_rules(parser: argparse.ArgumentParser) -> None:
 def rule_options(
     args: argparse.Namespace, config: Mapping[str, Any], intake: IntakeSettings, bounded: bool, alerts: str
 ) -> RuleOptions | None:
-    """What is to be evaluated; None without ``--rules``. The rule files are read.
+    """The rules to evaluate; None without ``--rules``. Reads the rule files.
 
     Args:
         config: the mapping ``rules`` of the configuration file.
-        alerts: where events go unless ``--alerts`` says so.
+        alerts: the URI for events without ``--alerts``.
 
     Raises:
-        OptionError: an option or a key that cannot be taken, or a rule file that cannot be evaluated.
+        OptionError: an option or a key is invalid, or a rule file cannot be evaluated.
     """
     settings = _settings(args, config, intake, bounded)
     poll_ms = _poll(args.rules_poll)
@@ -106,7 +106,7 @@ def rule_options(
 
 
 def late_ms(intake: IntakeSettings) -> int:
-    """How far before the watermark that overtook it a sample may lie which the intake still lets through."""
+    """How far a sample may lie behind the watermark that overtook it for the intake to accept it."""
     return intake.tiers.lateness_ms + intake.tiers.rollups[0].window_ms + _ROUNDING_MS
 
 
@@ -132,7 +132,7 @@ def _settings(
     url = config.get("external_url", "")
     if not isinstance(url, str):
         raise OptionError(f"{where}.external_url: a text is wanted, not {url!r}")
-    # A rule shard is some of the intake's shards: of more, some would have nothing.
+    # A rule shard takes whole shards of the intake: with more rule shards, some would be empty.
     shards = min(DEFAULT_SHARDS, intake.shards)
     if "shards" in config:
         shards = number(f"{where}.shards", config["shards"], intake.shards)
@@ -170,13 +170,13 @@ def _poll(text: str) -> int:
     return poll_ms
 
 
-def _check(settings: EvaluationSettings, given: list[str]) -> None:
-    """Refuse files that cannot be evaluated: a job that starts has no good version of them to go on with."""
+def _check(settings: EvaluationSettings, paths: list[str]) -> None:
+    """Refuse files that cannot be evaluated: a job that starts has no earlier version to continue with."""
     rules = LiveRules(settings).current.rules
     problems = rules.problems
     if not problems:
         if settings.bounded and not any(group.rules for group in rules.groups):
-            raise OptionError(f"--rules: there is no rule in {', '.join(given)}: nothing would be evaluated")
+            raise OptionError(f"--rules: there is no rule in {', '.join(paths)}: nothing would be evaluated")
         return
     faults = [
         (diagnostic, problem.text)
@@ -184,13 +184,13 @@ def _check(settings: EvaluationSettings, given: list[str]) -> None:
         for diagnostic in problem.diagnostics
         if diagnostic.severity is Severity.ERROR
     ]
-    told = [text_of(diagnostic, text) for diagnostic, text in faults[:MAX_SHOWN]]
-    told += [f"... and {len(faults) - MAX_SHOWN} more"] * (len(faults) > MAX_SHOWN)
+    lines = [text_of(diagnostic, text) for diagnostic, text in faults[:MAX_SHOWN]]
+    lines += [f"... and {len(faults) - MAX_SHOWN} more"] * (len(faults) > MAX_SHOWN)
     checkable = any(diagnostic.code != NOT_STREAMABLE for diagnostic, _ in faults)
     advice = (
-        f"mend them; `tidemark rules check {' '.join(given)}` tells what else is wrong or doubtful"
+        f"mend them; `tidemark rules check {' '.join(paths)}` shows all faults and warnings"
         if checkable
         else "write them in another way, or leave them to a Prometheus"
     )
     files = f"{len(problems)} of {len(settings.files)} files cannot be evaluated"
-    raise OptionError("\n".join([f"--rules: {files}, and there is no earlier version to go on with:", *told, advice]))
+    raise OptionError("\n".join([f"--rules: {files}, and there is no earlier version to go on with:", *lines, advice]))

@@ -1,4 +1,4 @@
-"""Values of options: durations, times, YAML files, each refused with the option's name."""
+"""Readers of option values: durations, numbers, YAML files. Their errors name the option."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from schemas.times import parse_duration
 
 
 class OptionError(ValueError):
-    """An option that cannot be taken; the message names it and says what would be."""
+    """An invalid option; the message names it and what is valid."""
 
 
 def duration(option: str, text: str) -> int:
@@ -32,7 +32,7 @@ def number(option: str, value: Any, most: int) -> int:
     """A whole number from 1 to ``most``.
 
     Raises:
-        OptionError: it is none.
+        OptionError: the value is no such number.
     """
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
         raise OptionError(f"{option}: a number from 1 to {most} is wanted, not {value!r}")
@@ -43,7 +43,7 @@ def check_labels(option: str, names: Iterable[str]) -> None:
     """Check names of labels.
 
     Raises:
-        OptionError: one can be none.
+        OptionError: a name is invalid.
     """
     try:
         for name in names:
@@ -56,7 +56,7 @@ def refuse_unknown(where: str, mapping: dict[str, Any], known: set[str]) -> None
     """Check the keys of a mapping.
 
     Raises:
-        OptionError: one is none of those known.
+        OptionError: a key is unknown.
     """
     unknown = sorted(str(key) for key in set(mapping) - known)
     if unknown:

@@ -1,4 +1,4 @@
-"""What a job would do, in words: steps, topics, windows, tiers, rules, state."""
+"""The text of ``--plan``: steps, topics, windows, tiers, rules and state of a job."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from transforms.io import sink as outputs
 
 
 def plan(name: str, options: JobOptions, beam_args: Sequence[str]) -> str:
-    """The plan of ``--plan``; nothing is contacted."""
+    """The text of ``--plan``. Contacts no server."""
     sections = [
         [f"{name}, {'bounded' if options.bounded else 'unbounded'}"],
         ["reads", *_reads(options)],
@@ -38,7 +38,7 @@ def _reads(options: JobOptions) -> list[str]:
             )
     return [
         *lines,
-        f"  records without a content-type header are {intake.default_content_type or 'told by their content'}",
+        f"  records without a content-type header are {intake.default_content_type or 'recognised by their content'}",
         *_watermarks(options),
         f"  target labels: {', '.join(sorted(intake.target_labels))}; {intake.shards} shards",
     ]

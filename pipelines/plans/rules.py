@@ -1,4 +1,4 @@
-"""What a job would do with rules, in words: files, groups, what shards evaluate and keep, when, and for how long."""
+"""The part of ``--plan`` about rules: files, groups, what shards evaluate and keep, when, and for how long."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SHOWN_TEXT = 100
 
 
 def rule_lines(rules: RuleOptions) -> list[str]:
-    """The part of a plan that is about rules."""
+    """The lines of a plan about rules."""
     settings = rules.settings
     ready = LiveRules(settings).current
     program = ready.program
@@ -50,7 +50,7 @@ def rule_lines(rules: RuleOptions) -> list[str]:
 
 
 def _read(program: Program) -> list[str]:
-    """The metrics that must come in: a misspelt one makes a rule that is quiet for ever."""
+    """The metrics that the job must receive. A rule with a misspelt one never fires."""
     written = written_names(program)
     matchers = [each for reach in reaches(program) for selector in reach.selectors for each in selector]
     names = {each.value for each in matchers if each.name == METRIC_NAME and each.op is MatchOp.EQUAL} - written
@@ -65,9 +65,9 @@ def _fragments(fragments: Iterable[FragmentSpec]) -> str:
     partial = sum(spec.shard_label for spec in found)
     stepped = sum(spec.step_ms is not None for spec in found)
     kinds = [f"{number} {kind}" for number, kind in ((partial, "partial aggregates"), (stepped, "at steps")) if number]
-    told = f" ({', '.join(kinds)})" if kinds else ""
+    details = f" ({', '.join(kinds)})" if kinds else ""
     return (
-        f"{_count(len(found) - gathered, 'part')} of expressions{told}, "
+        f"{_count(len(found) - gathered, 'part')} of expressions{details}, "
         f"{_count(gathered, 'selection')} of raw samples gathered"
     )
 

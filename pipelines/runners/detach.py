@@ -1,4 +1,4 @@
-"""Leaving a job to its job server: what ``--detach`` needs, and what it tells."""
+"""``--detach``: leave a job to its job server. Checks what that needs, and prints how to watch and stop the job."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _WAITING = frozenset({PipelineState.UNKNOWN, PipelineState.STARTING, PipelineSta
 
 
 def check_detachable(settings: PipelineOptions, bounded: bool) -> None:
-    """Refuse what ``--detach`` has no meaning for.
+    """Refuse ``--detach`` for jobs that cannot be detached.
 
     Raises:
-        RunnerError: a job that comes to an end, or one without a job server that outlives the submission.
+        RunnerError: the job is bounded, or has no job server that outlives the submission.
     """
     if bounded:
         raise RunnerError("--detach is for jobs without an end: a bounded one ends with its balance, so wait for it")
@@ -29,10 +29,10 @@ def check_detachable(settings: PipelineOptions, bounded: bool) -> None:
 
 
 def detach(result: PipelineResult, settings: PipelineOptions) -> str:
-    """Wait until the job server runs the job; its name.
+    """Wait until the job server runs the job, and return the job's name.
 
     Raises:
-        RunnerError: the job failed before it ran; the message is the job server's.
+        RunnerError: the job failed before it ran; the message is from the job server.
     """
     state = result.state
     while state in _WAITING:
@@ -48,7 +48,7 @@ def detach(result: PipelineResult, settings: PipelineOptions) -> str:
 
 
 def advice(program: str, name: str) -> str:
-    """What a person can do with a job of that name, made by ``tidemark run PROGRAM``, which now runs on its own."""
+    """How to watch and stop the detached job of that name, which ``tidemark run PROGRAM`` started."""
     return (
         f"{program}: job {name} runs\n"
         "  look at it:  GET http://FLINK:8081/jobs/overview, or Flink's web page, under that name\n"

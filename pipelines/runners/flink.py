@@ -1,4 +1,4 @@
-"""Flink's REST API, as far as a job's life needs it: find, watch, stop with a savepoint, cancel (Flink 1.19, "REST API")."""
+"""The part of Flink's REST API for jobs: find, watch, stop with a savepoint, cancel (Flink 1.19, "REST API")."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POLL_S = 0.2
 
 
 class FlinkError(Exception):
-    """The cluster did not do what it was asked; the message says what it answered."""
+    """The cluster refused a request; the message holds its answer."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Flink:
         rows = self.get("/jobs/overview")["jobs"]
         found = [Job(row["jid"], row["name"], row["state"], row["start-time"]) for row in rows]
         going = [job for job in found if job.state not in ENDED and name in (None, job.name)]
-        # Flink renews the overview every few seconds, what it says of a single job at once.
+        # Flink updates the overview every few seconds, but the state of a single job at once.
         going = [job for job in going if self.state(job.id) not in ENDED]
         return sorted(going, key=lambda job: -job.start)
 
@@ -56,7 +56,7 @@ class Flink:
         return str(self.get(f"/jobs/{job}/status")["status"])
 
     def failure(self, job: str) -> str:
-        """The first lines of what made a job fail last; empty if nothing did."""
+        """The first lines of a job's last failure; empty if there is none."""
         entries = self.get(f"/jobs/{job}/exceptions?maxExceptions=1")["exceptionHistory"]["entries"]
         return "\n".join(entries[0]["stacktrace"].splitlines()[:6]) if entries else ""
 

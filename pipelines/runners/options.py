@@ -1,4 +1,4 @@
-"""Beam's options for each runner: what a streaming job needs there, set where the command line does not say otherwise."""
+"""Beam's options for each runner: the defaults that a streaming job needs. The command line overrides them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ LOCAL_RUNNERS = ("directrunner", "fnapirunner", "prismrunner")
 """Runners without options that the SDK does not know, in lower case."""
 
 _JOB_SERVER_TIMEOUT_S = 10.0
-# What Beam says where the jar of a job server is not here and cannot be had, or nothing is there to run it.
+# Parts of Beam's messages if it cannot get or run the jar of a job server.
 _NO_JOB_SERVER = ("job server jar", "Java must be installed")
-# An option that only a job server knows may be a little like one of a job's.
+# Lower than the usual cutoff would refuse options of a job server that resemble one of the job's.
 _ALIKE = 0.75
 
 
@@ -35,15 +35,15 @@ class RunnerError(ValueError):
 
 
 def beam_options(args: Sequence[str], bounded: bool, name: str = "metrics") -> PipelineOptions:
-    """Options for Beam from the words that the job did not know.
+    """Beam's options, from the arguments that are not the job's own.
 
     Args:
-        args: the words.
-        bounded: whether the job comes to an end.
-        name: of the job where it runs, unless the words say so.
+        args: the arguments.
+        bounded: whether the job ends by itself.
+        name: of the job in the runner, unless the arguments set it.
 
     Raises:
-        RunnerError: a word that is none of the runner's options, or a runner that cannot run the job.
+        RunnerError: an argument is no option of the runner, or the runner cannot run the job.
     """
     runner = _runner(args)
     own: dict[str, str] = {} if bounded else {"streaming": ""}
@@ -54,9 +54,9 @@ def beam_options(args: Sequence[str], bounded: bool, name: str = "metrics") -> P
                 "the local runner only runs jobs that come to an end: add --bounded, or take --runner=PrismRunner, "
                 "or a Flink cluster (docs/operations.md)"
             )
-        # What DirectRunner itself picks for batch, without its attempt to fetch Prism first.
+        # DirectRunner itself picks this runner for batch, but tries to fetch Prism first.
         args = [*_without(args, "runner"), f"--runner={LOCAL}"]
-        # Its workers take the size of their state cache from nowhere else; why it is to be nothing, see _flink.
+        # The only setting of the state cache that its workers read. _flink explains why it is zero.
         worker_handlers.STATE_CACHE_SIZE_MB = 0
     elif runner == "prismrunner":
         found = shutil.which("prism")
@@ -70,22 +70,22 @@ def beam_options(args: Sequence[str], bounded: bool, name: str = "metrics") -> P
     missing = [
         f"--{name}={value}" if value else f"--{name}" for name, value in own.items() if option_value(args, name) is None
     ]
-    words = [*args, *missing]
+    args = [*args, *missing]
     _check(
-        words,
+        args,
         runner_options,
         known_runner=bool(runner_options) or runner in LOCAL_RUNNERS,
     )
-    # The SDK warns of every option that only the job server knows; those have just been checked.
+    # The SDK warns about every option that only the job server knows. _check has just checked them.
     logging.getLogger("apache_beam.options.pipeline_options").setLevel(logging.ERROR)
-    return PipelineOptions(words)
+    return PipelineOptions(args)
 
 
 def started(pipeline: beam.Pipeline) -> PipelineResult:
-    """The pipeline, running.
+    """Run the pipeline, and return its result object while it runs.
 
     Raises:
-        RunnerError: the runner would start a job server of its own, and cannot.
+        RunnerError: the runner tries to start its own job server, and fails.
     """
     try:
         return pipeline.run()
@@ -99,7 +99,7 @@ def started(pipeline: beam.Pipeline) -> PipelineResult:
 
 
 def keeps_order(options: PipelineOptions) -> bool:
-    """Whether the runner hands on elements in the order in which they came, from step to step and to each key: Flink does so, in streaming jobs.
+    """Whether the runner keeps the order of elements between steps, and for each key. Flink does so in streaming jobs.
 
     Raises:
         RunnerError: the job server does not answer.
@@ -112,20 +112,22 @@ def keeps_order(options: PipelineOptions) -> bool:
 
 
 def _without(args: Sequence[str], name: str) -> list[str]:
-    """The words without an option and its value, which may be a word of its own."""
+    """The arguments without an option and its value, which may be a separate argument."""
     value = option_value(args, name)
     return [
-        word
-        for before, word in zip(["", *args], args, strict=False)
-        if word != f"--{name}" and not word.startswith(f"--{name}=") and not (before == f"--{name}" and word == value)
+        argument
+        for before, argument in zip(["", *args], args, strict=False)
+        if argument != f"--{name}"
+        and not argument.startswith(f"--{name}=")
+        and not (before == f"--{name}" and argument == value)
     ]
 
 
 def option_value(args: Sequence[str], name: str) -> str | None:
-    """The value of an option, empty for one that has none, None if it is not there; its name may have dashes or underscores."""
-    for index, word in enumerate(args):
-        given, equals, value = word.partition("=")
-        if not given.startswith("--") or given[2:].replace("-", "_") != name.replace("-", "_"):
+    """The value of an option: empty if it has none, None if the option is absent. Its name may have dashes or underscores."""
+    for index, argument in enumerate(args):
+        option, equals, value = argument.partition("=")
+        if not option.startswith("--") or option[2:].replace("-", "_") != name.replace("-", "_"):
             continue
         if equals:
             return value
@@ -135,22 +137,22 @@ def option_value(args: Sequence[str], name: str) -> str | None:
 
 
 def _flink(args: Sequence[str], bounded: bool, name: str) -> dict[str, str]:
-    # The SDK sizes whatever it caches by walking all loaded modules: with few, large state cells that costs more than the reads it saves.
+    # The SDK walks all loaded modules to measure what it caches. With few, large state cells, this costs more than the reads it saves.
     own = {"max_cache_memory_usage_mb": "0", "job_name": name}
     if option_value(args, "checkpointing_interval") is not None:
-        # Without it, outputs of the bundle that a checkpoint closes are parked until the next element, and the watermark runs past them.
+        # Without it, Flink parks the outputs of the bundle that a checkpoint closes until the next element, and the watermark passes them.
         own["finish_bundle_before_checkpointing"] = ""
         if bounded:
-            # With checkpoints on, sources that have ended idle for ever unless told otherwise, and the job never ends.
+            # With checkpoints, ended sources stay idle for ever by default, so that the job never ends.
             own["shutdown_sources_after_idle_ms"] = "1000"
     return own
 
 
 def _describe(endpoint: str) -> set[str]:
-    """Names of the options that a job server knows.
+    """The names of the options that a job server knows.
 
     Raises:
-        RunnerError: it does not answer.
+        RunnerError: the job server does not answer.
     """
     request = beam_job_api_pb2.DescribePipelineOptionsRequest()
     try:
@@ -164,81 +166,81 @@ def _describe(endpoint: str) -> set[str]:
     return {option.name for option in described.options}
 
 
-def beam_words(args: Sequence[str], ours: Collection[str]) -> list[str]:
-    """The words that a job did not know, options spelt as Beam spells them: ``--job-endpoint`` is ``--job_endpoint``.
+def to_beam_args(args: Sequence[str], ours: Collection[str]) -> list[str]:
+    """The arguments that are not the job's own, with options as Beam writes them: ``--job-endpoint`` becomes ``--job_endpoint``.
 
-    What is wrong with a name is said here, before anything is found missing that a misspelt option was to give. Only a job server knows
-    all of its options, so :func:`beam_options` looks at the rest.
+    Reports misspelt options before the job misses the value that they were to set. Only the job server knows all its options, so
+    :func:`beam_options` checks the rest.
 
     Args:
-        args: the words.
-        ours: the job's own options, which are suggested first for a word that is not known.
+        args: the arguments.
+        ours: the job's own options, which are suggested first for an unknown option.
 
     Raises:
-        RunnerError: a word that is no option, or is none of Beam's and like one of the job's.
+        RunnerError: an argument is no option; or Beam does not know it, and it resembles an option of the job.
     """
     names = _sdk_options()
-    words = [_spelt(word, names) for word in args]
-    written = {word.partition("=")[0]: given.partition("=")[0] for word, given in zip(words, args, strict=True)}
-    local = _runner(words) in LOCAL_RUNNERS
-    for name in _unknown(words):
+    result = [_spelt(argument, names) for argument in args]
+    written = {each.partition("=")[0]: argument.partition("=")[0] for each, argument in zip(result, args, strict=True)}
+    local = _runner(result) in LOCAL_RUNNERS
+    for name in _unknown(result):
         if name not in names and (local or nearest(name, ours, cutoff=_ALIKE) is not None):
             raise RunnerError(_no_such(written[f"--{name}"], ours, names))
-    return words
+    return result
 
 
-def _no_such(word: str, *groups: Iterable[str]) -> str:
+def _no_such(argument: str, *groups: Iterable[str]) -> str:
     known = [[f"--{name.lstrip('-')}" for name in group] for group in groups]
-    return f"no such option: {word}{did_you_mean(word, *known)}"
+    return f"no such option: {argument}{did_you_mean(argument, *known)}"
 
 
 def _runner(args: Sequence[str]) -> str:
-    """The runner's name in lower case, without the module that it may be given with; Beam takes ``Flink`` for ``FlinkRunner``.
+    """The runner's name in lower case, without its module. ``Flink`` means ``FlinkRunner``, as for Beam.
 
     Raises:
-        RunnerError: Beam has none of that name.
+        RunnerError: Beam has no runner of that name.
     """
-    given = option_value(args, "runner") or "DirectRunner"
-    module, _, name = given.rpartition(".")
+    value = option_value(args, "runner") or "DirectRunner"
+    module, _, name = value.rpartition(".")
     full = name if name.lower().endswith("runner") else f"{name}Runner"
     known = [each.rpartition(".")[2] for each in StandardOptions.KNOWN_RUNNER_NAMES]
     if not module and full.lower() not in map(str.lower, known):
-        raise RunnerError(f"--runner={given}: no such runner{did_you_mean(full, known)}")
+        raise RunnerError(f"--runner={value}: no such runner{did_you_mean(full, known)}")
     return full.lower()
 
 
-def _spelt(word: str, names: Collection[str]) -> str:
-    name, equals, value = word.partition("=")
+def _spelt(argument: str, names: Collection[str]) -> str:
+    name, equals, value = argument.partition("=")
     if not name.startswith("--") or name[2:] in names:
-        return word
+        return argument
     return f"--{name[2:].replace('-', '_')}{equals}{value}"
 
 
-def _check(words: Sequence[str], runner_options: set[str], known_runner: bool) -> None:
-    """Refuse options that no one knows: the SDK would pass them on, and the runner drop them, without a word.
+def _check(args: Sequence[str], runner_options: set[str], known_runner: bool) -> None:
+    """Refuse unknown options: the SDK would pass them on, and the runner would drop them without a message.
 
     Raises:
-        RunnerError: there is one.
+        RunnerError: an option is unknown.
     """
     names = _sdk_options() | runner_options
-    for name in _unknown(words):
+    for name in _unknown(args):
         if name not in names and known_runner:
             raise RunnerError(_no_such(f"--{name}", names))
 
 
-def _unknown(words: Sequence[str]) -> Iterator[str]:
+def _unknown(args: Sequence[str]) -> Iterator[str]:
     """The names of options that the SDK does not know.
 
     Raises:
-        RunnerError: a word that is no option, nor the value of one; or a value that the SDK does not take.
+        RunnerError: an argument is neither an option nor a value, or the SDK refuses a value.
     """
-    _, unknown = _sdk_parser().parse_known_args(list(words))
-    for before, word in zip(["", *unknown], unknown, strict=False):
-        if word.startswith("--"):
-            yield word[2:].partition("=")[0]
-        elif "=" in word or not before.startswith("--"):
-            hint = f"; to read it, write --input=file:{word}" if os.path.exists(word) else ""
-            raise RunnerError(f"not an option: {word!r}{hint}")
+    _, unknown = _sdk_parser().parse_known_args(list(args))
+    for before, argument in zip(["", *unknown], unknown, strict=False):
+        if argument.startswith("--"):
+            yield argument[2:].partition("=")[0]
+        elif "=" in argument or not before.startswith("--"):
+            hint = f"; to read it, write --input=file:{argument}" if os.path.exists(argument) else ""
+            raise RunnerError(f"not an option: {argument!r}{hint}")
 
 
 @cache
@@ -261,13 +263,13 @@ class _SdkParser(argparse.ArgumentParser):
 
 
 class _Lenient:
-    """An argument parser to which an option may be added twice: several of the SDK's classes name the same."""
+    """An argument parser that accepts an option twice: several of the SDK's classes declare the same one."""
 
     def __init__(self, parser: argparse.ArgumentParser) -> None:
         self._parser = parser
 
     def add_argument(self, *names: str, **settings: object) -> None:
-        """As of argparse; the first one stands, and nothing is required."""
+        """Add an option as argparse does. The first of a name counts, and none is required."""
         settings.pop("required", None)
         try:
             self._parser.add_argument(*names, **settings)  # type: ignore[arg-type]

@@ -10,8 +10,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_runner_api_pb2
 
 from pipelines import alerts, metrics
-from pipelines.job import Job, source_number
-from pipelines.job import propagates_watermarks as tells_of
+from pipelines.job import Job, propagates_watermarks, source_number
 
 OUTPUTS = ["--output=influxdb://127.0.0.1:8086", "--output=parquet:store"]
 
@@ -72,7 +71,7 @@ def test_the_alerts_job_has_the_state_of_the_stage_alone(outputs: list[str], pol
 
 
 def test_rules_leave_the_other_steps_as_they_were(rules: str) -> None:
-    """So a job may be given rules when it goes on from a savepoint that was taken without."""
+    """So a job may be marked rules when it goes on from a savepoint that was taken without."""
 
     def steps(graph: Graph) -> dict[str, tuple[list[str], list[str]]]:
         return {step.unique_name: (sorted(step.inputs), sorted(step.outputs)) for step in graph}
@@ -84,7 +83,7 @@ def test_rules_leave_the_other_steps_as_they_were(rules: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (["--runner=FlinkRunner"], True),
         # Elsewhere elements may overtake each other.
@@ -92,16 +91,16 @@ def test_rules_leave_the_other_steps_as_they_were(rules: str) -> None:
     ],
 )
 def test_watermarks_go_with_the_samples_where_order_is_kept(
-    words: list[str], told: bool, rules: str, tmp_path: Path
+    words: list[str], expected: bool, rules: str, tmp_path: Path
 ) -> None:
-    def propagates_watermarks(*more: str) -> bool:
+    def propagates(*more: str) -> bool:
         options = alerts.JOB.parse([*more, rules])[1]
-        return tells_of(beam.Pipeline(options=PipelineOptions(["--streaming", *words])), options)
+        return propagates_watermarks(beam.Pipeline(options=PipelineOptions(["--streaming", *words])), options)
 
-    assert propagates_watermarks(INPUT) == propagates_watermarks(INPUT, f"{INPUT}2") == told
-    assert not propagates_watermarks(INPUT, "--bounded")
+    assert propagates(INPUT) == propagates(INPUT, f"{INPUT}2") == expected
+    assert not propagates(INPUT, "--bounded")
     (tmp_path / "samples.json").touch()
-    assert not propagates_watermarks(INPUT, f"--input=file:{tmp_path / 'samples.json'}")
+    assert not propagates(INPUT, f"--input=file:{tmp_path / 'samples.json'}")
 
 
 def test_another_input_is_another_source() -> None:
@@ -113,7 +112,7 @@ def test_another_input_is_another_source() -> None:
 def test_windows_get_no_marks(rules: str) -> None:
     steps = {step.unique_name: step for step in graph(metrics.JOB, *OUTPUTS, rules)}
     alone = [step for name, step in steps.items() if name.startswith("Samples alone")]
-    given = [name for name in steps if "For windows" in name or "Raw for" in name]
-    assert (len(alone), len(given)) == (1, 3)
-    for name in given:
+    marked = [name for name in steps if "For windows" in name or "Raw for" in name]
+    assert (len(alone), len(marked)) == (1, 3)
+    for name in marked:
         assert set(steps[name].inputs.values()) == set(alone[0].outputs.values())

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.options.job import FileInput, OptionError, alerts_parser, metrics_options, parse, parse_alerts, parser
+from pipelines.options.job import (
+    FileInput,
+    OptionError,
+    alerts_parser,
+    metrics_options,
+    metrics_parser,
+    parse,
+    parse_alerts,
+)
 from pipelines.runners.options import RunnerError
 from schemas.records import LINE_PROTOCOL
 from schemas.series import DEFAULT_TARGET_LABELS
@@ -174,8 +182,8 @@ def test_what_only_a_job_server_knows_is_left_to_it(words: list[str]) -> None:
 
 @pytest.mark.parametrize("name", ["default-content-type", "dead-letter", "idle-timeout", "max-future", "summary-json"])
 def test_a_name_is_joined_by_dashes_or_by_underscores(name: str) -> None:
-    assert f"--{name}" in parser().options
-    args = [parser().parse_args([f"--{written}=a"]) for written in (name, name.replace("-", "_"))]
+    assert f"--{name}" in metrics_parser().options
+    args = [metrics_parser().parse_args([f"--{written}=a"]) for written in (name, name.replace("-", "_"))]
     assert args[0] == args[1]
     assert vars(args[0])[name.replace("-", "_")] == "a"
 
@@ -258,7 +266,7 @@ def test_a_mistake_in_the_configuration_is_named_with_its_file(tmp_path: Path, t
 @pytest.mark.parametrize(
     ("made", "words"),
     [
-        (parser, ("tidemark run metrics --input=kafka://", "--output=influxdb://")),
+        (metrics_parser, ("tidemark run metrics --input=kafka://", "--output=influxdb://")),
         (alerts_parser, ("tidemark run alerts --rules=rules/", "--alerts=file:")),
     ],
 )
@@ -273,13 +281,13 @@ def test_help_shows_whole_commands(
         assert word in said
 
 
-@pytest.mark.parametrize("made", [parser, alerts_parser])
+@pytest.mark.parametrize("made", [metrics_parser, alerts_parser])
 def test_every_option_has_help(made: Callable[[], argparse.ArgumentParser]) -> None:
     assert [action.dest for action in made()._actions if not action.help] == []
 
 
 def test_the_alerts_job_has_the_options_of_the_metrics_job_but_for_raw_samples() -> None:
-    metrics, alerts = ({action.dest for action in made()._actions} for made in (parser, alerts_parser))
+    metrics, alerts = ({action.dest for action in made()._actions} for made in (metrics_parser, alerts_parser))
     assert metrics - alerts == {"raw"}
     assert alerts <= metrics
 
@@ -295,7 +303,7 @@ def test_the_alerts_job_needs_rules_and_no_output(tmp_path: Path) -> None:
 
 
 def test_options_come_from_a_namespace_too(records: Path) -> None:
-    args = parser().parse_args([f"--input=file:{records}", OUTPUT])
+    args = metrics_parser().parse_args([f"--input=file:{records}", OUTPUT])
     assert metrics_options(args).bounded
 
 

@@ -28,7 +28,7 @@ def test_a_plan_says_what_would_run(tmp_path: Path) -> None:
     for line in (
         "metrics, unbounded",
         "  topic metrics.raw at broker:9092, from latest, idle after 30s, new partitions every 1m",
-        "  records without a content-type header are told by their content",
+        "  records without a content-type header are recognised by their content",
         "  watermark of a partition: its newest event time less 10s",
         "  10s: windows of 10s from samples, kept 7d",
         "      state a shard and window: each sample once, 2m10s long",
