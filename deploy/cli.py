@@ -39,7 +39,7 @@ kept for all instances in $TIDEMARK_CACHE, else ~/.cache/tidemark.
 examples:
   tidemark stack up                           everything, on the standard ports; what runs already is left alone
   tidemark stack up kafka influxdb            these two
-  tidemark stack up --free-ports              on ports nobody uses; `status` and `env` tell which
+  tidemark stack up --free-ports              on ports nobody uses; `status` and `env` show which
   tidemark stack up --flink state.backend.type=rocksdb
   eval "$(tidemark stack env)"                KAFKA_BOOTSTRAP, INFLUX_URL, ... for the shell
   tidemark stack status                       what runs, and where

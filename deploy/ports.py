@@ -34,7 +34,7 @@ def is_open(port: int) -> bool:
 
 
 def holder(port: int) -> str:
-    """The process listening on a port, as ``name (pid N)``; says so when the system does not tell."""
+    """The process listening on a port, as ``name (pid N)``, or a text if the system hides it."""
     try:
         for connection in psutil.net_connections("tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid:

@@ -118,14 +118,14 @@ class Stack:
         Raises:
             StackError: for `wipe` together with parts.
         """
-        words = tuple(parts)
-        if wipe and words:
+        names = tuple(parts)
+        if wipe and names:
             raise StackError("--wipe removes the data of the whole instance: name no parts with it")
         if not self.directory.exists():
             return []
         with state_file.locked(self.directory):
             self._load()
-            stopped = [part for part in reversed(self._catalogue.resolve(words)) if part.name in self._state.processes]
+            stopped = [part for part in reversed(self._catalogue.resolve(names)) if part.name in self._state.processes]
             for part in stopped:
                 with progress.step(f"stopping {part.name}"):
                     self._end(part)
@@ -262,8 +262,8 @@ class Stack:
 
     def _failure(self, part: Part, what: str) -> PartFailed:
         log = self.instance.log(part.name)
-        said = "\n".join(f"  {line}" for line in tail(log, LOG_LINES))
-        return PartFailed(f"{part.name} {what}. Its log is {log}, and ends with\n{said}")
+        ending = "\n".join(f"  {line}" for line in tail(log, LOG_LINES))
+        return PartFailed(f"{part.name} {what}. Its log is {log}, and ends with\n{ending}")
 
     def _end(self, part: Part) -> None:
         identity = self._state.processes.pop(part.name, None)
@@ -286,11 +286,11 @@ class Stack:
         return self._state.processes[part]
 
 
-def _check_directory(what: str, directory: Path, given_by: str) -> None:
+def _check_directory(what: str, directory: Path, option: str) -> None:
     text = str(directory)
     wrong = "".join(sorted({each for each in text if each in _NO_DIRECTORY or not each.isprintable()}))
     if wrong:
         raise StackError(
             f"{what}, {text!r}, has {wrong!r} in its path, where Kafka, Flink or Java would take it for the end of a path: "
-            f"name another with {given_by}"
+            f"name another with {option}"
         )

@@ -1,4 +1,4 @@
-"""What `Stack.status` tells of each part."""
+"""What `Stack.status` returns for each part."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def environment(
 
 
 def provision(worker_id: str, url: str) -> beam_provision_api_pb2.ProvisionInfo:
-    """What the runner tells this worker.
+    """Ask the runner for the provision info of this worker.
 
     Raises:
         grpc.RpcError: when the runner cannot be reached.

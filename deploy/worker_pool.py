@@ -32,7 +32,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
         self._lock = threading.Lock()
 
     def StartWorker(self, request: Any, context: Any) -> Any:
-        """Start a worker process; an error is told to the runner in the response."""
+        """Start a worker process. The response reports an error to the runner."""
         endpoints = {
             "control": request.control_endpoint.url,
             "logging": request.logging_endpoint.url,

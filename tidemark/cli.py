@@ -69,33 +69,33 @@ def version() -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Dispatch to a subcommand; returns the process's exit status (2 for words it does not know).
+    """Run a subcommand. Returns the process's exit status, 2 for an unknown command.
 
-    Without ``argv``, the words are the process's, and so are its streams: a closed pipe ends it quietly.
+    Without ``argv``, the arguments and the streams are those of the process: a closed pipe ends it without a message.
     """
     if argv is not None:
         return _main(argv)
     streams.guard()
-    words = sys.argv[1:]
+    args = sys.argv[1:]
     try:
-        status = interrupts.run(_program(words), lambda: _main(words))
+        status = interrupts.run(_program(args), lambda: _main(args))
     finally:
         # At the interpreter's own flush it would be too late to set the exit status.
         sys.stdout.flush()
     return interrupts.leave(status) if interrupts.came() else status
 
 
-def _program(words: list[str]) -> str:
-    """What the command is called in its messages."""
-    known = COMMANDS.get(words[0]) if words else None
-    return " ".join(["tidemark", *(words[:2] if known and words[1:2] and words[1] in known.commands else words[:1])])
+def _program(args: list[str]) -> str:
+    """The command's name in its messages."""
+    known = COMMANDS.get(args[0]) if args else None
+    return " ".join(["tidemark", *(args[:2] if known and args[1:2] and args[1] in known.commands else args[:1])])
 
 
-def _main(words: list[str]) -> int:
-    if words and words[0] in ("--version", "-V"):
+def _main(args: list[str]) -> int:
+    if args and args[0] in ("--version", "-V"):
         print(version())
         return 0
-    return dispatch("tidemark", COMMANDS, usage(), words)
+    return dispatch("tidemark", COMMANDS, usage(), args)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``tidemark store``: what a Parquet store holds, and its upkeep."""
+"""``tidemark store``: list and maintain a Parquet store."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     listing = command("ls", "files, rows, bytes and times of each tier")
     listing.set_defaults(run=_list)
 
-    telling = command("runs", "the runs that wrote to it, in order: what the later one wrote counts")
-    telling.set_defaults(run=_runs)
+    run_list = command("runs", "the runs that wrote to it, in order: what the later one wrote counts")
+    run_list.set_defaults(run=_runs)
 
     folding = command("compact", "fold small files, and rows that newer ones replaced, into large files")
     folding.set_defaults(run=_compact)
@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     keeping.add_argument("--dry-run", action="store_true", help="name the files and delete nothing")
     keeping.set_defaults(run=_retain)
 
-    for each in (listing, telling, folding, keeping):
+    for each in (listing, run_list, folding, keeping):
         each.add_argument("directory", type=Path, metavar="DIR", help="the store, as in --output=parquet:DIR")
     folding.add_argument("tiers", nargs="*", metavar="TIER", help="1m, 1h, raw, ... (all that there are)")
     folding.add_argument(
@@ -127,7 +127,7 @@ def _runs(args: argparse.Namespace, _: int) -> None:
     table = Table("run", "began", "files")
     table.columns[2].justify = "right"
     for number in sorted({*known, *written}):
-        name, began = (str(number), known.get(number, "")) if number else ("0", "before runs were told apart")
+        name, began = (str(number), known.get(number, "")) if number else ("0", "before runs were numbered")
         table.add_row(name, began, f"{written[number]:,}")
     Console().print(table)
 
@@ -141,14 +141,14 @@ def _compact(args: argparse.Namespace, now: int) -> None:
     for folder in args.tiers or known:
         done = compact(args.directory, folder, before)
         args.damaged += done.unreadable
-        print(f"{folder}: {_told(done)}")
+        print(f"{folder}: {_summary(done)}")
 
 
-def _told(done: Compaction) -> str:
+def _summary(done: Compaction) -> str:
     if not done.files_before:
         return "nothing to fold"
-    files_told = f"{done.files_before:,} files became {done.files_after:,}"
-    return f"{files_told}, {done.rows_before:,} rows {done.rows_after:,}"
+    of_files = f"{done.files_before:,} files became {done.files_after:,}"
+    return f"{of_files}, {done.rows_before:,} rows {done.rows_after:,}"
 
 
 def _retain(args: argparse.Namespace, now: int) -> None:

@@ -1,4 +1,4 @@
-"""``tidemark submit``: a job on the local stack's Flink, its addresses filled in; and its stop with a savepoint."""
+"""``tidemark submit``: run a job on the local stack's Flink, with its addresses filled in, or stop it with a savepoint."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ examples:
 
 
 class SubmitError(Exception):
-    """The command cannot do what it was asked; the message says what to do."""
+    """The command failed; the message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ class Addresses:
 
     @classmethod
     def of(cls, stack: Stack) -> Addresses:
-        """The addresses of a stack that runs.
+        """The addresses of a running stack.
 
         Raises:
-            SubmitError: some of its parts do not.
+            SubmitError: a part of the stack does not run.
         """
         down = [name for name in CATALOGUE.names if not stack.running(name)]
         if down:
@@ -77,8 +77,8 @@ class Addresses:
         )
 
 
-def job_words(given: Sequence[str], at: Addresses, job: str = DEFAULT_NAME) -> list[str]:
-    """The job's command line: the words given, and a default for every option that is not among them."""
+def job_args(args: Sequence[str], at: Addresses, job: str = DEFAULT_NAME) -> list[str]:
+    """The job's command line: the arguments, and defaults for missing options."""
     output = {"output": f"influxdb://{at.influxdb}?token_file={at.influx_token_file}"}
     defaults = {
         "input": f"kafka://{at.kafka}/{TOPIC_RAW}",
@@ -92,56 +92,56 @@ def job_words(given: Sequence[str], at: Addresses, job: str = DEFAULT_NAME) -> l
         "parallelism": "2",
         "job_name": job,
     }
-    missing = [f"--{name}={value}" for name, value in defaults.items() if option_value(given, name) is None]
-    ends = any(option_value(given, name) is not None for name in ("bounded", "detach", "plan"))
-    return [*given, *missing, *([] if ends else ["--detach"])]
+    missing = [f"--{name}={value}" for name, value in defaults.items() if option_value(args, name) is None]
+    ends = any(option_value(args, name) is not None for name in ("bounded", "detach", "plan"))
+    return [*args, *missing, *([] if ends else ["--detach"])]
 
 
-def submit(job: str, given: Sequence[str], at: Addresses) -> int:
-    """Run a job, and say what to do with it; a bounded one is reported, and its exit status returned.
+def submit(job: str, args: Sequence[str], at: Addresses) -> int:
+    """Run a job, and print how to use it. A bounded job is reported, and its exit status returned.
 
     Raises:
-        SubmitError: one of that name runs already: two would read the same and write the same.
+        SubmitError: a job of that name runs already: both would read and write the same.
         FlinkError: Flink does not run it.
         OptionError, RunnerError, SinkError, LookupError: as :func:`pipelines.job.run`.
     """
-    words = job_words(given, at, job)
-    name = option_value(words, "job_name") or job
+    args = job_args(args, at, job)
+    name = option_value(args, "job_name") or job
     flink = Flink(at.flink)
-    check_savepoint(option_value(words, "savepoint_path"))
-    if "--plan" not in words and (running := flink.jobs(name)):
+    check_savepoint(option_value(args, "savepoint_path"))
+    if "--plan" not in args and (running := flink.jobs(name)):
         raise SubmitError(
-            f"job {name} runs already ({running[0].id}): stop it with `{_stop_words(name)}`, or give this one another --job_name"
+            f"job {name} runs already ({running[0].id}): stop it with `{_stop_command(name)}`, or give this one another --job_name"
         )
-    result = JOBS[job](words)
+    result = JOBS[job](args)
     if result.detached is None:
         return result.report(job)
     running_job = flink.wait_running(result.detached, START_SECONDS)
-    print("\n".join([f"job {name} runs: {flink.url}/jobs/{running_job.id}", *_advice(job, name, words, at)]))
+    print("\n".join([f"job {name} runs: {flink.url}/jobs/{running_job.id}", *_advice(job, name, args, at)]))
     return 0
 
 
-def _advice(job: str, name: str, words: Sequence[str], at: Addresses) -> list[str]:
+def _advice(job: str, name: str, args: Sequence[str], at: Addresses) -> list[str]:
     lines = [f"  feed it:    tidemark generate metrics --realtime --output=kafka://{at.kafka}/{TOPIC_RAW}"]
     if job == metrics.JOB.name:
         lines.append(
             f"  its rows:   http://{at.influxdb}, buckets raw, rollup_1m, rollup_1h; the token is in {at.influx_token_file}"
         )
-    if option_value(words, "rules") is not None:
-        lines.append(f"  its alerts: {option_value(words, 'alerts') or f'topic {TOPIC_ALERT_EVENTS} at {at.kafka}'}")
+    if option_value(args, "rules") is not None:
+        lines.append(f"  its alerts: {option_value(args, 'alerts') or f'topic {TOPIC_ALERT_EVENTS} at {at.kafka}'}")
     return [
         *lines,
         "  its log:    tidemark stack logs workers flink-taskmanager",
-        f"  stop it:    {_stop_words(name)}",
+        f"  stop it:    {_stop_command(name)}",
     ]
 
 
-def _stop_words(name: str) -> str:
+def _stop_command(name: str) -> str:
     return "tidemark submit --stop" + (f" --name={name}" if name != DEFAULT_NAME else "")
 
 
 def check_savepoint(place: str | None) -> None:
-    """Refuse a savepoint that is not there: Flink would say so in a stack trace, when the job is submitted."""
+    """Refuse a missing savepoint, for which Flink would only show a stack trace."""
     if place is None or "://" in place:
         return
     directory = path(place.removeprefix("file:"))
@@ -152,7 +152,7 @@ def check_savepoint(place: str | None) -> None:
 
 
 def savepoint_directory(place: str | None) -> str | None:
-    """Where a savepoint goes, as Flink takes it: absolute, for Flink's processes have directories of their own.
+    """The directory of a savepoint for Flink: absolute, because Flink's processes have other working directories.
 
     Raises:
         OutputError: nothing can be written there.
@@ -166,8 +166,8 @@ def stop(name: str, directory: str | None, at: Addresses) -> None:
     """Stop the job of that name with a savepoint, and print its path.
 
     Raises:
-        SubmitError: none runs.
-        FlinkError: the savepoint failed; the job goes on.
+        SubmitError: no such job runs.
+        FlinkError: the savepoint failed; the job continues.
     """
     flink = Flink(at.flink)
     jobs: list[Job] = flink.jobs(name)
@@ -181,8 +181,8 @@ def stop(name: str, directory: str | None, at: Addresses) -> None:
     )
 
 
-def parser() -> Parser:
-    """The command line; what it does not know is the job's."""
+def _parser() -> Parser:
+    """The command line. Unknown options are the job's."""
     parser = Parser(
         lenient=True,
         prog="tidemark submit",
@@ -208,13 +208,13 @@ def parser() -> Parser:
 
 def main(argv: Sequence[str]) -> int:
     """The command; 0 when done, 1 when the stack or Flink does not do it, 2 for a mistake in the options, 3 for a bounded run with losses."""
-    words = parser()
-    args, rest = words.parse_known_args(list(argv))
+    parser = _parser()
+    args, rest = parser.parse_known_args(list(argv))
     if args.stop == bool(args.job):
-        words.error("write a job to run it, or --stop to stop it")
+        parser.error("write a job to run it, or --stop to stop it")
     if args.stop and rest:
-        near = did_you_mean(rest[0].partition("=")[0], words.options)
-        words.error(f"--stop takes no options of the job: {' '.join(rest)}{near}")
+        near = did_you_mean(rest[0].partition("=")[0], parser.options)
+        parser.error(f"--stop takes no options of the job: {' '.join(rest)}{near}")
     try:
         at = Addresses.of(Stack(args.dir))
         if args.stop:

@@ -43,22 +43,22 @@ class Catalogue:
                 return part
         raise UnknownPart(f"no part {name!r}; the stack has {', '.join(self.names)}")
 
-    def resolve(self, words: Iterable[str], *, with_needs: bool = False) -> list[Part]:
-        """The parts that words name, groups expanded, in order; no words name all.
+    def resolve(self, wanted: Iterable[str], *, with_needs: bool = False) -> list[Part]:
+        """The named parts, groups expanded, in order; all parts without names.
 
         Raises:
-            UnknownPart: for a word that is neither a part nor a group.
+            UnknownPart: a name is neither a part nor a group.
         """
-        wanted: set[str] = set()
-        for word in words:
-            if word not in self.names and word not in self.groups:
-                raise UnknownPart(f"no part {word!r}; the stack has {', '.join([*self.names, *self.groups])}")
-            wanted.update(self.groups.get(word, (word,)))
-        if not wanted:
-            wanted = set(self.names)
+        found: set[str] = set()
+        for name in wanted:
+            if name not in self.names and name not in self.groups:
+                raise UnknownPart(f"no part {name!r}; the stack has {', '.join([*self.names, *self.groups])}")
+            found.update(self.groups.get(name, (name,)))
+        if not found:
+            found = set(self.names)
         if with_needs:
-            wanted.update(need for name in list(wanted) for need in self.part(name).needs)
-        return [part for part in self.members if part.name in wanted]
+            found.update(need for name in list(found) for need in self.part(name).needs)
+        return [part for part in self.members if part.name in found]
 
 
 CATALOGUE = Catalogue(

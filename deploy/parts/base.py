@@ -1,4 +1,4 @@
-"""What a part of the stack is: ports, a command line, and a way to tell that it serves."""
+"""A part of the stack: ports, a command line, and a check that it serves."""
 
 from __future__ import annotations
 
@@ -116,8 +116,8 @@ def _json_answer(request: urllib.request.Request) -> Any:
         with urllib.request.urlopen(request, timeout=HTTP_SECONDS) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
-        said = error.read().decode(errors="replace")[:500]
-        raise HTTPStatus(error.code, f"{request.full_url} answered {error.code}: {said}") from error
+        answer = error.read().decode(errors="replace")[:500]
+        raise HTTPStatus(error.code, f"{request.full_url} answered {error.code}: {answer}") from error
     except (http.client.HTTPException, ValueError) as error:
         raise OSError(f"{request.full_url} did not answer as expected: {error}") from error
 

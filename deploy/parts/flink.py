@@ -171,10 +171,10 @@ def _resource_parameters(instance: Instance, command: str) -> tuple[list[str], l
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
     results = [line.removeprefix(RESULT_PREFIX) for line in done.stdout.splitlines() if line.startswith(RESULT_PREFIX)]
     if done.returncode or not results:
-        said = (done.stderr + done.stdout).strip().splitlines()[-10:]
+        lines = (done.stderr + done.stdout).strip().splitlines()[-10:]
         raise StackError(
             f"Flink refuses the configuration {conf / 'config.yaml'} (its memory sizes must fit together):\n"
-            + "\n".join(said)
+            + "\n".join(lines)
         )
     jvm, *dynamic = (shlex.split(line) for line in results)
     return jvm, dynamic[0] if dynamic else []

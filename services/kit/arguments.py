@@ -1,8 +1,8 @@
-"""The options of a command line: :mod:`argparse` with what it lacks.
+"""Options of a command line: :mod:`argparse` with additions.
 
 - A name may be written with dashes or with underscores.
-- An option that is not known is named before anything else is found missing, with the one that may be meant.
-- An option that takes one value is refused if that is empty. Of several values the last counts, which is said.
+- An unknown option is reported before any missing one, with the option that may be meant.
+- An option that takes one value refuses an empty one. Of several values the last counts, with a warning.
 - Numbers are those of :mod:`schemas.numbers`: no ``1_000``, no ``nan``, nothing that a float cannot hold.
 """
 
@@ -19,8 +19,8 @@ from services.kit.suggestions import did_you_mean
 T = TypeVar("T")
 
 
-def told(read: Callable[[str], T]) -> Callable[[str], T]:
-    """A reader of a value whose ``ValueError`` is shown beside the option's name."""
+def value_type(read: Callable[[str], T]) -> Callable[[str], T]:
+    """A ``type`` for :mod:`argparse` that shows the ``ValueError`` of a reader, with the option's name."""
 
     def argument(text: str) -> T:
         try:
@@ -43,7 +43,7 @@ class _Store(argparse.Action):
     ) -> None:
         if option is not None and isinstance(parser, Parser):
             self._refuse_empty(values)
-            if parser.given.setdefault(self.dest, values) != values:
+            if parser.seen.setdefault(self.dest, values) != values:
                 print(
                     f"{parser.prog}: {self.option_strings[0]} is given more than once: the last counts", file=sys.stderr
                 )
@@ -69,19 +69,18 @@ class Parser(argparse.ArgumentParser):
     """A parser of options, see the module.
 
     Args:
-        lenient: whether words that are not known are given back, as :meth:`parse_known_args` promises, because another program takes
-            them; else they are an error there too.
+        lenient: whether :meth:`parse_known_args` returns unknown arguments, for another program to take. Otherwise they are an error.
         settings: of :class:`argparse.ArgumentParser`. An option declared with ``empty=True`` may be given an empty value.
     """
 
     def __init__(self, *, lenient: bool = False, **settings: Any) -> None:
         super().__init__(**settings)
         self.lenient = lenient
-        self.given: dict[str, Any] = {}
+        self.seen: dict[str, Any] = {}
         for name, action in ((None, _Store), ("store", _Store), ("append", _Append)):
             self.register("action", name, action)
-        self.register("type", int, told(whole))
-        self.register("type", float, told(decimal))
+        self.register("type", int, value_type(whole))
+        self.register("type", float, value_type(decimal))
 
     @property
     def options(self) -> list[str]:
@@ -91,42 +90,42 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """As of :class:`argparse.ArgumentParser`; words that are not known are an error, unless the parser is lenient."""
-        words = list(sys.argv[1:] if args is None else args)
-        end = words.index("--") if "--" in words else len(words)
-        words[:end] = map(self._spelt, words[:end])
-        self.given = {}
+        """As in :class:`argparse.ArgumentParser`. Unknown arguments are an error, unless the parser is lenient."""
+        argv = list(sys.argv[1:] if args is None else args)
+        end = argv.index("--") if "--" in argv else len(argv)
+        argv[:end] = map(self._spelt, argv[:end])
+        self.seen = {}
         if not self.lenient and self._subparsers is None:
-            self.refuse(word for word in _options(words) if not self._knows(word))
-        found, rest = super().parse_known_args(words, namespace)
+            self.refuse(argument for argument in _options(argv) if not self._knows(argument))
+        found, rest = super().parse_known_args(argv, namespace)
         if rest and not self.lenient:
             self.refuse(rest)
         return found, rest
 
-    def refuse(self, words: Iterable[str]) -> None:
-        """End with an error about the first of some words that are not known, if there is one."""
-        for word in words:
-            name = word.partition("=")[0]
+    def refuse(self, unknown: Iterable[str]) -> None:
+        """Exit with an error about the first of some unknown arguments, if there is one."""
+        for argument in unknown:
+            name = argument.partition("=")[0]
             if not name.startswith("-"):
-                self.error(f"not expected: {word!r}")
+                self.error(f"not expected: {argument!r}")
             self.error(f"no such option: {name}{did_you_mean(name, self.options)}")
 
     def error(self, message: str) -> NoReturn:
-        """End with status 2, and the message on standard error."""
+        """Exit with status 2, and print the message on standard error."""
         self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}\n`{self.prog} --help` shows what there is\n")
 
-    def _spelt(self, word: str) -> str:
-        """The word with the name of the option as it is declared."""
-        name, equals, value = word.partition("=")
+    def _spelt(self, argument: str) -> str:
+        """The argument with the option's name as it is declared."""
+        name, equals, value = argument.partition("=")
         if not name.startswith("--") or self._knows(name):
-            return word
+            return argument
         for other in (name[2:].replace("_", "-"), name[2:].replace("-", "_")):
             if self._knows(f"--{other}"):
                 return f"--{other}{equals}{value}"
-        return word
+        return argument
 
-    def _knows(self, word: str) -> bool:
-        name = word.partition("=")[0]
+    def _knows(self, argument: str) -> bool:
+        name = argument.partition("=")[0]
         return name in self._option_string_actions or (
             self.allow_abbrev and any(option.startswith(name) for option in self.options)
         )
@@ -140,10 +139,10 @@ class Parser(argparse.ArgumentParser):
         raise argparse.ArgumentError(action, f"{what} {value!r} among {', '.join(known)}{near}")
 
 
-def _options(words: Sequence[str]) -> Iterable[str]:
-    """The words that begin like long options, as far as options go."""
-    for word in words:
-        if word == "--":
+def _options(args: Sequence[str]) -> Iterable[str]:
+    """The arguments that look like long options, up to ``--``."""
+    for argument in args:
+        if argument == "--":
             return
-        if word.startswith("--"):
-            yield word
+        if argument.startswith("--"):
+            yield argument

@@ -1,4 +1,4 @@
-"""A table of commands: each owns its options and its ``--help``, and is imported when it is run."""
+"""A table of commands. Each has its own options and ``--help``, and is imported only when it runs."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def listing(commands: Mapping[str, Command]) -> str:
     return "\n".join(f"  {name:<{width}}  {command.help}" for name, command in commands.items())
 
 
-def dispatch(program: str, commands: Mapping[str, Command], overview: str, words: Sequence[str]) -> int:
-    """Run the command of a table that the first word names; print the overview where it names none.
+def dispatch(program: str, commands: Mapping[str, Command], overview: str, args: Sequence[str]) -> int:
+    """Run the command of a table that the first argument names. Print the overview if there is none.
 
     ``help COMMAND`` is ``COMMAND --help``.
 
     Returns:
-        the command's exit status; 2 for a word that is no command, and for no words at all.
+        The command's exit status; 2 for an unknown command, or without arguments.
     """
-    if not words or words[0] in ("-h", "--help") or list(words) == ["help"]:
+    if not args or args[0] in ("-h", "--help") or list(args) == ["help"]:
         print(overview)
-        return 0 if words else 2
-    name, *rest = [*words[1:], "--help"] if words[0] == "help" else words
+        return 0 if args else 2
+    name, *rest = [*args[1:], "--help"] if args[0] == "help" else args
     command = commands.get(name)
     if command is None:
         print(f"{program}: {_unknown(program, commands, name)}", file=sys.stderr)

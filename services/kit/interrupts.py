@@ -1,4 +1,4 @@
-"""Ctrl-C: no traceback, but one line that says what was done, and status 130, as shells have it."""
+"""Ctrl-C: print one line about what was done instead of a traceback, and exit with status 130, as shells do."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from types import FrameType
 from typing import NoReturn
 
 INTERRUPTED = 130
-"""Exit status of a command that Ctrl-C ended: what a shell says of one that SIGINT ended."""
+"""Exit status of a command that Ctrl-C ended: the status that a shell gives a command ended by SIGINT."""
 
 PATIENCE_S = 1.0
-"""How long the end of a thread is not spoken of: a terminal interrupts all processes of a command, and some are quicker than others."""
+"""How long to wait before reporting the end of a thread: a terminal interrupts all processes of a command, and some end sooner."""
 
 _RUNNERS = "apache_beam.runners"
 _explained: list[str] = []
-# What each command that is run has to put back as it was; the innermost is the last.
+# What each running command has to restore; the innermost is the last.
 _guards: list[ExitStack] = []
 _came = threading.Event()
 
 
 @contextmanager
 def explained(text: str) -> Iterator[None]:
-    """Say this if the work within is interrupted: what was done by then, and what to do next."""
+    """Print this if the work within is interrupted: what was done by then, and what to do next."""
     _explained.append(text)
     yield
-    # Only here: whatever ends the work otherwise leaves the text to whoever reports it.
+    # Not in a finally: after an error, the text is still needed by the code that reports it.
     _explained.remove(text)
 
 
@@ -41,13 +41,13 @@ def came() -> bool:
 
 
 def lead() -> None:
-    """Within :func:`run`: hear of an interruption before a library that has put a handler of its own in front, and tidies up in it aloud."""
+    """Within :func:`run`: handle an interruption before the handler of a library, which prints while it tidies up."""
     if not _guards:
         return
     theirs = signal.getsignal(signal.SIGINT)
 
     def first(number: int, frame: FrameType | None) -> None:
-        _quieten()
+        _silence()
         if callable(theirs):
             theirs(number, frame)
 
@@ -60,25 +60,25 @@ def lead() -> None:
             _guards[-1].callback(handler.removeFilter, _patiently)
 
 
-def _quieten() -> None:
-    # What libraries log of it from here on, and what their threads die of, is tracebacks.
+def _silence() -> None:
+    # From here on, libraries log only tracebacks of the interruption.
     logging.disable(logging.CRITICAL)
     _came.set()
 
 
 def _patient(died: threading.ExceptHookArgs) -> None:
-    """Say what a thread died of, unless it is an interruption, of which a server may have died before this process hears of it."""
+    """Report the error that ended a thread, except for an interruption. It may end a server before this process gets the signal."""
     if not _came.wait(PATIENCE_S):
         threading.__excepthook__(died)
 
 
 def _patiently(record: logging.LogRecord) -> bool:
-    """The same of what a thread of a runner logs."""
+    """Filter the log records of a runner's threads in the same way."""
     return not (record.exc_info and record.name.startswith(_RUNNERS) and _came.wait(PATIENCE_S))
 
 
 def leave(status: int) -> NoReturn:
-    """End the process of an interrupted command: threads that libraries left behind may abort it otherwise."""
+    """End the process of an interrupted command. A normal exit may abort because of threads that libraries left behind."""
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     atexit._run_exitfuncs()
@@ -86,18 +86,18 @@ def leave(status: int) -> NoReturn:
 
 
 def run(program: str, work: Callable[[], int]) -> int:
-    """Do the work of a command; its exit status, or :data:`INTERRUPTED`.
+    """Do the work of a command. Returns its exit status, or :data:`INTERRUPTED`.
 
-    Libraries turn an interruption into errors of their own, so it is the signal that counts, and not what is raised. Anywhere but in the
-    main thread, which alone gets signals, the work is done and nothing else. A command within a command may report for itself.
+    Libraries turn an interruption into errors of their own, so the signal counts, not the exception. Only the main thread gets signals;
+    in other threads this only does the work. A command within a command may report its own interruption.
     """
     came: list[bool] = []
 
     def note(_number: int, _frame: FrameType | None) -> NoReturn:
         came.append(True)
-        # A second one ends the process at once, should tidying up take too long.
+        # A second signal ends the process at once, in case tidying up takes too long.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        _quieten()
+        _silence()
         raise KeyboardInterrupt
 
     _explained.clear()
@@ -116,7 +116,7 @@ def run(program: str, work: Callable[[], int]) -> int:
             raise
     finally:
         _guards.remove(put_back)
-        # An interrupted process is about to end, and what is left of it is to stay quiet.
+        # An interrupted process is about to end, and must print nothing more.
         if not came:
             put_back.close()
     text = f"interrupted: {_explained[-1]}" if _explained else "interrupted"

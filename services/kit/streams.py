@@ -9,7 +9,7 @@ import sys
 from typing import TextIO
 
 CLOSED_PIPE = 141
-"""Exit status of a command whose reader went away: what a shell says of one that SIGPIPE ended."""
+"""Exit status of a command whose reader went away: the status that a shell gives a command ended by SIGPIPE."""
 
 
 class _Output(io.RawIOBase):
@@ -57,7 +57,7 @@ class _Output(io.RawIOBase):
 
 
 def guard() -> None:
-    """Let the process end quietly, with status 141, once nobody reads its standard output, and go on without a standard error.
+    """End the process without a message, with status 141, once nobody reads its standard output, and go on without a standard error.
 
     A process that was started without these streams gets ones that lead nowhere, so that no file it opens takes their place.
     """

@@ -50,7 +50,7 @@ def test_runs_are_told_in_their_order(
     assert run(WINDOW, "runs", store) == 0
     lines = [line.strip("│").split("│") for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
     assert [tuple(cell.strip() for cell in line) for line in lines] == [
-        ("0", "before runs were told apart", "3"),
+        ("0", "before runs were numbered", "3"),
         (str(WINDOW), "2023-11-14T22:14:00.000Z", "1"),
         (str(WINDOW + 1), "2023-11-14T22:14:00.000Z", "2"),
     ]

@@ -9,7 +9,7 @@ import pytest
 from pipelines.job import Result
 from pipelines.runners.flink import Job
 from tidemark import submit
-from tidemark.submit import Addresses, SubmitError, job_words
+from tidemark.submit import Addresses, SubmitError, job_args
 
 AT = Addresses("k:9092", "i:8086", Path("/secrets/token"), "f:8081", "j:8099", "j:8098", "w:50000")
 DEFAULTS = {
@@ -41,15 +41,15 @@ DEFAULTS = {
     ],
 )
 def test_every_option_that_is_not_given_has_a_default(given: list[str], left_out: set[str]) -> None:
-    words = job_words(given, AT)
-    assert words[: len(given)] == given
-    assert set(words[len(given) :]) == DEFAULTS - left_out
+    args = job_args(given, AT)
+    assert args[: len(given)] == given
+    assert set(args[len(given) :]) == DEFAULTS - left_out
 
 
 def test_the_alerts_job_has_its_own_name_and_no_output() -> None:
-    words = job_words(["--rules=r.yml"], AT, "alerts")
+    args = job_args(["--rules=r.yml"], AT, "alerts")
     left_out = {"--job_name=metrics", "--output=influxdb://i:8086?token_file=/secrets/token"}
-    assert set(words) == {"--rules=r.yml", "--job_name=alerts", *(DEFAULTS - left_out)}
+    assert set(args) == {"--rules=r.yml", "--job_name=alerts", *(DEFAULTS - left_out)}
 
 
 class RunningFlink:
@@ -91,7 +91,7 @@ def test_what_can_be_done_with_a_job_is_told(
 ) -> None:
     monkeypatch.setattr(submit, "Flink", RunningFlink)
     ran: list[list[str]] = []
-    monkeypatch.setitem(submit.JOBS, job, lambda words: ran.append(words) or Result(detached=job))
+    monkeypatch.setitem(submit.JOBS, job, lambda args: ran.append(args) or Result(detached=job))
     submit.submit(job, given, AT)
     assert f"--job_name={job}" in ran[0]
     said = capsys.readouterr().out
@@ -110,7 +110,7 @@ def test_a_job_that_runs_already_is_not_run_twice(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("args", "said"),
     [
         ([], "write a job to run it, or --stop to stop it"),
         (["metrics", "--stop"], "write a job to run it, or --stop to stop it"),
@@ -118,9 +118,9 @@ def test_a_job_that_runs_already_is_not_run_twice(monkeypatch: pytest.MonkeyPatc
         (["clicks"], "no 'clicks' among alerts, metrics"),
     ],
 )
-def test_mistakes_are_told(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_told(args: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        submit.main(words)
+        submit.main(args)
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
 

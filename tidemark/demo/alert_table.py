@@ -25,8 +25,8 @@ _BESIDE = 66
 
 _HOUR_MS = 3_600_000
 
-QUIET, PENDING, FIRING = "·", "▒", "█"
-_STYLES = {QUIET: "dim", PENDING: "yellow", FIRING: "red"}
+INACTIVE, PENDING, FIRING = "·", "▒", "█"
+_STYLES = {INACTIVE: "dim", PENDING: "yellow", FIRING: "red"}
 
 
 def alert_bar(episodes: Iterable[Episode], start: int, end: int, width: int) -> str:
@@ -35,7 +35,7 @@ def alert_bar(episodes: Iterable[Episode], start: int, end: int, width: int) -> 
     A character stands for what is gravest in its share of the time, so that no episode is too short to be seen.
     """
     span = max(end - start, 1)
-    bar = [QUIET] * width
+    bar = [INACTIVE] * width
     found = list(episodes)
     for each in found:
         _fill(bar, each.pending_ms - start, each.until(end) - start, span, PENDING)
@@ -84,8 +84,8 @@ def alert_table(source: Source, width: int) -> RenderableType:
 def counts(alerts: Alerts) -> str:
     """What there was in numbers, and what late data did."""
     fired, pending = len(alerts.fired), len(alerts.pending_only)
-    quiet = len({rule.key for rule in alerts.rules} - {each.rule for each in alerts.fired})
-    text = f"{_count(fired, 'episode')} fired, {pending} pending only; {quiet} of {_count(len(alerts.rules), 'rule')} stayed quiet."
+    inactive = len({rule.key for rule in alerts.rules} - {each.rule for each in alerts.fired})
+    text = f"{_count(fired, 'episode')} fired, {pending} pending only; {inactive} of {_count(len(alerts.rules), 'rule')} stayed quiet."
     if alerts.corrections:
         text += f" Late data corrected {_count(alerts.corrections, 'event')} of {alerts.events}."
     return text
@@ -104,7 +104,7 @@ def _by_alert(alerts: Alerts) -> list[list[Episode]]:
         )
 
     kept = {id(episodes) for episodes in sorted(found.values(), key=weight)[:MOST_ROWS]}
-    # The others stay behind those that are shown, for their number is told.
+    # The others follow those that are shown, because the table shows their number.
     return sorted(found.values(), key=lambda episodes: id(episodes) not in kept)
 
 

@@ -34,16 +34,16 @@ from transforms.accounting import MEANINGS
 
 def main(argv: Sequence[str]) -> int:
     """Run the demo; 0 when every record is accounted for, 1 if not or if something failed, 2 for a mistake in the options, 130 on Ctrl-C."""
-    words = _parser().parse_args(argv)
-    folder = Folder(words.output)
+    args = _parser().parse_args(argv)
+    folder = Folder(args.output)
     try:
         # Read before the folder that may hold them is replaced.
-        rules = texts(words.rules)
+        rules = texts(args.rules)
         folder.prepare()
         for name, text in rules.items():
             (folder.rules / f"{name}.yml").write_text(text, encoding="utf-8")
         with interrupts.explained(f"what there is by now is in {folder.root}, which the next demo replaces"):
-            return _run(words, folder, Console())
+            return _run(args, folder, Console())
     except (DemoFailed, AlertsError, OSError) as error:
         print(f"tidemark demo: {error}", file=sys.stderr)
         return 1
@@ -129,7 +129,7 @@ def _watch(sampling: Sampling, job: Job, day: FleetDay, console: Console) -> Non
     with Live(console=console, refresh_per_second=8, transient=True) as display:
         while sampling.running:
             if not job.running:
-                # Of a job that failed nobody should hear half a minute later.
+                # Report a failed job at once, not half a minute later.
                 job.balance()
             display.update(terminal.live(sampling.readings, sampling.seconds, running if job.running else done))
             sampling.wait(0.25)

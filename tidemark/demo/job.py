@@ -92,7 +92,7 @@ class Job:
         self._name = name
         self._log = folder.root / f"{name}.log"
         self._summary = folder.root / f"{name}-balance.json"
-        words = [
+        args = [
             # One pattern, so that each file is a partition of its own among the others.
             f"--input=file:{glob.escape(str(folder.inputs))}/{inputs}",
             f"--output=parquet:{folder.store}",
@@ -111,7 +111,7 @@ class Job:
         ]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "pipelines.metrics", *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [sys.executable, "-m", "pipelines.metrics", *args], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
     @property

@@ -155,7 +155,7 @@ def build_report(folder: Folder, sources: Sequence[Source], day: FleetDay, now: 
             ),
             (
                 "tidemark generate metrics --hosts=3 --metrics=5 --duration=1m --output=-",
-                "a load of your own, with as much lateness and damage as you like; --help tells",
+                "a load of your own, with as much lateness and damage as you like; see --help",
             ),
             ("make up && make submit", "the same job on Kafka, Flink and InfluxDB, running until you stop it"),
         ),

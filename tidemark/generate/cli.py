@@ -38,9 +38,9 @@ def main(argv: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_metrics(parser.add_subparsers(dest="load", required=True, metavar="metrics"))
-    words = parser.parse_args(argv)
+    args = parser.parse_args(argv)
     try:
-        options = checked(words)
+        options = checked(args)
         fleet = Fleet(options.seed, options.hosts, options.metrics)
         _check_files(options)
         output = open_output(options)

@@ -10,7 +10,7 @@ from pathlib import Path
 from schemas.numbers import decimal
 from schemas.records import JSON_SCRAPE, LINE_PROTOCOL
 from schemas.times import parse_duration, parse_time
-from services.kit.arguments import Parser, told
+from services.kit.arguments import Parser, value_type
 from services.kit.outputs import path
 from tidemark.generate.load import FORMATS
 from tidemark.generate.plan import Faults
@@ -129,12 +129,12 @@ def add_metrics(commands: argparse._SubParsersAction[Parser]) -> Parser:
     _add_fleet(parser.add_argument_group("the fleet"))
     _add_faults(parser.add_argument_group("what goes wrong"))
     _add_output(parser.add_argument_group("where to"))
-    _add_results(parser.add_argument_group("what to tell"))
+    _add_results(parser.add_argument_group("what to report"))
     return parser
 
 
 def _add_fleet(group: argparse._ArgumentGroup) -> None:
-    duration, time = told(_positive_duration), told(parse_time)
+    duration, time = value_type(_positive_duration), value_type(parse_time)
     add = group.add_argument
     add("--hosts", type=int, default=10, metavar="N", help="number of hosts (10)")
     add("--metrics", type=int, default=100, metavar="N", help="metrics a host, so series = hosts x metrics (100)")
@@ -156,21 +156,21 @@ def _add_faults(group: argparse._ArgumentGroup) -> None:
     )
     add(
         "--lateness",
-        type=told(parse_lateness),
+        type=value_type(parse_lateness),
         default=(0.0, 30_000, 300_000),
         metavar="SHARE[:MEAN[:MAX]]",
         help=late,
     )
     twice = "share of scrapes sent twice, and of those the share with other values (0:0)"
-    add("--duplicates", type=told(parse_duplicates), default=(0.0, 0.0), metavar="SHARE[:DIFFERING]", help=twice)
+    add("--duplicates", type=value_type(parse_duplicates), default=(0.0, 0.0), metavar="SHARE[:DIFFERING]", help=twice)
     malformed = "malformed records, as a share of scrapes; the kinds take turns (0)"
-    add("--malformed", type=told(share), default=0.0, metavar="SHARE", help=malformed)
+    add("--malformed", type=value_type(share), default=0.0, metavar="SHARE", help=malformed)
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     to = "kafka://HOST:9092/metrics.raw, file:PATH, file:PATH.gz, or - for standard output"
-    add("--output", type=told(parse_output), required=True, metavar="URL", help=to)
+    add("--output", type=value_type(parse_output), required=True, metavar="URL", help=to)
     formats = (
         "json, line, remote-write, or mixed: the hosts take turns; files take json and line "
         "(what the file's name says: .lp is line; else json)"
@@ -191,21 +191,21 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
     add("--quiet", action="store_true", help="no progress, only the summary")
 
 
-def _format(given: str | None, output: KafkaTopic | str) -> str:
-    """The format of records: as given, else what the file's name says.
+def _format(wanted: str | None, output: KafkaTopic | str) -> str:
+    """The format of records: the wanted one, else that of the file's name.
 
     Raises:
-        ValueError: the name says another, and by their name jobs read files.
+        ValueError: the file's name says another format, and jobs go by the name.
     """
-    said = None if isinstance(output, KafkaTopic) else content_type_of(output)
-    named = next((name for name, types in FORMATS.items() if types == (said,)), None)
-    if given is not None and named is not None and given != named and FORMATS[given] in _OF_FILES:
-        raise ValueError(f"--format={given}: by its name a job would read {output} as {named}; give it another ending")
-    return given or named or "json"
+    content_type = None if isinstance(output, KafkaTopic) else content_type_of(output)
+    named = next((name for name, types in FORMATS.items() if types == (content_type,)), None)
+    if wanted is not None and named is not None and wanted != named and FORMATS[wanted] in _OF_FILES:
+        raise ValueError(f"--format={wanted}: by its name a job would read {output} as {named}; give it another ending")
+    return wanted or named or "json"
 
 
 def checked(args: argparse.Namespace) -> Options:
-    """The options of parsed words.
+    """The options from parsed arguments.
 
     Raises:
         ValueError: a value is out of range, or two options exclude each other.

@@ -1,4 +1,4 @@
-"""What becomes of each scrape on its way: late, sent twice, beside something malformed. Decided by seed and instant alone."""
+"""The fate of each scrape: late, sent twice, followed by a malformed record. It depends only on the seed and the time."""
 
 from __future__ import annotations
 

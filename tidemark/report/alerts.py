@@ -27,10 +27,10 @@ class AlertsError(ValueError):
 
 @dataclass(frozen=True)
 class AlertRule:
-    """An alerting rule as the reader is told of it.
+    """An alerting rule as the report shows it.
 
     Attributes:
-        group, name: of the rule; together they tell it from others.
+        group, name: of the rule; together they identify it.
         expr: as written.
         for_ms, keep_firing_for_ms: how long it waits before it fires, and goes on once the condition is gone.
         reaches: what it reads, also through what other rules of its file record.
@@ -103,7 +103,7 @@ class Alerts:
         start, end: of the event times that were looked at, ms.
         rules: all alerting rules, in the order of their file; those of no file last.
         episodes: by time.
-        events: how many were told, each counted once.
+        events: how many were sent, each counted once.
         corrections: how many of them corrected others.
     """
 
@@ -128,7 +128,7 @@ class Alerts:
 def read_alerts(directory: Path, rules: Sequence[AlertRule], span: tuple[int, int]) -> Alerts:
     """The alerts of a directory's files of newline-delimited events (``alerts-*.ndjson``).
 
-    A second run over corrected input tells an event anew under the id that it has; of two with one id that of the file written last counts.
+    A second run over corrected input sends an event again with the same id. Of two events with one id, that in the newest file counts.
 
     Raises:
         AlertsError: a line is no alert event.
@@ -145,7 +145,7 @@ def read_alerts(directory: Path, rules: Sequence[AlertRule], span: tuple[int, in
 
 
 def alerts_of(events: Iterable[AlertEvent], rules: Sequence[AlertRule], span: tuple[int, int]) -> Alerts:
-    """The alerts that events tell of, in whatever order they come.
+    """The alerts of events, which may be in any order.
 
     Args:
         span: event times in ms, the first and the last that were looked at.

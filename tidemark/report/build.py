@@ -1,4 +1,4 @@
-"""From what a run left on disk to the report: rows of the store, dead letters, and how they are told."""
+"""Build the report from the files of a run: rows of the store and dead letters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lanes of a timeline: one for each alert, named by what tells it from the others of its rule."""
+"""Lanes of a timeline: one for each alert, named by the labels that differ within its rule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RuleKey = TypeVar("RuleKey", bound=Hashable)
 
 
 def shared_labels(alerts: Iterable[tuple[RuleKey, Labels]]) -> Mapping[RuleKey, Collection[tuple[str, str]]]:
-    """The labels that tell none apart: those that all alerts of a rule have where there are several, else the alert's name alone."""
+    """For each rule, the labels that all its alerts share; only the alert's name for a rule with one alert."""
     shared: dict[RuleKey, set[tuple[str, str]]] = {}
     counts: Counter[RuleKey] = Counter()
     for rule, labels in alerts:

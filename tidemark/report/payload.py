@@ -42,7 +42,7 @@ class Source:
 
     Attributes:
         id: ``computer`` is drawn with its raw samples, a card a series; others as lines over time, a host each.
-        title, note: what the reader is told.
+        title, note: texts above the charts.
         tiers: lines by the tier's name, finest first.
         counters: names of its counters.
         raw: samples, where they are drawn.

@@ -38,7 +38,7 @@ exit status:
   0  done
   1  a rule file has errors, rules, data or labels cannot be read, or no evaluation time lies within the data
   2  wrong usage
-  3  done, but some evaluations failed, some alerts found no data, or a file could not be read to its end (told on standard error)
+  3  done, but some evaluations failed, some alerts found no data, or a file could not be read to its end (see standard error)
 
 examples:
   tidemark rules backtest hosts.yml --data=./store

@@ -138,7 +138,7 @@ def json_lines(
     scores: tuple[Score, Mapping[int, Score]] | None,
     lacking: Mapping[int, Unfed] = NOTHING,
 ) -> Iterator[str]:
-    """An object a line, told apart by ``kind``: every episode, then every rule, then the score if there is one. Times and durations are ms."""
+    """One object a line, with its ``kind``: every episode, then every rule, then the score if there is one. Times and durations are ms."""
     for each in found.episodes:
         yield json.dumps({"kind": "episode", **episode_document(each)}, ensure_ascii=False)
     for summary in summaries:

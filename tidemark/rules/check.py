@@ -92,16 +92,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _lints(given: str) -> set[str]:
-    chosen: set[str] = set(LINTS) if given.startswith("-") else set()
-    for word in filter(None, (word.strip() for word in given.split(","))):
+def _lints(text: str) -> set[str]:
+    chosen: set[str] = set(LINTS) if text.startswith("-") else set()
+    for word in filter(None, (word.strip() for word in text.split(","))):
         code = word.removeprefix("-")
         if word in ("all", "none"):
             chosen = set(LINTS) if word == "all" else set()
         elif code not in LINTS:
             close = difflib.get_close_matches(code, LINTS, 1)
             hint = f"did you mean {close[0]!r}?" if close else f"there are all, none, {', '.join(LINTS)}"
-            what = "an error, and always told" if code in CODES else "no warning"
+            what = "an error, and always reported" if code in CODES else "no warning"
             raise ValueError(f"--lint: {code!r} is {what}; {hint}")
         elif word.startswith("-"):
             chosen.discard(code)

@@ -63,7 +63,7 @@ def read_text(path: Path) -> str:
 
 
 def rule_sources(names: Iterable[str]) -> list[Source]:
-    """The :func:`sources` less the files of other kinds that a search came upon, of which one line on standard error tells."""
+    """The :func:`sources` without files of other kinds that a search found. One line on standard error reports those."""
     found = list(sources(names))
     kinds = [other_files.kind_of(source.text or "") if source.found else None for source in found]
     others = [(source.name, kind) for source, kind in zip(found, kinds, strict=True) if kind is not None]

@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _format(source: Source) -> Formatted | None:
-    """Format one file and tell what stood in the way; None where there is no text."""
+    """Format one file, and print what is wrong with it. None without text."""
     if source.text is None:
         print(f"tidemark rules fmt: {source.name}: {source.fault}", file=sys.stderr)
         return None

@@ -92,10 +92,10 @@ def _matchers(path: Path, title: str, csv_name: str | None) -> tuple[ast.Matcher
     return expr.matchers
 
 
-def _windows(path: Path, title: str, given: object) -> Iterable[Window]:
-    if not isinstance(given, list):
+def _windows(path: Path, title: str, value: object) -> Iterable[Window]:
+    if not isinstance(value, list):
         raise LabelsError(f"{path}: {title}: no list of windows; {_FORM}")
-    for each in given:
+    for each in value:
         if not isinstance(each, list) or len(each) != 2:
             raise LabelsError(f"{path}: {title}: {each!r} is no window: two times are; {_FORM}")
         try:
@@ -107,13 +107,13 @@ def _windows(path: Path, title: str, given: object) -> Iterable[Window]:
         yield first, last
 
 
-def _time(given: Any) -> int:
+def _time(value: Any) -> int:
     """Milliseconds of a time: ISO 8601 (UTC unless it says otherwise), or milliseconds since 1970."""
-    if isinstance(given, datetime):
-        return round((given if given.tzinfo else given.replace(tzinfo=timezone.utc)).timestamp() * 1000)
-    if isinstance(given, date):
-        return round(datetime(given.year, given.month, given.day, tzinfo=timezone.utc).timestamp() * 1000)
-    return parse_time(str(given))
+    if isinstance(value, datetime):
+        return round((value if value.tzinfo else value.replace(tzinfo=timezone.utc)).timestamp() * 1000)
+    if isinstance(value, date):
+        return round(datetime(value.year, value.month, value.day, tzinfo=timezone.utc).timestamp() * 1000)
+    return parse_time(str(value))
 
 
 def _was_read(title: str, files: Iterable[Path]) -> bool:

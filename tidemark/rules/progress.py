@@ -1,4 +1,4 @@
-"""How far long work has come: a line on a terminal that is wiped at the end, nothing elsewhere."""
+"""Progress of long work: a line on a terminal, wiped at the end; nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import sys
 import time
 from types import TracebackType
 
-# Work that is done sooner tells nothing.
-_QUIET_SECONDS = 1.0
+# Shorter work shows no progress.
+_DELAY_SECONDS = 1.0
 _SECONDS_BETWEEN = 0.2
 
 
 class Progress:
-    """To be called with how much of how much is done, in any unit."""
+    """Shows progress when called with the work done and the total, in any unit."""
 
     def __init__(self, verb: str) -> None:
         self._verb = verb
         self._shown = False
-        self._next = time.monotonic() + _QUIET_SECONDS if sys.stderr.isatty() else float("inf")
+        self._next = time.monotonic() + _DELAY_SECONDS if sys.stderr.isatty() else float("inf")
 
     def __call__(self, done: float, total: float) -> None:
         now = time.monotonic()

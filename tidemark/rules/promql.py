@@ -175,10 +175,10 @@ def text_of(reports: Sequence[FileReport], *, verbose: bool) -> Iterator[str]:
 def _counts(reports: Sequence[FileReport]) -> str:
     numbers = {verdict: sum(report.count(verdict) for report in reports) for verdict in Verdict}
     unreadable = sum(bool(report.fault) for report in reports)
-    words = (
+    counts = (
         f"{numbers[Verdict.PASSED]:5} passed {numbers[Verdict.FAILED]:5} failed {numbers[Verdict.REFUSED]:5} refused"
     )
-    return f"{words}, {unreadable} cannot be read" if unreadable else words
+    return f"{counts}, {unreadable} cannot be read" if unreadable else counts
 
 
 def _reasons(reports: Sequence[FileReport]) -> Counter[str]:

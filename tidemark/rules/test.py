@@ -24,7 +24,7 @@ _SHOWN = 5
 
 DESCRIPTION = """\
 Run unit tests of rules. The files are those of `promtool test rules`, unchanged, and so is the verdict; what fails is shown beside what was
-expected, with its place, all at once. docs/rules-test.md tells how to write them.
+expected, with its place, all at once. docs/rules-test.md shows how to write them.
 """
 EPILOG = """\
 exit status:
@@ -37,7 +37,7 @@ examples:
   tidemark rules test rules/tests/                        every test file below
   tidemark rules test --run 'disk' --debug hosts_test.yml the tests so named, and the course of their alerts
   tidemark rules test --coverage rules/tests/             what the tests do not exercise
-  tidemark rules test --engine=both rules/tests/          the same as a stream, and where that comes to another verdict
+  tidemark rules test --engine=both rules/tests/          the same as a stream, and where the verdicts differ
   tidemark rules test --junit report.xml --coverage-threshold 90 rules/tests/
 """
 
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     covers = options.coverage or options.coverage_threshold is not None
     if options.engine == "stream" and (covers or options.debug):
-        parser.error("--coverage and --debug tell of the batch engine: use --engine=batch or --engine=both")
+        parser.error("--coverage and --debug need the batch engine: use --engine=batch or --engine=both")
     run = Options("|".join(options.run), options.ignore_unknown_fields, covers, options.debug, options.engine)
     try:
         re2_pattern(run.run)
@@ -132,21 +132,21 @@ def _run(name: str) -> FileReport:
     return _runner.run(name)
 
 
-def _files(words: Iterable[str]) -> Iterator[str]:
-    for word in words:
-        if os.path.isdir(word):
-            yield from of_directory(word)
-        elif word == STDIN or os.path.exists(word) or not glob.has_magic(word):
-            yield word
+def _files(names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        if os.path.isdir(name):
+            yield from of_directory(name)
+        elif name == STDIN or os.path.exists(name) or not glob.has_magic(name):
+            yield name
         else:
-            found = sorted(glob.glob(word, recursive=True))
+            found = sorted(glob.glob(name, recursive=True))
             if not found:
-                raise ValueError(f"no file fits {word!r}")
+                raise ValueError(f"no file fits {name!r}")
             yield from found
 
 
 class _Printer:
-    """Tells what came of files: a line for one that passes, every failure of one that does not."""
+    """Prints the results of files: a line for a file that passes, every failure of one that fails."""
 
     def __init__(self, diff: bool, colour: bool) -> None:
         self._diff = diff
@@ -188,10 +188,10 @@ class _Printer:
         tests = sum(report.ran for report in reports)
         failed = sum(report.failed for report in reports)
         refused = sum(bool(report.refused) or report.idle for report in reports)
-        told = [f"{failed} failed"] if failed else []
-        told += [f"{refused} file{'' if refused == 1 else 's'} cannot be run"] if refused else []
+        parts = [f"{failed} failed"] if failed else []
+        parts += [f"{refused} file{'' if refused == 1 else 's'} cannot be run"] if refused else []
         print(
-            f"{len(reports)} files, {_tests(tests)}: {', '.join(told) or ('all passed' if tests else 'nothing was tested')}"
+            f"{len(reports)} files, {_tests(tests)}: {', '.join(parts) or ('all passed' if tests else 'nothing was tested')}"
         )
 
     def _failure(self, failure: Failure, test: str, report: FileReport) -> None:
@@ -260,7 +260,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("files", nargs="+", metavar="FILE|DIR|GLOB", help="test files, or directories in which to look for them")
     add("--run", action="append", default=[], metavar="REGEX", help="only tests whose name matches; may be repeated")
-    add("--debug", action="store_true", help="tell the course of every alert, and all samples that rules wrote")
+    add("--debug", action="store_true", help="print the course of every alert, and all samples that rules wrote")
     add("--diff", action="store_true", help="show failures as a unified diff of what was expected and what came")
     add(
         "--ignore-unknown-fields",
@@ -268,14 +268,14 @@ def _parser() -> argparse.ArgumentParser:
         help="leave out keys of rule files that Prometheus does not know",
     )
     add("--junit", type=outputs.path, metavar="FILE", help="also write a JUnit report")
-    add("--coverage", action="store_true", help="also tell what the tests exercise of the rules")
+    add("--coverage", action="store_true", help="also report which parts of the rules the tests exercise")
     add("--coverage-threshold", type=float, metavar="PERCENT", help="fail if less is covered; implies --coverage")
     add("--coverage-format", choices=("text", "json"), default="text", help="(%(default)s)")
     add(
         "--engine",
         choices=ENGINES,
         default="batch",
-        help="what evaluates the rules: all instants at once, the stages of a stream, or both, told where they disagree (%(default)s)",
+        help="what evaluates the rules: all evaluation times at once, the stages of a stream, or both, to report where they disagree (%(default)s)",
     )
     add("--jobs", type=int, metavar="N", help="processes (as many as pay)")
     return parser

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 ENGINES = ("batch", "stream", "both")
-"""What evaluates tests: all instants at once, the stages of a stream, or each of them for comparison."""
+"""What evaluates tests: all evaluation times at once, the stages of a stream, or both for comparison."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Options:
         run: only tests whose names it is found in; a pattern, or empty for all.
         ignore_unknown: leave unknown keys of rule files out.
         coverage: note what the tests exercise.
-        debug: tell the course of every alert and all samples.
+        debug: report the course of every alert and all samples.
         engine: one of :data:`ENGINES`; the others know neither coverage nor the course.
     """
 
@@ -189,11 +189,11 @@ class Runner:
         for test in tests:
             debug: list[str] = []
 
-            def inspect(run: Evaluated, told: list[str] = debug) -> None:
+            def inspect(run: Evaluated, lines: list[str] = debug) -> None:
                 if coverage is not None:
                     coverage.inspect(run)
                 if self._options.debug:
-                    told.extend(course(run))
+                    lines.extend(course(run))
 
             started = time.perf_counter()
             left_out: list[str] = []
@@ -268,11 +268,11 @@ def course(run: Evaluated) -> list[str]:
     lines.append("samples that the rules wrote:")
     for labels, _, times, values in run.evaluator.recorded.series():
         samples = zip(times.tolist(), values.tolist(), is_stale(values).tolist(), strict=True)
-        told = " ".join(
+        text = " ".join(
             f"{'stale' if stale else number_text(value)}@{format_duration(when - start)}"
             for when, value, stale in samples
         )
-        lines.append(f"  {series_text(labels)} {told}")
+        lines.append(f"  {series_text(labels)} {text}")
     return lines
 
 

@@ -48,16 +48,16 @@ examples:
 
 def main(argv: Sequence[str]) -> int:
     """Run a subcommand; 0 when done, 1 if the broker or the topic would not, 2 for a mistake in the options."""
-    words = _parser().parse_args(argv)
+    args = _parser().parse_args(argv)
     try:
-        config = read_config(words.kafka_config)
+        config = read_config(args.kafka_config)
     except ValueError as error:
         print(f"tidemark topics: {error}", file=sys.stderr)
         return 2
-    cluster = KafkaTopic(words.brokers, NO_TOPIC, config)
+    cluster = KafkaTopic(args.brokers, NO_TOPIC, config)
     try:
-        run: Callable[[argparse.Namespace, KafkaTopic], int] = words.run
-        return run(words, cluster)
+        run: Callable[[argparse.Namespace, KafkaTopic], int] = args.run
+        return run(args, cluster)
     except KafkaError as error:
         print(f"tidemark topics: {unavailable(cluster, error)}", file=sys.stderr)
     except (KafkaUnavailable, LookupError, ValueError, OSError) as error:
@@ -236,7 +236,7 @@ def _list(args: argparse.Namespace, _options: dict[str, Any], letters: Sequence[
     return 0
 
 
-def _export(_words: argparse.Namespace, _options: dict[str, Any], letters: Sequence[DeadLetter]) -> int:
+def _export(_args: argparse.Namespace, _options: dict[str, Any], letters: Sequence[DeadLetter]) -> int:
     for letter in letters:
         sys.stdout.buffer.write(letter.encode() + b"\n")
     sys.stdout.buffer.flush()

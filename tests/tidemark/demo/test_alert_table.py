@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from tidemark.demo.alert_table import FIRING, MOST_ROWS, PENDING, QUIET, alert_bar, alert_table, counts
+from tidemark.demo.alert_table import FIRING, INACTIVE, MOST_ROWS, PENDING, alert_bar, alert_table, counts
 from tidemark.report.alerts import AlertRule, Alerts, Episode
 from tidemark.report.payload import Source
 
@@ -58,9 +58,9 @@ def test_a_line_is_as_long_as_it_should_be_and_shows_what_is_gravest(found, widt
     ]
     bar = alert_bar(episodes, 0, minutes * MINUTE, width)
     assert len(bar) == width
-    assert set(bar) <= {QUIET, PENDING, FIRING}
+    assert set(bar) <= {INACTIVE, PENDING, FIRING}
     assert (FIRING in bar) == any(each.fired for each in episodes)
-    assert (bar == QUIET * width) == (not episodes)
+    assert (bar == INACTIVE * width) == (not episodes)
 
 
 def test_the_table():

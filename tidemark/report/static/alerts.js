@@ -22,7 +22,7 @@ const Alerts = (() => {
     ...[["for", rule.for], ["keep firing for", rule.keep]].filter(([, ms]) => ms).map(([name, ms]) => element("div", { class: "muted" }, `${name} ${duration(ms)}`)),
   ];
 
-  const told = (alerts) => (lane, episode) => {
+  const detailed = (alerts) => (lane, episode) => {
     const rule = alerts.rules[lane.rule];
     return [rule.name, lane.labels, [
       ...annotated(episode),
@@ -74,7 +74,7 @@ const Alerts = (() => {
     const none = element("p", { class: "muted" }, "No alert fired.");
     const shown = () => alerts.lanes.filter((lane) => pending.checked || fired(lane));
     const timeline = Timeline.make({
-      chart, lanes, start: alerts.start, end: alerts.end, told: told(alerts),
+      chart, lanes, start: alerts.start, end: alerts.end, detailed: detailed(alerts),
       groups: () => alerts.rules.map((rule, number) => [rule.name, shown().filter((lane) => lane.rule === number)]).filter(([, own]) => own.length),
       counted: () => alerts.lanes,
       changed: (view, all) => {

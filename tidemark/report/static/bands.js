@@ -36,7 +36,7 @@ const Bands = (() => {
       const text = named(span), shown = Math.max(x, left), size = ctx.measureText(text).width;
       const start = Math.max(Math.min(shown + 3 * ratio, left + width - size - 3 * ratio), left);
       const row = Array.from({ length: ROWS }, (_, i) => i).find((i) => (ends[i] ?? -Infinity) < start);
-      // The line is where the name is, so that spans on one another can be told apart.
+      // The line is where the name is, so that overlapping spans can be distinguished.
       ctx.fillRect(x, top + (row ?? ROWS) * ROW * ratio, end - x, 2 * ratio);
       if (row === undefined) continue;
       ctx.fillText(text, start, top + (row * ROW + 3) * ratio);

@@ -86,7 +86,7 @@ const Explorer = (() => {
     const data = [times], series = [{}], bands = [];
     for (const { host, value, low, high } of shown) {
       const stroke = color(host);
-      // Bands of many hosts would lie on one another; of one host the band tells its spread.
+      // Bands of many hosts would lie on one another; of one host the band shows its spread.
       if (low && shown.length === 1) {
         bands.push({ series: [series.length, series.length + 1], fill: stroke + "30" });
         data.push(plotted(high), plotted(low));

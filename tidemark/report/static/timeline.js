@@ -1,4 +1,4 @@
-/* Episodes of alerts: a lane for each alert under one axis of time, and what is told of the one that pointer or focus is on. */
+/* Episodes of alerts: a lane for each alert under one axis of time, and details of the one under the pointer or the focus. */
 const Timeline = (() => {
   const { element } = Format;
   const UNITS = [["d", 86400000], ["h", 3600000], ["m", 60000], ["s", 1000], ["ms", 1]];
@@ -14,9 +14,9 @@ const Timeline = (() => {
   const when = (ms) => Format.instant(ms, ms % 60000 !== 0);
 
   const details = document.body.appendChild(element("div", { id: "details", role: "status", hidden: "" }));
-  const tell = (target, title, labels, rows) => {
+  const showDetails = (target, title, labels, rows) => {
     const list = element("dl");
-    for (const [name, ...told] of rows) if (told[0]) list.append(element("dt", {}, name), element("dd", {}, ...told));
+    for (const [name, ...values] of rows) if (values[0]) list.append(element("dt", {}, name), element("dd", {}, ...values));
     details.replaceChildren(element("b", {}, title), element("div", { class: "muted" }, labels), list);
     details.hidden = false;
     const box = target.getBoundingClientRect(), own = details.getBoundingClientRect();
@@ -26,16 +26,16 @@ const Timeline = (() => {
     details.style.top = `${below + own.height > innerHeight ? Math.max(box.top - own.height - 8, 8) : below}px`;
   };
   const hide = () => { details.hidden = true; };
-  /* `told` gives what is told: title, labels, and rows of a name and texts or elements. */
-  const telling = (made, told) => {
-    for (const event of ["pointerenter", "focus", "click"]) made.addEventListener(event, () => tell(made, ...told()));
+  /* `content` returns title, labels, and rows of a name and texts or elements. */
+  const withDetails = (made, content) => {
+    for (const event of ["pointerenter", "focus", "click"]) made.addEventListener(event, () => showDetails(made, ...content()));
     for (const event of ["pointerleave", "blur"]) made.addEventListener(event, hide);
     return made;
   };
   addEventListener("scroll", hide, { passive: true });
   addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 
-  /* What every page tells of an episode; pages add to it. */
+  /* The details of an episode on every page; pages add to them. */
   const course = (episode) => [
     ["pending", when(episode.pending)],
     ["firing", episode.firing == null ? "never" : when(episode.firing)],
@@ -50,9 +50,9 @@ const Timeline = (() => {
   /*
    * A timeline of the times from `start` to `end`, of elements `chart` and `lanes`.
    * groups: () => [[heading, lanes]] to show, none being empty; counted: () => lanes whose firing is counted in the chart;
-   * told: (lane, episode) => what is told of it; changed: (view, whole) after each drawing.
+   * detailed: (lane, episode) => its details; changed: (view, whole) after each drawing.
    */
-  const make = ({ chart, lanes, start, end, groups, counted, told, changed }) => {
+  const make = ({ chart, lanes, start, end, groups, counted, detailed, changed }) => {
     const span = Math.max(end - start, 1);
     const view = { from: start, to: start + span };
     const place = (from, to) => {
@@ -66,16 +66,16 @@ const Timeline = (() => {
       const low = Math.max(episode.pending, view.from), high = Math.min(episode.until, view.to);
       const held = high > low ? (100 * Math.min(Math.max(fires - low, 0), high - low)) / (high - low) : episode.firing == null ? 100 : 0;
       const made = element("button", { type: "button", class: episode.ended == null ? "bar open" : "bar", style: { ...style, "--held": `${held}%` } });
-      const [title, labels] = told(lane, episode);
+      const [title, labels] = detailed(lane, episode);
       const fired = episode.firing == null ? "never fired" : `fired ${when(episode.firing)} for ${duration(episode.until - episode.firing)}`;
       made.setAttribute("aria-label", `${title} ${labels}, pending ${when(episode.pending)}, ${fired}`);
-      return [telling(made, () => told(lane, episode))];
+      return [withDetails(made, () => detailed(lane, episode))];
     };
     const window_ = (title, [from, to]) => {
       const style = place(from, to);
       if (!style) return [];
       const rows = [["from", when(from)], ["to", when(to)], ["length", duration(to - from)]];
-      return [telling(element("div", { class: "window", style }), () => ["Labelled window", title, rows])];
+      return [withDetails(element("div", { class: "window", style }), () => ["Labelled window", title, rows])];
     };
     const track = (lane) => element(
       "div", { class: "track" },

@@ -15,14 +15,14 @@
     const found = data.rules.map((rule, number) => [rule.name, lanes.filter((lane) => lane.rule === number)]);
     return [...found, ["Labelled, and no alert on the series", data.missed]].filter(([, own]) => own.length);
   };
-  const told = (lane, episode) => [data.rules[lane.rule].name, lane.labels, [
+  const detailed = (lane, episode) => [data.rules[lane.rule].name, lane.labels, [
     ["summary", episode.summary],
     ...Timeline.course(episode),
     ["peak", episode.peak == null ? "" : String(episode.peak)],
     ["because", episode.reason],
   ]];
   const timeline = Timeline.make({
-    chart: at("chart"), lanes: at("lanes"), start: data.start, end: data.end, groups, told,
+    chart: at("chart"), lanes: at("lanes"), start: data.start, end: data.end, groups, detailed,
     counted: () => data.lanes.filter((lane) => shown.has(lane.rule)),
     changed: (view, whole) => {
       at("none").hidden = at("lanes").hasChildNodes();
