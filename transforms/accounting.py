@@ -221,8 +221,8 @@ class Balance:
     def every_count(self) -> dict[str, int]:
         """All counters, those too that this job could have counted and did not."""
         fates = [name for store in self._stores.values() for name in (*store.fates, *store.others)]
-        told = [*MEANINGS, *fates, *(RULE_MEANINGS if self.rules else ())]
-        return {**dict.fromkeys(told, 0), **self.counts}
+        names = [*MEANINGS, *fates, *(RULE_MEANINGS if self.rules else ())]
+        return {**dict.fromkeys(names, 0), **self.counts}
 
     @property
     def _stores(self) -> dict[str, Store]:
@@ -230,9 +230,9 @@ class Balance:
 
     def lines(self) -> list[str]:
         """The balance as text, a line each."""
-        told = MEANINGS if self.rollups else {name: MEANINGS[name] for name in COUNTED_AT_INTAKE}
+        names = MEANINGS if self.rollups else {name: MEANINGS[name] for name in COUNTED_AT_INTAKE}
         left = {what: self._difference(what, missing) for what, missing in self.differences.items()}
-        lines = [*self._counted(told), *(left[what] for what in ("records", "samples") if what in left)]
+        lines = [*self._counted(names), *(left[what] for what in ("records", "samples") if what in left)]
         for kind, store in self._stores.items():
             number = self.outputs[kind]
             lines.append(

@@ -67,7 +67,7 @@ def _play(stage: LocalPipeline, minutes: range) -> list[Out]:
         for half in range(2):
             stage.add(_samples(minute, half * 30_000))
         watermark = BEGIN + minute * MINUTE + 20_000
-        stage.tell([LAUNCH, *(PartitionWatermark(SOURCE, partition, 2, watermark) for partition in range(2))])
+        stage.add_watermarks([LAUNCH, *(PartitionWatermark(SOURCE, partition, 2, watermark) for partition in range(2))])
         outs += stage.advance(watermark - 5 * MINUTE)
     return outs
 

@@ -181,7 +181,7 @@ def forms() -> list[Form]:
         Form(
             "element of event time",
             messages.of_extent(NOON, told),
-            lambda data: messages.of_extent(messages.extent(data), messages.told(data)),
+            lambda data: messages.of_extent(messages.extent(data), messages.partition_watermarks(data)),
         ),
         Form("element of rules", messages.of_rules(rules), lambda data: messages.of_rules(messages.rules(data))),
         Form(

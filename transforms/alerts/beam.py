@@ -104,19 +104,19 @@ class Complaints:
     AGAIN_S = 600.0
     MOST = 1_000
 
-    def __init__(self, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
-        self._say, self._clock = say, clock
-        self._said: dict[str, float] = {}
+    def __init__(self, log: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._log_line, self._clock = log, clock
+        self._logged: dict[str, float] = {}
 
-    def say(self, complaints: Iterable[str]) -> None:
+    def log(self, complaints: Iterable[str]) -> None:
         """Say what was not said lately."""
         now = self._clock()
         for each in complaints:
-            if now - self._said.get(each, -self.AGAIN_S) >= self.AGAIN_S:
-                if len(self._said) >= self.MOST:
-                    self._said.clear()
-                self._said[each] = now
-                self._say(each)
+            if now - self._logged.get(each, -self.AGAIN_S) >= self.AGAIN_S:
+                if len(self._logged) >= self.MOST:
+                    self._logged.clear()
+                self._logged[each] = now
+                self._log_line(each)
 
 
 class _Stage(beam.DoFn):
@@ -156,13 +156,13 @@ class _Stage(beam.DoFn):
             for text in texts:
                 metric.add(text)
         noted.clear()
-        self._complaints.say(self._machine.complaints)
+        self._complaints.log(self._machine.complaints)
         self._machine.complaints.clear()
 
     def _handed_on(self, out: Out) -> object:
         if self._machine.complaints:
             # A bundle may take minutes, and this says why.
-            self._complaints.say(self._machine.complaints)
+            self._complaints.log(self._machine.complaints)
             self._machine.complaints.clear()
         if out.tag == self._main:
             return in_global_window(out.data, out.time_ms)

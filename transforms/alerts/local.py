@@ -48,7 +48,7 @@ class LocalPipeline:
         self._to_shards: list[tuple[bytes, bytes]] = []
         self._to_groups: list[tuple[bytes, bytes]] = []
         self._newest = MIN_WATERMARK
-        self._told: list[PartitionWatermark] = []
+        self._watermarks: list[PartitionWatermark] = []
 
     def add(self, batch: SampleBatch) -> None:
         """Samples of any shards, for the next bundle. They are in order unless ``batch.overtaken`` says otherwise."""
@@ -64,9 +64,9 @@ class LocalPipeline:
         """Event time has come this far; of samples that were added it need not be said."""
         self._newest = max(self._newest, newest_ms)
 
-    def tell(self, told: Iterable[PartitionWatermark]) -> None:
+    def add_watermarks(self, watermarks: Iterable[PartitionWatermark]) -> None:
         """The watermarks of partitions, for the next bundle: all samples of theirs were added that came before."""
-        self._told += told
+        self._watermarks += watermarks
 
     def rules(self, found: RuleFiles) -> None:
         """The rule files are these from a time on."""
@@ -77,11 +77,11 @@ class LocalPipeline:
     def advance(self, watermark_ms: int) -> list[Out]:
         """A bundle of each stage, with what was added and all timers up to a watermark; gives events and samples."""
         elements, self._to_shards = self._to_shards, []
-        if self._newest > MIN_WATERMARK or self._told:
+        if self._newest > MIN_WATERMARK or self._watermarks:
             newest = self._newest if self._newest > MIN_WATERMARK else None
-            extent = messages.of_extent(newest, self._told)
+            extent = messages.of_extent(newest, self._watermarks)
             elements += [(key_of(number), extent) for number in range(self.settings.shards)]
-            self._newest, self._told = MIN_WATERMARK, []
+            self._newest, self._watermarks = MIN_WATERMARK, []
         contributions = self.shards.run(elements, watermark_ms)
         elements, self._to_groups = self._to_groups, []
         elements += [(GROUPS_KEY, out.data) for out in contributions if out.tag == CONTRIBUTIONS]
@@ -118,4 +118,4 @@ class LocalPipeline:
         """Go back to the copy, as after a failure: what was added since is to be added again."""
         self.shards.lose()
         self.groups.lose()
-        self._to_shards, self._to_groups, self._newest, self._told = [], [], MIN_WATERMARK, []
+        self._to_shards, self._to_groups, self._newest, self._watermarks = [], [], MIN_WATERMARK, []

@@ -100,9 +100,9 @@ def samples(element: bytes) -> bytes:
     return element[1:]
 
 
-def of_extent(newest_ms: int | None, told: Iterable[PartitionWatermark] = ()) -> bytes:
+def of_extent(newest_ms: int | None, marks: Iterable[PartitionWatermark] = ()) -> bytes:
     """The element that tells an event time, None if there is none to tell, and what was told of partitions once all samples before it were read."""
-    return EXTENT + _EXTENT.pack(_NO_TIME if newest_ms is None else newest_ms) + watermarks.encode(told)
+    return EXTENT + _EXTENT.pack(_NO_TIME if newest_ms is None else newest_ms) + watermarks.encode(marks)
 
 
 def extent(element: bytes) -> int | None:
@@ -111,7 +111,7 @@ def extent(element: bytes) -> int | None:
     return None if newest == _NO_TIME else newest
 
 
-def told(element: bytes) -> list[PartitionWatermark]:
+def partition_watermarks(element: bytes) -> list[PartitionWatermark]:
     """What an extent tells of partitions."""
     return watermarks.decode(element[1 + _EXTENT.size :])
 

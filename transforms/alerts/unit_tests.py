@@ -211,7 +211,7 @@ class _Course:
         self._trial = trial
         self._samples = _in_order(trial.series, settings.target_labels)
         self._added = 0
-        self._told: dict[str, State] = {}
+        self._states: dict[str, State] = {}
         self._written: list[SampleBatch] = []
         # Time begins even where no sample comes: at the instant of shards, before the first of all, that what is read with an offset asks for.
         offset = max((rule.turn.query_offset_ms for rule in trial.program.rules), default=0)
@@ -238,11 +238,11 @@ class _Course:
         evaluator = state.evaluator
         keys = rule_keys(evaluator.program)
         found = [
-            ActiveAlert(rule, replace(alert, phase=_PHASES[told]))
+            ActiveAlert(rule, replace(alert, phase=_PHASES[status]))
             for rule in evaluator.program.rules
             if rule.rule.name in names
             for alert in sorted(evaluator.states[rule.position].alerts.active(), key=lambda each: each.labels)
-            if (told := self._told.get(alert_id(keys[rule.position], alert.labels), State.INACTIVE)) in _PHASES
+            if (status := self._states.get(alert_id(keys[rule.position], alert.labels), State.INACTIVE)) in _PHASES
         ]
         return looked(evaluator, found, names)
 
@@ -268,7 +268,7 @@ class _Course:
         for out in outs:
             if out.tag == EVENTS:
                 event = decode(out.data)
-                self._told[event.alert] = event.state
+                self._states[event.alert] = event.state
             elif out.tag == SAMPLES:
                 self._written.append(batches.decode(out.data))
 

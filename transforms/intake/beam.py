@@ -200,10 +200,10 @@ def _too_late_example(samples: SampleBatch, passed: int, topic: str) -> Example:
     return Example(examples.TOO_LATE, position(topic, partition, offset), reason, record, int(samples.ts[0]))
 
 
-def mark(told: PartitionWatermark) -> TimestampedValue:
+def mark(watermark: PartitionWatermark) -> TimestampedValue:
     """An element among those of samples that holds none, but says how far a partition is once all before it were read."""
-    stamp = Timestamp(micros=max(told.watermark_ms, 0) * 1000)
-    return TimestampedValue((MARK, watermarks.encode([told])), stamp)
+    stamp = Timestamp(micros=max(watermark.watermark_ms, 0) * 1000)
+    return TimestampedValue((MARK, watermarks.encode([watermark])), stamp)
 
 
 def is_samples(element: tuple[bytes, bytes]) -> bool:

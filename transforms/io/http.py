@@ -37,9 +37,9 @@ def post(
         with urllib.request.urlopen(request, timeout=timeout_s, context=context) as answer:
             return bytes(answer.read())
     except urllib.error.HTTPError as error:
-        said = error.read(_SHOWN).decode(errors="replace").strip()
+        answer = error.read(_SHOWN).decode(errors="replace").strip()
         hint = f"; {advice[error.code]}" if error.code in advice else ""
-        raise HistoryError(f"{url}: the server answers {error.code}: {said or error.reason}{hint}") from None
+        raise HistoryError(f"{url}: the server answers {error.code}: {answer or error.reason}{hint}") from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", error)
         raise HistoryError(f"{url}: {reason}; is the server up, and is this its address?") from None

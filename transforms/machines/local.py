@@ -71,18 +71,18 @@ class LocalMachine:
         """
         before = deepcopy(self._keys) if breaks else {}
         self.machine.begin()
-        told: list[Out] = []
+        outputs: list[Out] = []
         for name, element in elements:
             key = self._keys.setdefault(name, _Key())
-            told += self.machine.arrive(name, element, key, key)
+            outputs += self.machine.arrive(name, element, key, key)
         for name, key in list(self._keys.items()):
             while (time_ms := key.next_due(watermark_ms)) is not None:
-                told += self.machine.fire(name, time_ms, key, key)
+                outputs += self.machine.fire(name, time_ms, key, key)
         if breaks:
             self._keys = before
             return []
-        told += self.machine.finish()
-        return told
+        outputs += self.machine.finish()
+        return outputs
 
     def restart(self) -> None:
         """Forget what is in memory; state stays."""

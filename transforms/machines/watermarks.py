@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from schemas.times import LONG_AGO
 
-_TOLD = struct.Struct(">iiiq")
+_FORMAT = struct.Struct(">iiiq")
 
 
 class PartitionWatermark(NamedTuple):
@@ -39,9 +39,9 @@ LAUNCH = PartitionWatermark(-1, 0, 1, 1 << 62)
 """That the time of the launch has been told: it is one more source, which has nothing more to say."""
 
 
-def encode(told: Iterable[PartitionWatermark]) -> bytes:
+def encode(watermarks: Iterable[PartitionWatermark]) -> bytes:
     """What was told, as bytes."""
-    return b"".join(_TOLD.pack(*each) for each in told)
+    return b"".join(_FORMAT.pack(*each) for each in watermarks)
 
 
 def decode(data: bytes) -> list[PartitionWatermark]:
@@ -50,7 +50,7 @@ def decode(data: bytes) -> list[PartitionWatermark]:
     Raises:
         struct.error: the bytes are none of it.
     """
-    return [PartitionWatermark(*each) for each in _TOLD.iter_unpack(data)]
+    return [PartitionWatermark(*each) for each in _FORMAT.iter_unpack(data)]
 
 
 class Watermarks:
@@ -67,9 +67,9 @@ class Watermarks:
             stored: what :meth:`to_bytes` gave. What sources said that are there no more is forgotten.
         """
         self._sources = frozenset((*sources, LAUNCH.source)) if sources else frozenset()
-        self._told = {each[:2]: each for each in decode(stored) if each.source in self._sources}
+        self._watermarks = {each[:2]: each for each in decode(stored) if each.source in self._sources}
 
-    def hear(self, told: Iterable[PartitionWatermark], matters: Callable[[int, int], bool]) -> bool:
+    def update(self, watermarks: Iterable[PartitionWatermark], matters: Callable[[int, int], bool]) -> bool:
         """Take up what matters of what is told; gives whether anything did.
 
         Args:
@@ -77,27 +77,27 @@ class Watermarks:
             matters: whether it makes a difference that a watermark has come from one time to another. What makes none is not taken up: so state
                 need not be written each time, and memory is not ahead of it.
         """
-        heard = False
-        for each in told:
+        changed = False
+        for each in watermarks:
             if each.source not in self._sources:
                 continue
-            before = self._told.get(each[:2])
+            before = self._watermarks.get(each[:2])
             passed = before is not None and each.watermark_ms > before.watermark_ms
             if before is None or (passed and matters(before.watermark_ms, each.watermark_ms)):
-                self._told[each[:2]] = each
-                heard = True
-        return heard
+                self._watermarks[each[:2]] = each
+                changed = True
+        return changed
 
     @property
     def complete_ms(self) -> int:
         """All partitions are known to have passed this time; long ago while one has not been heard, or nobody tells."""
         wanted: dict[int, int] = {}
-        for source, _, partitions, _ in self._told.values():
+        for source, _, partitions, _ in self._watermarks.values():
             wanted[source] = max(partitions, wanted.get(source, 0))
-        if not self._sources or wanted.keys() != self._sources or len(self._told) < sum(wanted.values()):
+        if not self._sources or wanted.keys() != self._sources or len(self._watermarks) < sum(wanted.values()):
             return LONG_AGO
-        return min(each.watermark_ms for each in self._told.values())
+        return min(each.watermark_ms for each in self._watermarks.values())
 
     def to_bytes(self) -> bytes:
         """All that was taken up."""
-        return encode(self._told.values())
+        return encode(self._watermarks.values())

@@ -114,8 +114,8 @@ def at_one_time(rows: SampleBatch, names: Names | None, order: Rows, instants: R
     rank = np.full(len(rivals), -1, np.int32) if names is None else names.rank[rows.metric[rivals]]
     rank = np.where(rank == _NONE, -1, rank)
     # What says nothing is taken for whatever else is there.
-    said = np.maximum.reduceat(rank, np.cumsum(sizes) - sizes)[group]
-    rank = np.where(rank < 0, said, rank)
+    known = np.maximum.reduceat(rank, np.cumsum(sizes) - sizes)[group]
+    rank = np.where(rank < 0, known, rank)
     fine = np.zeros(len(rivals), np.int32) if rows.fine is None else rows.fine[rivals]
     by = np.lexsort((fine, rank, group))
     new = (rank[by][1:] != rank[by][:-1]) | (fine[by][1:] != fine[by][:-1])

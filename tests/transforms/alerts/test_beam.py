@@ -318,5 +318,5 @@ def test_a_complaint_is_said_again_after_a_while() -> None:
     complaints = Complaints(said.append, lambda: now[0])
     for second in (0, 1, 599, 600):
         now[0] = float(second)
-        complaints.say(["a", "b"] if second == 1 else ["a"])
+        complaints.log(["a", "b"] if second == 1 else ["a"])
     assert said == ["a", "b", "a"]

@@ -87,7 +87,7 @@ def play(
             for batch in step.batches:
                 stage.add(batch)
             if telling:
-                stage.tell([LAUNCH, *step.told])
+                stage.add_watermarks([LAUNCH, *step.told])
             if not again and trick > 0.8:
                 stage.advance(watermark)
                 stage.lose()

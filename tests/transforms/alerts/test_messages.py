@@ -40,7 +40,7 @@ def test_an_extent_tells_a_time_if_there_is_one_and_what_was_told_of_partitions(
 ) -> None:
     element = messages.of_extent(newest_ms, told)
     assert messages.extent(element) == newest_ms
-    assert messages.told(element) == told
+    assert messages.partition_watermarks(element) == told
 
 
 def test_the_times_before_and_at_1970_are_times_like_others() -> None:

@@ -25,10 +25,10 @@ def always(before: int, after: int) -> bool:
     return True
 
 
-def hearing(sources: int, *told: PartitionWatermark) -> Watermarks:
+def watermarks_of(sources: int, *watermarks: PartitionWatermark) -> Watermarks:
     found = Watermarks(range(sources))
-    for each in told:
-        found.hear([each], always)
+    for each in watermarks:
+        found.update([each], always)
     return found
 
 
@@ -40,42 +40,42 @@ def hearing(sources: int, *told: PartitionWatermark) -> Watermarks:
         [LAUNCH, PartitionWatermark(0, 0, 2, 50), PartitionWatermark(0, 1, 2, 40), PartitionWatermark(1, 0, 1, 70)]
     )
 )
-def test_the_least_of_all_partitions_counts_once_all_have_spoken(told: list[PartitionWatermark]) -> None:
+def test_the_least_of_all_partitions_counts_once_all_have_spoken(watermarks: list[PartitionWatermark]) -> None:
     for count in range(4):
-        assert hearing(2, *told[:count]).complete_ms == LONG_AGO
-    assert hearing(2, *told).complete_ms == 40
+        assert watermarks_of(2, *watermarks[:count]).complete_ms == LONG_AGO
+    assert watermarks_of(2, *watermarks).complete_ms == 40
 
 
 def test_partitions_that_were_added_count_from_their_first_word_on() -> None:
-    found = hearing(1, LAUNCH, PartitionWatermark(0, 0, 1, 50))
+    found = watermarks_of(1, LAUNCH, PartitionWatermark(0, 0, 1, 50))
     assert found.complete_ms == 50
     # Two were added, and the other one has not spoken.
-    found.hear([PartitionWatermark(0, 2, 3, 60)], always)
+    found.update([PartitionWatermark(0, 2, 3, 60)], always)
     assert found.complete_ms == LONG_AGO
-    found.hear([PartitionWatermark(0, 1, 3, 20)], always)
+    found.update([PartitionWatermark(0, 1, 3, 20)], always)
     assert found.complete_ms == 20
 
 
 def test_what_is_behind_changes_nothing() -> None:
-    found = hearing(1, LAUNCH, PartitionWatermark(0, 0, 1, 50))
-    assert not found.hear([PartitionWatermark(0, 0, 1, 50), PartitionWatermark(0, 0, 1, 30)], always)
+    found = watermarks_of(1, LAUNCH, PartitionWatermark(0, 0, 1, 50))
+    assert not found.update([PartitionWatermark(0, 0, 1, 50), PartitionWatermark(0, 0, 1, 30)], always)
     assert found.complete_ms == 50
 
 
 def test_what_makes_no_difference_is_not_taken_up() -> None:
-    found = hearing(1, LAUNCH, PartitionWatermark(0, 0, 1, 50))
+    found = watermarks_of(1, LAUNCH, PartitionWatermark(0, 0, 1, 50))
     asked = []
 
     def not_yet(before: int, after: int) -> bool:
         asked.append((before, after))
         return False
 
-    assert not found.hear([PartitionWatermark(0, 0, 1, 90)], not_yet)
+    assert not found.update([PartitionWatermark(0, 0, 1, 90)], not_yet)
     assert (asked, found.complete_ms) == ([(50, 90)], 50)
 
 
 def test_where_nobody_tells_nothing_is_complete() -> None:
-    assert hearing(0, LAUNCH).complete_ms == LONG_AGO
+    assert watermarks_of(0, LAUNCH).complete_ms == LONG_AGO
     assert Watermarks(()).complete_ms == LONG_AGO
 
 
@@ -90,18 +90,18 @@ def test_where_nobody_tells_nothing_is_complete() -> None:
         )
     )
 )
-def test_what_was_told_can_be_written_down(told: list[PartitionWatermark]) -> None:
-    assert decode(encode(told)) == told
-    found = hearing(2, *told)
+def test_what_was_told_can_be_written_down(watermarks: list[PartitionWatermark]) -> None:
+    assert decode(encode(watermarks)) == watermarks
+    found = watermarks_of(2, *watermarks)
     assert Watermarks(range(2), found.to_bytes()).complete_ms == found.complete_ms
 
 
 def test_what_another_source_said_before_a_restart_is_forgotten() -> None:
-    before = hearing(2, LAUNCH, PartitionWatermark(0, 0, 1, 90), PartitionWatermark(1, 0, 1, 80))
+    before = watermarks_of(2, LAUNCH, PartitionWatermark(0, 0, 1, 90), PartitionWatermark(1, 0, 1, 80))
     assert before.complete_ms == 80
     after = Watermarks((0, 7), before.to_bytes())
     assert after.complete_ms == LONG_AGO
-    after.hear([PartitionWatermark(1, 0, 1, 10), PartitionWatermark(7, 0, 1, 30)], always)
+    after.update([PartitionWatermark(1, 0, 1, 10), PartitionWatermark(7, 0, 1, 30)], always)
     assert after.complete_ms == 30
 
 
@@ -116,7 +116,7 @@ def x(when: int, value: float, instance: str = "h0") -> Sent:
     return Sent((("__name__", "x"), ("instance", instance), ("job", "j")), when, value, when)
 
 
-def told_by(stage: LocalPipeline) -> list[tuple[str, str, int]]:
+def sent_by(stage: LocalPipeline) -> list[tuple[str, str, int]]:
     """What a bundle tells."""
     found = [decode_event(out.data) for out in stage.advance(LONG_AGO) if out.tag == EVENTS]
     return [(event.state.value, event.labels.get("instance", ""), event.evaluated_at // MINUTE) for event in found]
@@ -125,69 +125,69 @@ def told_by(stage: LocalPipeline) -> list[tuple[str, str, int]]:
 def test_an_instant_waits_for_the_last_partition_and_for_nothing_else() -> None:
     stage = LocalPipeline(settings_of(HIGH))
     stage.add(batch_of([x(50_000, 2.0, "h0")]))
-    stage.tell([LAUNCH, PartitionWatermark(0, 0, 2, 90_000)])
-    assert told_by(stage) == []
+    stage.add_watermarks([LAUNCH, PartitionWatermark(0, 0, 2, 90_000)])
+    assert sent_by(stage) == []
     stage.add(batch_of([x(55_000, 2.0, "h1")]))
     # The grace is not over.
-    stage.tell([PartitionWatermark(0, 1, 2, MINUTE + 4_999)])
-    assert told_by(stage) == []
-    stage.tell([PartitionWatermark(0, 1, 2, MINUTE + 5_000)])
-    assert sorted(told_by(stage)) == [("firing", "h0", 1), ("firing", "h1", 1)]
+    stage.add_watermarks([PartitionWatermark(0, 1, 2, MINUTE + 4_999)])
+    assert sent_by(stage) == []
+    stage.add_watermarks([PartitionWatermark(0, 1, 2, MINUTE + 5_000)])
+    assert sorted(sent_by(stage)) == [("firing", "h0", 1), ("firing", "h1", 1)]
 
 
 def test_the_launch_is_waited_for() -> None:
     stage = LocalPipeline(settings_of(ABSENT))
     stage.add(batch_of([x(9 * MINUTE, 2.0)]))
-    stage.tell([PartitionWatermark(0, 0, 1, 9 * MINUTE + 5_000)])
-    assert told_by(stage) == []
+    stage.add_watermarks([PartitionWatermark(0, 0, 1, 9 * MINUTE + 5_000)])
+    assert sent_by(stage) == []
     # What was absent when the job began is told of, whichever a shard hears first.
     stage.extent(7 * MINUTE)
-    stage.tell([LAUNCH])
-    assert told_by(stage) == [("firing", "", 7), ("resolved", "", 9)]
+    stage.add_watermarks([LAUNCH])
+    assert sent_by(stage) == [("firing", "", 7), ("resolved", "", 9)]
 
 
 def test_time_goes_on_by_what_idle_partitions_tell() -> None:
     stage = LocalPipeline(settings_of(ABSENT))
     stage.add(batch_of([x(50_000, 2.0)]))
-    stage.tell([LAUNCH, PartitionWatermark(0, 0, 1, 55_000)])
-    assert told_by(stage) == []
+    stage.add_watermarks([LAUNCH, PartitionWatermark(0, 0, 1, 55_000)])
+    assert sent_by(stage) == []
     for minute in range(1, 6):
-        stage.tell([PartitionWatermark(0, 0, 1, minute * MINUTE + 5_000)])
-        assert told_by(stage) == []
-    stage.tell([PartitionWatermark(0, 0, 1, 6 * MINUTE + 5_000)])
-    assert told_by(stage) == [("firing", "", 6)]
+        stage.add_watermarks([PartitionWatermark(0, 0, 1, minute * MINUTE + 5_000)])
+        assert sent_by(stage) == []
+    stage.add_watermarks([PartitionWatermark(0, 0, 1, 6 * MINUTE + 5_000)])
+    assert sent_by(stage) == [("firing", "", 6)]
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_what_was_told_counts_no_further_than_the_state_it_is_part_of(in_memory: bool) -> None:
     stage = LocalPipeline(settings_of(HIGH))
     stage.add(batch_of([x(50_000, 0.0, "h1")]))
-    stage.tell([LAUNCH, PartitionWatermark(0, 0, 2, 50_000), PartitionWatermark(0, 1, 2, 45_000)])
-    assert told_by(stage) == []
+    stage.add_watermarks([LAUNCH, PartitionWatermark(0, 0, 2, 50_000), PartitionWatermark(0, 1, 2, 45_000)])
+    assert sent_by(stage) == []
     stage.checkpoint()
     stage.add(batch_of([x(55_000, 2.0, "h0")]))
-    stage.tell([PartitionWatermark(0, 0, 2, 70_000)])
-    assert told_by(stage) == []
+    stage.add_watermarks([PartitionWatermark(0, 0, 2, 70_000)])
+    assert sent_by(stage) == []
     stage.lose()
     if not in_memory:
         stage.restart()
     # Partition 0 is read again, after the other one.
-    stage.tell([PartitionWatermark(0, 1, 2, 70_000)])
-    assert told_by(stage) == []
+    stage.add_watermarks([PartitionWatermark(0, 1, 2, 70_000)])
+    assert sent_by(stage) == []
     stage.add(batch_of([x(55_000, 2.0, "h0")]))
-    stage.tell([PartitionWatermark(0, 0, 2, 70_000)])
-    assert told_by(stage) == [("firing", "h0", 1)]
+    stage.add_watermarks([PartitionWatermark(0, 0, 2, 70_000)])
+    assert sent_by(stage) == [("firing", "h0", 1)]
 
 
 def test_what_made_no_difference_is_heard_again_when_rules_make_it_one() -> None:
     stage = LocalPipeline(settings_of("groups: [{name: g, interval: 10m, rules: [{alert: High, expr: 'x > 1'}]}]"))
     stage.add(batch_of([x(50_000, 2.0)]))
-    stage.tell([LAUNCH, PartitionWatermark(0, 0, 1, 50_000)])
-    assert told_by(stage) == []
-    stage.tell([PartitionWatermark(0, 0, 1, 3 * MINUTE + 5_000)])
-    assert told_by(stage) == []
+    stage.add_watermarks([LAUNCH, PartitionWatermark(0, 0, 1, 50_000)])
+    assert sent_by(stage) == []
+    stage.add_watermarks([PartitionWatermark(0, 0, 1, 3 * MINUTE + 5_000)])
+    assert sent_by(stage) == []
     stage.rules(RuleFiles(2 * MINUTE, {"r.yml": HIGH}))
-    assert told_by(stage) == []
+    assert sent_by(stage) == []
     # Said once more, it is news by the rules that there are now.
-    stage.tell([PartitionWatermark(0, 0, 1, 3 * MINUTE + 5_000)])
-    assert told_by(stage) == [("firing", "h0", 2)]
+    stage.add_watermarks([PartitionWatermark(0, 0, 1, 3 * MINUTE + 5_000)])
+    assert sent_by(stage) == [("firing", "h0", 2)]

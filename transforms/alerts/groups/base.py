@@ -66,8 +66,8 @@ class Base:
         Raises:
             ValueError: it is none.
         """
-        told, rules, recorded, history = _parts(data)
-        plain = orjson.loads(told)
+        head, rules, recorded, history = _parts(data)
+        plain = orjson.loads(head)
         # Most rules have no state, and are left out.
         states = [IDLE] * plain["rules"]
         for place, state in plain["states"].items():

@@ -44,7 +44,7 @@ class ReceivedContributions:
             begun: whether any instant was evaluated.
         """
         self.newest_ms = max(self.newest_ms, contribution.newest_ms)
-        self._progress.hear(contribution)
+        self._progress.update(contribution)
         if not begun:
             # What is said again of earlier instants is known later, and must not count by coming in the same bundle.
             first = [int(part.partials.times[0]) for part in contribution.parts if not part.partials.revision]

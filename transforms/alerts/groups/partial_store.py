@@ -17,7 +17,7 @@ from rules.promql.values import Floats, Index, InstantVector, Mask, SeriesSet, T
 from transforms.alerts.fragments.fragments import SHARD_LABEL
 from transforms.alerts.fragments.partials import HISTORY, Partials, Rows, united
 from transforms.alerts.fragments.tasks import Task
-from transforms.alerts.groups.revisions import Held, otherwise
+from transforms.alerts.groups.revisions import Held, changed_fragments
 
 _NOTHING = MemoryStorage.from_series(())
 _FORGOTTEN = 10_000
@@ -84,20 +84,20 @@ class PartialStore:
 
     def revise(self, partials: Partials) -> frozenset[int]:
         """Take up what a shard says once more; gives the ids of the fragments of which it says something else than before."""
-        found = self._otherwise(self._hold(partials))
+        found = self._changed_fragments(self._hold(partials))
         self.add(partials)
         return found
 
-    def _otherwise(self, held: Held) -> frozenset[int]:
-        said = held.partials
+    def _changed_fragments(self, held: Held) -> frozenset[int]:
+        entries = held.partials
         # Of samples only those come that are new, or may be.
-        found, evaluated = set(said.samples), said.evaluated
-        for column, when in enumerate(said.times.tolist()):
+        found, evaluated = set(entries.samples), entries.evaluated
+        for column, when in enumerate(entries.times.tolist()):
             left = evaluated - found
-            for old in reversed(self._at.get(when, {}).get(said.shard, ())):
+            for old in reversed(self._at.get(when, {}).get(entries.shard, ())):
                 both = left & old.partials.evaluated
                 left -= both
-                found.update(otherwise(held, old, both, column, when))
+                found.update(changed_fragments(held, old, both, column, when))
                 if not left:
                     break
             found |= left
@@ -163,9 +163,9 @@ class PartialStore:
         if task.spec.step_ms is not None:
             # A subquery asks for it at other instants.
             return False
-        for when in times[self._spoken(times)].tolist():
-            for said in self._at[when].values():
-                held = next((each.partials for each in reversed(said) if task.id in each.partials.evaluated), None)
+        for when in times[self._reported(times)].tolist():
+            for entries in self._at[when].values():
+                held = next((each.partials for each in reversed(entries) if task.id in each.partials.evaluated), None)
                 if held is None or task.id in held.vectors or task.id in held.failures:
                     return False
         return True
@@ -189,7 +189,7 @@ class PartialStore:
         starts = [start for start, last in spans if time_ms <= last + offset_ms]
         return max(time_ms, min(starts)) if starts else None
 
-    def _spoken(self, times: Times) -> Index:
+    def _reported(self, times: Times) -> Index:
         """The places of the instants of which anybody spoke: few of them where there are no samples."""
         return (
             np.array([place for place, when in enumerate(times.tolist()) if when in self._at], np.int64)
@@ -234,24 +234,24 @@ class PartialStore:
     def _keep(self, held: Held) -> None:
         self._held.append(held)
         for when in held.partials.times.tolist():
-            said = self._at.setdefault(when, {}).setdefault(held.partials.shard, [])
-            said.append(held)
-            if len(said) > 1:
-                said.sort(key=lambda each: each.partials.revision)
+            entries = self._at.setdefault(when, {}).setdefault(held.partials.shard, [])
+            entries.append(held)
+            if len(entries) > 1:
+                entries.sort(key=lambda each: each.partials.revision)
 
     def _blocks(self, fragment: int, times: Times) -> Iterator[_Block]:
         """What each shard said last of the fragment at the instants, as far as it has series."""
         chosen: dict[int, tuple[Held, list[int]]] = {}
-        spoken = self._spoken(times)
-        for place, when in zip(spoken.tolist(), times[spoken].tolist(), strict=True):
-            for shard, said in self._at[when].items():
-                for held in reversed(said):
+        reported = self._reported(times)
+        for place, when in zip(reported.tolist(), times[reported].tolist(), strict=True):
+            for shard, entries in self._at[when].items():
+                for held in reversed(entries):
                     if fragment in held.partials.evaluated:
                         chosen.setdefault(id(held), (held, []))[1].append(place)
                         break
                 else:
                     # Shards hear of changed rules one after the other: what one does not know yet is not absent.
-                    if said[-1].partials.revision > HISTORY:
+                    if entries[-1].partials.revision > HISTORY:
                         raise EvaluationError(f"shard {shard} has not evaluated a part of the expression")
         # The order of rows decides which of equal values `topk` takes, so it must not depend on which shard was heard first.
         for held, places in sorted(chosen.values(), key=lambda each: (each[0].partials.shard, each[1])):

@@ -36,7 +36,7 @@ class ShardProgress:
         self._fronts: dict[int, Place] = {}
         self._beyond: dict[int, dict[Place, Place]] = {}
 
-    def hear(self, contribution: Contribution) -> None:
+    def update(self, contribution: Contribution) -> None:
         """Take up a contribution; one that is known changes nothing."""
         shard = contribution.shard
         end = Place(contribution.until_ms, contribution.amendments)

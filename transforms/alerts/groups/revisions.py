@@ -19,7 +19,7 @@ class Held:
     numbers: Index
 
 
-def otherwise(new: Held, old: Held, fragments: Set[int], column: int, when: int) -> Iterator[int]:
+def changed_fragments(new: Held, old: Held, fragments: Set[int], column: int, when: int) -> Iterator[int]:
     """The fragments whose values, or failures, at an instant are others than before.
 
     Args:
@@ -29,10 +29,10 @@ def otherwise(new: Held, old: Held, fragments: Set[int], column: int, when: int)
         column: the instant's place in what is said now.
         when: the instant, ms.
     """
-    spoke = new.partials.vectors.keys() | new.partials.failures.keys()
-    spoke |= old.partials.vectors.keys() | old.partials.failures.keys()
+    reported = new.partials.vectors.keys() | new.partials.failures.keys()
+    reported |= old.partials.vectors.keys() | old.partials.failures.keys()
     place = int(np.searchsorted(old.partials.times, when))
-    for fragment in fragments & spoke:
+    for fragment in fragments & reported:
         values = _values(new, fragment, column), _values(old, fragment, place)
         failures = _failure(new, fragment, column), _failure(old, fragment, place)
         if failures[0] != failures[1] or not _same(*values):

@@ -80,23 +80,23 @@ def next_stretch(
     shortest = ready.intervals_ms[0]
     usual = Stretch(min(until_ms, first + (most - 1) * shortest))
     offset = max((rule.turn.query_offset_ms for rule in ready.program.rules), default=0)
-    quiet = _before(store.seen(first, offset), until_ms)
-    if quiet <= usual.until_ms:
+    empty_until = _before(store.seen(first, offset), until_ms)
+    if empty_until <= usual.until_ms:
         return usual
     unprompted = ready.unprompted if only is None else ready.unprompted & frozenset(only)
     others = range(len(evaluator.states)) if only is None else only
     if any(evaluator.states[position] is not IDLE for position in others if position not in unprompted):
         return usual
-    quiet = _before(evaluator.recorded.seen(first, ready.reach_ms + offset + 1, ready.unprompted), quiet)
-    if quiet <= usual.until_ms:
+    empty_until = _before(evaluator.recorded.seen(first, ready.reach_ms + offset + 1, ready.unprompted), empty_until)
+    if empty_until <= usual.until_ms:
         return usual
     if not unprompted:
-        return Stretch(quiet, unprompted)
+        return Stretch(empty_until, unprompted)
     # What they say after the first block is all but certainly what they say at the end of it, and two rows an instant would be written of it.
-    last_ones = quiet - MOST_ALONE * shortest
+    last_ones = empty_until - MOST_ALONE * shortest
     if alone and last_ones >= first:
         return Stretch(last_ones, frozenset())
-    return Stretch(min(quiet, first + (BLOCK - 1) * shortest), unprompted)
+    return Stretch(min(empty_until, first + (BLOCK - 1) * shortest), unprompted)
 
 
 def _before(seen_ms: int | None, until_ms: int) -> int:

@@ -145,8 +145,8 @@ def from_bytes(data: bytes) -> Recorded:
     bounds = plain["times"].offsets.to_numpy().tolist()
     times, values = plain["times"].values.to_numpy(), plain["values"].values.to_numpy()
     recorded = Recorded()
-    told = zip(plain["labels"].to_pylist(), plain["position"].to_pylist(), plain["offset"].to_pylist(), strict=True)
-    for row, (text, position, offset) in enumerate(told):
+    rows = zip(plain["labels"].to_pylist(), plain["position"].to_pylist(), plain["offset"].to_pylist(), strict=True)
+    for row, (text, position, offset) in enumerate(rows):
         labels: Labels = tuple((name, value) for name, value in orjson.loads(text))
         some = slice(bounds[row], bounds[row + 1])
         mask = np.ones((1, bounds[row + 1] - bounds[row]), np.bool_)

@@ -221,8 +221,10 @@ _cache: OrderedDict[tuple[str, str], Any] = OrderedDict()
 
 def _cached(settings: EvaluationSettings, parts: tuple[Mapping[str, Any], ...], make: Callable[..., T]) -> T:
     """What is made of the parts. Every shard of a process needs the same, and reading thousands of rules takes seconds."""
-    told = orjson.dumps([*parts, repr(settings.program), sorted(settings.target_labels)], option=orjson.OPT_SORT_KEYS)
-    key = make.__qualname__, hashlib.blake2b(told, digest_size=16).hexdigest()
+    content = orjson.dumps(
+        [*parts, repr(settings.program), sorted(settings.target_labels)], option=orjson.OPT_SORT_KEYS
+    )
+    key = make.__qualname__, hashlib.blake2b(content, digest_size=16).hexdigest()
     found: T | None = _cache.get(key)
     if found is None:
         found = make(*parts)

@@ -162,16 +162,16 @@ def _definition(program: Program, rule: Prepared) -> Hashable:
 def _paired(
     before: dict[int, Prepared],
     after: dict[int, Prepared],
-    told_before: Callable[[Prepared], Hashable],
-    told_after: Callable[[Prepared], Hashable],
+    key_before: Callable[[Prepared], Hashable],
+    key_after: Callable[[Prepared], Hashable],
 ) -> tuple[tuple[int, int], ...]:
     """The rules of both sides that are told by the same, first with first; they are taken out of both."""
     waiting: dict[Hashable, list[int]] = {}
     for position, rule in before.items():
-        waiting.setdefault(told_before(rule), []).append(position)
+        waiting.setdefault(key_before(rule), []).append(position)
     pairs = []
     for position, rule in list(after.items()):
-        same = waiting.get(told_after(rule))
+        same = waiting.get(key_after(rule))
         if same:
             pairs.append((same.pop(0), position))
             del before[pairs[-1][0]], after[position]

@@ -174,8 +174,8 @@ def _state(file: str) -> tuple[int, ...]:
 
 def _version(texts: Mapping[str, str]) -> int:
     """A hash of 63 bits."""
-    told = orjson.dumps(texts, option=orjson.OPT_SORT_KEYS)
-    return int.from_bytes(hashlib.blake2b(told, digest_size=8).digest(), "big") >> 1
+    content = orjson.dumps(texts, option=orjson.OPT_SORT_KEYS)
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big") >> 1
 
 
 class _SentTracker(RestrictionTracker):

@@ -31,28 +31,28 @@ class KeyByRuleShard(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._newest: int | None = None
-        self._told: dict[tuple[int, int], PartitionWatermark] = {}
+        self._marks: dict[tuple[int, int], PartitionWatermark] = {}
 
     def process(self, element: tuple[bytes, bytes]) -> Iterator[tuple[bytes, bytes]]:
         key, data = element
         if key == MARK:
-            self._told |= {(told.source, told.partition): told for told in watermarks.decode(data)}
+            self._marks |= {(marks.source, marks.partition): marks for marks in watermarks.decode(data)}
             return
         newest = read_newest(data)
         self._newest = newest if self._newest is None else max(self._newest, newest)
         yield key_of(Key.decode(key).shard % self._shards), messages.of_samples(data)
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
-        told = self._told.values()
-        if self._newest is not None or told:
-            time_ms = max(0, *(each.watermark_ms for each in told)) if self._newest is None else self._newest
-            for key, extent in extents_of(self._newest, self._shards, told):
+        marks = self._marks.values()
+        if self._newest is not None or marks:
+            time_ms = max(0, *(each.watermark_ms for each in marks)) if self._newest is None else self._newest
+            for key, extent in extents_of(self._newest, self._shards, marks):
                 yield in_global_window((key, extent), time_ms)
 
 
 def extents_of(
-    newest_ms: int | None, shards: int, told: Iterable[PartitionWatermark] = ()
+    newest_ms: int | None, shards: int, marks: Iterable[PartitionWatermark] = ()
 ) -> list[tuple[bytes, bytes]]:
     """An extent (:func:`transforms.alerts.messages.of_extent`) for each shard."""
-    extent = messages.of_extent(newest_ms, told)
+    extent = messages.of_extent(newest_ms, marks)
     return [(key_of(number), extent) for number in range(shards)]

@@ -148,10 +148,10 @@ class ShardEvaluator:
                 reach = first + (STRIDE - 1) * (self.rules.shortest_ms or 1)
                 instants = self.rules.instants(self.done, min(end, reach))[:STRIDE]
                 last = int(instants[-1])
-                parts += [Part(first, each) for each in self._first_words(after, last)]
+                parts += [Part(first, each) for each in self._first_partials(after, last)]
                 self.counted["rules.shard_instants"] += len(instants)
-            said_ms, self.done = self.done, last
-            yield self._said(parts, newest_ms, BEGINNING_MS if said_ms < self._begin else said_ms)
+            previous_ms, self.done = self.done, last
+            yield self._contribution(parts, newest_ms, BEGINNING_MS if previous_ms < self._begin else previous_ms)
         if self.done is not None and (self._pruned is None or self.done - self._pruned >= PRUNE_EVERY_MS):
             self.prune()
 
@@ -162,7 +162,7 @@ class ShardEvaluator:
         known, self.waiting = self.waiting, []
         parts = self._add_late(known, instant)
         if parts:
-            yield self._aside(parts, newest_ms)
+            yield self._amendment(parts, newest_ms)
 
     def prune(self) -> None:
         """Forget what no evaluation will see any more."""
@@ -203,11 +203,11 @@ class ShardEvaluator:
                 for run in due([task], after_ms, until_ms):
                     parts += [Part(known, each) for each in self._again(run, after_ms, revision)]
         if parts:
-            yield self._aside(parts, newest_ms)
+            yield self._amendment(parts, newest_ms)
 
     # What is evaluated.
 
-    def _first_words(self, after_ms: int, until_ms: int) -> Iterator[Partials]:
+    def _first_partials(self, after_ms: int, until_ms: int) -> Iterator[Partials]:
         vectors = {run.times.tobytes(): run for run in due(self.rules.vectors, after_ms, until_ms)}
         for schedules, tasks in self.rules.gathering.items():
             for run in due(tasks, after_ms, until_ms):
@@ -294,14 +294,14 @@ class ShardEvaluator:
         self.counted["rules.fragment_failures"] += sum(map(len, partials.failures.values()))
         return partials
 
-    def _aside(self, parts: Sequence[Part], newest_ms: int) -> Out:
+    def _amendment(self, parts: Sequence[Part], newest_ms: int) -> Out:
         self.amendments += 1
-        return self._said(parts, newest_ms, self.done or 0)
+        return self._contribution(parts, newest_ms, self.done or 0)
 
-    def _said(self, parts: Sequence[Part], newest_ms: int, after_ms: int) -> Out:
+    def _contribution(self, parts: Sequence[Part], newest_ms: int, after_ms: int) -> Out:
         until_ms = self.done or 0
-        said = Contribution(self.shard, after_ms, until_ms, self.amendments, newest_ms, parts)
-        return Out(until_ms, CONTRIBUTIONS, of_contribution(said))
+        contribution = Contribution(self.shard, after_ms, until_ms, self.amendments, newest_ms, parts)
+        return Out(until_ms, CONTRIBUTIONS, of_contribution(contribution))
 
     @property
     def _horizon_ms(self) -> int:

@@ -95,7 +95,7 @@ class ShardMachine:
         if kind == messages.SAMPLES:
             self._keep(shard, batches.decode(messages.samples(element)), cells, timers)
         elif kind == messages.EXTENT:
-            yield from self._hear(shard, element, cells, timers)
+            yield from self._take_extent(shard, element, cells, timers)
         elif kind == messages.RULES:
             yield from self._announce(shard, messages.rules(element), cells, timers)
         else:
@@ -177,7 +177,7 @@ class ShardMachine:
             self._go_on(shard, cells, timers)
         self._arm(shard, oldest, int(batch.ts.max()), timers)
 
-    def _hear(self, shard: _Shard, element: bytes, cells: Cells, timers: Timers) -> Iterator[Out]:
+    def _take_extent(self, shard: _Shard, element: bytes, cells: Cells, timers: Timers) -> Iterator[Out]:
         """Take up how far time has come, of all and of partitions."""
         meta, rules, grace = shard.meta, shard.evaluator.rules, self._settings.grace_ms
         newest = messages.extent(element)
@@ -187,15 +187,15 @@ class ShardMachine:
             crossed = rules.following(before - grace)
             return crossed is not None and crossed <= after - grace
 
-        heard = shard.watermarks.hear(messages.told(element), crosses)
-        if heard:
+        changed = shard.watermarks.update(messages.partition_watermarks(element), crosses)
+        if changed:
             cells.write("told", shard.watermarks.to_bytes())
             due = rules.latest(shard.watermarks.complete_ms - grace)
             if due is not None and meta.begin != LONG_AGO and due > meta.after:
                 shard.evaluator.counted["rules.instants_early"] += rules.count(meta.after, due)
                 yield from self._come(shard, due, cells, timers)
                 return
-        if noted or heard:
+        if noted or changed:
             self._go_on(shard, cells, timers)
         if newest is not None:
             self._arm(shard, newest, newest, timers)
@@ -310,8 +310,8 @@ class ShardMachine:
             None if meta.evaluated == LONG_AGO else meta.evaluated,
             meta.amendments,
         )
-        told = cells.read("told") if stored else None
-        return Kept(evaluator, Watermarks(self._settings.sources, told or b""))
+        watermarks = cells.read("told") if stored else None
+        return Kept(evaluator, Watermarks(self._settings.sources, watermarks or b""))
 
 
 def _is_far(shortest_ms: int, after_ms: int, until_ms: int) -> bool:

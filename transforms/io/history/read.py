@@ -32,7 +32,7 @@ SOURCES = """data sources (--data, repeatable; where two hold the same series an
                                      an InfluxDB 2 (influxdbs:// with TLS); the token comes from INFLUX_TOKEN or INFLUX_TOKEN_FILE
 """
 
-MAX_TOLD = 10
+MAX_SHOWN = 10
 """Selectors that an error names."""
 
 Progress = Callable[[float, float], None]
@@ -161,9 +161,9 @@ def read_reach(
 def _why(wanted: Wanted, catalogue: Catalogue) -> str:
     """Why nothing that is wanted was found, a line a selector."""
     asked = wanted.asked() if wanted.selectors is not None else []
-    told = [f"  {NoData(selector_text(each), *catalogue.why_nothing(each))}" for each in asked]
-    more = [f"  ... and {len(told) - MAX_TOLD} more"] * (len(told) > MAX_TOLD)
-    return "".join(f"\n{line}" for line in [*told[:MAX_TOLD], *more])
+    lines = [f"  {NoData(selector_text(each), *catalogue.why_nothing(each))}" for each in asked]
+    more = [f"  ... and {len(lines) - MAX_SHOWN} more"] * (len(lines) > MAX_SHOWN)
+    return "".join(f"\n{line}" for line in [*lines[:MAX_SHOWN], *more])
 
 
 def _time(option: str, text: str | None) -> int | None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.records import CONTENT_TYPE_HEADER, RawRecord
-from transforms.io.kafka.topic import UNHEARD, KafkaTopic, Start
+from transforms.io.kafka.topic import DISCARDED, KafkaTopic, Start
 
 BLOCK_BYTES = 16 << 20
 """About how much of a partition is taken at once: 400,000 to 800,000 samples of JSON scrapes."""
@@ -191,7 +191,7 @@ class Catalog:
     def __init__(self, source: KafkaTopic) -> None:
         self._source = source
         settings = {"group.id": "tidemark-reader", "enable.auto.commit": False, **source.librdkafka()}
-        self._consumer = Consumer(settings, logger=UNHEARD)
+        self._consumer = Consumer(settings, logger=DISCARDED)
 
     def partitions(self, timeout_s: float = REQUEST_TIMEOUT_S) -> int:
         """How many partitions the topic has; waits so many seconds at most for an answer.
@@ -239,7 +239,7 @@ class Catalog:
         source = self._source
         # What a topic's end is goes by what the consumer that asks may read.
         settings = {**source.librdkafka(), "isolation.level": "read_uncommitted"}
-        consumer = Consumer({"group.id": "tidemark-reader", "enable.auto.commit": False, **settings}, logger=UNHEARD)
+        consumer = Consumer({"group.id": "tidemark-reader", "enable.auto.commit": False, **settings}, logger=DISCARDED)
         try:
             asked = TopicPartition(source.topic, partition)
             return int(consumer.get_watermark_offsets(asked, timeout=REQUEST_TIMEOUT_S)[1])

@@ -10,7 +10,7 @@ from apache_beam.metrics import Metrics
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from transforms.io.errors import SinkError, Unavailable
-from transforms.io.kafka.topic import UNHEARD, KafkaTopic
+from transforms.io.kafka.topic import DISCARDED, KafkaTopic
 from transforms.io.records import OutRecord, RecordsOf, shortened
 
 DELIVERY_TIMEOUT_MS = 120_000
@@ -152,7 +152,7 @@ class KafkaRecords:
         """
         where = f"{self._name} output: Kafka {self._topic.bootstrap}"
         try:
-            topics = Producer(self._topic.librdkafka(), logger=UNHEARD).list_topics(timeout=CHECK_TIMEOUT_S).topics
+            topics = Producer(self._topic.librdkafka(), logger=DISCARDED).list_topics(timeout=CHECK_TIMEOUT_S).topics
         except KafkaException as error:
             raise SinkError(f"{where} does not answer: {error.args[0].str()}; start it, or correct the URL") from None
         except ValueError as error:

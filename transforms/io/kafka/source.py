@@ -156,7 +156,7 @@ class _ReadPartition(beam.DoFn, RestrictionProvider):
                 # Before the outputs: a split in between must not hand on an older watermark than theirs were judged by.
                 advance(estimator, watermark)
                 yield from taken.outputs()
-                yield from self._told(partition, watermark)
+                yield from self._mark(partition, watermark)
             self._gauge_lag(reader, partition.number)
             if read.position >= stop:
                 tracker.try_claim(stop)
@@ -164,11 +164,11 @@ class _ReadPartition(beam.DoFn, RestrictionProvider):
             at_end = (read.at_end or reader.lag() == 0) and not self._source.bounded
             if at_end and self._is_idle(reader):
                 advance(estimator, int(time.time() * 1000) - self._settings.delay_ms)
-                yield from self._told(partition, watermark_of(estimator))
+                yield from self._mark(partition, watermark_of(estimator))
             if self._rest(at_end, reader, give_up, tracker):
                 return
 
-    def _told(self, partition: Partition, watermark: int) -> Iterator[object]:
+    def _mark(self, partition: Partition, watermark: int) -> Iterator[object]:
         """That the partition's watermark is this, behind all that was read of it until then."""
         if self._source_id is not None:
             yield mark(PartitionWatermark(self._source_id, partition.number, partition.among, watermark))

@@ -16,10 +16,10 @@ from schemas.times import parse_time
 MAX_OFFSET_DIGITS = 18
 """Digits of an offset, which is a number of 64 bits."""
 
-UNHEARD = logging.getLogger("tidemark.kafka.questions")
+DISCARDED = logging.getLogger("tidemark.kafka.questions")
 """Takes what librdkafka logs of clients that ask one question: what went wrong is in the error that they raise, once and not once a try."""
-UNHEARD.addHandler(logging.NullHandler())
-UNHEARD.propagate = False
+DISCARDED.addHandler(logging.NullHandler())
+DISCARDED.propagate = False
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 

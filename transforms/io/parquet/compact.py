@@ -124,8 +124,8 @@ def _around(folder: str, part: Sequence[tuple[Path, int]]) -> Compaction:
             continue
         except (OSError, pa.ArrowException) as error:
             unreadable.append((path, reason_of(error)))
-    told = Compaction(unreadable=tuple(unreadable))
-    return told + _fold(folder, sound) if unreadable and len(sound) > 1 else told
+    result = Compaction(unreadable=tuple(unreadable))
+    return result + _fold(folder, sound) if unreadable and len(sound) > 1 else result
 
 
 def expired(directory: str | os.PathLike[str], tiers: Tiers, now: int) -> list[Path]:

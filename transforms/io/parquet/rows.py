@@ -65,8 +65,8 @@ def newest(kind: Kind, table: pa.Table) -> pa.Table:
     time = _integers(table, kind.time)
     versions = [_integers(table, name) for name in reversed(kind.versions)]
     # A column that says the same everywhere orders nothing, and a sort by it costs as much as one that does.
-    telling = [version for version in versions if version.min() != version.max()]
-    order = np.lexsort((*telling, time, target, metric))
+    varying = [version for version in versions if version.min() != version.max()]
+    order = np.lexsort((*varying, time, target, metric))
     series_time = [column[order] for column in (metric, target, time)]
     last = np.ones(len(order), np.bool_)
     last[:-1] = np.logical_or.reduce([column[1:] != column[:-1] for column in series_time])

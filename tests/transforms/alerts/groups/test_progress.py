@@ -30,38 +30,38 @@ def chain(shard: int, steps: Sequence[int]) -> list[Contribution]:
 @st.composite
 def shuffled(draw: st.DrawFn) -> tuple[list[list[Contribution]], list[Contribution]]:
     """What each shard says, and all of it in some order, some of it twice."""
-    said = [chain(shard, draw(st.lists(st.integers(0, 3), max_size=8))) for shard in range(SHARDS)]
-    every = [each for one in said for each in one]
+    chains = [chain(shard, draw(st.lists(st.integers(0, 3), max_size=8))) for shard in range(SHARDS)]
+    every = [each for one in chains for each in one]
     again = draw(st.lists(st.sampled_from(every), max_size=4))
-    return said, draw(st.permutations([*every, *again]))
+    return chains, draw(st.permutations([*every, *again]))
 
 
 @given(shuffled(), st.data())
 def test_a_front_is_where_the_first_gap_is(
     drawn: tuple[list[list[Contribution]], list[Contribution]], data: st.DataObject
 ) -> None:
-    said, order = drawn
-    fronts, heard = ShardProgress(SHARDS), list[Contribution]()
+    chains, order = drawn
+    fronts, received = ShardProgress(SHARDS), list[Contribution]()
     for each in order:
         if data.draw(st.booleans()):
             fronts = ShardProgress.from_plain(fronts.as_plain(), SHARDS)
-        fronts.hear(each)
-        heard.append(each)
+        fronts.update(each)
+        received.append(each)
         reached = []
-        for one in said:
-            count = next((place for place, each in enumerate(one) if each not in heard), len(one))
+        for one in chains:
+            count = next((place for place, each in enumerate(one) if each not in received), len(one))
             reached.append(one[count - 1].until_ms if count else LONG_AGO)
         assert fronts.complete_ms == min(reached)
     assert fronts.as_plain()["beyond"] == []
 
 
 def test_an_aside_that_is_missing_is_a_gap() -> None:
-    first, aside, last = chain(0, [0, 5])
+    first, amendment, last = chain(0, [0, 5])
     fronts = ShardProgress(1)
-    fronts.hear(first)
-    fronts.hear(last)
+    fronts.update(first)
+    fronts.update(last)
     assert fronts.complete_ms == first.until_ms
-    fronts.hear(aside)
+    fronts.update(amendment)
     assert fronts.complete_ms == last.until_ms
 
 
@@ -87,8 +87,8 @@ def test_what_is_no_contribution_of_now_is_refused(element: bytes, message: str)
 
 
 def test_each_goes_on_where_the_one_before_it_ended() -> None:
-    said = chain(0, [2, 0, 0, 1])
-    ends = [(each.until_ms, each.amendments) for each in said]
-    begins = [(each.after_ms, each.amendments - each.is_amendment) for each in said[1:]]
+    chains = chain(0, [2, 0, 0, 1])
+    ends = [(each.until_ms, each.amendments) for each in chains]
+    begins = [(each.after_ms, each.amendments - each.is_amendment) for each in chains[1:]]
     assert begins == ends[:-1]
     assert all(one < other for one, other in pairwise(ends))

@@ -10,7 +10,7 @@ import pytest
 from rules.promql.values import STALE
 from tests.transforms.alerts.fragments.test_partials import vector_of
 from transforms.alerts.fragments.partials import PartialsBuilder
-from transforms.alerts.groups.revisions import Held, otherwise
+from transforms.alerts.groups.revisions import Held, changed_fragments
 
 Labels = dict[str, str]
 Vector = tuple[list[Labels], list[list[float | None]]]
@@ -65,18 +65,18 @@ def test_values_differ_by_their_bits_their_series_and_the_order_of_them(
     numbers: dict[str, int] = {"": 0}
     old = held(numbers, [60_000], {5: before} if before[0] else {})
     new = held(numbers, [60_000], {5: now} if now[0] else {})
-    assert list(otherwise(new, old, {5}, 0, 60_000)) == ([5] if differs else [])
-    assert list(otherwise(old, new, {5}, 0, 60_000)) == ([5] if differs else [])
+    assert list(changed_fragments(new, old, {5}, 0, 60_000)) == ([5] if differs else [])
+    assert list(changed_fragments(old, new, {5}, 0, 60_000)) == ([5] if differs else [])
 
 
 def test_an_instant_is_compared_with_itself_wherever_it_stands() -> None:
     numbers: dict[str, int] = {"": 0}
     old = held(numbers, [0, 60_000, 120_000], {5: ([H0, H1], [[1.0, 2.0, 3.0], [None, 7.0, None]])})
     new = held(numbers, [60_000, 120_000], {5: ([H1, H0], [[7.0, None], [2.0, 4.0]])})
-    assert list(otherwise(new, old, {5}, 1, 120_000)) == [5]
+    assert list(changed_fragments(new, old, {5}, 1, 120_000)) == [5]
     same = held(numbers, [60_000, 120_000], {5: ([H0, H1], [[2.0, 4.0], [7.0, None]])})
-    assert list(otherwise(same, old, {5}, 0, 60_000)) == []
-    assert list(otherwise(same, old, {5}, 1, 120_000)) == [5]
+    assert list(changed_fragments(same, old, {5}, 0, 60_000)) == []
+    assert list(changed_fragments(same, old, {5}, 1, 120_000)) == [5]
 
 
 def test_failures_differ_by_what_they_say_of_the_instant() -> None:
@@ -86,13 +86,13 @@ def test_failures_differ_by_what_they_say_of_the_instant() -> None:
     )
     new = held(numbers, [60_000], {}, [(5, 0, "many to many"), (6, 0, "too many"), (9, 0, "x")])
     # 7 failed at another instant only; 8 does not fail any more, and 9 does now.
-    assert sorted(otherwise(new, old, {5, 6, 7, 8, 9, 10}, 0, 60_000)) == [6, 8, 9]
-    assert sorted(otherwise(new, old, {5, 8}, 0, 60_000)) == [8]
+    assert sorted(changed_fragments(new, old, {5, 6, 7, 8, 9, 10}, 0, 60_000)) == [6, 8, 9]
+    assert sorted(changed_fragments(new, old, {5, 8}, 0, 60_000)) == [8]
 
 
 def test_a_value_in_the_place_of_a_failure_is_something_else() -> None:
     numbers: dict[str, int] = {"": 0}
     failed, fine = held(numbers, [0], {}, [(5, 0, "x")]), held(numbers, [0], {5: ([H0], [[1.0]])})
-    assert list(otherwise(fine, failed, {5}, 0, 0)) == list(otherwise(failed, fine, {5}, 0, 0)) == [5]
-    assert list(otherwise(fine, held(numbers, [0], {}), {5}, 0, 0)) == [5]
-    assert list(otherwise(held(numbers, [0], {}), fine, {5}, 0, 0)) == [5]
+    assert list(changed_fragments(fine, failed, {5}, 0, 0)) == list(changed_fragments(failed, fine, {5}, 0, 0)) == [5]
+    assert list(changed_fragments(fine, held(numbers, [0], {}), {5}, 0, 0)) == [5]
+    assert list(changed_fragments(held(numbers, [0], {}), fine, {5}, 0, 0)) == [5]

@@ -67,7 +67,9 @@ def test_what_was_told_of_partitions_goes_to_all_shards_behind_the_samples() -> 
 def test_a_bundle_of_marks_alone_tells_no_event_time() -> None:
     told = PartitionWatermark(0, 3, 4, NOON)
     found = keyed([marked(told)])
-    assert [(messages.extent(element), messages.told(element)) for _, element in found] == [(None, [told])] * 3
+    assert [(messages.extent(element), messages.partition_watermarks(element)) for _, element in found] == [
+        (None, [told])
+    ] * 3
 
 
 def test_a_bundle_without_samples_says_nothing_of_time() -> None:
