@@ -1,6 +1,6 @@
 """Both stages in one process, without a framework: state in dicts, timers in a heap, and a watermark that the caller moves.
 
-What :mod:`transforms.machines.machine` asks of its surroundings, and no more: for tests, for unit tests of rules, and for benchmarks. A run::
+It provides what :mod:`transforms.machines.machine` needs, and no more. Tests, unit tests of rules and benchmarks use it. A run::
 
     stage = LocalPipeline(settings)
     stage.add(batch)                      # kept until the next bundle
@@ -51,7 +51,7 @@ class LocalPipeline:
         self._watermarks: list[PartitionWatermark] = []
 
     def add(self, batch: SampleBatch) -> None:
-        """Samples of any shards, for the next bundle. They are in order unless ``batch.overtaken`` says otherwise."""
+        """Samples of any shards, for the next bundle. They are in order unless ``batch.overtaken`` is set."""
         if not len(batch):
             return
         shard = np.array([shard_of(text, self.settings.shards) for text in batch.targets], np.int64)[batch.target]
@@ -61,15 +61,15 @@ class LocalPipeline:
         self._newest = max(self._newest, int(batch.ts.max()))
 
     def extent(self, newest_ms: int) -> None:
-        """Event time has come this far; of samples that were added it need not be said."""
+        """Raise the newest event time. Samples that were added raise it themselves."""
         self._newest = max(self._newest, newest_ms)
 
     def add_watermarks(self, watermarks: Iterable[PartitionWatermark]) -> None:
-        """The watermarks of partitions, for the next bundle: all samples of theirs were added that came before."""
+        """Add watermarks of partitions to the next bundle. Add the samples that they follow first."""
         self._watermarks += watermarks
 
     def rules(self, found: RuleFiles) -> None:
-        """The rule files are these from a time on."""
+        """Use these rule files from a time on."""
         element = messages.of_rules(found)
         self._to_shards += [(key_of(number), element) for number in range(self.settings.shards)]
         self._to_groups.append((GROUPS_KEY, element))
@@ -91,7 +91,7 @@ class LocalPipeline:
         """The input ends.
 
         Raises:
-            ValueError: the settings do not say that it would, and time would go on for ever.
+            ValueError: the settings are not of a bounded input, so time would go on for ever.
         """
         if not self.settings.bounded:
             raise ValueError("an input without bounds does not end")

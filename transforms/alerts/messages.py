@@ -1,11 +1,11 @@
-"""The elements of the stages, as bytes: the first one tells the kind.
+"""The elements of the stages, as bytes. The first byte is the kind.
 
 | kind | to | holds |
 |---|---|---|
 | ``S`` | shards | samples in wire form, as the sources give them (:func:`schemas.batch.encode`) |
-| ``X`` | shards | the newest event time of all shards, so that those without samples keep up; what partitions' watermarks are |
+| ``X`` | shards | the newest event time of all shards, so that those without samples keep up; the watermarks of partitions |
 | ``R`` | shards, groups | the rule files as they are from a time on |
-| ``C`` | groups | what a shard contributes at a run of instants |
+| ``C`` | groups | what a shard contributes at a run of evaluation times |
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _PART = struct.Struct(">qi")
 _VERSION = 2
 
 BEGINNING_MS = -(1 << 62)
-"""What the first contribution of a shard goes on from."""
+"""``after_ms`` of a shard's first contribution."""
 
 
 class RuleFiles(NamedTuple):
     """The rule files as they were found.
 
     Attributes:
-        effective_ms: they count for instants from here on.
+        effective_ms: they apply to evaluation times from here on.
         files: texts by name.
     """
 
@@ -49,11 +49,11 @@ class RuleFiles(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Partials of some instants.
+    """Partials of some evaluation times.
 
     Attributes:
-        effective_ms: the instant from which they are known: a first word about its own instants always is (``partials.revision`` is 0, or less); what
-            late samples change of earlier instants counts in evaluations from this one on.
+        effective_ms: the evaluation time from which they count. First reports (``partials.revision`` is 0, or less) count at their own times. What late
+            samples change at earlier times counts in evaluations from this one on.
     """
 
     effective_ms: int
@@ -61,14 +61,14 @@ class Part(NamedTuple):
 
 
 class Contribution(NamedTuple):
-    """What a shard contributes. In which order contributions come does not matter: each names what it goes on from.
+    """What a shard contributes. Contributions may arrive in any order: each names the one that it follows.
 
     Attributes:
-        shard: its number.
-        after_ms: the shard's contribution before this one ended here; :data:`BEGINNING_MS` if this is its first.
-        until_ms: the shard has spoken of all instants up to this one. It is ``after_ms`` in an amendment, which tells of no new instant.
-        amendments: of the shard so far, this one included.
-        newest_ms: the newest event time that it knows of.
+        shard: the number of the shard.
+        after_ms: the end of the shard's previous contribution; :data:`BEGINNING_MS` if this is the first.
+        until_ms: the shard has reported all evaluation times up to this one. Equal to ``after_ms`` in an amendment, which reports no new evaluation time.
+        amendments: how many the shard has made, including this one.
+        newest_ms: the newest event time that the shard knows.
         parts: in the order in which they became known.
     """
 
@@ -81,7 +81,7 @@ class Contribution(NamedTuple):
 
     @property
     def is_amendment(self) -> bool:
-        """Whether it tells of no new instant."""
+        """Whether it reports no new evaluation time."""
         return self.after_ms == self.until_ms
 
 
@@ -101,18 +101,18 @@ def samples(element: bytes) -> bytes:
 
 
 def of_extent(newest_ms: int | None, marks: Iterable[PartitionWatermark] = ()) -> bytes:
-    """The element that tells an event time, None if there is none to tell, and what was told of partitions once all samples before it were read."""
+    """The element with the newest event time, None if there is none, and the partition watermarks that follow the samples before it."""
     return EXTENT + _EXTENT.pack(_NO_TIME if newest_ms is None else newest_ms) + watermarks.encode(marks)
 
 
 def extent(element: bytes) -> int | None:
-    """The event time, ms, if it tells one."""
+    """The event time of an extent, ms; None if it has none."""
     newest: int = _EXTENT.unpack_from(element, 1)[0]
     return None if newest == _NO_TIME else newest
 
 
 def partition_watermarks(element: bytes) -> list[PartitionWatermark]:
-    """What an extent tells of partitions."""
+    """The partition watermarks of an extent."""
     return watermarks.decode(element[1 + _EXTENT.size :])
 
 
@@ -138,7 +138,7 @@ def of_contribution(contribution: Contribution) -> bytes:
 
 
 def until(element: bytes) -> int:
-    """The last instant that a contribution speaks of, ms, without reading the rest."""
+    """The last evaluation time that a contribution reports, ms, without decoding the rest."""
     until_ms: int = _head(element)[2]
     return until_ms
 

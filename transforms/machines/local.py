@@ -67,7 +67,7 @@ class LocalMachine:
         Args:
             elements: ``(key, element)``, in this order.
             watermark_ms: of the input, after the elements.
-            breaks: it fails just before its end: nothing of it is committed, nothing comes of it.
+            breaks: the bundle fails just before its end: nothing is committed or emitted.
         """
         before = deepcopy(self._keys) if breaks else {}
         self.machine.begin()

@@ -1,12 +1,12 @@
 """What the two stages of rule evaluation in a stream have in common: settings, state cells, timers, and what stays in memory between bundles.
 
-A *machine* is a stage without a framework (:mod:`transforms.alerts.shards.machine`, :mod:`transforms.alerts.groups.machine`). It is told of
-elements and of event-time timers, key by key, within *bundles*: stretches of work that are committed together, or not at all. Whatever serves Beam
-serves a test with a dict and a heap (:mod:`transforms.alerts.local`).
+A *machine* is a stage without a framework (:mod:`transforms.alerts.shards.machine`, :mod:`transforms.alerts.groups.machine`). It receives elements
+and event-time timers, key by key, within *bundles*: units of work that are committed together, or not at all. The same machine runs in Beam, and in
+a test with a dict and a heap (:mod:`transforms.alerts.local`).
 
-Decisions are made instant by instant, in the order of time, from what had come by the samples' own watermarks; elements are only kept. That all of
-an instant has come is known from a timer, or from what sources and shards tell. So what is told is a function of the log: the same in any run, at any
-speed, after any restart.
+Machines keep elements, and decide at evaluation times, in ascending order. What counts at each is what had arrived by the samples' own watermarks. A
+timer, or the watermarks of sources and shards, show when the input of an evaluation time is complete. So the output is a function of the log: the
+same in any run, at any speed, after any restart.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ T = TypeVar("T")
 
 
 class Out(NamedTuple):
-    """Something that a machine hands on.
+    """An output of a machine.
 
     Attributes:
-        time_ms: the instant that it belongs to.
+        time_ms: its evaluation time.
         tag: ``contributions`` (:mod:`transforms.alerts.messages`, from shards to groups), ``events`` (:func:`schemas.alert_event.encode`) or
             ``samples`` (what rules wrote, :func:`schemas.batch.encode`).
     """
@@ -45,7 +45,7 @@ class Cells(Protocol):
 
 
 class Timers(Protocol):
-    """Event-time timers of one key. Each time that is set stands by itself, once however often it is set."""
+    """Event-time timers of one key. Each time fires once, however often it is set."""
 
     def at(self, time_ms: int) -> None: ...
 

@@ -1,10 +1,11 @@
-"""Watermarks that travel with the samples: each source tells, behind what it read, how far the partition is by then.
+"""Partition watermarks that travel with the samples: each source sends them behind the samples that it has read.
 
-The runner's watermark says the same of all partitions together, but seconds later. Where elements stay in order from a source to a shard, whoever has
-been told that a partition has passed a time has all of its samples that were ahead of it; and once all partitions have, an instant is complete::
+The runner's watermark covers all partitions together, but it arrives seconds later. Elements stay in order from a source to a shard. So a shard that
+receives the watermark of a partition has received all samples of the partition that were ahead of it. An evaluation time is complete once the
+watermarks of all partitions have passed it::
 
-    partition 0   samples of 12:00:14 | told 12:00:04 | samples of 12:00:26 | told 12:00:16 |
-    partition 1   samples of 12:00:13 | told 12:00:03 | samples of 12:00:24 |               | told 12:00:14
+    partition 0   samples of 12:00:14 | mark 12:00:04 | samples of 12:00:26 | mark 12:00:16 |
+    partition 1   samples of 12:00:13 | mark 12:00:03 | samples of 12:00:24 |               | mark 12:00:14
     complete up to                                                           12:00:03        12:00:14
 """
 
@@ -20,13 +21,13 @@ _FORMAT = struct.Struct(">iiiq")
 
 
 class PartitionWatermark(NamedTuple):
-    """What a source says of a partition.
+    """The watermark of one partition, as its source sends it.
 
     Attributes:
-        source: its number, one that no other source of the job has or had.
-        partition: its number.
-        partitions: how many partitions the source had when it began to read this one, this one included.
-        watermark_ms: what comes of it behind this is overtaken (:attr:`schemas.batch.SampleBatch.overtaken`), or ahead of this time.
+        source: the number of the source. No other source of the job has it, or had it.
+        partition: the number of the partition.
+        partitions: how many partitions the source had when it began to read this one, including this one.
+        watermark_ms: later samples of the partition are overtaken (:attr:`schemas.batch.SampleBatch.overtaken`) or ahead of this time.
     """
 
     source: int
@@ -36,46 +37,46 @@ class PartitionWatermark(NamedTuple):
 
 
 LAUNCH = PartitionWatermark(-1, 0, 1, 1 << 62)
-"""That the time of the launch has been told: it is one more source, which has nothing more to say."""
+"""The mark that follows the launch time. The launch counts as one more source, which sends nothing after it."""
 
 
 def encode(watermarks: Iterable[PartitionWatermark]) -> bytes:
-    """What was told, as bytes."""
+    """Watermarks as bytes."""
     return b"".join(_FORMAT.pack(*each) for each in watermarks)
 
 
 def decode(data: bytes) -> list[PartitionWatermark]:
-    """What :func:`encode` was given.
+    """The watermarks that :func:`encode` was given.
 
     Raises:
-        struct.error: the bytes are none of it.
+        struct.error: the bytes do not hold watermarks.
     """
     return [PartitionWatermark(*each) for each in _FORMAT.iter_unpack(data)]
 
 
 class Watermarks:
-    """What a shard has been told by all sources.
+    """The watermarks that a shard has received from all sources.
 
-    It is part of a shard's state: after a failure the shard knows no more than what came before the checkpoint from which all goes on.
+    They are part of the shard's state: after a failure the shard goes on with those of the checkpoint.
     """
 
     def __init__(self, sources: Collection[int], stored: bytes = b"") -> None:
-        """Begin, or go on.
+        """Start empty, or restore.
 
         Args:
-            sources: those that tell of their partitions, besides the launch; none if nobody does.
-            stored: what :meth:`to_bytes` gave. What sources said that are there no more is forgotten.
+            sources: the sources that send watermarks of their partitions, besides the launch; empty if none does.
+            stored: the result of :meth:`to_bytes`. Watermarks of sources that no longer exist are dropped.
         """
         self._sources = frozenset((*sources, LAUNCH.source)) if sources else frozenset()
         self._watermarks = {each[:2]: each for each in decode(stored) if each.source in self._sources}
 
     def update(self, watermarks: Iterable[PartitionWatermark], matters: Callable[[int, int], bool]) -> bool:
-        """Take up what matters of what is told; gives whether anything did.
+        """Take the watermarks that matter. Returns whether anything changed.
 
         Args:
-            told: of partitions; what is behind what was told before changes nothing.
-            matters: whether it makes a difference that a watermark has come from one time to another. What makes none is not taken up: so state
-                need not be written each time, and memory is not ahead of it.
+            watermarks: of partitions. One that is not ahead of the partition's last watermark changes nothing.
+            matters: whether the step of a watermark from one time to another matters. Other steps are ignored: state is not written each time, and
+                memory is never ahead of it.
         """
         changed = False
         for each in watermarks:
@@ -90,7 +91,7 @@ class Watermarks:
 
     @property
     def complete_ms(self) -> int:
-        """All partitions are known to have passed this time; long ago while one has not been heard, or nobody tells."""
+        """The time that all partitions have passed. ``LONG_AGO`` while a watermark is missing, or if no source sends any."""
         wanted: dict[int, int] = {}
         for source, _, partitions, _ in self._watermarks.values():
             wanted[source] = max(partitions, wanted.get(source, 0))
@@ -99,5 +100,5 @@ class Watermarks:
         return min(each.watermark_ms for each in self._watermarks.values())
 
     def to_bytes(self) -> bytes:
-        """All that was taken up."""
+        """The watermarks, for the state."""
         return encode(self._watermarks.values())

@@ -1,4 +1,4 @@
-"""The base of a group's state: what a checkpoint holds besides the elements that came after it."""
+"""The base of a group's state: what a checkpoint holds besides the elements that arrived after it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _SIZE_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A group's state as of an instant that no late sample touches any more.
+    """A group's state at an evaluation time that late samples can no longer change.
 
     Attributes:
-        time_ms: the instant; None if there was none yet.
-        done: the last instant that had been evaluated when the base was taken.
-        initial: whether nothing was evaluated before the instant.
-        states: of the rules, after the instant.
+        time_ms: the evaluation time; None if there was none yet.
+        done: the last time that had been evaluated when the base was taken.
+        initial: whether nothing was evaluated before ``time_ms``.
+        states: of the rules, after ``time_ms``.
         rules: what :meth:`transforms.alerts.live.live.LiveRules.to_bytes` gave.
-        recorded: what rules wrote, of which what they wrote up to the instant is kept.
+        recorded: what rules wrote; the part up to ``time_ms`` is kept.
         history: of events as of ``done``.
-        fronts: how far shards had spoken, as :meth:`transforms.alerts.groups.progress.ShardProgress.as_plain` gives it.
+        progress: how far shards had reported, as :meth:`transforms.alerts.groups.progress.ShardProgress.as_plain` gives it.
     """
 
     time_ms: int | None
@@ -64,7 +64,7 @@ class Base:
         """The base that :meth:`to_bytes` gave.
 
         Raises:
-            ValueError: it is none.
+            ValueError: the bytes are not a base.
         """
         head, rules, recorded, history = _parts(data)
         plain = orjson.loads(head)

@@ -1,4 +1,4 @@
-"""What the second stage has heard of shards: how far they have spoken, and what late samples changed that does not count yet."""
+"""What the second stage has received from shards: their progress, and changes by late samples that do not count yet."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from transforms.alerts.messages import Contribution, Part
 
 
 class ReceivedContributions:
-    """Contributions, as they are taken up.
+    """The contributions received so far.
 
     Attributes:
-        newest_ms: the newest event time that any shard knew of.
-        first_reported_ms: the first instant of which shards have spoken before any was evaluated; None if they have not.
-        waiting: parts that count from an instant on, in the order in which they do.
+        newest_ms: the newest event time that any shard knows.
+        first_reported_ms: the first evaluation time that shards reported before any was evaluated; None if they reported none.
+        waiting: parts that count from a later evaluation time on, in the order in which they do.
     """
 
     def __init__(self, shards: int, progress: Mapping[str, Any] | None = None) -> None:
-        """Nothing yet, or how far so many shards had spoken (:meth:`fronts`)."""
+        """Start empty, or restore the progress of so many shards (:meth:`progress`)."""
         self.newest_ms = LONG_AGO
         self.first_reported_ms: int | None = None
         self.waiting: list[Part] = []
@@ -33,20 +33,20 @@ class ReceivedContributions:
         return self._progress.complete_ms
 
     def progress(self) -> Any:
-        """How far shards have spoken, for a checkpoint."""
+        """The progress of shards, for a checkpoint."""
         return self._progress.as_plain()
 
     def take_up(self, contribution: Contribution, *, begun: bool) -> list[Partials]:
-        """Take up what a shard says; gives its first words, which count at once.
+        """Take a contribution. Returns its first reports, which count at once.
 
         Args:
-            contribution: what it says.
-            begun: whether any instant was evaluated.
+            contribution: of a shard.
+            begun: whether anything was evaluated yet.
         """
         self.newest_ms = max(self.newest_ms, contribution.newest_ms)
         self._progress.update(contribution)
         if not begun:
-            # What is said again of earlier instants is known later, and must not count by coming in the same bundle.
+            # Revisions of earlier evaluation times become known later, and must not count by arriving in the same bundle.
             first = [int(part.partials.times[0]) for part in contribution.parts if not part.partials.revision]
             times = [contribution.until_ms, *first]
             self.first_reported_ms = (
@@ -57,13 +57,13 @@ class ReceivedContributions:
         return [part.partials for part in contribution.parts if part.partials.revision <= 0]
 
     def known(self, instant: int) -> list[Part]:
-        """The parts that count from an instant on, which wait no longer."""
+        """Take out the parts that count at an evaluation time."""
         known = [part for part in self.waiting if part.effective_ms <= instant]
         self.waiting = self.waiting[len(known) :]
         return known
 
     def earliest_ms(self, first: int | None) -> int:
-        """The first time of which shards have spoken, in what late samples changed by the first instant too."""
+        """The first time that shards have reported, including changes by late samples up to the first evaluation time."""
         late = [
             int(part.partials.times[0]) for part in self.waiting if first is not None and part.effective_ms <= first
         ]

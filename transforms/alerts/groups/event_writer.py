@@ -1,4 +1,4 @@
-"""What the second stage hands on: events that are new, and what rules wrote."""
+"""The output of the second stage: new events, and what rules wrote."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class EventWriter:
     """Makes elements of events and samples, and counts them.
 
     Attributes:
-        history: of the events that were told.
+        history: of the events that were sent.
         counted: what happened, by the names of counters.
     """
 
     def __init__(self, target_labels: frozenset[str]) -> None:
-        """Nothing was told yet.
+        """Start with no events sent.
 
         Args:
             target_labels: the labels that make up a target part.
@@ -32,14 +32,14 @@ class EventWriter:
         self._samples = SampleMaker(target_labels)
 
     def events(self, events: Iterable[AlertEvent], instant: int | None = None) -> Iterator[Out]:
-        """The events that were not told before; they belong to the instants of their evaluation, or to the one given, from which they are known."""
+        """Emit the events that were not sent before, at the given evaluation time, from which they are known, or else each at its own."""
         for event in events:
             if self.history.apply(event):
                 self.counted["alerts.corrections" if event.correction else f"alerts.{event.state.value}"] += 1
                 yield Out(event.evaluated_at if instant is None else instant, EVENTS, encode(event))
 
     def samples(self, instant: int, columns: Iterable[Column], *, corrected: bool = True) -> Iterator[Out]:
-        """What rules wrote by an instant; ``corrected`` if they write it from there on in another's place."""
+        """Emit what rules wrote up to an evaluation time; ``corrected`` if it replaces earlier samples from that time on."""
         for batch in self._samples.batches(columns, instant if corrected else None):
             self.counted["rules.samples_written"] += len(batch)
             yield Out(instant, SAMPLES, batches.encode(batch))

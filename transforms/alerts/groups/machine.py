@@ -1,8 +1,8 @@
 """The second stage as a machine: contributions of all shards in; events, and what rules wrote, out.
 
-State of its one key: ``meta`` (the version's token, and the last instant that was evaluated), ``base`` (see
-:class:`transforms.alerts.groups.state.GroupState`), and the bags ``contributions`` and ``announced`` (rule files) of what came since. A base is taken
-every few instants, and takes what it makes superfluous out of the bags; between two bases elements are appended and nothing is read.
+State of its one key: ``meta`` (the version's token, and the last evaluation time), ``base`` (see
+:class:`transforms.alerts.groups.state.GroupState`), and the bags ``contributions`` and ``announced`` (rule files) that arrived since. A base is taken
+every few evaluation times, and removes what it covers from the bags. Between two bases elements are appended and nothing is read.
 
 What bounds the state: contributions for the lateness, and as far back as subqueries and the queries of templates reach; active alerts, and those
 resolved in the last 15 minutes; what rules wrote, as far back as rules read it.
@@ -23,7 +23,7 @@ from transforms.machines.machine import TOKEN_BYTES, Cells, Memory, Out, Timers,
 
 BASE_EVERY_MS = 60_000
 BASE_EVERY_INSTANTS = 16
-"""Event time, and instants, from one base to the next, at least: a base ends what is evaluated at once, and writes down all that is active."""
+"""Minimum event time, and evaluation times, between two bases: a base ends a batch of evaluations, and writes all active alerts."""
 
 MOST_TIMERS = 256
 """Timers set for one contribution, at most."""
@@ -36,9 +36,9 @@ class _Open:
     """A key of the bundle.
 
     Attributes:
-        due: the last instant that is to be evaluated.
-        based: the last instant when the base was taken.
-        instants: so many since then.
+        due: the last evaluation time that is due.
+        based: the value of ``due`` when the base was taken.
+        instants: evaluation times since then, at most ``BASE_EVERY_INSTANTS``.
     """
 
     def __init__(self, state: GroupState, due: int = LONG_AGO, based: int = LONG_AGO, instants: int = 0) -> None:
@@ -47,8 +47,8 @@ class _Open:
 
 
 class GroupMachine:
-    """See :class:`transforms.machines.machine.Machine`; timers are set a millisecond behind those of shards, which by then have spoken of the
-    instant."""
+    """See :class:`transforms.machines.machine.Machine`; timers are set a millisecond behind those of shards, which by then have reported the
+    evaluation time."""
 
     CELLS: tuple[str, ...] = ("meta", "base")
     BAGS: tuple[str, ...] = ("contributions", "announced")
@@ -66,15 +66,15 @@ class GroupMachine:
         self._open = {}
 
     def arrive(self, key: bytes, element: bytes, cells: Cells, timers: Timers) -> Iterator[Out]:
-        """Keep what a shard contributes, or how rule files are now.
+        """Keep a contribution of a shard, or new rule files.
 
         Raises:
-            ValueError: the element is none of the groups', or of a version unknown here.
+            ValueError: the element is not for groups, or of a version unknown here.
         """
         opened = self._opened(key, cells)
         if messages.kind(element) == messages.RULES:
             found = messages.rules(element)
-            # What was evaluated is not evaluated by other rules, whenever their files are heard of.
+            # New rules never apply to times that were evaluated, whenever their files arrive.
             found = RuleFiles(max(found.effective_ms, opened.due + 1), found.files)
             if opened.state.live.announce(found):
                 cells.append("announced", messages.of_rules(found))
@@ -89,25 +89,25 @@ class GroupMachine:
             timers.at(instant + self._settings.grace_ms + 1)
         known = max((part.effective_ms for part in contribution.parts), default=contribution.until_ms)
         if known > contribution.until_ms:
-            # The input has ended, and this is the last word.
+            # The input has ended, and this is the last contribution.
             timers.at(known + self._settings.grace_ms + 1)
-        # Once all shards have spoken of an instant there is nothing to wait for: a timer comes with the watermark, a second later and more.
+        # Once all shards have reported an evaluation time there is nothing to wait for: its timer fires with the watermark, a second or more later.
         yield from self._reach(opened, opened.state.complete_ms, cells)
 
     def _instants(self, opened: _Open, first: int, until_ms: int) -> list[int]:
-        """The instants that a shard has spoken of; the last one stands for very many, at which it had nothing to say."""
+        """The evaluation times that a shard has reported; of very many, at which it has no values, only the last."""
         after = max(first - 1, opened.due)
         if opened.state.live.current.count(after, until_ms) > MOST_TIMERS:
             return [until_ms]
         return opened.state.live.instants(after, until_ms)
 
     def fire(self, key: bytes, time_ms: int, cells: Cells, timers: Timers) -> Iterator[Out]:
-        """An instant is due; it is evaluated at the end of the bundle, or now if it is time to take a base."""
+        """An evaluation time is due. It is evaluated at the end of the bundle, or now if it is time to take a base."""
         opened = self._opened(key, cells)
         yield from self._reach(opened, time_ms - self._settings.grace_ms - 1, cells)
 
     def _reach(self, opened: _Open, instant: int, cells: Cells) -> Iterator[Out]:
-        """All instants up to one are due."""
+        """All evaluation times up to one are due."""
         if instant <= opened.due:
             return
         passed = opened.state.live.current.count(opened.due, instant) if opened.due != LONG_AGO else 1
@@ -122,7 +122,7 @@ class GroupMachine:
         """Evaluate what is due."""
         for key, opened in self._open.items():
             for out in opened.state.advance(opened.due):
-                # What there is to complain of is said at once: a job that catches up may be at it for minutes.
+                # Complaints are handed on at once: a job that catches up may be busy for minutes.
                 self._complain(opened.state)
                 yield out
             self._count(opened.state.counted)

@@ -1,4 +1,4 @@
-"""The union of what all shards contribute, as the store that remainders of rules are evaluated over."""
+"""The union of all shards' partials: the store over which the remainders of rules are evaluated."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ class _Labels:
 
 
 class PartialStore:
-    """What shards have said of recent instants. Implements :class:`rules.promql.storage.FragmentStorage` and :class:`~rules.promql.storage.Storage`.
+    """Partials of shards at recent evaluation times. Implements :class:`rules.promql.storage.FragmentStorage` and :class:`~rules.promql.storage.Storage`.
 
-    It can be made anew from the same partials in any order: of what a shard says of an instant more than once, the highest revision counts, of
-    equal ones the latest added. What bounds it: the instants that were not pruned, and those before them that subqueries reach back to.
+    The same partials, added in any order, give the same store. If a shard reports an evaluation time more than once, the highest revision counts, among
+    equal ones the one added last. What bounds it: the times that were not pruned, and those before them that subqueries reach.
     """
 
     def __init__(self, tasks: Sequence[Task]) -> None:
@@ -83,7 +83,7 @@ class PartialStore:
         self._history = {task.id: task.spec.history_ms for task in tasks}
 
     def revise(self, partials: Partials) -> frozenset[int]:
-        """Take up what a shard says once more; gives the ids of the fragments of which it says something else than before."""
+        """Add a revision of a shard. Returns the ids of the fragments whose values it changes."""
         found = self._changed_fragments(self._hold(partials))
         self.add(partials)
         return found
@@ -104,7 +104,7 @@ class PartialStore:
         return frozenset(found)
 
     def add(self, partials: Partials) -> None:
-        """Take up what a shard says."""
+        """Add partials of a shard."""
         self._answers.clear()
         held = self._hold(partials)
         self._keep(held)
@@ -115,15 +115,15 @@ class PartialStore:
             self._samples = None
 
     def shards_at(self, time_ms: int) -> frozenset[int]:
-        """The shards that have said something of an instant."""
+        """The shards that have reported an evaluation time."""
         return frozenset(self._at.get(time_ms, ()))
 
     def fragment(self, number: int, times: Times) -> InstantVector:
-        """The union of the shards' vectors of a fragment at ascending instants; of instants nobody spoke of, nothing.
+        """The union of the shards' vectors of a fragment at ascending times; empty at times that no shard has reported.
 
         Raises:
-            EvaluationError: it failed in a shard at one of the instants, two shards have series of the same labels at one, or a shard that spoke of
-                one has not evaluated the fragment.
+            EvaluationError: at one of the times the fragment failed in a shard, two shards have series of the same labels, or a shard that reported
+                the time has not evaluated the fragment.
         """
         key = number, times.tobytes()
         vector = self._answers.get(key)
@@ -158,7 +158,7 @@ class PartialStore:
         return made
 
     def is_empty(self, number: int, times: Times) -> bool:
-        """Whether a fragment certainly has no series at any of the instants, and may be asked for at all of them."""
+        """Whether a fragment certainly has no series at any of the times, and may be queried at all of them."""
         task = self._tasks[number]
         if task.spec.step_ms is not None:
             # A subquery asks for it at other instants.
@@ -190,7 +190,7 @@ class PartialStore:
         return max(time_ms, min(starts)) if starts else None
 
     def _reported(self, times: Times) -> Index:
-        """The places of the instants of which anybody spoke: few of them where there are no samples."""
+        """The places of the times that any shard has reported: few where there are no samples."""
         return (
             np.array([place for place, when in enumerate(times.tolist()) if when in self._at], np.int64)
             if len(times) <= len(self._at)
@@ -240,7 +240,7 @@ class PartialStore:
                 entries.sort(key=lambda each: each.partials.revision)
 
     def _blocks(self, fragment: int, times: Times) -> Iterator[_Block]:
-        """What each shard said last of the fragment at the instants, as far as it has series."""
+        """Each shard's last report of the fragment at the times, if it has series."""
         chosen: dict[int, tuple[Held, list[int]]] = {}
         reported = self._reported(times)
         for place, when in zip(reported.tolist(), times[reported].tolist(), strict=True):
@@ -250,10 +250,10 @@ class PartialStore:
                         chosen.setdefault(id(held), (held, []))[1].append(place)
                         break
                 else:
-                    # Shards hear of changed rules one after the other: what one does not know yet is not absent.
+                    # Changed rules reach the shards one after the other: what one does not know yet is not absent.
                     if entries[-1].partials.revision > HISTORY:
                         raise EvaluationError(f"shard {shard} has not evaluated a part of the expression")
-        # The order of rows decides which of equal values `topk` takes, so it must not depend on which shard was heard first.
+        # The order of rows decides which of equal values `topk` takes, so it must not depend on which shard reported first.
         for held, places in sorted(chosen.values(), key=lambda each: (each[0].partials.shard, each[1])):
             partials = held.partials
             source = np.searchsorted(partials.times, times[places])

@@ -1,8 +1,8 @@
-"""How far shards have spoken, whatever the order in which their contributions come.
+"""How far shards have reported, in whatever order their contributions arrive.
 
-A contribution names the *place* where its shard's one before it ended: the last instant that the shard has reported, and how many *amendments*
-it has made, contributions that report no new instant (what a change of rules asks of earlier ones, what was still unknown when the input
-ended). Two contributions of a shard, of which the first comes last::
+A contribution names the *place* where the shard's previous one ended: the last evaluation time that the shard has reported, and how many *amendments*
+it has made. An amendment is a contribution that reports no new evaluation time: values of earlier times for changed rules, or late samples that still
+waited when the input ended. Two contributions of a shard that arrive in reverse order::
 
     (12:01, 0) -> (12:03, 0)    kept beyond the front, which is not known yet
     begins -> (12:01, 0)        the front is (12:03, 0): both are here, and nothing is missing between them
@@ -18,26 +18,26 @@ from transforms.alerts.messages import BEGINNING_MS, Contribution
 
 
 class Place(NamedTuple):
-    """Where a shard stands between two contributions; they follow each other in ascending order."""
+    """The position of a shard between two contributions. Places are ordered."""
 
     until_ms: int
     amendments: int
 
 
 class ShardProgress:
-    """The front of each shard: everything that it said up to there is here.
+    """The front of each shard: all its contributions up to there have arrived.
 
     What bounds the state: a place for each shard, and one for each contribution that has overtaken another one.
     """
 
     def __init__(self, shards: int) -> None:
-        """Nothing is heard yet of so many shards."""
+        """Start with no contributions of so many shards."""
         self._shards = shards
         self._fronts: dict[int, Place] = {}
         self._beyond: dict[int, dict[Place, Place]] = {}
 
     def update(self, contribution: Contribution) -> None:
-        """Take up a contribution; one that is known changes nothing."""
+        """Take a contribution. One that is known changes nothing."""
         shard = contribution.shard
         end = Place(contribution.until_ms, contribution.amendments)
         front = self._fronts.get(shard)
@@ -63,16 +63,16 @@ class ShardProgress:
 
     @property
     def complete_ms(self) -> int:
-        """What all shards say of instants up to this one, and what is known at them, is here.
+        """The evaluation time up to which all contributions of all shards have arrived.
 
-        Long ago if one has not been heard from its beginning on.
+        ``LONG_AGO`` if the first contribution of a shard is missing.
         """
         if len(self._fronts) < self._shards:
             return LONG_AGO
         return min(front.until_ms for front in self._fronts.values())
 
     def as_plain(self) -> dict[str, Any]:
-        """In lists, dictionaries and numbers, for a checkpoint."""
+        """The progress as lists, dictionaries and numbers, for a checkpoint."""
         return {
             "fronts": [[shard, *front] for shard, front in sorted(self._fronts.items())],
             "beyond": [
@@ -84,7 +84,7 @@ class ShardProgress:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any], shards: int) -> ShardProgress:
-        """What :meth:`as_plain` gave."""
+        """Restore the result of :meth:`as_plain`."""
         found = cls(shards)
         found._fronts = {shard: Place(*front) for shard, *front in plain["fronts"]}
         for shard, begin_ms, before, end_ms, after in plain["beyond"]:

@@ -1,4 +1,4 @@
-"""Whether what a shard says of an instant once more is something else: most late samples change few of the values that they have part in."""
+"""Whether a shard's revision of an evaluation time changes anything: most late samples change few of the values that depend on them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Held:
 
 
 def changed_fragments(new: Held, old: Held, fragments: Set[int], column: int, when: int) -> Iterator[int]:
-    """The fragments whose values, or failures, at an instant are others than before.
+    """The fragments whose values, or failures, at an evaluation time have changed.
 
     Args:
-        new: what is said now.
-        old: what was said, of the instant too.
-        fragments: the ids, of what both evaluated.
-        column: the instant's place in what is said now.
-        when: the instant, ms.
+        new: the new partials.
+        old: earlier partials of the same evaluation time.
+        fragments: the ids of the fragments that both evaluated.
+        column: the place of the evaluation time in the new partials.
+        when: the evaluation time, ms.
     """
     reported = new.partials.vectors.keys() | new.partials.failures.keys()
     reported |= old.partials.vectors.keys() | old.partials.failures.keys()
@@ -50,7 +50,7 @@ def _values(held: Held, fragment: int, column: int) -> tuple[list[int], Index, F
     if part is None or not len(rows):
         return None
     codes = held.numbers[part.rows.codes[rows]]
-    # Names that only series of other instants have stand in one and not in the other.
+    # Names that only series of other evaluation times have are left out.
     used = np.flatnonzero(codes.any(axis=0)).tolist()
     names = held.numbers[[part.rows.names[place] for place in used]].tolist()
     return names, codes[:, used], part.values[rows, column]

@@ -60,12 +60,12 @@ class Snapshots:
         return next(found, self.base)
 
     def replace(self, after_ms: int, positions: Collection[int], time_ms: int, states: Sequence[RuleState]) -> None:
-        """Rules were evaluated again for instants after a time, and have come to an instant.
+        """Replace the states of rules that were evaluated again after a time, up to another.
 
         Args:
-            after_ms: the snapshots of later instants are not theirs any more.
+            after_ms: later snapshots no longer hold right states of these rules.
             positions: of the rules.
-            time_ms: the instant, of which there is a snapshot.
+            time_ms: the last time evaluated again, of which there is a snapshot.
             states: of all rules after it.
         """
         for each in self._kept:

@@ -1,13 +1,12 @@
-"""What the second stage knows, and how it goes from instant to instant: first evaluations, corrections, changes of rules.
+"""The state of the second stage, and how it advances: first evaluations, corrections, changes of rules.
 
-All of it follows from three things: a *base*, what shards have contributed since, and which rule files were announced since. So a restart goes
-on from these, and comes to the same state and the same events without telling them again. For a group evaluated every minute, and samples that
-may be five minutes late::
+Three things determine the state: a *base*, the contributions of shards since, and the rule files announced since. A restart starts from these, and
+reaches the same state without sending events again. For a group evaluated every minute, and samples that may be five minutes late::
 
-    instant 12:10  evaluated; a snapshot of the rules' states is kept
-    12:10:30       a sample of 12:07:20 arrives; its shard evaluates 12:08, 12:09 and 12:10 again, and says so with its word about 12:11
-    instant 12:11  back to the snapshot of 12:07; 12:08 to 12:10 are evaluated again, what differs is told as corrections; then 12:11
-    instant 12:16  the snapshot of 12:10 becomes the base: nothing before 12:10 comes again
+    evaluation 12:10  a snapshot of the rules' states is kept
+    12:10:30          a sample of 12:07:20 arrives; its shard evaluates 12:08, 12:09 and 12:10 again, and reports them together with 12:11
+    evaluation 12:11  back to the snapshot of 12:07; 12:08 to 12:10 are evaluated again, differences are sent as corrections; then 12:11
+    evaluation 12:16  the snapshot of 12:10 becomes the base: times up to 12:10 are not evaluated again
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from transforms.alerts.settings import EvaluationSettings
 from transforms.machines.machine import Out
 
 MOST = 1_024
-"""Instants evaluated again at once at most."""
+"""Most evaluation times that are evaluated again at once."""
 
 _NEVER_AGAIN = 1 << 62
 
@@ -52,9 +51,9 @@ class GroupState:
         self.evaluator = self._evaluator(self._ready)
         self.complaints: list[str] = []
         self.failed: list[RuleError] = []
-        """The failures of the instants that were evaluated last, together."""
+        """The failures of the evaluations made last."""
         self.done: int | None = None
-        """The last evaluated instant; None before the first."""
+        """The last time that was evaluated; None before the first."""
         self._snapshots = Snapshots()
         self._initial = False
         self._long = False
@@ -65,14 +64,14 @@ class GroupState:
     # What comes in.
 
     def contribute(self, contribution: Contribution) -> None:
-        """Take up what a shard says."""
+        """Take a contribution of a shard."""
         for partials in self._received.take_up(contribution, begun=self.done is not None):
             self.store.add(partials)
 
     # Going on.
 
     def advance(self, until_ms: int) -> Iterator[Out]:
-        """Evaluate all instants up to one, in their order, with what was known at each."""
+        """Evaluate all evaluation times up to one, in order, each with what was known then."""
         while True:
             first = self._first()
             if first is None or first > until_ms:
@@ -91,7 +90,7 @@ class GroupState:
             yield from self._evaluate(first, end)
 
     def _first(self) -> int | None:
-        """The first instant that is not evaluated yet; one of the coming rules too, for then they are in force."""
+        """The first time that is not evaluated yet; of the coming rules too, from when they apply."""
         if self.done is None and self._received.first_reported_ms is None:
             return None
         after = self.done if self.done is not None else self._begin(self._earliest_ms())
@@ -106,7 +105,7 @@ class GroupState:
         return self._received.earliest_ms(self._ready.following(self._begin(self._received.first_reported_ms or 0)))
 
     def _begin(self, first_reported_ms: int) -> int:
-        """The time before the first instant, if this is the first that shards speak of: what is read with an offset is not absent before that."""
+        """The time before the first evaluation, given the first time that shards report: with an offset, data may only seem absent before."""
         return first_reported_ms - 1 + self._offset_ms
 
     def _evaluate(self, first: int, end: int) -> Iterator[Out]:
@@ -137,7 +136,7 @@ class GroupState:
             self.prune()
 
     def _correct(self, instant: int) -> Iterator[Out]:
-        """Take up what late samples changed by now, and evaluate again the rules that they touch."""
+        """Take the changes by late samples, and evaluate again the rules that they touch."""
         known = self._received.known(instant)
         if not known:
             return
@@ -157,7 +156,7 @@ class GroupState:
         before = list(written.written_after(self.evaluator.recorded, back.time_ms, again))
         outcome = self._again(back, again, self.done)
         self.counted["rules.instants_again"] += self._ready.count(back.time_ms, self.done)
-        # What was told by rules of before a change stands, and so do the ends that the change brought.
+        # Events that the rules sent before a change are kept, and so are the ends of alerts that the change caused.
         touched = max(touched, back.time_ms + 1)
         # From the first instant touched, wherever the snapshot was: which places corrections take must not depend on that.
         due = [each for each in outcome.events if each.transition.time_ms >= touched]
@@ -167,7 +166,7 @@ class GroupState:
         yield from self._event_writer.samples(instant, written.changed(before, after))
 
     def _standing(self, since_ms: int, rules: Collection[int]) -> list[AlertEvent]:
-        """What was told of alerts of these rules at instants from a time on."""
+        """The newest sent events of these rules at evaluation times from a time on, retractions included."""
         return [
             event
             for event in self.history.standing()
@@ -177,7 +176,7 @@ class GroupState:
         ]
 
     def _again(self, back: Snapshot, rules: Collection[int], *ends: int) -> Outcome:
-        """Take some rules back to a snapshot, and evaluate them again for all instants up to some; gives what came up to the first."""
+        """Take some rules back to a snapshot, and evaluate them again up to some times. Returns the outcome up to the first."""
         for position in rules:
             self.evaluator.states[position] = back.states[position]
         self.evaluator.recorded.rewind(back.time_ms, rules)
@@ -205,7 +204,7 @@ class GroupState:
         self._initial = self._initial and self._snapshots.base.time_ms == base
 
     def _change(self, instant: int) -> Iterator[Out]:
-        """From this instant on other rules count."""
+        """Apply other rules from an evaluation time on."""
         old, new = self._ready, self.live.change()
         change = changes(old.program, new.program)
         migrated = migrate(self.evaluator.states, change, instant)
@@ -213,7 +212,7 @@ class GroupState:
         evaluator = self._evaluator(new)
         evaluator.states, evaluator.recorded = migrated.states, self.evaluator.recorded
         hand_over(evaluator.recorded, change, migrated.stale, instant)
-        # What is stale by it is written at this very instant.
+        # Staleness markers are written at this very evaluation time.
         yield from self._event_writer.samples(instant, written.written_after(evaluator.recorded, instant - 1))
         self.evaluator = evaluator
         self.store.follow(new.tasks)
@@ -228,11 +227,11 @@ class GroupState:
         return Evaluator(ready.program, self.store, quiet=self._is_known_empty)
 
     def _is_known_empty(self, expr: ast.Expr, times: Times) -> bool:
-        """Most alerts are not there, and then no shard has anything to say of them."""
+        """Most alerts are inactive, and no shard reports series for them."""
         return is_known_empty(expr, lambda _: False, lambda fragment: self.store.is_empty(fragment.number, times))
 
     def _run(self, after_ms: int, until_ms: int, only: Collection[int] | None = None) -> Outcome:
-        """Evaluate all rules, or only some of them again, for the instants in ``(after, until]``."""
+        """Evaluate all rules, or only some of them again, at the evaluation times in ``(after, until]``."""
         outcome = Outcome()
         alone = False
         while after_ms < until_ms:
@@ -282,7 +281,7 @@ class GroupState:
 
     @property
     def history(self) -> History:
-        """The events that were told."""
+        """The events that were sent."""
         return self._event_writer.history
 
     @property
@@ -292,7 +291,7 @@ class GroupState:
 
     @property
     def horizon_ms(self) -> int:
-        """How far before an instant late samples may still change another, ms."""
+        """How far before an evaluation time late samples may still change another one, ms."""
         return self._settings.late_ms + self._settings.grace_ms + self._offset_ms
 
     @property
@@ -308,7 +307,7 @@ class GroupState:
         return self._snapshots.base.time_ms - self._offset_ms - history
 
     def prune(self) -> None:
-        """Forget what no instant after the base asks for."""
+        """Forget what no evaluation after the base reads."""
         if not self._snapshots:
             return
         base = self._snapshots.base.time_ms
@@ -317,7 +316,7 @@ class GroupState:
         self.history.forget(base + 1)
 
     def to_base(self) -> bytes:
-        """The base, for a checkpoint: from it, what was contributed for instants after it, and what was announced later, all else follows."""
+        """The base, for a checkpoint: with the contributions and rule files after it, it determines the state."""
         base = self._snapshots.base if self._snapshots else None
         return Base(
             time_ms=None if base is None else base.time_ms,
@@ -339,14 +338,14 @@ class GroupState:
         announced: Sequence[RuleFiles],
         done: int | None,
     ) -> GroupState:
-        """The state after ``done``, in which nothing is told that was told before.
+        """Restore the state after ``done``, without sending events again.
 
         Args:
             settings: of the stage.
-            base: what :meth:`to_base` gave; None if it never did.
-            contributions: of the shards, all that the base does not make superfluous, in any order.
+            base: the result of :meth:`to_base`; None if there is none.
+            contributions: of the shards, all that the base does not cover, in any order.
             announced: rule files since the base was taken, in their order.
-            done: the last instant that was evaluated.
+            done: the last time that was evaluated.
 
         Raises:
             ValueError: the base is none.

@@ -1,15 +1,15 @@
-"""How far rules are evaluated at once, and which of them need not be evaluated at all: event time may run over years in which there is nothing.
+"""How many evaluation times are evaluated at once, and which rules are skipped: event time may jump over years without samples.
 
-One sample whose clock is wrong, or a log that stopped for a year, leaves millions of instants at which no rule can see anything. What comes of
-them is nothing, but for rules such as ``absent(x)``, which are then evaluated by themselves, many instants at once::
+One sample with a wrong clock, or a log that stopped for a year, leaves millions of evaluation times at which no rule sees a sample. Their results are
+empty, except those of rules such as ``absent(x)``. These are then evaluated by themselves, many evaluation times at once::
 
     12:00          a sample, and no other for a year
     12:01 - 12:20  all rules are evaluated: the sample is seen, its alert fires, is resolved, and is forgotten
-    a year         skipped, or only the rules that need no samples are evaluated; of decades, the beginning and the last million instants
+    a year         skipped, or only the rules that need no samples are evaluated; of decades, the beginning and the last million evaluation times
     12:01          all rules are evaluated
 
-That a stretch is skipped is proved, not guessed. Nothing that shards said, and nothing that other rules wrote, is in reach of any of its instants. No
-rule has an alert or a series that could end. The expressions of the rules left out yield nothing without samples
+A stretch is skipped only if this is certain: none of its evaluation times reaches anything that shards reported or other rules wrote, no rule has an
+alert or a series that could end, and the expressions of the skipped rules are empty without samples
 (:func:`rules.evaluation.known_empty.needs_samples`).
 """
 
@@ -25,26 +25,26 @@ from transforms.alerts.groups.partial_store import PartialStore
 from transforms.alerts.live.live import CompiledRules
 
 STRIDE = 64
-"""Instants evaluated at once at most where there are samples: what bounds memory while a job catches up."""
+"""Most evaluation times at once where there are samples. It bounds memory while a job catches up."""
 
 BLOCK = 16_384
-"""Instants evaluated at once at most of rules that need no samples, where there are none."""
+"""Most evaluation times at once, where there are no samples, of rules that need none."""
 
 MOST_ALONE = 1_000_000
-"""Instants (of the shortest interval) of one stretch without samples at which rules that need none are evaluated, when a job comes to it at once:
-two years of minutes."""
+"""Most evaluation times (of the shortest interval) of one stretch without samples at which rules that need none are evaluated, when a job reaches all of
+the stretch at once: two years of minutes."""
 
 _DAY_MS = 86_400_000
 LONG_MS = 7 * _DAY_MS
-"""Event time without samples that is worth a word."""
+"""Event time without samples beyond which a warning is logged."""
 
 
 class Stretch(NamedTuple):
-    """Instants that are evaluated alike.
+    """Evaluation times that are evaluated by the same rules.
 
     Attributes:
         until_ms: the last of them is not after this.
-        rules: the positions of those to evaluate; None for all that were asked for.
+        rules: the positions of the rules to evaluate; None for all requested ones.
     """
 
     until_ms: int
@@ -62,16 +62,16 @@ def next_stretch(
     *,
     alone: bool = False,
 ) -> Stretch:
-    """The instants after a time that are evaluated alike, and by which rules.
+    """The next evaluation times that are evaluated by the same rules, and these rules.
 
     Args:
         ready: the rules.
-        store: what shards said.
+        store: what shards reported.
         evaluator: of the rules; what they wrote, and their states after ``after_ms``.
-        after_ms: the instants are later.
+        after_ms: the evaluation times are after this.
         until_ms: and not after this.
         only: the positions of the rules that are to be evaluated; None for all.
-        most: instants at once where there are samples.
+        most: evaluation times at once where there are samples.
         alone: whether rules that need no samples were evaluated by themselves up to ``after_ms``.
     """
     first = ready.following(after_ms)
@@ -92,7 +92,7 @@ def next_stretch(
         return usual
     if not unprompted:
         return Stretch(empty_until, unprompted)
-    # What they say after the first block is all but certainly what they say at the end of it, and two rows an instant would be written of it.
+    # Their results after the first block are almost certainly those at its end, and would take two rows each evaluation time.
     last_ones = empty_until - MOST_ALONE * shortest
     if alone and last_ones >= first:
         return Stretch(last_ones, frozenset())
@@ -105,7 +105,7 @@ def _before(seen_ms: int | None, until_ms: int) -> int:
 
 
 def no_samples_from(time_ms: int) -> str:
-    """What to say of a stretch longer than :data:`LONG_MS`."""
+    """The warning for a stretch longer than :data:`LONG_MS`."""
     try:
         moment = format_time(time_ms)
     except ValueError:

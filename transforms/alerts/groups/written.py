@@ -80,7 +80,7 @@ def written_after(recorded: Recorded, time_ms: int | None, writers: Collection[i
 
 
 def changed(before: Iterable[Column], after: Iterable[Column]) -> Iterator[Column]:
-    """The samples of ``after`` that are others in ``before``, or not there; a staleness marker stands where there is none any more."""
+    """The samples of ``after`` that are others in ``before``, or not there; a staleness marker replaces a sample that is gone."""
     old = {labels: (times, values) for labels, times, values in before}
     for labels, times, values in after:
         was = old.pop(labels, None)
@@ -115,7 +115,7 @@ def to_bytes(recorded: Recorded, until_ms: int | None) -> bytes:
     for series, writer, when, what in recorded.series():
         if until_ms is None:
             break
-        # What is said for a rule that is gone, the end of its series, no evaluation brings again.
+        # The end of the series of a removed rule: no evaluation writes it again.
         gone = writer.position < 0
         count = len(when) if gone else int(np.searchsorted(when, until_ms - writer.query_offset_ms, side="right"))
         if count:

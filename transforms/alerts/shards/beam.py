@@ -1,4 +1,4 @@
-"""What shards of rules are told: the samples of each, how far time has come, and how far partitions are."""
+"""The input of rule shards: the samples of each, the newest event time, and partition watermarks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def in_global_window(value: object, time_ms: int) -> WindowedValue:
 
 
 class KeyByRuleShard(beam.DoFn):
-    """The intake's samples as elements for shards; at the end of a bundle each shard hears of the newest event time in it, and of its marks."""
+    """The intake's samples as elements for shards. At the end of a bundle each shard gets the newest event time in it, and its marks."""
 
     def __init__(self, shards: int) -> None:
         self._shards = shards

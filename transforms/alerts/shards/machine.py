@@ -1,10 +1,10 @@
-"""The first stage as a machine: samples in; what shards contribute at each instant out.
+"""The first stage as a machine: samples in, contributions of shards at each evaluation time out.
 
-State of a key, which is a shard's number: ``meta`` (the version's token, the last instant that was evaluated, and how far timers are set), ``rules``
+State of a key, which is a shard's number: ``meta`` (the version's token, the last evaluation time, and how far timers are set), ``rules``
 (:class:`transforms.alerts.shards.rules.ShardRules`), ``told`` (:class:`transforms.machines.watermarks.Watermarks`), and the bag ``chunks`` of the
-samples that rules select. An arrival appends a chunk and is not evaluated. Instants are due once all partitions are told to have passed them, or a
-timer says so; the end of the bundle evaluates them, many at once where a job catches up. When the bag has grown to twice of what is still needed,
-it is made one chunk.
+samples that rules select. An arrival appends a chunk and is not evaluated. An evaluation time is due once the watermarks of all partitions have passed
+it, or its timer fires. The end of the bundle evaluates what is due, many evaluation times at once while a job catches up. A bag that has grown to
+twice the size of what is still needed becomes one chunk.
 
 What bounds the state: see :mod:`transforms.alerts.shards.state`; the chunks hold at most about twice as many samples as there are.
 """
@@ -33,13 +33,13 @@ from transforms.machines.machine import Cells, Memory, Out, Timers, new_token
 from transforms.machines.watermarks import Watermarks
 
 COMPACT_EVERY_MS = 60_000
-"""Event time between two times at which the bag is made one chunk, at least."""
+"""Minimum event time between two compactions of the bag into one chunk."""
 
 _AHEAD = 4_096
-"""Instants for each of which a timer is set ahead, at most: one sample of long ago, or of a far future, must not set millions."""
+"""Most evaluation times that get a timer each: one sample of long ago, or of a far future, must not set millions of timers."""
 
 _NEXT = 256
-"""Where there are more, each of so many at both ends has one; towards the middle each lies twice as far from its end as the one before."""
+"""Beyond that, so many at both ends get a timer each. Towards the middle, the distance from the end doubles from one timer to the next."""
 
 _SLACK = 1_000
 _KEY = struct.Struct(">i")
@@ -67,7 +67,7 @@ class Kept(NamedTuple):
 
 
 class ShardMachine:
-    """See :class:`transforms.machines.machine.Machine`; the timer of an instant is set for ``grace_ms`` after it."""
+    """See :class:`transforms.machines.machine.Machine`; the timer of an evaluation time is set ``grace_ms`` after it."""
 
     CELLS: tuple[str, ...] = ("meta", "rules", "told")
     BAGS: tuple[str, ...] = ("chunks",)
@@ -85,10 +85,10 @@ class ShardMachine:
         self._open = {}
 
     def arrive(self, key: bytes, element: bytes, cells: Cells, timers: Timers) -> Iterator[Out]:
-        """Keep samples, or rule files, or how far time has come elsewhere, which may say that instants are complete.
+        """Keep samples or rule files, or take the newest event time and partition watermarks, which may complete evaluation times.
 
         Raises:
-            ValueError: the element is none of a shard's.
+            ValueError: the element is not for shards.
         """
         shard = self._opened(key, cells)
         kind = messages.kind(element)
@@ -102,11 +102,11 @@ class ShardMachine:
             raise ValueError(f"shards take no elements of the kind {kind!r}")
 
     def fire(self, key: bytes, time_ms: int, cells: Cells, timers: Timers) -> Iterator[Out]:
-        """An instant is due, if it was not known to be complete before."""
+        """An evaluation time is due, unless watermarks completed it before."""
         yield from self._come(self._opened(key, cells), time_ms - self._settings.grace_ms, cells, timers)
 
     def _come(self, shard: _Shard, instant: int, cells: Cells, timers: Timers) -> Iterator[Out]:
-        """Instants up to one are due; they are evaluated at the end of the bundle, or now if rules change or chunks are made one."""
+        """Evaluation times up to one are due. They are evaluated at the end of the bundle, or now if rules change or chunks are compacted."""
         meta, evaluator = shard.meta, shard.evaluator
         due = min(instant, meta.newest) if self._settings.bounded else instant
         changed = False
@@ -126,10 +126,10 @@ class ShardMachine:
             cells.write("rules", evaluator.rules.to_bytes())
             meta.armed = LONG_AGO
         if instant > due:
-            # The input has ended: what waits for an instant that does not come counts now.
+            # The input has ended: what waits for a later evaluation time counts now.
             yield from evaluator.advance(meta.evaluated, meta.newest)
             yield from evaluator.close(instant, meta.newest)
-            # Should anything come after all, this instant and its timer are yet to come.
+            # Should anything arrive after all, this evaluation time and its timer are still ahead.
             meta.armed = meta.after
             self._store(shard, cells)
         else:
@@ -149,7 +149,7 @@ class ShardMachine:
                 self.counted[name] = self.counted.get(name, 0) + number
             evaluator.counted.clear()
             if self._settings.bounded:
-                # All of it each time: what a bundle that fails has noted is lost.
+                # All of it each time: the notes of a failed bundle are lost.
                 self.noted.setdefault(SELECTORS, set()).update(map(selector_key, evaluator.state.found))
                 self.noted.setdefault(METRICS, set()).update(islice(evaluator.state.names, MAX_METRICS))
                 self.noted.setdefault(LABELS, set()).update(_labels(evaluator.state))
@@ -165,7 +165,7 @@ class ShardMachine:
             return
         oldest, grace = int(batch.ts.min()), self._settings.grace_ms
         if meta.evaluated != LONG_AGO and (batch.overtaken != MIN_WATERMARK or oldest <= meta.evaluated):
-            # Whatever a source says, nothing is slipped under an instant that was evaluated.
+            # Whatever the source reports, a sample at or before an evaluated time is late.
             batch = replace(batch, overtaken=max(batch.overtaken, meta.evaluated + grace))
         kept = evaluator.keep(batch)
         begin = oldest if batch.overtaken == MIN_WATERMARK else batch.overtaken - grace + 1
@@ -178,7 +178,7 @@ class ShardMachine:
         self._arm(shard, oldest, int(batch.ts.max()), timers)
 
     def _take_extent(self, shard: _Shard, element: bytes, cells: Cells, timers: Timers) -> Iterator[Out]:
-        """Take up how far time has come, of all and of partitions."""
+        """Take the newest event time and the watermarks of partitions."""
         meta, rules, grace = shard.meta, shard.evaluator.rules, self._settings.grace_ms
         newest = messages.extent(element)
         noted = newest is not None and self._note(meta, rules, newest, newest)
@@ -201,7 +201,7 @@ class ShardMachine:
             self._arm(shard, newest, newest, timers)
 
     def _note(self, meta: Meta, rules: ShardRules, newest: int, oldest: int, always: bool = False) -> bool:
-        """Take up how far event time reaches; gives whether that is worth being written down, which it always may be."""
+        """Take the newest event time. Returns whether state should be written; ``always`` forces that."""
         worth = always
         if meta.evaluated == LONG_AGO:
             begins = rules.following(oldest - 1) is not None
@@ -229,7 +229,7 @@ class ShardMachine:
     # What is due.
 
     def _reach(self, shard: _Shard, due: int) -> None:
-        """All instants up to a time are due."""
+        """All evaluation times up to one are due."""
         meta = shard.meta
         last = shard.evaluator.rules.latest(due)
         if last is None or meta.begin == LONG_AGO or last <= meta.after:
@@ -254,7 +254,7 @@ class ShardMachine:
         meta.stored, meta.compacted = evaluator.samples, meta.evaluated
 
     def _go_on(self, shard: _Shard, cells: Cells, timers: Timers) -> None:
-        """Set timers for what comes, and write down how far things are."""
+        """Set timers for what is ahead, and write the meta state."""
         meta, rules, grace = shard.meta, shard.evaluator.rules, self._settings.grace_ms
         shortest = rules.shortest_ms
         if meta.begin != LONG_AGO and shortest is not None:
@@ -262,7 +262,7 @@ class ShardMachine:
             ahead = _timers(rules, max(after, meta.armed), meta.newest)
             following = rules.following(after)
             if not ahead and meta.armed <= after and following is not None:
-                # Time goes on, whether or not anything comes; once, if the input ends, since only then the watermark comes there.
+                # Time goes on even without input. A bounded input gets one such timer: the watermark reaches it only at the end.
                 ahead = [following]
             for instant in ahead:
                 timers.at(instant + grace)
@@ -270,7 +270,7 @@ class ShardMachine:
         self._store(shard, cells)
 
     def _arm(self, shard: _Shard, oldest: int, newest: int, timers: Timers) -> None:
-        """Set timers for the first instants that see something of some event time, if not every instant has one."""
+        """Set timers for the first evaluation times that see samples of an event time, if not every evaluation time has one."""
         meta, rules = shard.meta, shard.evaluator.rules
         shortest = rules.shortest_ms
         if meta.begin == LONG_AGO or shortest is None or not _is_far(shortest, meta.after, meta.newest):
@@ -283,7 +283,7 @@ class ShardMachine:
     def _store(self, shard: _Shard, cells: Cells) -> None:
         meta, rules = shard.meta, shard.evaluator.rules
         if not meta.token:
-            # Files that are other ones at a restart count from when they are announced.
+            # Files that changed while the job was stopped apply from when they are announced.
             cells.write("rules", rules.to_bytes())
         meta.token, meta.amendments = new_token(), shard.evaluator.amendments
         cells.write("meta", meta.encode())
@@ -319,7 +319,7 @@ def _is_far(shortest_ms: int, after_ms: int, until_ms: int) -> bool:
 
 
 def _labels(state: ShardState) -> Iterator[str]:
-    """What labels there are of the metrics of selectors that find nothing."""
+    """The labels of metrics whose selectors find nothing."""
     found = Catalogue()
     for name in dict.fromkeys(filter(None, map(exact_name, state.unfound))):
         found.add(state.labels_of(name))
@@ -327,14 +327,14 @@ def _labels(state: ShardState) -> Iterator[str]:
 
 
 def _timers(rules: ShardRules, after_ms: int, until_ms: int) -> list[int]:
-    """The instants in ``(after, until]`` that need a timer: all, or so many that what is to be evaluated doubles from one to the next.
+    """The evaluation times in ``(after, until]`` that need a timer: all, or so many that the distance between them doubles.
 
-    A timer is only when it is known that instants are due: one stands for all before it.
+    A timer makes all evaluation times up to its own due, so one covers all before it.
     """
     shortest = rules.shortest_ms or 1
     if not _is_far(shortest, after_ms, until_ms):
         return list(map(int, rules.instants(after_ms, until_ms)))
-    # The watermark may stand anywhere, but most likely a little behind the newest event time.
+    # The watermark may be anywhere, but is most likely a little behind the newest event time.
     near = _NEXT * shortest
     found = {*rules.instants(after_ms, after_ms + near).tolist(), *rules.instants(until_ms - near, until_ms).tolist()}
     while near < until_ms - after_ms:
