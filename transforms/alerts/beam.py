@@ -6,9 +6,9 @@
     launch time ----------------------+--> shards --> contributions --+--> groups --> events, samples
     rule files -----------------------+-------------------------------+
 
-Everything runs in the global window: no runner drops an element on its own. Decisions are the machines', made in event-time timers, so
-neither bundles nor the order of elements tell in what comes out. The local runner fires the timers of a key in no order of time; the machines
-take a time for all instants up to it.
+Everything runs in the global window: no runner drops an element on its own. The machines decide, in event-time timers, so the output depends
+neither on bundles nor on the order of elements. The local runner fires the timers of a key in no order of time; the machines take a timer for
+all evaluation times up to its own.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _memory_of(step: str) -> Memory[Any]:
 
 
 class Complaints:
-    """Says each complaint once in ten minutes: a rule that fails does so at every instant."""
+    """Logs each complaint once in ten minutes: a failing rule fails at every evaluation time."""
 
     AGAIN_S = 600.0
     MOST = 1_000
@@ -109,7 +109,7 @@ class Complaints:
         self._logged: dict[str, float] = {}
 
     def log(self, complaints: Iterable[str]) -> None:
-        """Say what was not said lately."""
+        """Log the complaints that were not logged in the last ten minutes."""
         now = self._clock()
         for each in complaints:
             if now - self._logged.get(each, -self.AGAIN_S) >= self.AGAIN_S:
@@ -134,12 +134,12 @@ class _Stage(beam.DoFn):
         self._machine.begin()
 
     def arrive(self, element: tuple[bytes, bytes], cells: _BeamCells, timer: Any) -> Iterator[object]:
-        """Tell the machine of an element."""
+        """Hand the machine an element."""
         key, data = element
         yield from map(self._handed_on, self._machine.arrive(key, data, cells, _BeamTimers(timer, key, self._pending)))
 
     def fired(self, tag: str, key: bytes, cells: _BeamCells, timer: Any) -> Iterator[object]:
-        """Tell the machine of a timer."""
+        """Hand the machine a timer."""
         time_ms = int(tag)
         self._pending.discard((key, time_ms))
         yield from map(self._handed_on, self._machine.fire(key, time_ms, cells, _BeamTimers(timer, key, self._pending)))
@@ -161,7 +161,7 @@ class _Stage(beam.DoFn):
 
     def _handed_on(self, out: Out) -> object:
         if self._machine.complaints:
-            # A bundle may take minutes, and this says why.
+            # A bundle may take minutes; the log shows why.
             self._complaints.log(self._machine.complaints)
             self._machine.complaints.clear()
         if out.tag == self._main:
@@ -178,7 +178,7 @@ def stage_dofn(name: str, machines: Any, settings: EvaluationSettings, main: str
         settings: it is made with these.
         main: the tag of what becomes the main output.
     """
-    # One family of timers, told apart by tags, and named after the step: the local runner may put stateful steps that follow each other into
+    # One family of timers, distinguished by tags, and named after the step: the local runner may put stateful steps that follow each other into
     # one stage, and keeps its timers by the family's name alone.
     spec = TimerSpec(f"instants_{name}", TimeDomain.WATERMARK)
     coder = BytesCoder()
@@ -234,7 +234,7 @@ class EvaluateRules(beam.PTransform):
 
     Input: ``(Key.encode(), schemas.batch.encode(...))``, as the sources give them (:func:`transforms.intake.beam.take_in`), marks too. Output:
     ``{"events": ..., "samples": ...}``, events as :func:`schemas.alert_event.encode` gives them, samples in wire form; ``samples`` are
-    ``ALERTS``, ``ALERTS_FOR_STATE`` and what recording rules say.
+    ``ALERTS``, ``ALERTS_FOR_STATE`` and the results of recording rules.
 
     Args:
         settings: of both stages; fixed for the life of a job's state, but for the files.
@@ -251,7 +251,7 @@ class EvaluateRules(beam.PTransform):
         keyed = samples | "Key by rule shard" >> beam.ParDo(KeyByRuleShard(settings.shards)).with_output_types(_KEYED)
         to_shards, to_groups = [keyed], []
         if not settings.bounded:
-            # What is absent from the start would otherwise never be: time begins with the first that a shard hears.
+            # `absent()` must fire without any sample: event time begins with the first extent that a shard receives.
             launched = extents_of(int(time.time() * 1000), settings.shards, [LAUNCH])
             to_shards.append(samples.pipeline | "Launch time" >> beam.Create(launched).with_output_types(_KEYED))
         if self._watch is not None:

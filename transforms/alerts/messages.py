@@ -52,8 +52,8 @@ class Part(NamedTuple):
     """Partials of some evaluation times.
 
     Attributes:
-        effective_ms: the evaluation time from which they count. First reports (``partials.revision`` is 0, or less) count at their own times. What late
-            samples change at earlier times counts in evaluations from this one on.
+        effective_ms: the evaluation time from which they count. First reports (``partials.revision`` is 0, or less) count at their own times.
+            Changes by late samples at earlier times count in evaluations from this one on.
     """
 
     effective_ms: int
@@ -66,7 +66,8 @@ class Contribution(NamedTuple):
     Attributes:
         shard: the number of the shard.
         after_ms: the end of the shard's previous contribution; :data:`BEGINNING_MS` if this is the first.
-        until_ms: the shard has reported all evaluation times up to this one. Equal to ``after_ms`` in an amendment, which reports no new evaluation time.
+        until_ms: the shard has reported all evaluation times up to this one. Equal to ``after_ms`` in an amendment, which reports no
+            new evaluation time.
         amendments: how many the shard has made, including this one.
         newest_ms: the newest event time that the shard knows.
         parts: in the order in which they became known.

@@ -23,15 +23,14 @@ class EvaluationSettings:
 
     Attributes:
         files: texts of the rule files to begin with, by name.
-        program: what rules do not say themselves.
+        program: settings of evaluation that rule files do not hold.
         target_labels: the labels that make up a target part.
         shards: of the rules' first stage; fixed for the life of a job's state.
-        grace_ms: how long after the watermark has passed it an instant is evaluated.
+        grace_ms: how far the watermark must be past an evaluation time before it is evaluated.
         late_ms: how far before the watermark that overtook it a sample may lie (:attr:`schemas.batch.SampleBatch.overtaken`), at most.
-        bounded: the input ends: no instant is evaluated after its newest sample.
-        sources: numbers of the inputs, if all tell of their partitions (:mod:`transforms.machines.watermarks`), and elements stay in order from
-            there to
-            shards; none if not, and then instants wait for the runner's watermark.
+        bounded: the input ends: nothing is evaluated after its newest sample.
+        sources: numbers of the inputs, if all send partition watermarks (:mod:`transforms.machines.watermarks`), and elements stay in order from
+            there to shards. Empty if not; evaluation times then wait for the runner's watermark.
         max_series: how many series a shard keeps; those that are new beyond it are refused, and counted.
     """
 
@@ -51,7 +50,7 @@ SELECTORS = "rules.selectors"
 
 
 METRICS = "rules.metrics"
-"""The set of the names of metrics that came to rules, likewise."""
+"""The set of the names of metrics that rules received, likewise."""
 
 
 LABELS = "rules.labels"

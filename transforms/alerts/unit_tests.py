@@ -1,8 +1,8 @@
 """The engine that evaluates unit tests as a stream: through both stages, in order of event time.
 
-The rules go in as rule files, the input series as batches of samples, each to the shard of its target. A bundle ends at each
-instant that the test looks at. What the verdict is made of is what the stages hand on: alerts are as their events tell, and expressions see the
-samples that were written; only annotations, which an event holds as of its transition, are asked of the state (promtool means those of the instant).
+The rules go in as rule files, the input series as batches of samples, each to the shard of its target. A bundle ends at each time that the test
+checks. The verdict uses the output of the stages: alerts have the states of their events, and expressions read the samples that were written. Only
+annotations are read from the state: an event holds those of its transition, and promtool compares those of the time checked.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def stream(trial: Trial, left_out: Callable[[str], None] = lambda _: None) -> Ra
 
     Args:
         trial: the test. Rules of it that a stream cannot evaluate, and those that read what these write, are left out.
-        left_out: told of each of them, and why.
+        left_out: called with each of them, and why.
 
     Raises:
         NotRun: its cases ask for what was left out, or a stream cannot evaluate at its instants, or take its samples.
@@ -233,7 +233,7 @@ class _Course:
         self._take(self.stage.advance(watermark))
 
     def looked(self, names: frozenset[str]) -> list[Looked]:
-        """The alerts of some names that are told to be active, now."""
+        """The alerts of some names that are active now, by their events."""
         state = self.stage.groups_state()
         evaluator = state.evaluator
         keys = rule_keys(evaluator.program)

@@ -52,7 +52,7 @@ class IntakeSettings:
         shards: fixed for the life of a job's state.
         delay_ms: how far a partition's watermark stays behind its newest event time.
         target_labels: see :mod:`schemas.series`.
-        default_content_type: of records without that header, and of files whose name says none; None looks at the content.
+        default_content_type: of records without that header, and of files whose name has none; None looks at the content.
         precision: of line protocol's timestamps: ns, us, ms or s.
         max_future_ms: see :class:`schemas.codecs.block.BlockDecoder`; None for no limit. Within it, event times after their record's own time
             do not move the watermark.
@@ -201,7 +201,7 @@ def _too_late_example(samples: SampleBatch, passed: int, topic: str) -> Example:
 
 
 def mark(watermark: PartitionWatermark) -> TimestampedValue:
-    """An element among those of samples that holds none, but says how far a partition is once all before it were read."""
+    """An element without samples that holds the watermark of a partition behind all samples before it."""
     stamp = Timestamp(micros=max(watermark.watermark_ms, 0) * 1000)
     return TimestampedValue((MARK, watermarks.encode([watermark])), stamp)
 

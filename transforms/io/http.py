@@ -1,4 +1,4 @@
-"""One request to a server that holds archived data; what goes wrong is said with the server's own words and what to do."""
+"""One request to a server that holds archived data. Errors hold the server's own message, and advice."""
 
 from __future__ import annotations
 

@@ -64,8 +64,8 @@ def alert_event_records(element: bytes) -> Iterator[OutRecord]:
 def shortened(record: OutRecord, payload_bytes: int) -> OutRecord | None:
     """A record that takes up less; None for one that is short enough, or is none of these.
 
-    A dead letter's payload is cut to its first ``payload_bytes``, which its reason tells. An alert event goes without its trace, and its
-    annotations are cut to that many bytes together, which the cut ones tell.
+    A dead letter's payload is cut to its first ``payload_bytes``; its reason says so. An alert event goes without its trace, and its
+    annotations are cut to that many bytes together; those that are cut say so.
     """
     content_type = dict(record.headers).get(CONTENT_TYPE_HEADER)
     if content_type == DEAD_LETTER_JSON.encode():

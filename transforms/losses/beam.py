@@ -76,7 +76,7 @@ class Evidence(NamedTuple):
         examples: of what it lost.
         span: the first and the last event time, whole seconds since 1970; None if there is no sample, or the runner does not say.
         selectors: of rules, those that found series (:data:`transforms.alerts.settings.SELECTORS`).
-        metrics: names of metrics that came to rules; none if there are no samples, or the runner does not say.
+        metrics: names of metrics that rules received; none if there are no samples, or the runner does not say.
         labels: of metrics that rules ask for and do not find (:data:`transforms.alerts.settings.LABELS`).
     """
 

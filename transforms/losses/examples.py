@@ -103,7 +103,7 @@ def position(topic: str, partition: int, offset: int, line: int | None = None, p
 
 def shown(record: bytes) -> str:
     """The beginning of a record as one line of text."""
-    # No character takes more than four bytes; one byte more tells whether there are more characters.
+    # No character takes more than four bytes; one byte more shows whether there are more characters.
     text = record[: 4 * SHOWN + 1].decode("utf-8", "backslashreplace")
     text = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
     return text if len(text) <= SHOWN else text[:SHOWN] + "..."

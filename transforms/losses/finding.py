@@ -10,7 +10,7 @@ from transforms.losses.examples import Example
 
 
 class Severity(Enum):
-    """``LOSS``: nothing came of the run, or an output lacks rows that it should have; the exit status says so. ``WARNING``: worth a look."""
+    """``LOSS``: the run has no result, or an output lacks rows that it should have; the exit status says so. ``WARNING``: worth a look."""
 
     LOSS = "loss"
     WARNING = "warning"
@@ -53,7 +53,7 @@ class Setup:
         file_events: whether the watermark of files followed their event times.
         lateness_ms: that was allowed.
         since_ms: samples before it were left out.
-        default_content_type: of records that do not say theirs; None if each is told by its content.
+        default_content_type: of records that do not say theirs; None if each is detected by its content.
     """
 
     dead_letters: str

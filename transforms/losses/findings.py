@@ -28,7 +28,7 @@ from transforms.losses.finding import Finding, Setup, Severity
 NOTHING_SELECTED = "nothing-selected"
 """The code of what is found where no rule selects a sample, as far as counters know."""
 LITTLE = 0.01
-"""The share of what was read up to which dead letters and too late samples are counted, and no more said of them."""
+"""The share of what was read up to which dead letters and too late samples are only counted, without a finding."""
 NAMED = 20
 """Files that a finding names one by one."""
 SHOWN = 3
@@ -202,7 +202,7 @@ _APART = {
     " ns": "times are kept to the millisecond: of a series, send one sample in each, or tell its senders apart by a tag",
     "labels": "a label in a key takes the place of the document's: give one of them another name",
 }
-"""What tells apart what collided, by a word of the reason."""
+"""How to distinguish what collided, by a word of the reason."""
 
 
 def _unwritable(balance: Balance, examples: _Examples, setup: Setup) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """Rollups of all tiers: Beam's state and timers around :mod:`transforms.windows.machine`.
 
 Everything runs in the global window, keyed by (shard, window start): the runner then never drops an element on its own, and the window's
-life, lateness included, is the state machine's. The source has told late data from too late ones already (:mod:`transforms.windows.cut`).
+life, lateness included, is the state machine's. The source has already separated late data from too late data (:mod:`transforms.windows.cut`).
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class _Window(beam.DoFn):
 
 
 def _window_dofn(tiers: Tiers, level: int) -> beam.DoFn:
-    # One family of timers, told apart by tags, and named after the tier: the local runner puts stateful steps that follow each other
+    # One family of timers, distinguished by tags, and named after the tier: the local runner puts stateful steps that follow each other
     # into one stage, keeps its timers by the family's name alone, and fires families in no order of time.
     spec = TimerSpec(f"window_{tiers.rollups[level].name}", TimeDomain.WATERMARK)
 

@@ -1,15 +1,15 @@
 """Samples that share a place, a series and an event time in ms, and are not one sample sent twice. Pure.
 
-A metric's text and a time in ms say less than some sources do. Line protocol's ``disk used_percent`` and ``disk_used percent`` are both
-``disk_used_percent``, and two times in nanoseconds may be one in milliseconds. A batch says what was left out (``origins`` and ``fine`` of
-:class:`schemas.batch.SampleBatch`), so that those are told from duplicates:
+A metric's text and a time in ms hold less than some sources send. Line protocol's ``disk used_percent`` and ``disk_used percent`` are both
+``disk_used_percent``, and two times in nanoseconds may be one in milliseconds. A batch holds what was left out (``origins`` and ``fine`` of
+:class:`schemas.batch.SampleBatch`), so that those are distinguished from duplicates:
 
 - Of several *measurements* behind one series of a window, one has it, and samples of the others collide with it, whatever their times: else a rollup
   would be of no series at all. It is the first in alphabetical order, which of such names is the shortest. Those that came late give way to those on
   time, so that no correction takes samples away: a store takes the pane that has seen more for the newer one.
 - Of several *times*, or *labels* that others took the place of, at one event time, one sample is kept as of duplicates.
 
-What says nothing (Prometheus' formats, which have whole names and milliseconds) collides with no measurement: it is the series by its full name.
+A sample without them (Prometheus' formats have whole names and milliseconds) collides with no measurement: it has the series by its full name.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def at_one_time(rows: SampleBatch, names: Names | None, order: Rows, instants: R
     group = np.repeat(np.arange(len(sizes)), sizes)
     rank = np.full(len(rivals), -1, np.int32) if names is None else names.rank[rows.metric[rivals]]
     rank = np.where(rank == _NONE, -1, rank)
-    # What says nothing is taken for whatever else is there.
+    # A sample without an origin counts as one of whatever else is there.
     known = np.maximum.reduceat(rank, np.cumsum(sizes) - sizes)[group]
     rank = np.where(rank < 0, known, rank)
     fine = np.zeros(len(rivals), np.int32) if rows.fine is None else rows.fine[rivals]

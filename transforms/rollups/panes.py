@@ -120,7 +120,7 @@ class MergedPanes:
 def merge(kept: Panes | None, arrivals: Sequence[Panes]) -> MergedPanes:
     """Merge arrivals into the panes kept of a coarse window; the newest pane of each (series, fine window) survives.
 
-    ``changed`` says for each series whether any arrival survived.
+    ``changed`` marks for each series whether any arrival survived.
     """
     parts = [kept, *arrivals] if kept is not None else list(arrivals)
     targets, target = merge_dictionaries([(part.targets, part.target) for part in parts])

@@ -137,7 +137,7 @@ def _resolve(
     by_seq = np.lexsort((rows.seq[rivals], group))
     last = np.cumsum(sizes[several]) - 1
     winners[several] = rivals[by_seq][last]
-    # A rival that says what is already kept changes nothing, and must not cause a corrected pane.
+    # A rival with the value that is already kept changes nothing, and must not cause a corrected pane.
     was_kept = credited[several] == _KEPT
     kept_value = np.full(len(winners), np.nan)
     kept_rows = origin[rivals] == _KEPT

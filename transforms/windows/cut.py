@@ -2,8 +2,8 @@
 
 Whether a sample is late, or too late, is decided here, against the watermark of its own partition just before its record: a function
 of the log alone. So the fates of a topic's samples are the same on every runner, at any speed and in a replay, and no runner gets to drop
-an element by its own watermark, which is the least of all partitions' and therefore never ahead of this one. By the same watermark samples
-are told apart that it had *overtaken*: a rule must have been evaluated without them, wherever and whenever the job ran.
+an element by its own watermark, which is the least of all partitions' and therefore never ahead of this one. The same watermark decides
+which samples it had *overtaken*: a rule must have been evaluated without them, wherever and whenever the job ran.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Cutter:
             record: for each sample the index of its record, never falling.
             watermark: of the partition before the block, ms.
             stamped: for each record its own time, ms, negative where it has none; event times after it do not move the watermark. A host
-                whose clock is ahead would else make those of all others late, and let rules find them silent.
+                whose clock is ahead would otherwise make those of all others late, and rules would find these hosts absent.
         """
         if not len(batch):
             return Cut([], None, 0, watermark)

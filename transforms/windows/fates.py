@@ -1,4 +1,4 @@
-"""What became of the rows that came to a window."""
+"""The fates of the rows of a window."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SHOWN = 4
 
 @dataclass(frozen=True)
 class Fates:
-    """What became of the samples of one merge; every arrival is in exactly one of the counts.
+    """The fates of the samples of one merge; every arrival is in exactly one of the counts.
 
     ``collided`` are samples of other series, or other times, than those that have their place: see :mod:`transforms.rollups.collisions`.
     """

@@ -7,7 +7,7 @@ A worked timeline, windows of 1 m, lateness 5 m, corrected panes after 10 s of e
 
     w 12:00:20  samples of [12:00, 12:01) arrive: kept in ``pending``; timers on_time 12:01:00, expire 12:06:00
     w 12:01:00  on_time: pane 0 goes out; the samples are kept, once each, in up to 16 buckets by target
-    w 12:02:30  a late sample arrives, its watermark says so: kept in ``pending``; timer late 12:02:40
+    w 12:02:30  a sample arrives, late by its watermark: kept in ``pending``; timer late 12:02:40
     w 12:02:40  late: the bucket of its target is read, merged, and pane 1 goes out with that series alone
     w 12:06:00  expire: everything is cleared
 
@@ -71,7 +71,7 @@ class Timers(Protocol):
 
 @dataclass(frozen=True)
 class Firing:
-    """What a timer brought about: a pane, unless nothing changed, and what became of the arrivals that went into it."""
+    """The result of a timer: a pane, unless nothing changed, and the fates of the arrivals in it."""
 
     pane: RollupBatch | None = None
     fates: Fates = Fates()  # noqa: RUF009 (frozen)

@@ -1,4 +1,4 @@
-"""How far back an expression needs its samples one by one, where what they come to is enough, and which series are packed therefore."""
+"""How far back an expression needs single samples, where digests of them suffice, and which series are packed therefore."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class SamplesPart:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What was wrong with a fragment at one instant, by index."""
+    """The error of a fragment at one evaluation time, by index."""
 
     instant: int
     message: str
@@ -66,18 +66,18 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Partials:
-    """What one shard contributes at a run of instants.
+    """What one shard contributes at a run of evaluation times.
 
     Attributes:
         shard: its number.
-        revision: of what a shard says of an instant more than once, the highest counts: 0 for its first word, more after late samples, less
-            (:data:`HISTORY`) for what is said for rules that are new, of instants before them.
+        revision: if a shard reports an evaluation time more than once, the highest revision counts. 0 is the first report; it is more after late
+            samples, and less (:data:`HISTORY`) for times before a rule was new.
         times: ``[T]`` ascending, ms.
         texts: of labels; the first is empty.
-        evaluated: ids of the fragments that were evaluated at all these instants.
+        evaluated: ids of the fragments that were evaluated at all these times.
         vectors: of those that yielded anything.
         samples: of those that gather samples and found any.
-        failures: of those that failed at some instants, where they have no values.
+        failures: of those that failed at some of the times, where they have no values.
     """
 
     shard: int

@@ -20,7 +20,7 @@ from rules.promql.syntax import ast
 from rules.promql.syntax.printer import to_text
 
 SHARD_LABEL = "__shard__"
-"""The label that tells the partial aggregates of different shards apart; remainders aggregate it away."""
+"""The label that distinguishes the partial aggregates of different shards. Remainders aggregate it away."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,7 +42,7 @@ class FragmentSpec:
             the remainders select them among what rules write.
         step_ms: of a vector that a subquery asks for: it is evaluated at all multiples of this. None: at the instants of ``schedules``.
         history_ms: for how long before an instant of its schedules its values, or samples, may be asked for; 0: those of the instant alone.
-        shard_label: its series of different shards may have the same labels, and :data:`SHARD_LABEL` is added to tell them apart.
+        shard_label: its series of different shards may have the same labels, and :data:`SHARD_LABEL` is added to distinguish them.
         schedules: when the rules that use it are evaluated, distinct, ascending.
     """
 
@@ -56,7 +56,7 @@ class FragmentSpec:
 
     @property
     def key(self) -> str:
-        """What tells it among the fragments of any program: two of one key have the same values at the same instants."""
+        """Identifies the fragment in any program: two with the same key have the same values at the same evaluation times."""
         step = "" if self.step_ms is None else f" every {self.step_ms} ms"
         shard = f" with {SHARD_LABEL}" if self.shard_label else ""
         return f"{self.kind} {to_text(self.expr)}{step}{shard}"
@@ -90,7 +90,7 @@ class Fragments:
         return _Rewriting(self, schedule, history_ms).rewrite(step, _Place(None, history_ms))
 
     def gather(self, selector: ast.VectorSelector, schedule: Schedule, history_ms: int) -> None:
-        """Have the raw samples of a selector brought together, its offset amendment."""
+        """Have the raw samples of a selector gathered, without its offset."""
         bare = ast.VectorSelector(selector.name, selector.matchers)
         self.add(bare, "samples", schedule, _Place(None, history_ms))
 

@@ -58,10 +58,10 @@ class _Labels:
 
 
 class PartialStore:
-    """Partials of shards at recent evaluation times. Implements :class:`rules.promql.storage.FragmentStorage` and :class:`~rules.promql.storage.Storage`.
+    """Partials of shards at recent times. Implements :class:`rules.promql.storage.FragmentStorage` and :class:`~rules.promql.storage.Storage`.
 
-    The same partials, added in any order, give the same store. If a shard reports an evaluation time more than once, the highest revision counts, among
-    equal ones the one added last. What bounds it: the times that were not pruned, and those before them that subqueries reach.
+    The same partials, added in any order, give the same store. If a shard reports a time more than once, the highest revision counts, among equal
+    ones the one added last. What bounds it: the times that were not pruned, and those before them that subqueries reach.
     """
 
     def __init__(self, tasks: Sequence[Task]) -> None:

@@ -31,8 +31,8 @@ BLOCK = 16_384
 """Most evaluation times at once, where there are no samples, of rules that need none."""
 
 MOST_ALONE = 1_000_000
-"""Most evaluation times (of the shortest interval) of one stretch without samples at which rules that need none are evaluated, when a job reaches all of
-the stretch at once: two years of minutes."""
+"""Most evaluation times (of the shortest interval) of one stretch without samples at which rules that need none are evaluated, when a job reaches
+the whole stretch at once: two years of minutes."""
 
 _DAY_MS = 86_400_000
 LONG_MS = 7 * _DAY_MS

@@ -1,4 +1,4 @@
-"""Which rules can come out differently once shards say something else of instants that were evaluated."""
+"""Which rules can have other results when shards revise evaluation times that were evaluated."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which rules count at which instant, while their files change.
+"""Which rules apply at which evaluation time, while their files change.
 
-The files of a change count for instants from its time on. Both stages go by this alone, and shards evaluate the fragments of the rules before
-a change for a while longer, so it does not matter which of them hears of it first.
+The files of a change apply to evaluation times from its time on. Both stages follow this alone, and shards evaluate the fragments of the rules before
+a change for a while longer. So it does not matter which stage or shard receives the change first.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From one set of rules to the next while they run: which rules are still the same, and what becomes of their state.
+"""From one set of rules to the next while they run: which rules are still the same, and how their state migrates.
 
 Semantics: reloading in Prometheus 3 (``Group.CopyState`` in ``rules/group.go``): within a group, a rule of the same kind, name and labels goes
 on with the state it has, whatever else of it has changed; series of rules that are gone end with a staleness marker. Prometheus leaves the
@@ -51,7 +51,7 @@ class Changes:
 
 
 def changes(old: Program, new: Program) -> Changes:
-    """What became of the rules. Of rules that are the same in all that tells them, the first is taken for the first; places do not matter."""
+    """Compare two sets of rules. Rules with the same key are matched in order, the first with the first; positions do not matter."""
     before, after = dict(enumerate(old.rules)), dict(enumerate(new.rules))
     keys_before, keys_after = rule_keys(old), rule_keys(new)
     stayed = _paired(
@@ -165,7 +165,7 @@ def _paired(
     key_before: Callable[[Prepared], Hashable],
     key_after: Callable[[Prepared], Hashable],
 ) -> tuple[tuple[int, int], ...]:
-    """The rules of both sides that are told by the same, first with first; they are taken out of both."""
+    """The rules of both sides with the same key, first with first. They are removed from both."""
     waiting: dict[Hashable, list[int]] = {}
     for position, rule in before.items():
         waiting.setdefault(key_before(rule), []).append(position)

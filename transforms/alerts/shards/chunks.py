@@ -1,4 +1,4 @@
-"""Samples as the state of a shard stores them: chunks, each a batch in wire form behind a byte that tells the format."""
+"""Samples as the state of a shard stores them: chunks, each a batch in wire form behind a byte for the format."""
 
 from __future__ import annotations
 

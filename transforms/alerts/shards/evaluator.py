@@ -1,12 +1,12 @@
-"""A shard on its way from instant to instant: what it knows at each, and what it contributes.
+"""The evaluator of a shard: what it knows at each evaluation time, and what it contributes.
 
-Samples that were in order when they were read are kept at once: the instants that see them have not come yet. Those that their partition's
-watermark had overtaken wait, until the first instant that is evaluated after that watermark: so which evaluation is the first to know of a
-late sample follows from the log. With a grace of 10 s, and rules evaluated every minute::
+Samples that were in order when they were read are kept at once: the evaluation times that see them are still ahead. Samples that the watermark of
+their partition had overtaken wait until the first evaluation after that watermark. So the log decides which evaluation is the first to see a late
+sample. With a grace of 10 s, and rules evaluated every minute::
 
-    instant 12:02  evaluated when the watermark passes 12:02:10
+    12:02          evaluated when the watermark passes 12:02:10
                    a sample of 12:01:40 arrives, overtaken by 12:02:15; it waits, since 12:02 was, or might as well have been, evaluated
-    instant 12:03  the sample is added; 12:02, which it touches, is evaluated again, as revision and known from 12:03 on; then 12:03
+    12:03          the sample is added; 12:02, which it touches, is evaluated again, as a revision that counts from 12:03 on; then 12:03
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ from transforms.alerts.shards.state import ShardState
 from transforms.machines.machine import Out
 
 STRIDE = 64
-"""Instants evaluated at once at most: what bounds memory while a job catches up."""
+"""Most evaluation times at once. It bounds memory while a job catches up."""
 
 PRUNE_EVERY_MS = 60_000
-"""Event time between two times at which samples are forgotten, at least."""
+"""Minimum event time between two prunings."""
 
 
 class ShardEvaluator:
     """What a shard holds in memory.
 
     Attributes:
-        rules: it goes by these.
+        rules: in force.
         state: the samples that count.
         waiting: batches that do not count yet, of the samples that some rule selects.
-        done: the last instant that was evaluated; None before the first.
-        amendments: how many contributions told of no new instant.
+        done: the last time that was evaluated; None before the first.
+        amendments: how many contributions reported no new evaluation time.
         counted: what happened, by the names of counters.
     """
 
@@ -59,7 +59,7 @@ class ShardEvaluator:
         done: int | None = None,
         amendments: int = 0,
     ) -> None:
-        """Begin, or go on.
+        """Start, or restore.
 
         Args:
             shard: its number.
@@ -67,8 +67,8 @@ class ShardEvaluator:
             rules: in force after ``done``.
             stored: all samples that there were.
             begin: the time from which on all fragments were evaluated, if any was.
-            done: the last instant that was evaluated.
-            amendments: contributions so far that told of no new instant.
+            done: the last time that was evaluated.
+            amendments: contributions so far that reported no new evaluation time.
         """
         self.shard = shard
         self.rules = rules
@@ -92,7 +92,7 @@ class ShardEvaluator:
                 yield batch
 
     def waits(self, batch: SampleBatch) -> bool:
-        """Whether a batch was overtaken, and no instant was evaluated that knows of it."""
+        """Whether a batch was overtaken, and no evaluation has included it yet."""
         if batch.overtaken == MIN_WATERMARK:
             return False
         return self.done is None or batch.overtaken >= self.done + self._settings.grace_ms
@@ -131,11 +131,11 @@ class ShardEvaluator:
         self._begin, self.done = begin_ms, begin_ms - 1
 
     def advance(self, until_ms: int, newest_ms: int) -> Iterator[Out]:
-        """Evaluate all instants up to one, in their order, with what was known at each.
+        """Evaluate all evaluation times up to one, in order, each with what was known then.
 
         Args:
-            until_ms: an instant; nothing happens if it was evaluated.
-            newest_ms: the newest event time, to be told.
+            until_ms: the last evaluation time; nothing happens if it was evaluated.
+            newest_ms: the newest event time, to be reported.
         """
         grace = self._settings.grace_ms
         while self.done is not None and (first := self.rules.following(self.done)) is not None and first <= until_ms:
@@ -156,7 +156,7 @@ class ShardEvaluator:
             self.prune()
 
     def close(self, instant: int, newest_ms: int) -> Iterator[Out]:
-        """Take up all that waits: the input has ended before this instant, which is not evaluated."""
+        """Add all samples that wait: the input has ended before this evaluation time, which is not evaluated."""
         if not self.waiting or self.done is None:
             return
         known, self.waiting = self.waiting, []
@@ -212,16 +212,16 @@ class ShardEvaluator:
         for schedules, tasks in self.rules.gathering.items():
             for run in due(tasks, after_ms, until_ms):
                 since = _last(schedules, after_ms)
-                # What is said of the same instants goes together.
+                # Fragments of the same evaluation times go together.
                 beside = vectors.pop(run.times.tobytes(), None)
                 yield self._evaluate((*(beside.tasks if beside is not None else ()), *run.tasks), run.times, since)
         for run in vectors.values():
             yield self._evaluate(run.tasks, run.times)
 
     def _empty_until(self, first: int, after_ms: int, end_ms: int) -> int | None:
-        """The last of many instants at which the shard has nothing to say, because none of them sees a sample; None if these are few, or none.
+        """The last of many evaluation times that see no sample, so that the shard has nothing to report; None if these are few, or none.
 
-        Its first words name its first instants, so these are evaluated even so: that they came is how groups know when time begins.
+        The first evaluation times of a shard are evaluated even so: their reports show the groups when event time begins.
         """
         done = first - 1 if self.done is None else self.done
         far = first + STRIDE * (self.rules.shortest_ms or 1)
@@ -233,7 +233,7 @@ class ShardEvaluator:
         return self.rules.latest(end_ms if seen is None else min(end_ms, seen - 1))
 
     def _late(self, first: int) -> list[Part]:
-        """Add what was waiting for an instant, and evaluate again what it touches."""
+        """Add the samples that waited for an evaluation time, and evaluate again the times that they touch."""
         grace = self._settings.grace_ms
         known = [each for each in self.waiting if each.overtaken - grace < first]
         if not known or self.done is None:
@@ -249,7 +249,7 @@ class ShardEvaluator:
         since = int(arrival.times.min()) - 1
         found = self._finders(known)
         asking = [task for task in self.rules.tasks if not found.isdisjoint(self._asked_by(task))]
-        # Of instants before its first a shard speaks for the first time, and so of all fragments.
+        # Times before the shard's first are reported for the first time, and so with all fragments.
         after = done - self._horizon_ms
         runs = [
             *due(self.rules.tasks, after, min(self._begin - 1, done)),
@@ -305,7 +305,7 @@ class ShardEvaluator:
 
     @property
     def _horizon_ms(self) -> int:
-        """How far before an instant late samples may still touch another."""
+        """How far before an evaluation time late samples may still touch another one."""
         return self._settings.late_ms + self._settings.grace_ms + self.rules.behind_ms
 
     def _empty(self) -> ShardState:

@@ -2,8 +2,8 @@
 
 State of a key, which is a shard's number: ``meta`` (the version's token, the last evaluation time, and how far timers are set), ``rules``
 (:class:`transforms.alerts.shards.rules.ShardRules`), ``told`` (:class:`transforms.machines.watermarks.Watermarks`), and the bag ``chunks`` of the
-samples that rules select. An arrival appends a chunk and is not evaluated. An evaluation time is due once the watermarks of all partitions have passed
-it, or its timer fires. The end of the bundle evaluates what is due, many evaluation times at once while a job catches up. A bag that has grown to
+samples that rules select. An arrival appends a chunk and is not evaluated. An evaluation time is due once the watermarks of all partitions pass it,
+or its timer fires. The end of the bundle evaluates what is due, many evaluation times at once while a job catches up. A bag that has grown to
 twice the size of what is still needed becomes one chunk.
 
 What bounds the state: see :mod:`transforms.alerts.shards.state`; the chunks hold at most about twice as many samples as there are.

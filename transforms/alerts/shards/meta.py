@@ -24,7 +24,7 @@ class Meta:
         newest: event time, as far as it matters for instants.
         stored: how many samples the chunks hold.
         compacted: the last instant when they were made one.
-        amendments: how many contributions told of no new instant.
+        amendments: how many contributions reported no new evaluation time.
     """
 
     token: bytes = b""

@@ -1,7 +1,7 @@
 """Samples of long ago, for rules that look back for hours and days: packed in blocks of an hour, and summed up in digests.
 
-A block holds the samples of ``(end - 1 h, end]`` as they are stored, a few bytes each, and what those of each series come to
-(:class:`rules.promql.digests.digests.Digests`). So a window of days is put together from three pieces, and no sample of its middle is looked at::
+A block holds the samples of ``(end - 1 h, end]`` as they are stored, a few bytes each, and a digest of each series
+(:class:`rules.promql.digests.digests.Digests`). A window of days is composed of three pieces, without reading the samples of its middle::
 
     rate(x[6h]) at 18:20     (12:20, 13:00]   the samples of one block, which is unpacked and stays so while windows begin in it
                              (13:00, 17:00]   four digests, merged once an hour
@@ -192,10 +192,10 @@ class PackedSamples:
     def digests(
         self, number: int, rows: Index, still_open: SeriesSet, starts: Times, ends: Times, measures: Measure
     ) -> Digests:
-        """What the windows ``(start, end]`` come to, none of them shorter than a block.
+        """The digests of the windows ``(start, end]``, none of them shorter than a block.
 
-        They are put together from the same pieces, cut where blocks end, whatever is packed by now: so an instant that is evaluated again, or by
-        another run, comes out the same to the last bit.
+        They are composed of the same pieces, cut where blocks end, whatever is packed by now. So an evaluation that is repeated, or made by another
+        run, has the same result to the last bit.
 
         Args:
             number: of the selector that finds the rows.
@@ -203,7 +203,7 @@ class PackedSamples:
             still_open: their samples after :attr:`until_ms`, without staleness markers.
             starts: not descending, ms.
             ends: likewise.
-            measures: what the digests are to hold, which is among what the selectors were said to need.
+            measures: what the digests are to hold, which is among the measures declared for the selectors.
         """
         span = self._packing.block_ms
         first, last = -(-starts // span) * span, ends // span * span
@@ -287,7 +287,7 @@ def _places(rows: Index, of: Index) -> Index:
 
 
 def spread(size: int, parts: Sequence[tuple[Index, Digests]]) -> Digests:
-    """The digests of so many rows, from those of some of them each; ``parts`` tell which these are, and there is at least one part."""
+    """The digests of so many rows, from those of some of them each; ``parts`` lists which these are, and there is at least one part."""
     every = np.arange(size, dtype=np.int64)
     whole = (digests if len(rows) == size else digests.take(_places(every, rows)) for rows, digests in parts)
     return reduce(Digests.merged, whole)

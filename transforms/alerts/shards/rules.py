@@ -171,7 +171,7 @@ class ShardRules:
     def _renew(self) -> None:
         spans = [each.span for each in self._past]
         spans.append(_Span(self._live.current, self._since_ms, _NEVER))
-        # With rules of before still about, one list of tasks says what is evaluated at all instants.
+        # While old rules are still in use, one list of tasks covers all evaluation times.
         self.tasks = _united(span.ready.tasks for span in spans)
         self.vectors = tuple(task for task in self.tasks if task.spec.kind == "vector")
         self.gathering: dict[tuple[Schedule, ...], list[Task]] = {}

@@ -189,7 +189,7 @@ class SampleColumns:
         self._count(np.repeat(which, counts), times, values)
 
     def _merge(self, which: Index, rows: Index, times: Times, values: Floats, seqs: Index) -> NDArray[np.bool_]:
-        """Put samples among those that their rows have; tells which of them changed anything."""
+        """Merge samples into those of their rows. Returns which of them changed anything."""
         old_rows, old_times, old_values, old_seqs = self.samples(which)
         old = len(old_rows)
         all_rows, all_times = np.concatenate((old_rows, rows)), np.concatenate((old_times, times))
@@ -290,7 +290,7 @@ def _last_of_each(rows: Index, times: Times) -> NDArray[np.bool_]:
 
 
 def _marks(times: Times) -> Marks:
-    """A number a timestamp whose sums tell sets of timestamps apart: the finalizer of SplitMix64."""
+    """A number a timestamp whose sums distinguish sets of timestamps: the finalizer of SplitMix64."""
     mark: Marks = times.view(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     mark = (mark ^ (mark >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mark = (mark ^ (mark >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

@@ -98,7 +98,7 @@ class Selection:
         return Match(keep, single, {number: np.concatenate(parts) for number, parts in found.items()})
 
     def _candidates(self, labels: LabelFrame) -> Iterator[tuple[list[int], Index]]:
-        """Selectors, and the rows whose name does not already tell that they do not fit."""
+        """Selectors, and the rows whose name alone does not rule them out."""
         if self._nameless:
             yield self._nameless, np.arange(labels.size, dtype=np.int64)
         names = labels.column(METRIC_NAME)

@@ -18,11 +18,11 @@ CONTENT_TYPES = {
 
 
 def content_type_of(path: str) -> str | None:
-    """The content type that a file's name says, None if it says none: ``.lp``, ``.line``, ``.influx``; ``.json``, ``.jsonl``, ``.ndjson``; each
+    """The content type by a file's name, None if it has none: ``.lp``, ``.line``, ``.influx``; ``.json``, ``.jsonl``, ``.ndjson``; each
     also with ``.gz``."""
     return CONTENT_TYPES.get(suffix_of(path))
 
 
 def suffix_of(path: str) -> str:
-    """The end of a file's name that says its format, in lower case, ``.gz`` set amendment: ``.lp`` of ``cpu.LP.GZ``."""
+    """The end of a file's name that names its format, in lower case, without ``.gz``: ``.lp`` of ``cpu.LP.GZ``."""
     return os.path.splitext(path.lower().removesuffix(".gz"))[1]

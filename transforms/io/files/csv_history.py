@@ -55,7 +55,7 @@ def is_csv(path: str) -> bool:
 
 
 def read_csv(path: str, shown: str, collected: Collected, name: str | None) -> Iterator[Samples]:
-    """The samples of a file, which others know as ``shown``; rows that cannot be read are told to ``collected``.
+    """The samples of a file, which others know as ``shown``; rows that cannot be read go to ``collected``.
 
     Raises:
         InputFault: it cannot be read to its end; what came before was given.

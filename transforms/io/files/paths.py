@@ -56,12 +56,12 @@ def places(pattern: str) -> list[str]:
 
 
 def _is_special(path: str) -> bool:
-    # A link that leads nowhere is a file that cannot be read, and said to be one.
+    # A link that leads nowhere is a file that cannot be read, and reported as one.
     return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
 
 
 def files_of(place: str, suffixes: Collection[str]) -> list[str]:
-    """A file itself; of a directory those in and below it that :func:`matching` speaks of, sorted."""
+    """A file itself; of a directory the files in and below it that :func:`matching` finds, sorted."""
     if not os.path.isdir(place):
         return [place]
     # A directory that cannot be listed is given itself, and whoever reads it says why it cannot be read.
@@ -97,7 +97,7 @@ def _below(directory: str) -> Iterator[str]:
 
 
 def name_of(path: str) -> str:
-    """What a file of :func:`matching` is called where its records are spoken of; it holds a slash, which no topic does."""
+    """The name of a file of :func:`matching` in messages about its records; it holds a slash, which no topic does."""
     return STDIN_NAME if path == STDIN else path
 
 

@@ -112,7 +112,7 @@ def read_reach(
         given: the options of :func:`add_history_options`.
         reach: what the rules read, and how far back.
         recorded: names of metrics that the rules write themselves; what the sources hold under them is left out.
-        progress: told how much of how much is read.
+        progress: called with how much of how much is read.
 
     Raises:
         HistoryError: a source that is not known, or cannot be read, or holds nothing of use; a time that is none.

@@ -130,7 +130,7 @@ def read_tables(text: str, source: str) -> Iterator[_Table]:
     """The tables of an answer in annotated CSV, as InfluxDB's reference describes it.
 
     Raises:
-        HistoryError: the answer is an error, which Flux may tell after its first rows.
+        HistoryError: the answer is an error, which Flux may send after its first rows.
     """
     heads: list[str] = []
     types: list[str] = []

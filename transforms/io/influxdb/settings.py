@@ -45,7 +45,7 @@ class InfluxSettings:
     def parse(cls, uri: str) -> InfluxSettings:
         """Settings of ``influxdb://HOST[:PORT][?org=...&token_file=...&ca_file=...&gzip=on|off&timeout=30s&retry_for=5m]``.
 
-        ``influxdbs://`` speaks TLS.
+        ``influxdbs://`` uses TLS.
 
         Raises:
             ValueError: another scheme, no host, a token or password in the URL, or an option that is unknown or has no such value.

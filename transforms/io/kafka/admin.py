@@ -90,7 +90,7 @@ def create_topic(
     try:
         settings = {**TOPIC_CONFIGS.get(topic, {}), **(configs or {})}
         made = {"num_partitions": partitions, "replication_factor": replication, "configs": settings}
-        # Brokers hear of a topic one after the other: who asks next is to find it.
+        # Brokers learn of a topic one after the other: the next request must find it.
         admin.create_topics({topic: made}, wait_for_metadata=True)
     except TopicAlreadyExistsError:
         return False

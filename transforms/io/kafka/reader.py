@@ -21,7 +21,7 @@ REQUEST_TIMEOUT_S = 30.0
 CHECK_TIMEOUT_S = 10.0
 """How long the check before a job starts waits for an answer."""
 END_TIMEOUT_S = 5.0
-"""How long an idle reader waits to hear where its partition ends: no longer than a checkpoint can wait for it."""
+"""How long an idle reader waits for the end offset of its partition: no longer than a checkpoint can wait for it."""
 IDLE_CONSUMER_S = 300.0
 """A consumer that no one asked for this long is closed: its partition is read elsewhere."""
 

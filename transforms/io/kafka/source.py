@@ -5,8 +5,8 @@ Modelled on what Java's ``ReadFromKafkaDoFn`` guarantees. One element is one par
 for positions: a bundle that fails is read again from there.
 
 The watermark of a partition is its newest event time less a delay. A partition that has had nothing to read for ``idle_ms`` follows the
-clock instead, so that it does not hold back the others; what then still arrives from before is late by that watermark. The runner hears of it, and,
-where shards of rules wait for it, so do they: behind the samples of each block it goes the same way as these.
+clock instead, so that it does not hold back the others; what then still arrives from before is late by that watermark. The watermark goes to the
+runner. Where shards of rules wait for it, it also follows the samples of each block as an element.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ class _ReadPartition(beam.DoFn, RestrictionProvider):
                 return
 
     def _mark(self, partition: Partition, watermark: int) -> Iterator[object]:
-        """That the partition's watermark is this, behind all that was read of it until then."""
+        """The partition's watermark as an element, behind all samples read so far."""
         if self._source_id is not None:
             yield mark(PartitionWatermark(self._source_id, partition.number, partition.among, watermark))
 
@@ -230,7 +230,7 @@ class ReadSamples(beam.PTransform):
     """
 
     def __init__(self, source: KafkaSource, settings: IntakeSettings, source_id: int | None = None) -> None:
-        """With ``telling``, its number among the sources, it tells watermarks behind what was read (:func:`transforms.intake.beam.mark`)."""
+        """With ``source_id``, its number among the sources, it sends watermarks behind the samples (:func:`transforms.intake.beam.mark`)."""
         super().__init__()
         self._source, self._settings, self._source_id = source, settings, source_id
 

@@ -30,7 +30,7 @@ TARGET_ROWS = 2_000_000
 class Compaction:
     """What a compaction did, in files and rows of the parts it folded; rows fall by what newer panes and later runs replaced.
 
-    Files that cannot be read stay as they are; of each the reason is told.
+    Files that cannot be read stay as they are; each is reported with the reason.
     """
 
     files_before: int = 0

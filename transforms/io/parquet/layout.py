@@ -5,7 +5,7 @@ samples. FIRST and LAST are the first and last window start (for samples: event 
 newest pane, RUN (``r1768176000123``) the newest run, ID a hash of the contents: the same rows written again replace their file. A date is a day
 of UTC. ``_runs/RUN.json`` is there for each run (:mod:`transforms.io.parquet.runs`).
 
-Format 1, until runs were told apart, had no column ``run``, no RUN in its names and no ``_runs``: its rows are of run 0, before all others.
+Format 1, before runs were distinguished, had no column ``run``, no RUN in its names and no ``_runs``: its rows are of run 0, before all others.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Kind:
     Attributes:
         schema: of its files.
         time: the column that places a row in time.
-        versions: columns that order rows of one series and time, the most telling first; of those rows the highest counts.
+        versions: columns that order rows of one series and time, the most significant first; the row with the highest counts.
     """
 
     schema: pa.Schema
@@ -91,7 +91,7 @@ class Kind:
 
 
 ROLLUPS = Kind(ROLLUP_SCHEMA, "window", ("run", "count", "pane", "watermark"))
-"""What the later run says of a window counts, however many samples it had; within a run the newest pane. More samples come first in that
+"""The row of the later run of a window counts, however many samples it had; within a run the newest pane. More samples come first in that
 order, since a job that goes on from a checkpoint may cut late data into other panes than before, and number them again: of one run the pane
 that has seen more is the newer one, whatever its number."""
 

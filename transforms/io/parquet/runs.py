@@ -59,7 +59,7 @@ def start(directory: str | os.PathLike[str], now_ms: int) -> int:
     check_format(directory)
     root = Path(directory)
     folder = root / RUNS
-    # Of a store that was copied without its runs, the files' names tell.
+    # A store may be copied without its runs: then the files' names show them.
     before = claims.newest(folder) or max((name.run for name in _names(root)), default=0)
     started = datetime.fromtimestamp(now_ms / 1_000, timezone.utc).isoformat(timespec="milliseconds")
 

@@ -127,11 +127,11 @@ def read_rollups(
     names: Collection[str] | None = None,
     unreadable: Unreadable | None = None,
 ) -> pa.Table:
-    """The rows of a tier with window starts in ``[start, end)`` (ms): of each series and window what the latest run says, its newest pane.
+    """The rows of a tier with window starts in ``[start, end)`` (ms): of each series and window the newest pane of the latest run.
 
     Args:
         names: metric names to read; all if None.
-        unreadable: told of files that cannot be read, which are then left out.
+        unreadable: called with files that cannot be read, which are then left out.
 
     Returns:
         columns of :data:`~transforms.io.parquet.layout.ROLLUP_SCHEMA`, sorted by metric, target and window.

@@ -1,4 +1,4 @@
-"""Archived data in a Prometheus, or whatever speaks its interfaces: raw samples by remote read, or resampled ones by range queries."""
+"""Archived data in a Prometheus, or a server with its interfaces: raw samples by remote read, or resampled ones by range queries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from transforms.io.http import post, secret
 MODES = ("remote-read", "query_range")
 TOKEN_VARIABLE = "PROMETHEUS_TOKEN"
 TIMEOUT_S = 300.0
-# What one request asks for at most: bounded answers, and progress to tell.
+# What one request asks for at most: bounded answers, and progress to report.
 READ_MS = 7 * 86_400_000
 # A server refuses more than 11,000 steps.
 MOST_STEPS = 10_000
