@@ -82,7 +82,7 @@ class _BeamTimers:
         self._timer, self._key, self._pending = timer, key, pending
 
     def at(self, time_ms: int) -> None:
-        # Elements of one bundle ask for the same instants over and over; each timer that is set is a message to the runner.
+        # Elements of one bundle ask for the same evaluation times over and over; each timer that is set is a message to the runner.
         if (self._key, time_ms) not in self._pending:
             self._pending.add((self._key, time_ms))
             self._timer.set(Timestamp(micros=time_ms * 1000), dynamic_timer_tag=str(time_ms))

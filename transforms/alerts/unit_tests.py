@@ -54,7 +54,7 @@ def stream(trial: Trial, left_out: Callable[[str], None] = lambda _: None) -> Ra
         left_out: called with each of them, and why.
 
     Raises:
-        NotRun: its cases ask for what was left out, or a stream cannot evaluate at its instants, or take its samples.
+        NotRun: its cases ask for what was left out, or a stream cannot evaluate at its evaluation times, or take its samples.
     """
     trial = _streamable(trial, left_out)
     settings = EvaluationSettings(
@@ -192,7 +192,7 @@ def _check(trial: Trial, settings: EvaluationSettings) -> None:
 
 
 def _first_errors(trial: Trial, settings: EvaluationSettings) -> list[RuleError]:
-    """The failures of the first instant that has any: those of one instant are known apart if it is a bundle of its own."""
+    """The failures of the first evaluation time that has any. Each evaluation time is a bundle of its own, so that its failures are known."""
     course = _Course(trial, settings)
     for when in trial.times.tolist():
         course.advance(when)
@@ -213,7 +213,7 @@ class _Course:
         self._added = 0
         self._states: dict[str, State] = {}
         self._written: list[SampleBatch] = []
-        # Time begins even where no sample comes: at the instant of shards, before the first of all, that what is read with an offset asks for.
+        # Event time begins even without samples: at the evaluation time of shards that the largest query offset reads.
         offset = max((rule.turn.query_offset_ms for rule in trial.program.rules), default=0)
         self.stage.extent((trial.test.start_ms - offset) // trial.step_ms * trial.step_ms)
         self._take(self.stage.advance(MIN_WATERMARK))
@@ -224,7 +224,7 @@ class _Course:
         return self.stage.groups.machine.counted.get("rules.failures", 0)
 
     def advance(self, instant: int) -> None:
-        """Go on until an instant has been evaluated."""
+        """Evaluate up to an evaluation time."""
         watermark = instant + 1
         last = int(np.searchsorted(self._samples.ts, watermark, side="right"))
         if last > self._added:

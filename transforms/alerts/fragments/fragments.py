@@ -41,7 +41,7 @@ class Refusal(NamedTuple):
 
 
 class NotStreamable(ValueError):
-    """Rules read what no stream has at their instants; ``refusals`` are in the order of the rules."""
+    """Rules read data that a stream does not have at their evaluation times; ``refusals`` are in the order of the rules."""
 
     def __init__(self, refusals: tuple[Refusal, ...]) -> None:
         super().__init__("; ".join(f"{each.rule.key}: {each.reason}" for each in refusals))
@@ -63,7 +63,7 @@ class SplitProgram:
     target_labels: frozenset[str]
 
     def state(self) -> tuple[State, ...]:
-        """The selectors whose samples shards keep, distinct by their text without offset, and for how long before an instant."""
+        """The selectors whose samples shards keep, distinct by their text without offset, and for how long before an evaluation time."""
         kept: dict[str, State] = {}
         lookback = self.program.settings.options.lookback_ms
         for spec in self.fragments:
@@ -98,7 +98,7 @@ def cut(program: Program, target_labels: frozenset[str] = DEFAULT_TARGET_LABELS)
         target_labels: the labels that make up a target part.
 
     Raises:
-        NotStreamable: rules pin an instant with ``@``, look ahead with a negative offset, or put the queries of templates together from data.
+        NotStreamable: rules pin a time with ``@``, look ahead with a negative offset, or put the queries of templates together from data.
         ValueError: the program's options delay the removal of metric names.
     """
     if program.settings.options.delayed_name_removal:
@@ -173,7 +173,7 @@ def _refusals(rule: Prepared) -> Iterator[Refusal]:
 
 
 def _unseen(expr: ast.Expr) -> tuple[str, Span] | None:
-    """Why, and where, an expression reads what a stream does not have at its instant."""
+    """Why, and where, an expression reads what a stream does not have at its evaluation time."""
     for node in ast.walk(expr):
         if isinstance(node, ast.StringLiteral) and not is_text(node.value):
             return "a text that is no UTF-8 could become a label, which no event holds", node.span

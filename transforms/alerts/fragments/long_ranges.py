@@ -69,7 +69,7 @@ def readings(expr: ast.Expr, lookback_ms: int, block_ms: int = BLOCK_MS, *, with
         expr: the expression.
         lookback_ms: how old a sample an instant selector still takes.
         block_ms: windows that are shorter are gone through sample by sample.
-        within: it stands in a subquery, whose instants lie anywhere in its range.
+        within: it is in a subquery, which is evaluated at times anywhere in its range.
     """
     match expr:
         case ast.VectorSelector():

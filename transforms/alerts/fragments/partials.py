@@ -104,15 +104,15 @@ class PartialsBuilder:
         self._failures: dict[int, list[Failure]] = {}
 
     def begin(self, fragment: int) -> None:
-        """The fragment is evaluated at all the instants; what is not added yields nothing."""
+        """Mark a fragment as evaluated at all the evaluation times; it is empty where nothing is added."""
         self._evaluated.append(fragment)
 
     def add_vector(self, fragment: int, first: int, vector: InstantVector) -> None:
-        """Its value at instants from the index ``first`` on."""
+        """Add its value at the evaluation times from the index ``first`` on."""
         self._pieces.setdefault(fragment, []).append((first, vector))
 
     def add_failure(self, fragment: int, instant: int, message: str) -> None:
-        """It failed at the instant of this index."""
+        """Add a failure at the evaluation time of this index."""
         self._failures.setdefault(fragment, []).append(Failure(instant, message))
 
     def add_samples(self, fragment: int, series: SeriesSet) -> None:
@@ -142,7 +142,7 @@ class PartialsBuilder:
         )
 
     def _joined(self, pieces: Sequence[tuple[int, InstantVector]]) -> InstantVector:
-        """Vectors of stretches of the instants as one of all."""
+        """Join the vectors of stretches of the evaluation times into one."""
         first, vector = pieces[0]
         if vector.values.shape[1] == len(self.times):
             return vector
@@ -179,7 +179,7 @@ def united(vector: InstantVector) -> InstantVector:
     """The vector with rows of equal labels made one, values as they are to the bit.
 
     Raises:
-        EvaluationError: two of them are present at the same instant.
+        EvaluationError: two of them are present at the same evaluation time.
     """
     if not vector.labels.has_duplicates():
         return vector

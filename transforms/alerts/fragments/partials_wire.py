@@ -5,14 +5,14 @@ Its columns are lists of their own lengths; an empty one is left out:
 | column | holds |
 |---|---|
 | texts | label names and values, each once, whatever the number of fragments and series they stand in |
-| times | the instants, ms |
+| times | the evaluation times, ms |
 | evaluated | ids of all fragments that were evaluated, those too that yielded nothing |
 | parts | four numbers a part, vectors first: which of ``evaluated``, kind (0 vector, 1 samples), series, label names |
 | names, codes | the label names of each part; for each of its series their values; indices of ``texts`` |
-| present | of vectors, which cells ``[series, instants]`` hold a value, a bit each, the cells of all parts in a row |
+| present | of vectors, which cells ``[series, evaluation times]`` hold a value, a bit each, the cells of all parts in a row |
 | values | of vectors, those of the cells present; of samples, theirs; part by part |
 | counts, stamps | of samples, how many each series has, and their times in ms |
-| failed, messages | two numbers a failure: which of ``evaluated``, and which instant; and what was wrong |
+| failed, messages | two numbers a failure: which of ``evaluated``, and which evaluation time; and what was wrong |
 """
 
 from __future__ import annotations

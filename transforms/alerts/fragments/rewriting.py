@@ -25,7 +25,7 @@ SHARD_LABEL = "__shard__"
 
 @dataclass(frozen=True, slots=True, order=True)
 class Schedule:
-    """The instants ``k * interval_ms - behind_ms`` for whole ``k``."""
+    """The evaluation times ``k * interval_ms - behind_ms`` for whole ``k``."""
 
     interval_ms: int
     behind_ms: int = 0
@@ -38,10 +38,10 @@ class FragmentSpec:
     Attributes:
         number: its index in :attr:`Cut.fragments`, which :class:`rules.promql.syntax.ast.Fragment` names.
         expr: of a vector, the expression, of type instant vector; of samples, a selector without offset.
-        kind: ``vector``: its value at each instant travels. ``samples``: the raw samples it selects travel, staleness markers too, because
+        kind: ``vector``: shards send its value at each evaluation time. ``samples``: shards send the raw samples, staleness markers too, because
             the remainders select them among what rules write.
-        step_ms: of a vector that a subquery asks for: it is evaluated at all multiples of this. None: at the instants of ``schedules``.
-        history_ms: for how long before an instant of its schedules its values, or samples, may be asked for; 0: those of the instant alone.
+        step_ms: of a vector that a subquery asks for: it is evaluated at all multiples of this. None: at the evaluation times of ``schedules``.
+        history_ms: how long before an evaluation time of its schedules its values, or samples, may be read; 0: only those at the time itself.
         shard_label: its series of different shards may have the same labels, and :data:`SHARD_LABEL` is added to distinguish them.
         schedules: when the rules that use it are evaluated, distinct, ascending.
     """
@@ -83,7 +83,7 @@ class Fragments:
         Args:
             step: its plan; a range vector is left as it is, since no rule takes one.
             schedule: when it is evaluated.
-            history_ms: for how long before its newest instant it may be evaluated again.
+            history_ms: for how long before its newest evaluation time it may be evaluated again.
         """
         if step.expr.type not in (ast.ValueType.SCALAR, ast.ValueType.VECTOR):
             return step.expr
@@ -117,7 +117,7 @@ class Fragments:
 
 
 class _Place(NamedTuple):
-    """Where in an expression a part stands: in a subquery of this step, if in one, and how far back of the instant it is evaluated."""
+    """The context of a part of an expression: the step of its subquery, if any, and how far before the evaluation time it is evaluated."""
 
     step_ms: int | None
     history_ms: int

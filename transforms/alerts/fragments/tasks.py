@@ -1,4 +1,4 @@
-"""Fragments ready to be evaluated, and at which instants they are due."""
+"""Fragments ready to be evaluated, and the evaluation times at which they are due."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Fragments that are due at the same instants, ascending, ms."""
+    """Fragments that are due at the same evaluation times, ascending, ms."""
 
     tasks: tuple[Task, ...]
     times: Times
 
 
 def due(tasks: Iterable[Task], after_ms: int, until_ms: int) -> list[Run]:
-    """All fragments with their instants in ``(after_ms, until_ms]``, those of the same instants together; without those due at none."""
+    """The fragments due in ``(after_ms, until_ms]`` with their evaluation times. Those with the same times are together."""
     instants: dict[object, bytes] = {}
     found: dict[bytes, list[Task]] = {}
     for task in tasks:

@@ -37,7 +37,7 @@ class _Gathered:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A part at the instants that are asked for, its labels numbered as the store does."""
+    """A part at the requested times, with the store's numbers of its labels."""
 
     shard: int
     names: list[int]
@@ -147,7 +147,7 @@ class PartialStore:
         return vector if labels.distinct else united(vector)
 
     def _labelled(self, fragment: int, names: list[int], codes: Index, shards: list[int]) -> _Labels:
-        """The labels of a fragment's series; from one instant to the next they are mostly the same, and what is known of them stays."""
+        """The labels of a fragment's series. They rarely change from one evaluation time to the next, so they are cached."""
         last = self._labels.get(fragment)
         if last is not None and last.names == names and last.shards == shards and np.array_equal(last.codes, codes):
             return last
@@ -161,7 +161,7 @@ class PartialStore:
         """Whether a fragment certainly has no series at any of the times, and may be queried at all of them."""
         task = self._tasks[number]
         if task.spec.step_ms is not None:
-            # A subquery asks for it at other instants.
+            # A subquery reads it at other times.
             return False
         for when in times[self._reported(times)].tolist():
             for entries in self._at[when].values():
@@ -181,7 +181,7 @@ class PartialStore:
 
         Args:
             time_ms: the earliest answer.
-            offset_ms: how far behind its instants a rule looks, at most.
+            offset_ms: the largest query offset of the rules.
         """
         spans = [(int(each.partials.times[0]), self._last_asked(each.partials)) for each in self._held]
         history = self._gathered_ms
@@ -203,7 +203,7 @@ class PartialStore:
         return max((task.spec.history_ms for task in self._tasks if task.spec.kind == "samples"), default=0)
 
     def prune(self, before_ms: int) -> None:
-        """Forget what rules do not ask for at instants from ``before_ms`` on."""
+        """Forget what rules do not read at evaluation times from ``before_ms`` on."""
         self._answers.clear()
         kept = [each for each in self._held if self._last_asked(each.partials) >= before_ms]
         if len(kept) < len(self._held):
@@ -219,7 +219,7 @@ class PartialStore:
             self._gathered, self._samples = gathered, None
 
     def _last_asked(self, partials: Partials) -> int:
-        """The last instant whose rules may ask for one of the partials' instants."""
+        """The last evaluation time at which rules may read one of the partials' times."""
         reach = max((self._history.get(each, 0) for each in partials.evaluated), default=0)
         # A subquery's range is open on its left, so its whole length back nothing is asked for.
         return int(partials.times[-1]) + max(reach - 1, 0)
@@ -299,7 +299,7 @@ def _column(numbers: Index, text: Callable[[int], str]) -> Column:
 
 
 def _scattered(columns: NDArray[Any], places: Sequence[int], instants: int) -> NDArray[Any]:
-    """Columns put to their places among the instants; nothing elsewhere."""
+    """Put columns at their places among the times; nothing elsewhere."""
     spread = np.zeros((len(columns), instants), columns.dtype)
     spread[:, places] = columns
     return spread

@@ -1,7 +1,7 @@
-"""The states of rules after earlier instants, to go back to when late samples touch later ones.
+"""The states of rules after earlier evaluation times, to go back to when late samples touch later ones.
 
 An evaluation makes new states, so those that did not change are shared.
-Rules go back one by one, and what comes after the snapshot from which some went on is not theirs any more::
+Rules go back one by one. Snapshots after the one from which a rule is evaluated again no longer hold its state::
 
     12:10  all rules                   base
     12:11  all rules but `High`        `High` was evaluated again from 12:10 on
@@ -19,11 +19,11 @@ from rules.evaluation.rule_state import RuleState
 
 @dataclass(slots=True)
 class Snapshot:
-    """The states of rules after an instant.
+    """The states of rules after an evaluation time.
 
     Attributes:
         states: by position.
-        missing: the positions of rules that were evaluated again since, from before this instant on: their states here are not right any more.
+        missing: the positions of rules that were evaluated again since, from an earlier time on: their states here are no longer right.
     """
 
     time_ms: int
@@ -50,7 +50,7 @@ class Snapshots:
         self._kept = []
 
     def add(self, time_ms: int, states: Sequence[RuleState]) -> None:
-        """Keep the states of all rules after an instant, the newest."""
+        """Keep the states of all rules after the newest evaluation time."""
         self._kept.append(Snapshot(time_ms, list(states)))
 
     def before(self, time_ms: int, positions: Collection[int]) -> Snapshot:

@@ -147,7 +147,7 @@ class GroupState:
         again = self._ready.affected.rules(revised)
         base = self._snapshots.base
         if self._initial and touched <= base.time_ms:
-            # There was nothing before the first instant, so it may as well have been this one.
+            # Nothing was evaluated before the first evaluation time, so an earlier one can take its place.
             base.time_ms = min(self._begin(touched), base.time_ms)
             again = frozenset(range(len(self.evaluator.states)))
         if not again:
@@ -158,7 +158,7 @@ class GroupState:
         self.counted["rules.instants_again"] += self._ready.count(back.time_ms, self.done)
         # Events that the rules sent before a change are kept, and so are the ends of alerts that the change caused.
         touched = max(touched, back.time_ms + 1)
-        # From the first instant touched, wherever the snapshot was: which places corrections take must not depend on that.
+        # From the first evaluation time touched, wherever the snapshot was: the places of corrections must not depend on snapshots.
         due = [each for each in outcome.events if each.transition.time_ms >= touched]
         events = self._ready.events.make(self.evaluator, due)
         yield from self._event_writer.events(diff(self._standing(touched, again), events, instant), instant)

@@ -40,7 +40,7 @@ class SampleMaker:
 
         Args:
             columns: the samples.
-            effective_ms: the instant from which they are known, of corrections; as their place in the log it makes stores take them for the newer.
+            effective_ms: of corrections, the evaluation time from which they are known. As their place in the log it makes stores prefer them.
                 None: each is known from its own time on.
         """
         if len(self._parts) > _KNOWN:
@@ -75,7 +75,7 @@ class SampleMaker:
 
 
 def written_after(recorded: Recorded, time_ms: int | None, writers: Collection[int] | None = None) -> Iterator[Column]:
-    """The samples of instants after a time, of the rules at some positions or of all."""
+    """The samples that rules wrote after a time: the rules at some positions, or all."""
     return ((labels, times, values) for labels, _, times, values in recorded.series(time_ms, writers))
 
 
@@ -110,7 +110,7 @@ def _with_markers(labels: Labels, times: Times, values: Floats, gone: Times) -> 
 
 
 def to_bytes(recorded: Recorded, until_ms: int | None) -> bytes:
-    """What rules wrote at instants up to a time, for a checkpoint; nothing without one."""
+    """What rules wrote up to an evaluation time, for a checkpoint; nothing if it is None."""
     labels, writers, times, values = [], [], [], []
     for series, writer, when, what in recorded.series():
         if until_ms is None:

@@ -74,7 +74,7 @@ class CompiledRules:
 
     @cached_property
     def reach_ms(self) -> int:
-        """How far back of an instant rules may read what they wrote, ms, at most."""
+        """The most that rules look back from an evaluation time for what they wrote, ms."""
         program = self.program
         rules = max((_back(rule.rule.ast) for rule in program.rules), default=0)
         queries = max((_back(expr) for expr in program.queries.values()), default=0)
@@ -85,20 +85,20 @@ class CompiledRules:
         return program.settings.options.lookback_ms + max(rules, queries)
 
     def instants(self, after_ms: int, until_ms: int) -> Times:
-        """The instants in ``(after, until]`` at which any group is evaluated, ascending."""
+        """The evaluation times in ``(after, until]`` at which any group is evaluated, ascending."""
         multiples = [aligned(step, after_ms, until_ms) for step in self._distinct_ms]
         return np.unique(np.concatenate(multiples)) if multiples else np.empty(0, np.int64)
 
     def count(self, after_ms: int, until_ms: int) -> int:
-        """How many instants are in ``(after, until]``, without listing them."""
+        """How many evaluation times are in ``(after, until]``, without listing them."""
         return count(self._distinct_ms, after_ms, until_ms)
 
     def latest(self, time_ms: int) -> int | None:
-        """The last instant up to a time; None if there are no groups."""
+        """The last evaluation time up to a time; None if there are no groups."""
         return max((time_ms // step * step for step in self._distinct_ms), default=None)
 
     def following(self, time_ms: int) -> int | None:
-        """The first instant after a time; None if there are no groups."""
+        """The first evaluation time after a time; None if there are no groups."""
         return min(((time_ms // step + 1) * step for step in self.intervals_ms), default=None)
 
 
@@ -168,7 +168,7 @@ class LiveRules:
         return self.current
 
     def instants(self, after_ms: int, until_ms: int) -> list[int]:
-        """The instants in ``(after, until]`` at which any group may be evaluated, now or after the next change, ascending."""
+        """The evaluation times in ``(after, until]`` at which any group may be evaluated, now or after the next change, ascending."""
         coming = self.coming()
         found = {*self.current.instants(after_ms, until_ms).tolist()}
         return sorted(found if coming is None else found | {*coming.instants(after_ms, until_ms).tolist()})

@@ -87,7 +87,7 @@ def migrate(states: Sequence[RuleState], change: Changes, time_ms: int) -> Migra
     Args:
         states: of the old rules, by position.
         change: of the rules.
-        time_ms: the instant from which the new rules count: alerts of rules that went are resolved at it.
+        time_ms: the evaluation time from which the new rules apply. Alerts of removed rules are resolved at it.
 
     Raises:
         ValueError: there is not one state a rule.
@@ -123,7 +123,7 @@ def hand_over(recorded: Recorded, change: Changes, stale: Mapping[str, Sequence[
         recorded: what the old rules wrote; it is changed.
         change: of the rules.
         stale: see :class:`Migrated`.
-        time_ms: the instant from which the new rules count; the staleness markers are dated so.
+        time_ms: the evaluation time from which the new rules apply. Staleness markers have this time.
     """
     new, goes_on, successors = change.new.rules, dict(change.kept), _successors(change)
 

@@ -183,7 +183,7 @@ class ShardEvaluator:
         self._reselect()
 
     def change(self, newest_ms: int) -> Iterator[Out]:
-        """Go on with the rules after the next change, and evaluate what they ask for of instants that were."""
+        """Switch to the rules after the next change, and evaluate what they read of earlier evaluation times."""
         change_ms = self.rules.change_ms or 0
         done = self.done
         fresh = self.rules.change(change_ms if done is None else done)
@@ -195,7 +195,7 @@ class ShardEvaluator:
         parts: list[Part] = []
         for task in fresh:
             behind = max((each.behind_ms for each in task.spec.schedules), default=0)
-            # Instants of the new rules ask for nothing after their offset; what they ask for from there on may have been missed.
+            # The new rules read nothing after their offset; what they read from there on may have been missed.
             before = change_ms - 1 - behind
             spans = [(before - task.spec.history_ms, min(before, done), HISTORY)]
             spans.append((before, done, _revision(known) if done >= change_ms else HISTORY))
@@ -322,7 +322,7 @@ class ShardEvaluator:
 
 
 def _last(schedules: Iterable[Schedule], until_ms: int) -> int:
-    """The last instant up to a time."""
+    """The last evaluation time up to a time."""
     return max(
         (until_ms + each.behind_ms) // each.interval_ms * each.interval_ms - each.behind_ms for each in schedules
     )

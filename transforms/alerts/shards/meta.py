@@ -18,12 +18,12 @@ class Meta:
 
     Attributes:
         token: of this version of the state; empty if there is none yet.
-        evaluated: the last instant that was evaluated, or is to be at the end of the bundle.
-        begin: the time from which on there are samples, as far as is known before the first instant is evaluated.
-        armed: the last instant for which a timer is set; there are timers for all before it, or for some of them if they are very many.
-        newest: event time, as far as it matters for instants.
+        evaluated: the last time that was evaluated, or will be at the end of the bundle.
+        begin: the time of the first sample, as far as it is known before the first evaluation.
+        armed: the last evaluation time for which a timer is set; there are timers for all before it, or for some of them if they are very many.
+        newest: event time, as far as it matters for evaluation times.
         stored: how many samples the chunks hold.
-        compacted: the last instant when they were made one.
+        compacted: the last evaluation time when the chunks were made one.
         amendments: how many contributions reported no new evaluation time.
     """
 
@@ -38,7 +38,7 @@ class Meta:
 
     @property
     def after(self) -> int:
-        """Instants after this time are still to come."""
+        """Evaluation times after this time are still ahead."""
         return self.evaluated if self.evaluated != LONG_AGO else self.begin - 1
 
     def encode(self) -> bytes:

@@ -126,7 +126,7 @@ class PackedSamples:
         return self._packing.fits(index.keep_ms[rows], index.single_ms[rows])
 
     def due(self, before_ms: int) -> int:
-        """Up to when samples may be packed, if no instant before ``before_ms`` is evaluated any more."""
+        """The time up to which samples may be packed if nothing before ``before_ms`` is evaluated any more."""
         span = self._packing.block_ms
         return (before_ms - self._packing.open_ms) // span * span
 
@@ -151,7 +151,7 @@ class PackedSamples:
         return np.concatenate([each for each, _ in changed]), np.concatenate([each for _, each in changed])
 
     def drop(self, before_ms: int) -> None:
-        """Forget the blocks that no instant from ``before_ms`` on sees."""
+        """Forget the blocks that no evaluation from ``before_ms`` on reads."""
         gone = [key for key in self._blocks if key[0] <= before_ms - key[1]]
         for key in gone:
             block = self._blocks.pop(key)

@@ -29,7 +29,7 @@ _NEVER = 1 << 62
 
 
 class _Span(NamedTuple):
-    """Rules, and the first and the last time of their instants."""
+    """Rules, and their first and last evaluation time."""
 
     ready: CompiledRules
     since_ms: int
@@ -50,10 +50,10 @@ class ShardRules:
     Attributes:
         tasks: of the rules in force and of those before, each once.
         vectors: those of them that yield vectors.
-        gathering: those that gather samples, by their schedules, since each sample goes with one instant of theirs.
+        gathering: those that gather samples, by their schedules, since each sample goes with one evaluation time of theirs.
         states: what their selectors need, and those of the rules to come, so that a rule is warm when it begins.
         behind_ms: the largest offset of a schedule.
-        reach_ms: how long before an instant what is asked for at it may lie.
+        reach_ms: the most that rules look back from an evaluation time.
     """
 
     def __init__(self, settings: EvaluationSettings, stored: bytes | None = None) -> None:
@@ -103,10 +103,10 @@ class ShardRules:
         """Go on with the rules after the next change; there must be one.
 
         Args:
-            evaluated_ms: the last instant that was evaluated.
+            evaluated_ms: the last time that was evaluated.
 
         Returns:
-            the tasks that are new, or due at more instants than before.
+            the tasks that are new, or due at more evaluation times than before.
         """
         change_ms = self._live.change_ms or 0
         before = {task.id: task for task in self.tasks}
@@ -131,29 +131,29 @@ class ShardRules:
 
     @property
     def shortest_ms(self) -> int | None:
-        """The shortest interval between instants; None if there are no groups."""
+        """The shortest interval between evaluation times; None if there are no groups."""
         return min((step for span in self._spans for step in span.ready.intervals_ms), default=None)
 
     def instants(self, after_ms: int, until_ms: int) -> Times:
-        """The instants in ``(after, until]``, ascending."""
+        """The evaluation times in ``(after, until]``, ascending."""
         found = [
             span.ready.instants(max(after_ms, span.since_ms - 1), min(until_ms, span.until_ms)) for span in self._spans
         ]
         return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
 
     def count(self, after_ms: int, until_ms: int) -> int:
-        """How many instants are in ``(after, until]``, without listing them; those of two rule sets in force together count twice."""
+        """How many evaluation times are in ``(after, until]``, without listing them; those of two rule sets in force together count twice."""
         return sum(
             span.ready.count(max(after_ms, span.since_ms - 1), min(until_ms, span.until_ms)) for span in self._spans
         )
 
     def following(self, time_ms: int) -> int | None:
-        """The first instant after a time; None if there is none."""
+        """The first evaluation time after a time; None if there is none."""
         found = [(span.ready.following(max(time_ms, span.since_ms - 1)), span.until_ms) for span in self._spans]
         return min((each for each, until_ms in found if each is not None and each <= until_ms), default=None)
 
     def latest(self, time_ms: int) -> int | None:
-        """The last instant up to a time; None if there is none."""
+        """The last evaluation time up to a time; None if there is none."""
         return max(self._latest(time_ms), default=None)
 
     def _latest(self, time_ms: int) -> Iterator[int]:
@@ -203,7 +203,7 @@ def _covers(before: Task | None, task: Task) -> bool:
 
 
 def _united(sources: Iterable[Sequence[Task]]) -> tuple[Task, ...]:
-    """The tasks of several rule sets, each once, with the instants of all."""
+    """The tasks of several rule sets, each once, with the evaluation times of all."""
     found: dict[int, Task] = {}
     for tasks in sources:
         for task in tasks:
@@ -213,7 +213,7 @@ def _united(sources: Iterable[Sequence[Task]]) -> tuple[Task, ...]:
 
 
 def _both(one: Task, other: Task) -> Task:
-    """A fragment of two rule sets, with the instants of both."""
+    """A fragment of two rule sets, with the evaluation times of both."""
     if _covers(one, other):
         return one
     history_ms = max(one.spec.history_ms, other.spec.history_ms)

@@ -147,11 +147,11 @@ class SampleColumns:
         return Samples(np.repeat(rows, counts), self._times[at], self._values[at], self._seqs[at])
 
     def seen(self, time_ms: int, keep_ms: Index) -> int | None:
-        """The first time, from the given one on, at which an instant reads any sample; None if there is none.
+        """The first time, from the given one on, at which an evaluation reads any sample; None if there is none.
 
         Args:
             time_ms: the earliest answer.
-            keep_ms: ``[rows]``, for how long instants read a sample.
+            keep_ms: ``[rows]``, for how long evaluations read a sample.
         """
         rows = np.flatnonzero(self._end > self._begin)
         if not len(rows):

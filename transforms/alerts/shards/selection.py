@@ -28,7 +28,7 @@ class Match:
     """What selectors find among the rows of a frame.
 
     Attributes:
-        keep_ms: ``[n]``, how long before an instant the samples of each row are needed; :data:`UNWANTED` if no selector wants it.
+        keep_ms: ``[n]``, how long before an evaluation time the samples of each row are needed; :data:`UNWANTED` if no selector wants it.
         single_ms: ``[n]``, the longest window of each row that is gone through sample by sample.
         members: the rows that each selector finds, ascending, by its number; those that find none are left out.
     """
@@ -43,7 +43,7 @@ class Selection:
 
     Attributes:
         matchers: of each selector.
-        keep_ms: of each, how long before an instant its samples are needed.
+        keep_ms: of each, how long before an evaluation time its samples are needed.
         single_ms: of each, the longest window that is gone through sample by sample.
         measures: what digests have to hold, for all of them together.
     """

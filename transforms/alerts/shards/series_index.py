@@ -19,7 +19,7 @@ class SeriesIndex:
     """Rows are numbered in the order in which series are first seen, and never again.
 
     Attributes:
-        keep_ms: ``[rows]``, how long before an instant the samples of each are needed.
+        keep_ms: ``[rows]``, how long before an evaluation time the samples of each are needed.
         single_ms: ``[rows]``, the longest window of each that is gone through sample by sample.
         parts: ``[rows]``, what :meth:`split` makes target and metric of.
         room: how many series it takes.

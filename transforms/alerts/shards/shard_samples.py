@@ -39,7 +39,7 @@ class Arrival:
     Attributes:
         samples: those of it that some rule selects, to be stored (:func:`transforms.alerts.shards.chunks.to_chunk`); None if there are none.
         times: of each sample that changed what the shard holds, ms.
-        until: for each, the first instant that does not see it any more, ms.
+        until: for each, the first evaluation time that does not see it any more, ms.
     """
 
     samples: SampleBatch | None
@@ -47,7 +47,7 @@ class Arrival:
     until: Times
 
     def touched(self, times: Times) -> Times:
-        """Which of the given ascending instants, evaluated before the batch came, may come out differently now."""
+        """Which of the given ascending evaluation times, evaluated before the batch arrived, may have other results now."""
         first, last = np.searchsorted(times, self.times), np.searchsorted(times, self.until)
         slots = len(times) + 1
         seen = np.cumsum(np.bincount(first, minlength=slots) - np.bincount(last, minlength=slots))
@@ -230,7 +230,7 @@ class ShardSamples:
         return found
 
     def is_empty(self, selector: ast.VectorSelector) -> bool:
-        """Whether a selector finds nothing, at whatever instant.
+        """Whether a selector finds nothing, at whatever evaluation time.
 
         Raises:
             ValueError: the shard does not keep its samples.
@@ -242,7 +242,7 @@ class ShardSamples:
         return empty
 
     def seen(self, time_ms: int) -> int | None:
-        """The first time, from the given one on, at which an instant may read any sample that is held; None if there is none."""
+        """The first time, from the given one on, at which an evaluation may read any sample that is held; None if there is none."""
         found = (self._open.seen(time_ms, self._index.keep_ms), self._packed.seen(time_ms))
         return min((each for each in found if each is not None), default=None)
 
@@ -261,7 +261,7 @@ class ShardSamples:
     # What is kept.
 
     def prune(self, before_ms: int) -> None:
-        """Forget what instants from ``before_ms`` on do not see. It costs something for each series: once a minute is often enough."""
+        """Forget what evaluations from ``before_ms`` on do not read. The cost grows with the series: once a minute is often enough."""
         self._forget(before_ms)
         series, rows = self.series, len(self._index.keep_ms)
         # Where new series are refused, those that have ended make room for them early.

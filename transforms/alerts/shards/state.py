@@ -1,4 +1,4 @@
-"""One shard of the stream: the samples of the series that rules select, and what the rules' fragments make of them at an instant.
+"""One shard of the stream: the samples of the series that rules select, and the values of the rules' fragments at an evaluation time.
 
 A state machine without a framework. What it holds is a set of samples with their source positions, so it does not matter in which order or in
 which pieces they came, and its stored form is simply samples: *chunks*, to which every arrival appends one, and which are made one now and then.
@@ -7,7 +7,7 @@ For a rule over ``rate(x[5m])`` evaluated every minute, and a lateness of 5 min:
     w 12:00:05  a scrape arrives: add() keeps the series of x, appended to their columns; the chunk of its samples goes to the store
     w 12:01:00  evaluate(fragments, 12:01): the windows (11:56, 12:01] of x; what comes of it travels to the groups
     w 12:03:10  a sample of 12:00:40 arrives: touched() names 12:01, 12:02 and 12:03, which are evaluated again
-    w 12:06:00  prune(12:01): no instant before 12:01 comes again; samples of 11:56 and before are forgotten
+    w 12:06:00  prune(12:01): nothing before 12:01 is evaluated again; samples of 11:56 and before are forgotten
 
 What bounds the state: the series seen within the retention of the selectors that find them, a sample each time they are scraped: some 33 bytes of
 memory a sample, and 3 to 6 where it is stored (``python -m benchmarks.stage``). Of series that are needed for hours, all but the last one or two are
@@ -75,13 +75,13 @@ class ShardState(ShardSamples):
     def evaluate(
         self, tasks: Iterable[Task], times: Times, *, since_ms: int | None = None, revision: int = 0
     ) -> Partials:
-        """What the shard contributes at some instants.
+        """What the shard contributes at some evaluation times.
 
         Args:
             tasks: the fragments, of the selectors that the shard was made with.
             times: ascending milliseconds, at least one.
-            since_ms: samples that are gathered are those after it and up to the last instant; None: as far back as any are needed.
-            revision: how often it was asked about these instants before.
+            since_ms: samples that are gathered are those after it and up to the last evaluation time; None: as far back as any are needed.
+            revision: of the partials (:class:`~transforms.alerts.fragments.partials.Partials`).
         """
         found = PartialsBuilder(self.shard, times, revision)
         for task in tasks:
@@ -94,7 +94,7 @@ class ShardState(ShardSamples):
         return found.build()
 
     def _evaluate(self, found: PartialsBuilder, task: Task, first: int, end: int) -> None:
-        """Evaluate at a stretch of the instants; of one that fails, each half by itself, down to the instants that fail."""
+        """Evaluate a stretch of evaluation times. If it fails, evaluate each half by itself, down to the evaluation times that fail."""
         times = found.times[first:end]
         try:
             value = at_instants(task.spec.expr, self, times, self._options).value

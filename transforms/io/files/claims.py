@@ -21,7 +21,7 @@ def claim(folder: Path, at_least: int, document: Callable[[int], bytes]) -> int:
     Args:
         folder: of the claims; it is made if need be.
         at_least: the number, unless it is claimed already, or a higher one is: then the next after the highest.
-        document: what the file of a number says.
+        document: the content of the file of a number.
 
     Raises:
         OSError: the folder cannot be read or written.

@@ -36,7 +36,7 @@ MAX_SHOWN = 10
 """Selectors that an error names."""
 
 Progress = Callable[[float, float], None]
-"""Told how much of how much is done."""
+"""Called with how much of how much is done."""
 
 
 @dataclass(frozen=True, slots=True)

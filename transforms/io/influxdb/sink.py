@@ -63,7 +63,7 @@ def unholdable_letter(bucket: str, row: Unholdable) -> DeadLetter:
 
 
 def _letter(bucket: str, payload: bytes, content_type: str, reason: str) -> DeadLetter:
-    # A row has no source position any more; the hash of what it says makes a repeated delivery recognisable all the same.
+    # A row has no source position any more; the hash of its content makes a repeated delivery recognisable all the same.
     offset = stable_hash(payload.decode(errors="surrogateescape")) >> (64 - _DEAD_LETTER_HASH_BITS)
     return DeadLetter(reason, f"influxdb/{bucket}", -1, offset, payload, content_type)
 

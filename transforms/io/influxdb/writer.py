@@ -125,7 +125,7 @@ class InfluxWriter:
             raise SinkError(self._advice(bucket, reply))
 
     def _send(self, bucket: str, chunk: Chunk) -> _Reply:
-        """Post a chunk until the server says something other than 'later'."""
+        """Post a chunk until the server answers something other than 'later'."""
         body = cramjam.gzip.compress(chunk.data, _GZIP_LEVEL) if self._settings.gzip else chunk.data
         started, attempt = self._clock(), 0
         while True:

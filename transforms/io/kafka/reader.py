@@ -97,7 +97,7 @@ class PartitionReader:
                 self._at_end = False
             elif error.code() == KafkaError._PARTITION_EOF:
                 self.position = max(self.position, message.offset() or 0)
-                # Told once, not at every read that finds nothing.
+                # librdkafka reports the end once, not at every read that finds nothing.
                 self._at_end = True
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
                 low, high = self.bounds()

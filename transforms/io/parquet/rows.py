@@ -64,7 +64,7 @@ def newest(kind: Kind, table: pa.Table) -> pa.Table:
     metric, target = (_ranks(table.column(name)) for name in ("metric", "target"))
     time = _integers(table, kind.time)
     versions = [_integers(table, name) for name in reversed(kind.versions)]
-    # A column that says the same everywhere orders nothing, and a sort by it costs as much as one that does.
+    # A column with one value orders nothing, and a sort by it costs as much as one that does.
     varying = [version for version in versions if version.min() != version.max()]
     order = np.lexsort((*varying, time, target, metric))
     series_time = [column[order] for column in (metric, target, time)]

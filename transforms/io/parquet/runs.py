@@ -30,7 +30,7 @@ class StoreFormatError(ValueError):
 
 
 class Run(NamedTuple):
-    """A run: its number, and what the clock said when it began (ISO 8601), empty if a crash left no word of it."""
+    """A run: its number, and the time when it began (ISO 8601), empty if a crash lost it."""
 
     number: int
     started: str

@@ -40,7 +40,7 @@ _ATTEMPTS = 10
 
 
 class StoredFile(NamedTuple):
-    """A file of the store and what its name says."""
+    """A file of the store and the parts of its name."""
 
     path: Path
     name: FileName
@@ -78,7 +78,7 @@ def write_file(folder: Path, kind: Kind, table: pa.Table, sync: bool = True) -> 
 
 
 Unreadable = Callable[[Path, str], None]
-"""Told of a file that cannot be read, and why."""
+"""Called with a file that cannot be read, and why."""
 
 
 def reason_of(error: Exception) -> str:
