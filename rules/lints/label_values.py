@@ -64,7 +64,7 @@ def values_of_label(expr: Expr, label: str) -> list[Conditions]:
 
 
 def named_labels(expr: Expr) -> set[str]:
-    """The labels of which an expression says something, the metric's name amendment."""
+    """The labels that an expression names, without the metric's name."""
     found: set[str] = set()
     for node in walk(expr):
         match node:

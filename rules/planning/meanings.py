@@ -146,7 +146,7 @@ def _aggregate(expr: ast.Aggregate) -> str:
         scope = (
             f"of the series that differ only in {labels}"
             if labels
-            else "of the series with equal labels (names amendment)"
+            else "of the series with equal labels (names aside)"
         )
     else:
         scope = f"for each {labels}" if labels else "over all series"

@@ -138,7 +138,7 @@ groups:
   rules:
   - {record: deep, expr: x}
   - {record: near, expr: deep}
-  - {record: amendment, expr: x}
+  - {record: aside, expr: x}
   - {alert: A, expr: near > 1}
   - {alert: B, expr: near > 1}
 """

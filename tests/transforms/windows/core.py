@@ -128,7 +128,7 @@ class Core:
 
     Attributes:
         panes: all panes of all tiers, in the order in which they went out.
-        too_late: what the cutters put amendment.
+        too_late: the samples that the cutters found too late.
     """
 
     def __init__(
