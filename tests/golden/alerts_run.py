@@ -106,7 +106,7 @@ def repeatable(start: int = 0) -> Iterator[None]:
         yield
 
 
-def said(outs: Plain) -> list[tuple[object, ...]]:
+def contents(outs: Plain) -> list[tuple[object, ...]]:
     """What outputs say, whichever way it was put into batches: events, and samples with their series, each in order."""
     found: list[tuple[object, ...]] = []
     for time_ms, tag, text in outs:

@@ -151,7 +151,7 @@ def _record(record: OutRecord) -> bytes:
 def forms() -> list[Form]:
     """All of them."""
     letter = DeadLetter("not JSON: unexpected end", "metrics.raw", 3, 1 << 40, b'{"a": \xff', "application/json", 2)
-    told = [PartitionWatermark(7, 1, 4, NOON), LAUNCH]
+    marks = [PartitionWatermark(7, 1, 4, NOON), LAUNCH]
     contribution = Contribution(2, NOON - 60_000, NOON + 60_000, 5, NOON + 70_000, [Part(NOON + 60_000, partials())])
     rules = RuleFiles(NOON, {"r.yml": "groups: []\n"})
     kept = panes_algorithm.from_rollup(pane())
@@ -169,9 +169,11 @@ def forms() -> list[Form]:
         ),
         Form("key of a window", Key(31, NOON).encode(), lambda data: Key.decode(data).encode()),
         Form("key of a rule shard", shard_machine.key_of(3)),
-        Form("mark", _mark(told[0])),
+        Form("mark", _mark(marks[0])),
         Form(
-            "watermarks of partitions", watermarks.encode(told), lambda data: watermarks.encode(watermarks.decode(data))
+            "watermarks of partitions",
+            watermarks.encode(marks),
+            lambda data: watermarks.encode(watermarks.decode(data)),
         ),
         Form(
             "element of samples",
@@ -180,7 +182,7 @@ def forms() -> list[Form]:
         ),
         Form(
             "element of event time",
-            messages.of_extent(NOON, told),
+            messages.of_extent(NOON, marks),
             lambda data: messages.of_extent(messages.extent(data), messages.partition_watermarks(data)),
         ),
         Form("element of rules", messages.of_rules(rules), lambda data: messages.of_rules(messages.rules(data))),
@@ -218,6 +220,6 @@ def _one(records: Any) -> bytes:
     return _record(record)
 
 
-def _mark(told: PartitionWatermark) -> bytes:
-    key, data = intake.mark(told).value
+def _mark(marks: PartitionWatermark) -> bytes:
+    key, data = intake.mark(marks).value
     return bytes(key) + b"|" + bytes(data)

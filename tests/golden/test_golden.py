@@ -73,7 +73,7 @@ def test_rollups_go_on_from_the_state_of_any_release(version: str) -> None:
 @pytest.mark.parametrize("version", RELEASES)
 def test_rules_go_on_from_the_state_of_any_release(version: str) -> None:
     wanted = halves(version, "alerts")
-    assert alerts_run.said(release.alerts_from(wanted.state)) == alerts_run.said(wanted.second)
+    assert alerts_run.contents(release.alerts_from(wanted.state)) == alerts_run.contents(wanted.second)
 
 
 def test_every_cell_and_bag_is_in_a_state() -> None:

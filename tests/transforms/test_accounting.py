@@ -74,9 +74,9 @@ def test_what_rules_came_to_is_told_where_there_are_rules() -> None:
     lines = Balance(counts, rules=True).lines()
     assert lines[: len(MEANINGS) + 2] == Balance(counts).lines()
     assert lines[len(MEANINGS) + 2] == "rules:"
-    told = [line.split(maxsplit=2) for line in lines[len(MEANINGS) + 3 :]]
-    assert {name: meaning for name, _, meaning in told} == RULE_MEANINGS
-    assert {name: number for name, number, _ in told if number != "0"} == {
+    names = [line.split(maxsplit=2) for line in lines[len(MEANINGS) + 3 :]]
+    assert {name: meaning for name, _, meaning in names} == RULE_MEANINGS
+    assert {name: number for name, number, _ in names if number != "0"} == {
         "alerts.firing": "1,234",
         "rules.samples_written": "5",
     }

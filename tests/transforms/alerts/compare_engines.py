@@ -206,10 +206,10 @@ def _without_markers(written: Written) -> Written:
 
 
 def _unlike(what: str, expected: Sequence[tuple[Any, float]], found: Sequence[tuple[Any, float]]) -> Iterator[str]:
-    due, told = dict(expected), dict(found)
-    unlike = [key for key in {**due, **told} if key not in due or key not in told or not _alike(due[key], told[key])]
+    due, sent = dict(expected), dict(found)
+    unlike = [key for key in {**due, **sent} if key not in due or key not in sent or not _alike(due[key], sent[key])]
     for key in unlike[:SHOWN]:
-        yield f"{what} {key}: batch {due.get(key)}, stream {told.get(key)}"
+        yield f"{what} {key}: batch {due.get(key)}, stream {sent.get(key)}"
     if len(unlike) > SHOWN:
         yield f"{what}: {len(unlike) - SHOWN} more"
 

@@ -38,7 +38,7 @@ class Step(NamedTuple):
 
     batches: tuple[SampleBatch, ...]
     watermark: int
-    told: tuple[PartitionWatermark, ...]
+    marks: tuple[PartitionWatermark, ...]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Log:
         places = [0] * len(self.partitions)
         while any(place < len(records) for place, records in zip(places, self.partitions, strict=True)):
             found: list[SampleBatch] = []
-            told: list[PartitionWatermark] = []
+            marks: list[PartitionWatermark] = []
             for _ in range(rng.choice((1, 1, 2, 5, 20, 100))):
                 left = [n for n, records in enumerate(self.partitions) if places[n] < len(records)]
                 if not left:
@@ -65,16 +65,16 @@ class Log:
                 number = rng.choice(left)
                 record = self.partitions[number][places[number]]
                 found += record.batches()
-                told.append(PartitionWatermark(0, number, len(self.partitions), record.after))
+                marks.append(PartitionWatermark(0, number, len(self.partitions), record.after))
                 places[number] += 1
             rng.shuffle(found)
-            rng.shuffle(told)
+            rng.shuffle(marks)
             reached = min(
                 records[place - 1].after if place else MIN_WATERMARK
                 for place, records in zip(places, self.partitions, strict=True)
             )
             lag = rng.choice((0, 0, 1_000, 100_000))
-            yield Step(tuple(found), reached - lag if reached > MIN_WATERMARK else reached, tuple(told))
+            yield Step(tuple(found), reached - lag if reached > MIN_WATERMARK else reached, tuple(marks))
 
 
 def log_of(seed: int, series: Sequence[Row], length: int, begin: int = 0) -> Log:

@@ -102,7 +102,7 @@ def asked(storage: Storage, task: Task, when: int) -> Answer:
     return cells(value.labels.rows(), value, times)
 
 
-def said(partials: Partials, task: Task, when: int) -> Answer:
+def answer_of(partials: Partials, task: Task, when: int) -> Answer:
     """What partials say of it."""
     column = int(np.flatnonzero(partials.times == when)[0])
     assert task.id in partials.evaluated

@@ -26,13 +26,13 @@ from transforms.machines.machine import Memory, Out
 CHANGE = RuleFiles(BEGIN + 5 * MINUTE, {"r.yml": RULES.replace("interval: 40s", "interval: 30s")})
 
 
-def said_by_shards(settings_: EvaluationSettings, seed: int) -> tuple[list[bytes], list[Out]]:
+def contributions_of(settings_: EvaluationSettings, seed: int) -> tuple[list[bytes], list[Out]]:
     """What the shards of a run say to the groups, and what these tell."""
-    stage, said = LocalPipeline(settings_), list[bytes]()
+    stage, contributed = LocalPipeline(settings_), list[bytes]()
     to_groups = stage.groups.run
 
     def run(elements: Sequence[tuple[bytes, bytes]], watermark_ms: int) -> list[Out]:
-        said.extend(element for _, element in elements)
+        contributed.extend(element for _, element in elements)
         return to_groups(elements, watermark_ms)
 
     stage.groups.run = run  # type: ignore[method-assign,assignment]
@@ -42,18 +42,18 @@ def said_by_shards(settings_: EvaluationSettings, seed: int) -> tuple[list[bytes
         for batch in step.batches:
             stage.add(batch)
         outs += stage.advance(step.watermark)
-    return said, outs + stage.advance(END_MS if settings_.bounded else BEGIN + LENGTH + 10 * MINUTE)
+    return contributed, outs + stage.advance(END_MS if settings_.bounded else BEGIN + LENGTH + 10 * MINUTE)
 
 
-def out_of_order(settings_: EvaluationSettings, said: Sequence[bytes], rng: random.Random) -> list[Out]:
+def out_of_order(settings_: EvaluationSettings, contributed: Sequence[bytes], rng: random.Random) -> list[Out]:
     """What the groups tell if they hear all of it in some order, with restarts, and with as much of a watermark as that order allows."""
 
     def make() -> GroupMachine:
         return GroupMachine(settings_, Memory[GroupState]())
 
     groups, outs, watermark = LocalMachine(make), list[Out](), MIN_WATERMARK
-    files = [each for each in said if messages.kind(each) == messages.RULES]
-    left = [each for each in said if messages.kind(each) != messages.RULES]
+    files = [each for each in contributed if messages.kind(each) == messages.RULES]
+    left = [each for each in contributed if messages.kind(each) != messages.RULES]
     spread = rng.choice((0.05, 1.0))
     late = {place: place / len(left) + spread * rng.random() for place in range(len(left))}
     left = [left[place] for place in sorted(late, key=late.__getitem__)]
@@ -65,8 +65,8 @@ def out_of_order(settings_: EvaluationSettings, said: Sequence[bytes], rng: rand
             groups.restart()
         if left and rng.random() < 0.3:
             # It passes no instant that a shard has yet to speak of.
-            spoken = min(messages.contribution(each).after_ms for each in left)
-            watermark = max(watermark, spoken + settings_.grace_ms + 1)
+            reported_ms = min(messages.contribution(each).after_ms for each in left)
+            watermark = max(watermark, reported_ms + settings_.grace_ms + 1)
         outs += groups.run([(GROUPS_KEY, each) for each in some], watermark)
     end = END_MS if settings_.bounded else BEGIN + LENGTH + 10 * MINUTE
     return outs + groups.run([], end)
@@ -85,23 +85,23 @@ def plain(outs: Sequence[Out]) -> tuple[list[bytes], list[tuple[str, str, int, s
 @example(3280, 1, False)
 def test_the_order_of_contributions_tells_in_nothing(log_seed: int, seed: int, bounded: bool) -> None:
     settings_ = settings_of(RULES, bounded=bounded)
-    said, outs = said_by_shards(settings_, log_seed)
-    assert plain(out_of_order(settings_, said, random.Random(seed))) == plain(outs)
+    contributed, outs = contributions_of(settings_, log_seed)
+    assert plain(out_of_order(settings_, contributed, random.Random(seed))) == plain(outs)
 
 
 @pytest.mark.parametrize("bounded", [False, True])
 def test_nothing_is_waited_for_but_what_is_missing(bounded: bool) -> None:
     settings_ = settings_of(RULES, bounded=bounded)
-    said, outs = said_by_shards(settings_, 3)
+    contributed, outs = contributions_of(settings_, 3)
     groups = LocalMachine(lambda: GroupMachine(settings_, Memory[GroupState]()))
-    files, *contributions = said
+    files, *contributions = contributed
     missing = min(contributions, key=messages.until)
     rest = [each for each in contributions if each is not missing]
     assert groups.run([(GROUPS_KEY, each) for each in (files, *reversed(rest))]) == []
-    told = groups.run([(GROUPS_KEY, missing)])
+    sent = groups.run([(GROUPS_KEY, missing)])
     # What is known only when the input ends waits for its end.
-    assert plain(told)[0] == plain(outs)[0][: len(plain(told)[0])]
-    assert bounded or plain(told) == plain(outs)
+    assert plain(sent)[0] == plain(outs)[0][: len(plain(sent)[0])]
+    assert bounded or plain(sent) == plain(outs)
 
 
 def test_what_was_unknown_when_the_input_ended_may_come_before_what_was_known() -> None:
@@ -109,10 +109,10 @@ def test_what_was_unknown_when_the_input_ended_may_come_before_what_was_known() 
     stage = LocalPipeline(settings_)
     stage.add(batch_of([x(50_000, 2.0), x(110_000, 2.0)]))
     stage.add(replace(batch_of([x(59_000, 0.0)]), overtaken=170_000))
-    said = [out.data for out in stage.shards.run(stage._to_shards, END_MS)]
-    assert [messages.contribution(each).is_amendment for each in said] == [False, True]
+    contributed = [out.data for out in stage.shards.run(stage._to_shards, END_MS)]
+    assert [messages.contribution(each).is_amendment for each in contributed] == [False, True]
     found = []
-    for order in (said, said[::-1]):
+    for order in (contributed, contributed[::-1]):
         groups = LocalMachine(lambda: GroupMachine(settings_, Memory[GroupState]()))
         outs = [out for each in order for out in groups.run([(GROUPS_KEY, each)])]
         found.append(plain(outs + groups.run([], END_MS)))

@@ -155,10 +155,10 @@ class Toy:
             raise ValueError("no luck at 13")
         kept = sorted(map(int, cells.read_bag("kept")))
         cells.replace("kept", [b"%d" % number for number in kept if number > time_ms])
-        told = int(cells.read("told") or b"0") + 1
-        cells.write("told", b"%d" % told)
+        sent = int(cells.read("told") or b"0") + 1
+        cells.write("told", b"%d" % sent)
         due = [number for number in kept if number <= time_ms]
-        yield Out(time_ms, EVENTS, b"%b %d: %d of %d" % (key, told, len(due), len(cells.read_bag("all"))))
+        yield Out(time_ms, EVENTS, b"%b %d: %d of %d" % (key, sent, len(due), len(cells.read_bag("all"))))
         if time_ms == 20:
             timers.at(25)
 
@@ -313,10 +313,10 @@ def test_time_begins_at_the_launch_where_it_has_no_end(bounded: bool, there: boo
 
 
 def test_a_complaint_is_said_again_after_a_while() -> None:
-    said: list[str] = []
+    logged: list[str] = []
     now = [0.0]
-    complaints = Complaints(said.append, lambda: now[0])
+    complaints = Complaints(logged.append, lambda: now[0])
     for second in (0, 1, 599, 600):
         now[0] = float(second)
         complaints.log(["a", "b"] if second == 1 else ["a"])
-    assert said == ["a", "b", "a"]
+    assert logged == ["a", "b", "a"]

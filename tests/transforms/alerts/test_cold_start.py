@@ -18,7 +18,7 @@ groups:
 """
 
 
-def told(samples: list[Sent]) -> list[AlertEvent]:
+def sent(samples: list[Sent]) -> list[AlertEvent]:
     stage = LocalPipeline(settings_of(RULES, bounded=True))
     stage.add(batch_of(samples))
     return events(stage.advance(END_MS))
@@ -27,14 +27,14 @@ def told(samples: list[Sent]) -> list[AlertEvent]:
 @pytest.mark.parametrize(("since", "same"), [(6, True), (9, True), (10, False), (13, False)])
 def test_a_cold_start_repeats_what_was_told(since: int, same: bool) -> None:
     log = [x(minute * MINUTE + 1_000, 2.0 if minute >= 10 else 0.0) for minute in range(30)]
-    whole = told(log)
+    whole = sent(log)
     assert [(each.rule, each.state.value, each.evaluated_at // MINUTE) for each in whole] == [
         ("High", "pending", 11),
         ("Mean", "pending", 12),
         ("High", "firing", 16),
         ("Mean", "firing", 17),
     ]
-    again = told([each for each in log if each.ts >= since * MINUTE])
+    again = sent([each for each in log if each.ts >= since * MINUTE])
     # A window that began before the log does has another mean.
     assert (again == whole) is same
     assert [each.state.value for each in again] == ["pending", "pending", "firing", "firing"]

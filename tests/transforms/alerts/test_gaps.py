@@ -17,7 +17,7 @@ from schemas import batch as batches
 from schemas.series import parse_metric
 from tests.transforms.alerts.logs import Log, log_of
 from tests.transforms.alerts.streams import batch_of
-from tests.transforms.alerts.test_local import MINUTE, RULES, SERIES, events, plain, play, rows, settings_of, told, x
+from tests.transforms.alerts.test_local import MINUTE, RULES, SERIES, events, plain, play, rows, sent, settings_of, x
 from transforms.alerts.groups import stretches
 from transforms.alerts.groups.stretches import BLOCK, STRIDE
 from transforms.alerts.local import END_MS, LocalPipeline
@@ -44,7 +44,7 @@ def counted(stage: LocalPipeline, name: str) -> int:
     return {**stage.shards.machine.counted, **stage.groups.machine.counted}.get(name, 0)
 
 
-def said(outs: Sequence[Out]) -> tuple[list[bytes], list[tuple[str, str, int, str]]]:
+def outputs_of(outs: Sequence[Out]) -> tuple[list[bytes], list[tuple[str, str, int, str]]]:
     written = sorted(sample for out in outs if out.tag == SAMPLES for sample in rows(out.data))
     return plain(History(events(outs))), written
 
@@ -74,7 +74,7 @@ def test_what_is_told_is_what_every_instant_evaluated_tells(log_seed: int, gaps:
     assert counted(every, "rules.instants_skipped") == 0
     at_once = LocalPipeline(settings_of(rules))
     at_once.add(batch_of(log.samples))
-    assert said(at_once.advance(end)) == said(outs)
+    assert outputs_of(at_once.advance(end)) == outputs_of(outs)
     assert (counted(at_once, "rules.instants_skipped") > 0) == (max(gaps) > 140)
     in_pieces = LocalPipeline(settings_of(rules))
     assert plain(History(events(play(in_pieces, log, seed, until=end)))) == plain(History(events(outs)))
@@ -87,7 +87,7 @@ def test_one_sample_of_another_time_costs_no_work_for_the_time_between(years: in
     stage = LocalPipeline(settings_of(HIGH, bounded=bounded, sources=frozenset()))
     stage.add(batch_of([x(MINUTE, 2.0)]))
     stage.add(batch_of([x(begin + number * MINUTE, 2.0) for number in range(5)]))
-    assert told(stage.advance(END_MS if bounded else begin + 30 * MINUTE)) == [
+    assert sent(stage.advance(END_MS if bounded else begin + 30 * MINUTE)) == [
         ("pending", MINUTE),
         ("firing", 2 * MINUTE),
         ("resolved", 6 * MINUTE),
@@ -113,7 +113,7 @@ def test_behind_a_gap_a_job_is_as_prompt_as_before_it(behind: int) -> None:
     stage.add(batch_of([x(MINUTE, 2.0)]))
     stage.add(batch_of([x(time_ms, 2.0) for time_ms in range(begin, begin + 20 * MINUTE, 5_000)]))
     outs = stage.advance(begin + 20 * MINUTE - behind + 1)
-    assert told(outs)[-2:] == [("pending", begin), ("firing", begin + 5_000)]
+    assert sent(outs)[-2:] == [("pending", begin), ("firing", begin + 5_000)]
     assert (
         counted(stage, "rules.evaluation.instants") + counted(stage, "rules.instants_skipped")
         == (begin + 20 * MINUTE - behind - MINUTE) // 5_000 + 1

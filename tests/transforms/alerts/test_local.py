@@ -63,7 +63,7 @@ def events(outs: Sequence[Out]) -> list[AlertEvent]:
     return [decode(out.data) for out in outs if out.tag == EVENTS]
 
 
-def told(outs: Sequence[Out]) -> list[tuple[str, int]]:
+def sent(outs: Sequence[Out]) -> list[tuple[str, int]]:
     return [(event.state.value, event.evaluated_at) for event in events(outs)]
 
 
@@ -87,7 +87,7 @@ def play(
             for batch in step.batches:
                 stage.add(batch)
             if telling:
-                stage.add_watermarks([LAUNCH, *step.told])
+                stage.add_watermarks([LAUNCH, *step.marks])
             if not again and trick > 0.8:
                 stage.advance(watermark)
                 stage.lose()
@@ -150,7 +150,7 @@ def test_an_alert_from_pending_to_resolved() -> None:
     for when, value in ((50_000, 0.0), (110_000, 2.0), (170_000, 2.0), (230_000, 2.0), (290_000, 1.0)):
         stage.add(batch_of([x(when, value)]))
         outs += stage.advance(when + 15_006)
-    assert told(outs) == [("pending", 120_000), ("firing", 180_000), ("resolved", 300_000)]
+    assert sent(outs) == [("pending", 120_000), ("firing", 180_000), ("resolved", 300_000)]
     wrote = {metric for out in outs if out.tag == SAMPLES for _, metric, _, _ in rows(out.data)}
     assert {metric.split("{")[0] for metric in wrote} == {"ALERTS", "ALERTS_FOR_STATE"}
 
@@ -165,7 +165,7 @@ def test_a_bundle_that_was_lost_tells_the_same_events_again() -> None:
         stage.add(batch_of([x(110_000, 2.0)]))
         found.append(stage.advance(130_000))
         stage.lose()
-    assert told(found[0]) == [("firing", 120_000)]
+    assert sent(found[0]) == [("firing", 120_000)]
     assert events(found[0]) == events(found[1])
     assert [rows(out.data) for out in found[0] if out.tag == SAMPLES] == [
         rows(out.data) for out in found[1] if out.tag == SAMPLES
@@ -177,7 +177,7 @@ def test_every_shard_keeps_up_with_the_newest_event_time_of_all() -> None:
     stage.add(batch_of([x(when, 2.0, f"h{n}") for n, when in enumerate((50_000, 50_000, 180_000))]))
     targets = [f'{{instance="h{n}",job="j"}}' for n in range(3)]
     assert len({shard_of(target, 4) for target in targets}) > 1
-    assert told(stage.close()) == [("pending", 60_000)] * 2 + [("firing", 120_000)] * 2 + [("pending", 180_000)]
+    assert sent(stage.close()) == [("pending", 60_000)] * 2 + [("firing", 120_000)] * 2 + [("pending", 180_000)]
 
 
 def test_only_an_input_that_ends_can_be_closed() -> None:
@@ -188,7 +188,7 @@ def test_only_an_input_that_ends_can_be_closed() -> None:
     ended = LocalPipeline(settings_of(HIGH, bounded=True))
     ended.add(batch_of([x(50_000, 2.0)]))
     ended.extent(185_000)
-    assert told(ended.close()) == [("pending", 60_000), ("firing", 120_000)]
+    assert sent(ended.close()) == [("pending", 60_000), ("firing", 120_000)]
     assert ended.advance(END_MS) == []
 
 
@@ -231,11 +231,11 @@ def test_a_change_may_be_heard_of_early_or_at_the_last_moment(seed: int) -> None
     for early in (1_000, 200_000):
         stage = LocalPipeline(settings_of(RULES))
         outs: list[Out] = []
-        heard = False
+        announced = False
         for step in log.read(seed):
-            if not heard and step.watermark > change.effective_ms - early:
+            if not announced and step.watermark > change.effective_ms - early:
                 stage.rules(change)
-                heard = True
+                announced = True
             for batch in step.batches:
                 stage.add(batch)
             outs += stage.advance(step.watermark)
@@ -284,7 +284,7 @@ def test_late_samples_do_not_take_back_that_an_alert_ended_with_its_rule(after: 
     stage.add(batch_of([x(minute * MINUTE, 2.0) for minute in range(1, 5)]))
     stage.rules(RuleFiles(4 * MINUTE, {"r.yml": after}))
     outs = stage.advance(4 * MINUTE + 6_000)
-    assert told(outs) == [("firing", MINUTE), ("resolved", 4 * MINUTE)]
+    assert sent(outs) == [("firing", MINUTE), ("resolved", 4 * MINUTE)]
     stage.add(replace(batch_of([x(4 * MINUTE, 3.0, "h1")]), overtaken=4 * MINUTE + 6_000))
-    assert [state for state, _ in told(stage.advance(5 * MINUTE + 6_000))] == ["firing"] * ("alert" in after)
+    assert [state for state, _ in sent(stage.advance(5 * MINUTE + 6_000))] == ["firing"] * ("alert" in after)
     assert stage.groups.machine.counted["rules.instants_again"] > 0

@@ -36,11 +36,11 @@ def test_samples_and_rule_files_come_back() -> None:
     st.lists(st.builds(PartitionWatermark, *[st.integers(0, 9)] * 4), max_size=3),
 )
 def test_an_extent_tells_a_time_if_there_is_one_and_what_was_told_of_partitions(
-    newest_ms: int | None, told: list[PartitionWatermark]
+    newest_ms: int | None, marks: list[PartitionWatermark]
 ) -> None:
-    element = messages.of_extent(newest_ms, told)
+    element = messages.of_extent(newest_ms, marks)
     assert messages.extent(element) == newest_ms
-    assert messages.partition_watermarks(element) == told
+    assert messages.partition_watermarks(element) == marks
 
 
 def test_the_times_before_and_at_1970_are_times_like_others() -> None:

@@ -15,7 +15,7 @@ X = (("__name__", "x"), ("instance", "a"))
 OTHER = (("__name__", "other"), ("instance", "a"))
 
 
-def told(outs: list[Out]) -> list[tuple[int, str, bool]]:
+def sent(outs: list[Out]) -> list[tuple[int, str, bool]]:
     events = [decode(out.data) for out in outs if out.tag == EVENTS]
     return [(event.evaluated_at // 1000, event.state.value, event.correction) for event in events]
 
@@ -27,12 +27,12 @@ def test_a_delayed_sample() -> None:
         stage.add(batch_of([Sent(labels, int(second * 1000), value, int(second))]))
         return stage.advance(int(second * 1000) - 10_000)
 
-    assert told(comes(X, 14, 3.0)) == []
-    assert told(comes(OTHER, 25.5, 0.0)) == [(15, "pending", False)]
-    assert told(comes(OTHER, 40.5, 0.0)) == []
+    assert sent(comes(X, 14, 3.0)) == []
+    assert sent(comes(OTHER, 25.5, 0.0)) == [(15, "pending", False)]
+    assert sent(comes(OTHER, 40.5, 0.0)) == []
     stage.add(replace(batch_of([Sent(X, 29_000, 1.0, 41)]), overtaken=31_000))
-    assert told(stage.advance(30_500)) == []
-    assert told(comes(OTHER, 55.5, 0.0)) == [(30, "inactive", True)]
+    assert sent(stage.advance(30_500)) == []
+    assert sent(comes(OTHER, 55.5, 0.0)) == [(30, "inactive", True)]
 
 
 def test_an_input_that_ends_before_a_late_sample_is_known() -> None:
@@ -41,7 +41,7 @@ def test_an_input_that_ends_before_a_late_sample_is_known() -> None:
     for second, value in ((14, 3.0), (44, 3.0)):
         stage.add(batch_of([Sent(X, second * 1000, value, second)]))
     stage.add(replace(batch_of([Sent(X, 29_000, 1.0, 45)]), overtaken=34_000))
-    assert told(stage.close()) == [(15, "pending", False), (30, "inactive", True)]
+    assert sent(stage.close()) == [(15, "pending", False), (30, "inactive", True)]
 
 
 def test_an_input_that_seemed_to_have_ended_goes_on() -> None:
@@ -50,4 +50,4 @@ def test_an_input_that_seemed_to_have_ended_goes_on() -> None:
     for second, value in ((14, 3.0), (29, 3.0), (46, 3.0)):
         stage.add(batch_of([Sent(X, second * 1000, value, second)]))
         outs += stage.advance(second * 1000 + 2_000)
-    assert told(outs + stage.close()) == [(15, "pending", False), (45, "firing", False)]
+    assert sent(outs + stage.close()) == [(15, "pending", False), (45, "firing", False)]

@@ -67,15 +67,15 @@ def naive(samples: Sequence[Sample]) -> tuple[dict[tuple[str, int], float], int,
         if each.origin.startswith(MEASUREMENT_ORIGIN):
             measured[each.host] = min(measured.get(each.host, each.origin), each.origin)
     kept: dict[tuple[str, int], Sample] = {}
-    told: dict[tuple[str, int], set[tuple[str, int]]] = {}
+    shown: dict[tuple[str, int], set[tuple[str, int]]] = {}
     collided = 0
     for each in sorted(samples, key=lambda each: each.seq):
         if each.origin.startswith(MEASUREMENT_ORIGIN) and each.origin != measured[each.host]:
             collided += 1
             continue
         kept[each.host, each.ts] = each
-        told.setdefault((each.host, each.ts), set()).add((each.origin, each.fine))
-    collided += sum(len(identities) - 1 for identities in told.values())
+        shown.setdefault((each.host, each.ts), set()).add((each.origin, each.fine))
+    collided += sum(len(identities) - 1 for identities in shown.values())
     return {place: each.value for place, each in kept.items()}, len(samples) - len(kept) - collided, collided
 
 

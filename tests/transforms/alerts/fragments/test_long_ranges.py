@@ -71,8 +71,8 @@ groups:
 )
 def test_how_selectors_are_read(expression: str, kept: list[tuple[str, int, int, Measure]]) -> None:
     found = states(parse(expression))
-    told = [(each.selector.name, each.retention_ms, each.gone_through_ms, each.measures) for each in found]
-    assert told == kept
+    selectors = [(each.selector.name, each.retention_ms, each.gone_through_ms, each.measures) for each in found]
+    assert selectors == kept
 
 
 def test_samples_are_kept_for_the_lookback_where_no_range_is_given() -> None:

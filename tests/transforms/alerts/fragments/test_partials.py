@@ -86,8 +86,8 @@ def opened(partials: Partials) -> tuple[object, ...]:
         )
         for number, part in partials.samples.items()
     }
-    said = {number: list(found) for number, found in partials.failures.items()}
-    return partials.shard, partials.revision, partials.times.tolist(), partials.evaluated, vectors, samples, said
+    stored = {number: list(found) for number, found in partials.failures.items()}
+    return partials.shard, partials.revision, partials.times.tolist(), partials.evaluated, vectors, samples, stored
 
 
 @st.composite
@@ -220,7 +220,7 @@ def test_what_is_said_for_new_rules_of_before_neither_replaces_a_first_word_nor_
 def test_a_later_revision_replaces_an_earlier_one_whatever_comes_first(order: tuple[int, ...]) -> None:
     task = task_of("x")
     store = PartialStore([task])
-    said = [
+    stored = [
         one(
             task,
             [A],
@@ -232,7 +232,7 @@ def test_a_later_revision_replaces_an_earlier_one_whatever_comes_first(order: tu
         one(task, [], [], [10], revision=1),
     ]
     for index in order:
-        store.add(said[index])
+        store.add(stored[index])
     assert asked(store, 10) == {}
 
 

@@ -105,7 +105,7 @@ class Shards:
     """Two shards that say at each minute what their samples make of it; ``said[t]`` are the elements of minute ``t``."""
 
     config: EvaluationSettings
-    said: dict[int, list[bytes]] = field(default_factory=dict)
+    contributed: dict[int, list[bytes]] = field(default_factory=dict)
 
     def feed(self, log: Sequence[Late], last: int = LAST) -> None:
         ready = LiveRules(self.config).current
@@ -126,7 +126,7 @@ class Shards:
                             )
                 for run in due(ready.tasks, now - MINUTE, now):
                     parts.append(Part(now, state.evaluate(run.tasks, run.times, since_ms=now - MINUTE)))
-                self.said.setdefault(minute, []).append(contribution(number, minute, parts))
+                self.contributed.setdefault(minute, []).append(contribution(number, minute, parts))
 
 
 def contribution(shard: int, minute: int, parts: Sequence[Part] = ()) -> bytes:
@@ -255,12 +255,12 @@ def test_history_is_that_of_a_run_in_order_whatever_the_bundles_and_restarts(
     shards.feed(log)
     steady, shaken = Run(chosen), Run(config(shards=2))
     for minute in range(LAST + 1):
-        steady.bundle(shards.said[minute], minute)
+        steady.bundle(shards.contributed[minute], minute)
     minute = 0
     while minute <= LAST:
         size = data.draw(st.integers(1, 5))
         some = range(minute, min(minute + size, LAST + 1))
-        elements = [shards.said[one][shard] for one in some for shard in data.draw(st.permutations((0, 1)))]
+        elements = [shards.contributed[one][shard] for one in some for shard in data.draw(st.permutations((0, 1)))]
         if data.draw(st.booleans()):
             shaken.bundle(elements, some[-1], lost=True)
         if data.draw(st.booleans()):
@@ -290,7 +290,7 @@ def series(instance: int, values: Sequence[float | None]) -> list[Late]:
     ]
 
 
-def told(events: Iterable[AlertEvent]) -> list[str]:
+def sent(events: Iterable[AlertEvent]) -> list[str]:
     return [f"{each.evaluated_at // MINUTE} {each.rule} {each.state.value} ({each.reason})" for each in events]
 
 
@@ -302,12 +302,12 @@ def test_other_rules_count_from_their_instant_on_and_keep_what_stayed() -> None:
     shards.feed(series(0, [3.0] * (LAST + 1)))
     run = Run(settings_)
     for minute in range(LAST + 1):
-        elements = list(shards.said[minute])
+        elements = list(shards.contributed[minute])
         if minute == 1:
             elements.append(of_rules(RuleFiles(MINUTE + MINUTE // 2, {"rules.yml": new})))
         run.bundle(elements, minute)
         run.restart()
-    assert told(run.events) == [
+    assert sent(run.events) == [
         "0 High pending (condition_met)",
         "0 Old firing (condition_met)",
         "2 Old resolved (rule_removed)",
@@ -322,7 +322,7 @@ def test_a_broken_file_leaves_its_rules_and_raises_an_alert_about_itself() -> No
     shards.feed(series(0, [3.0] * (LAST + 1)))
     run = Run(settings_)
     for minute in range(LAST + 1):
-        elements = list(shards.said[minute])
+        elements = list(shards.contributed[minute])
         if minute == 1:
             elements.append(
                 of_rules(RuleFiles(MINUTE, {"rules.yml": "groups: [{name: g, rules: [{alert: High, expr: 'x >'"}))
@@ -330,7 +330,7 @@ def test_a_broken_file_leaves_its_rules_and_raises_an_alert_about_itself() -> No
         if minute == 6:
             elements.append(of_rules(RuleFiles(6 * MINUTE, settings_.files)))
         run.bundle(elements, minute)
-    assert told(run.events) == [
+    assert sent(run.events) == [
         "0 High pending (condition_met)",
         "1 TidemarkRulesBroken firing (condition_met)",
         "3 High firing (held)",
@@ -354,11 +354,11 @@ def test_what_a_shard_has_not_evaluated_yet_changes_no_alert() -> None:
     for minute in range(LAST + 1):
         first = after if minute >= 2 else before
         second = after if minute >= 5 else before
-        elements = [first.said[minute][0], second.said[minute][1]]
+        elements = [first.contributed[minute][0], second.contributed[minute][1]]
         if minute == 1:
             elements.append(of_rules(RuleFiles(2 * MINUTE, later.files)))
         run.bundle(elements, minute)
-    assert told(run.events) == []
+    assert sent(run.events) == []
     assert run.machine.counted["rules.failures"] == 3
     assert set(run.machine.complaints) == {
         "rules.yml: group g: rule Few failed: shard 1 has not evaluated a part of the expression"
@@ -373,7 +373,7 @@ def test_state_does_not_grow_with_time() -> None:
     shards.feed(series(0, [float(minute % 5) for minute in range(last + 1)]), last)
     run, contributions, bases = Run(settings_), [], []
     for minute in range(last + 1):
-        run.bundle(shards.said[minute], minute)
+        run.bundle(shards.contributed[minute], minute)
         contributions.append(len(run.cells.bags["contributions"]))
         bases.append(len(run.cells.cells.get("base", b"")))
     assert max(contributions[35:]) <= max(contributions[:35])
@@ -391,7 +391,7 @@ def test_constants_need_no_samples() -> None:
     run = Run(settings_)
     for minute in range(3):
         run.bundle([contribution(0, minute)], minute)
-    assert told(run.events) == ["0 Always firing (condition_met)"]
+    assert sent(run.events) == ["0 Always firing (condition_met)"]
 
 
 def test_times_of_timers_are_behind_those_of_shards() -> None:
@@ -407,10 +407,10 @@ def test_nothing_is_waited_for_once_all_shards_have_spoken() -> None:
     shards = Shards(settings_)
     shards.feed(series(0, [3.0] * (LAST + 1)))
     run = Run(settings_)
-    run.bundle(shards.said[0][:1], -1)
-    assert told(run.events) == []
-    run.bundle(shards.said[0][1:], -1)
-    assert told(run.events) == ["0 High firing (condition_met)"]
+    run.bundle(shards.contributed[0][:1], -1)
+    assert sent(run.events) == []
+    run.bundle(shards.contributed[0][1:], -1)
+    assert sent(run.events) == ["0 High firing (condition_met)"]
 
 
 def test_what_no_shard_has_anything_of_is_not_evaluated() -> None:
@@ -419,7 +419,7 @@ def test_what_no_shard_has_anything_of_is_not_evaluated() -> None:
     shards = Shards(settings_)
     shards.feed(series(0, [0.0] * (LAST + 1)))
     run = Run(settings_)
-    run.bundle(shards.said[0], 0)
+    run.bundle(shards.contributed[0], 0)
     state = run.machine.look(KEY, run.cells)
     quiet = [
         rule.rule.name
@@ -427,7 +427,7 @@ def test_what_no_shard_has_anything_of_is_not_evaluated() -> None:
         if state._is_known_empty(rule.rule.ast, np.array([0]))
     ]
     assert quiet == ["High", "Few"]
-    assert told(run.events) == ["0 None firing (condition_met)"]
+    assert sent(run.events) == ["0 None firing (condition_met)"]
 
 
 def test_what_comes_of_a_bounded_input_may_come_in_any_order() -> None:
@@ -438,9 +438,9 @@ def test_what_comes_of_a_bounded_input_may_come_in_any_order() -> None:
     shards.feed(series(0, [3.0] * 6), 5)
     run = Run(settings_)
     for minute in reversed(range(6)):
-        assert told(run.events) == []
-        run.bundle(shards.said[minute], -1)
-    assert told(run.events) == ["0 High pending (condition_met)", "3 High firing (held)"]
+        assert sent(run.events) == []
+        run.bundle(shards.contributed[minute], -1)
+    assert sent(run.events) == ["0 High pending (condition_met)", "3 High firing (held)"]
 
 
 # Step by step, without shards.
@@ -449,28 +449,28 @@ MINUTELY = "groups: [{name: g, rules: [{alert: High, expr: x > 2}]}]"
 SECONDLY = "groups: [{name: g, interval: 1s, rules: [{alert: High, expr: x > 2}]}]"
 
 
-def words(effective_ms: int, *times: int, revision: int = 0) -> Part:
+def part_of(effective_ms: int, *times: int, revision: int = 0) -> Part:
     """What a shard says at instants that has nothing to say."""
     return Part(effective_ms, PartialsBuilder(0, np.array(times, np.int64), revision).build())
 
 
-def says(until_ms: int, *parts: Part, after_ms: int = BEGINNING_MS) -> bytes:
+def report(until_ms: int, *parts: Part, after_ms: int = BEGINNING_MS) -> bytes:
     return of_contribution(Contribution(0, after_ms, until_ms, 0, until_ms, parts))
 
 
 @pytest.mark.parametrize(
     ("until_ms", "parts", "expected"),
     [
-        (3 * MINUTE, [words(3 * MINUTE, 2 * MINUTE, 3 * MINUTE)], [2, 3]),
+        (3 * MINUTE, [part_of(3 * MINUTE, 2 * MINUTE, 3 * MINUTE)], [2, 3]),
         # Of an instant that is not yet over nothing can be evaluated.
-        (4 * MINUTE - 1, [words(3 * MINUTE, 2 * MINUTE, 3 * MINUTE)], [2, 3]),
+        (4 * MINUTE - 1, [part_of(3 * MINUTE, 2 * MINUTE, 3 * MINUTE)], [2, 3]),
         # Late samples touched an earlier one.
-        (3 * MINUTE, [words(3 * MINUTE, MINUTE, revision=1), words(3 * MINUTE, 3 * MINUTE)], [1, 2, 3]),
+        (3 * MINUTE, [part_of(3 * MINUTE, MINUTE, revision=1), part_of(3 * MINUTE, 3 * MINUTE)], [1, 2, 3]),
         # The last word, when the input has ended: what is known by an instant counts at it.
-        (2 * MINUTE, [words(9 * MINUTE, 2 * MINUTE, revision=1)], [2, 9]),
+        (2 * MINUTE, [part_of(9 * MINUTE, 2 * MINUTE, revision=1)], [2, 9]),
         # So many timers are set, and no more: the last instant stands for all.
-        (258 * MINUTE, [words(258 * MINUTE, 3 * MINUTE)], [*range(3, 259)]),
-        (259 * MINUTE, [words(259 * MINUTE, 3 * MINUTE)], [259]),
+        (258 * MINUTE, [part_of(258 * MINUTE, 3 * MINUTE)], [*range(3, 259)]),
+        (259 * MINUTE, [part_of(259 * MINUTE, 3 * MINUTE)], [259]),
     ],
 )
 def test_a_timer_is_set_for_each_instant_that_a_shard_speaks_of(
@@ -479,7 +479,7 @@ def test_a_timer_is_set_for_each_instant_that_a_shard_speaks_of(
     machine = GroupMachine(EvaluationSettings({"rules.yml": MINUTELY}, grace_ms=7_000), Memory())
     cells, timers = Cells(), Timers()
     machine.begin()
-    list(machine.arrive(KEY, says(until_ms, *parts), cells, timers))
+    list(machine.arrive(KEY, report(until_ms, *parts), cells, timers))
     assert sorted(timers.times) == [minute * MINUTE + 7_001 for minute in expected]
 
 
@@ -487,10 +487,10 @@ def test_no_timer_is_set_for_instants_that_are_due() -> None:
     machine = GroupMachine(EvaluationSettings({"rules.yml": MINUTELY}, grace_ms=7_000), Memory())
     cells, timers = Cells(), Timers()
     machine.begin()
-    list(machine.arrive(KEY, says(2 * MINUTE), cells, timers))
+    list(machine.arrive(KEY, report(2 * MINUTE), cells, timers))
     list(machine.fire(KEY, 2 * MINUTE + 7_001, cells, timers))
     later = Timers()
-    list(machine.arrive(KEY, says(4 * MINUTE, words(4 * MINUTE, MINUTE), after_ms=2 * MINUTE), cells, later))
+    list(machine.arrive(KEY, report(4 * MINUTE, part_of(4 * MINUTE, MINUTE), after_ms=2 * MINUTE), cells, later))
     assert sorted(later.times) == [3 * MINUTE + 7_001, 4 * MINUTE + 7_001]
 
 
@@ -522,7 +522,7 @@ def test_a_base_is_taken_after_a_minute_and_sixteen_instants(rules: str, step_ms
         before, now = cells.bases, number * step_ms
         machine.begin()
         after_ms = now - step_ms if number else BEGINNING_MS
-        list(machine.arrive(KEY, says(now, words(now, now), after_ms=after_ms), cells, Timers()))
+        list(machine.arrive(KEY, report(now, part_of(now, now), after_ms=after_ms), cells, Timers()))
         list(machine.finish())
         if cells.bases > before:
             found.append(number)
@@ -546,7 +546,7 @@ def test_state_in_memory_is_gone_on_with_and_what_was_lost_is_read_again() -> No
     def bundle(number: int, cells: Cells) -> int | None:
         machine.begin()
         now = number * MINUTE
-        list(machine.arrive(KEY, says(now, after_ms=now - MINUTE if number else BEGINNING_MS), cells, Timers()))
+        list(machine.arrive(KEY, report(now, after_ms=now - MINUTE if number else BEGINNING_MS), cells, Timers()))
         list(machine.finish())
         return machine.look(KEY, cells).done
 
@@ -559,7 +559,7 @@ def test_state_in_memory_is_gone_on_with_and_what_was_lost_is_read_again() -> No
     assert bundle(3, saved) == 3 * MINUTE
     # A bundle that failed before its end leaves what it opened behind.
     machine.begin()
-    list(machine.arrive(KEY, says(4 * MINUTE, after_ms=3 * MINUTE), copy.deepcopy(saved), Timers()))
+    list(machine.arrive(KEY, report(4 * MINUTE, after_ms=3 * MINUTE), copy.deepcopy(saved), Timers()))
     machine.begin()
     assert list(machine.finish()) == []
     assert machine.look(KEY, saved).done == 3 * MINUTE
@@ -568,7 +568,7 @@ def test_state_in_memory_is_gone_on_with_and_what_was_lost_is_read_again() -> No
 def test_state_of_another_format_is_refused() -> None:
     machine, cells = GroupMachine(config(MINUTELY), Memory()), Cells()
     machine.begin()
-    list(machine.arrive(KEY, says(0), cells, Timers()))
+    list(machine.arrive(KEY, report(0), cells, Timers()))
     cells.cells["meta"] = b"\2" + cells.cells["meta"][1:]
     with pytest.raises(ValueError, match="of format 2, which is unknown here"):
         GroupMachine(config(MINUTELY), Memory()).look(KEY, cells)
@@ -577,7 +577,7 @@ def test_state_of_another_format_is_refused() -> None:
 def test_files_that_are_heard_of_late_count_from_the_next_instant_on() -> None:
     machine, cells = GroupMachine(config(MINUTELY, shards=1), Memory()), Cells()
     machine.begin()
-    list(machine.arrive(KEY, says(2 * MINUTE), cells, Timers()))
+    list(machine.arrive(KEY, report(2 * MINUTE), cells, Timers()))
     list(machine.arrive(KEY, of_rules(RuleFiles(MINUTE, {"rules.yml": SECONDLY})), cells, Timers()))
     list(machine.arrive(KEY, of_rules(RuleFiles(5 * MINUTE, {"rules.yml": SECONDLY})), cells, Timers()))
     list(machine.finish())
@@ -594,7 +594,7 @@ def test_what_was_counted_and_complained_of_adds_up_until_it_is_taken_away() -> 
     for number in range(3):
         machine.begin()
         now = number * MINUTE
-        list(machine.arrive(KEY, says(now, after_ms=now - MINUTE if number else BEGINNING_MS), cells, Timers()))
+        list(machine.arrive(KEY, report(now, after_ms=now - MINUTE if number else BEGINNING_MS), cells, Timers()))
         list(machine.finish())
         assert machine.counted["rules.evaluation.instants"] == number + 1
         assert machine.counted["rules.evaluations"] == 2 * (number + 1)

@@ -23,9 +23,9 @@ X, Y, Z = task_of("x"), task_of("y", 1), task_of("z", 2)
 GATHERED = (Matcher("__name__", MatchOp.EQUAL, "w"),)
 
 
-def saying(
+def partials_of(
     times: Sequence[int],
-    said: Mapping[Task, Sequence[float | None]],
+    given: Mapping[Task, Sequence[float | None]],
     *,
     failed: Mapping[Task, int] | None = None,
     shard: int = 0,
@@ -33,7 +33,7 @@ def saying(
 ) -> Partials:
     """What a shard says of fragments at instants: the values of one series, none if it is an empty list, or at which place it failed."""
     builder = PartialsBuilder(shard, np.array(times, np.int64), revision)
-    for task, values in said.items():
+    for task, values in given.items():
         builder.begin(task.id)
         if values:
             builder.add_vector(task.id, 0, vector_of([A], [list(values)]))
@@ -53,25 +53,25 @@ def gathering(task: Task, when: int, samples: list[tuple[int, float]], **of: int
 
 def test_revised_is_what_a_shard_says_otherwise_than_before() -> None:
     store = PartialStore([X, Y, Z])
-    store.add(saying([10, 20], {X: [1.0, 2.0], Y: [3.0, 4.0]}))
+    store.add(partials_of([10, 20], {X: [1.0, 2.0], Y: [3.0, 4.0]}))
     # Z is new, x is another at 20 only.
-    again = saying([10, 20], {X: [1.0, 5.0], Y: [3.0, 4.0], Z: []}, revision=1)
+    again = partials_of([10, 20], {X: [1.0, 5.0], Y: [3.0, 4.0], Z: []}, revision=1)
     assert store.revise(again) == {X.id, Z.id}
     assert asked(store, 10, 20) == {(ROW_A, 10): 1.0, (ROW_A, 20): 5.0}
     # It is compared with what it said last, not with its first word.
-    assert store.revise(saying([20], {X: [5.0], Y: [4.0]}, revision=2)) == set()
-    assert store.revise(saying([20], {X: [2.0], Y: [4.0]}, revision=3)) == {X.id}
+    assert store.revise(partials_of([20], {X: [5.0], Y: [4.0]}, revision=2)) == set()
+    assert store.revise(partials_of([20], {X: [2.0], Y: [4.0]}, revision=3)) == {X.id}
     # Another shard has said nothing of these instants, and nobody of 30.
-    assert store.revise(saying([20], {X: [2.0]}, shard=1, revision=1)) == {X.id}
-    assert store.revise(saying([20, 30], {X: [2.0, 7.0]}, revision=4)) == {X.id}
+    assert store.revise(partials_of([20], {X: [2.0]}, shard=1, revision=1)) == {X.id}
+    assert store.revise(partials_of([20, 30], {X: [2.0, 7.0]}, revision=4)) == {X.id}
 
 
 def test_what_was_said_of_a_fragment_counts_though_others_were_spoken_of_since() -> None:
     store = PartialStore([X, Y])
-    store.add(saying([10], {X: [1.0], Y: [3.0]}))
-    store.add(saying([10], {Y: [4.0]}, revision=1))
-    assert store.revise(saying([10], {X: [1.0], Y: [4.0]}, revision=2)) == set()
-    assert store.revise(saying([10], {X: [2.0], Y: [3.0]}, revision=3)) == {X.id, Y.id}
+    store.add(partials_of([10], {X: [1.0], Y: [3.0]}))
+    store.add(partials_of([10], {Y: [4.0]}, revision=1))
+    assert store.revise(partials_of([10], {X: [1.0], Y: [4.0]}, revision=2)) == set()
+    assert store.revise(partials_of([10], {X: [2.0], Y: [3.0]}, revision=3)) == {X.id, Y.id}
 
 
 def test_samples_that_come_once_more_are_always_something_else() -> None:
@@ -79,7 +79,7 @@ def test_samples_that_come_once_more_are_always_something_else() -> None:
     store = PartialStore([task])
     store.add(gathering(task, 10, [(10, 1.0)]))
     assert store.revise(gathering(task, 10, [(10, 1.0)], revision=1)) == {task.id}
-    assert store.revise(saying([10], {task: []}, revision=2)) == set()
+    assert store.revise(partials_of([10], {task: []}, revision=2)) == set()
 
 
 def test_the_later_revision_of_a_sample_counts_whatever_comes_first() -> None:
@@ -91,30 +91,30 @@ def test_the_later_revision_of_a_sample_counts_whatever_comes_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "times", "empty"),
+    ("given", "times", "empty"),
     [
         ([], [10], True),
-        ([saying([10], {X: []})], [10], True),
-        ([saying([10], {X: [1.0]})], [10], False),
-        ([saying([10], {X: [1.0]})], [20], True),
-        ([saying([10], {X: [1.0]})], [5, 10, 15], False),
+        ([partials_of([10], {X: []})], [10], True),
+        ([partials_of([10], {X: [1.0]})], [10], False),
+        ([partials_of([10], {X: [1.0]})], [20], True),
+        ([partials_of([10], {X: [1.0]})], [5, 10, 15], False),
         # It has a series at another of the instants that were spoken of together.
-        ([saying([10, 20], {X: [1.0, None]})], [20], False),
-        ([saying([10], {}, failed={X: 0})], [10], False),
+        ([partials_of([10, 20], {X: [1.0, None]})], [20], False),
+        ([partials_of([10], {}, failed={X: 0})], [10], False),
         # A shard does not know the fragment yet.
-        ([saying([10], {X: []}), saying([10], {Y: []}, shard=1)], [10], False),
-        ([saying([10], {X: []}), saying([10], {X: [1.0]}, shard=1)], [10], False),
+        ([partials_of([10], {X: []}), partials_of([10], {Y: []}, shard=1)], [10], False),
+        ([partials_of([10], {X: []}), partials_of([10], {X: [1.0]}, shard=1)], [10], False),
         # The last word counts, and of a shard that has not spoken of it since the one before.
-        ([saying([10], {X: [1.0]}), saying([10], {X: []}, revision=1)], [10], True),
-        ([saying([10], {X: []}), saying([10], {X: [1.0]}, revision=1)], [10], False),
-        ([saying([10], {X: []}), saying([10], {Y: [1.0]}, revision=1)], [10], True),
+        ([partials_of([10], {X: [1.0]}), partials_of([10], {X: []}, revision=1)], [10], True),
+        ([partials_of([10], {X: []}), partials_of([10], {X: [1.0]}, revision=1)], [10], False),
+        ([partials_of([10], {X: []}), partials_of([10], {Y: [1.0]}, revision=1)], [10], True),
     ],
 )
 def test_a_fragment_is_empty_where_no_shard_has_a_series_or_a_failure(
-    said: list[Partials], times: list[int], empty: bool
+    given: list[Partials], times: list[int], empty: bool
 ) -> None:
     store = PartialStore([X, Y])
-    for each in said:
+    for each in given:
         store.add(each)
     assert store.is_empty(0, np.array(times, np.int64)) is empty
 
@@ -126,7 +126,7 @@ def test_what_a_subquery_asks_for_is_never_taken_to_be_empty() -> None:
 
 def test_a_failure_counts_at_the_instants_that_are_asked_for() -> None:
     store = PartialStore([X])
-    store.add(saying([10, 20, 30], {X: [1.0, None, 3.0]}, failed={X: 1}))
+    store.add(partials_of([10, 20, 30], {X: [1.0, None, 3.0]}, failed={X: 1}))
     assert asked(store, 10, 30) == {(ROW_A, 10): 1.0, (ROW_A, 30): 3.0}
     assert asked(store, 30, 40) == {(ROW_A, 30): 3.0}
     with pytest.raises(EvaluationError, match="too many"):
@@ -135,9 +135,9 @@ def test_a_failure_counts_at_the_instants_that_are_asked_for() -> None:
 
 def test_a_shard_that_has_only_told_of_before_does_not_have_to_know_every_fragment() -> None:
     store = PartialStore([X, Y])
-    store.add(saying([10], {X: [1.0]}, revision=HISTORY))
+    store.add(partials_of([10], {X: [1.0]}, revision=HISTORY))
     assert asked(store, 10, number=1) == {}
-    store.add(saying([10], {X: [1.0]}))
+    store.add(partials_of([10], {X: [1.0]}))
     with pytest.raises(EvaluationError, match="shard 0 has not evaluated"):
         asked(store, 10, number=1)
 
@@ -199,7 +199,7 @@ def test_labels_go_with_the_instants_that_are_asked_for() -> None:
 
 def test_an_answer_is_shared_until_something_comes() -> None:
     store = PartialStore([X, Y])
-    store.add(saying([10, 20], {X: [1.0, 2.0], Y: [3.0, 4.0]}))
+    store.add(partials_of([10, 20], {X: [1.0, 2.0], Y: [3.0, 4.0]}))
     times = np.array([10, 20], np.int64)
     first = store.fragment(0, times)
     assert store.fragment(0, times) is first
@@ -207,7 +207,7 @@ def test_an_answer_is_shared_until_something_comes() -> None:
     assert not first.present.flags.writeable
     assert asked(store, 10) == {(ROW_A, 10): 1.0}
     assert asked(store, 10, 20, number=1) == {(ROW_A, 10): 3.0, (ROW_A, 20): 4.0}
-    store.add(saying([20], {X: [7.0]}, revision=1))
+    store.add(partials_of([20], {X: [7.0]}, revision=1))
     assert asked(store, 10, 20) == {(ROW_A, 10): 1.0, (ROW_A, 20): 7.0}
     store.prune(30)
     assert asked(store, 10, 20) == {}
@@ -221,9 +221,9 @@ def test_an_answer_is_shared_until_something_comes() -> None:
 def test_an_instant_is_seen_as_long_as_rules_ask_for_it(time: int, offset: int, seen: int | None) -> None:
     lasting = task_of("y", 1, history_ms=100)
     store = PartialStore([X, lasting])
-    store.add(saying([10, 20], {X: [1.0, 1.0]}))
+    store.add(partials_of([10, 20], {X: [1.0, 1.0]}))
     # (t - 100, t] of 149 still holds 50.
-    store.add(saying([50], {X: [], lasting: []}))
+    store.add(partials_of([50], {X: [], lasting: []}))
     assert store.seen(time, offset) == seen
 
 

@@ -49,7 +49,7 @@ def events(outs: Sequence[Out]) -> list[AlertEvent]:
     return [decode(out.data) for out in outs if out.tag == EVENTS]
 
 
-def told(outs: Sequence[Out]) -> list[tuple[int, str, str]]:
+def sent(outs: Sequence[Out]) -> list[tuple[int, str, str]]:
     """Minute, rule and state of each event."""
     return [(event.evaluated_at // MINUTE, event.rule, event.state.value) for event in events(outs)]
 
@@ -96,7 +96,7 @@ def test_a_state_of_nothing_goes_on_from_its_base() -> None:
 
 def test_pruning_forgets_the_events_of_the_base_and_none_after_it() -> None:
     stage, outs = stage_at(12, [0.0, 3.0], settings_of())
-    assert [minute for minute, _, _ in told(outs)] == list(range(1, 13))
+    assert [minute for minute, _, _ in sent(outs)] == list(range(1, 13))
     state = stage.groups_state()
     state.prune()
     # The base is at minute 10.
@@ -106,7 +106,7 @@ def test_pruning_forgets_the_events_of_the_base_and_none_after_it() -> None:
 def test_late_samples_have_the_instants_from_theirs_on_evaluated_again_and_what_differs_told() -> None:
     stage, outs = stage_at(9, [0.0], settings_of())
     counted = stage.groups.machine.counted
-    assert (told(outs), counted["rules.evaluation.instants"], counted["rules.evaluations"]) == ([], 10, 10)
+    assert (sent(outs), counted["rules.evaluation.instants"], counted["rules.evaluations"]) == ([], 10, 10)
     outs = late(stage, 10, x(8, 3.0, seq=100))
     assert [(event.evaluated_at // MINUTE, event.state.value, event.replaces) for event in events(outs)] == [
         (8, "firing", None),
@@ -124,7 +124,7 @@ def test_what_late_samples_change_is_told_at_the_instant_from_which_it_is_known_
     stage.add(replace(batch_of([x(9, 3.0, seq=100)]), overtaken=10 * MINUTE + 30_000))
     stage.add(batch_of([x(minute, 0.0, seq=100 + minute) for minute in (11, 12)]))
     outs = [out for out in stage.advance(12 * MINUTE + 2) if out.tag == EVENTS]
-    assert [(out.time_ms // MINUTE, *event) for out, event in zip(outs, told(outs), strict=True)] == [
+    assert [(out.time_ms // MINUTE, *event) for out, event in zip(outs, sent(outs), strict=True)] == [
         (11, 9, "High", "firing"),
         (11, 10, "High", "resolved"),
     ]
@@ -144,7 +144,7 @@ def test_a_first_instant_may_move_back() -> None:
     """Nothing is known of before the first instant, so it may as well have been the one that late samples touch."""
     stage = LocalPipeline(settings_of())
     stage.add(batch_of([x(5, 3.0)]))
-    assert told(stage.advance(5 * MINUTE + 2)) == [(5, "High", "firing")]
+    assert sent(stage.advance(5 * MINUTE + 2)) == [(5, "High", "firing")]
     found = events(late(stage, 6, x(4, 3.0, seq=100)))
     assert [(event.evaluated_at // MINUTE, event.state.value) for event in found] == [(4, "firing")]
     assert found[0].correction
@@ -156,7 +156,7 @@ def test_rules_that_went_and_came_back_at_one_instant_leave_the_end_that_was_tol
     stage.rules(RuleFiles(3 * MINUTE + 20_000, {"r.yml": HIGH}))
     stage.add(batch_of([x(4, 3.0)]))
     outs += stage.advance(4 * MINUTE + 2)
-    assert told(outs) == [(0, "High", "firing"), (4, "High", "resolved"), (4, "High", "firing")]
+    assert sent(outs) == [(0, "High", "firing"), (4, "High", "resolved"), (4, "High", "firing")]
     # The alert of the rule that is there now is taken back, the end of the one before it is not.
     found = events(late(stage, 5, x(4, 0.0, seq=100)))
     assert [(event.state.value, event.replaces) for event in found if event.correction] == [
@@ -172,7 +172,7 @@ def test_other_rules_count_from_the_first_instant_that_is_not_before_their_time(
         for minute in range(5):
             stage.add(batch_of([x(minute, 3.0)]))
             outs += stage.advance(minute * MINUTE + 2)
-        assert told(outs) == [(0, "Low", "firing"), (expected, "Low", "resolved"), (expected, "High", "firing")]
+        assert sent(outs) == [(0, "Low", "firing"), (expected, "Low", "resolved"), (expected, "High", "firing")]
         assert stage.groups.machine.counted["rules.changes"] == 1
 
 

@@ -149,7 +149,7 @@ def test_of_decades_in_between_only_the_last_million_instants_are_told_once_the_
 
 
 def test_a_long_time_without_samples_is_dated() -> None:
-    told = no_samples_from(0)
-    assert "more than 7 days of event time from 1970-01-01T00:00:00" in told
-    assert told.endswith("leave it out with --since or --max-future")
+    warning = no_samples_from(0)
+    assert "more than 7 days of event time from 1970-01-01T00:00:00" in warning
+    assert warning.endswith("leave it out with --since or --max-future")
     assert f"from {1 << 60} ms on" in no_samples_from(1 << 60)

@@ -233,10 +233,10 @@ def test_every_rule_has_one_fate(old: list[str], new: list[str]) -> None:
     change = changes(before, after)
     assert sorted([pair[0] for pair in change.kept] + [*change.went]) == list(range(len(old)))
     assert sorted([pair[1] for pair in change.kept] + [*change.came]) == list(range(len(new)))
-    tells = [replace(each, occurrence=0) for each in rule_keys(before)]
-    told = [replace(each, occurrence=0) for each in rule_keys(after)]
-    assert all(tells[one] == told[other] for one, other in change.kept)
-    assert not {tells[position] for position in change.went} & {told[position] for position in change.came}
+    shown = [replace(each, occurrence=0) for each in rule_keys(before)]
+    shown = [replace(each, occurrence=0) for each in rule_keys(after)]
+    assert all(shown[one] == shown[other] for one, other in change.kept)
+    assert not {shown[position] for position in change.went} & {shown[position] for position in change.came}
     assert all(old[one] == new[other] for one, other in change.stayed)
     assert not {old[pair[0]] for pair in change.changed} & {new[pair[1]] for pair in change.changed}
     assert len(set(rule_keys(before))) == len(old)

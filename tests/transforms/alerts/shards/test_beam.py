@@ -35,8 +35,8 @@ def keyed(bundle: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     return list(KEYED)
 
 
-def marked(told: PartitionWatermark) -> tuple[bytes, bytes]:
-    element: tuple[bytes, bytes] = mark(told).value
+def marked(marks: PartitionWatermark) -> tuple[bytes, bytes]:
+    element: tuple[bytes, bytes] = mark(marks).value
     return element
 
 
@@ -52,23 +52,23 @@ def test_samples_go_to_their_rule_shard_and_all_shards_hear_how_far_time_has_com
 
 def test_what_was_told_of_partitions_goes_to_all_shards_behind_the_samples() -> None:
     first, second = (piece(5, Sample(A, NOON + seconds, 1.0, seconds)) for seconds in (1_000, 2_000))
-    told = [
+    marks = [
         PartitionWatermark(0, 3, 4, NOON - 9_000),
         PartitionWatermark(1, 3, 4, NOON - 7_000),
         PartitionWatermark(0, 3, 4, NOON - 8_000),
     ]
-    found = keyed([marked(told[0]), first, marked(told[1]), second, marked(told[2])])
+    found = keyed([marked(marks[0]), first, marked(marks[1]), second, marked(marks[2])])
     assert [element for _, element in found[:2]] == [messages.of_samples(first[1]), messages.of_samples(second[1])]
     # The last word about a partition stands for those before.
-    extent = messages.of_extent(NOON + 2_000, [told[2], told[1]])
+    extent = messages.of_extent(NOON + 2_000, [marks[2], marks[1]])
     assert found[2:] == [(key_of(number), extent) for number in range(3)]
 
 
 def test_a_bundle_of_marks_alone_tells_no_event_time() -> None:
-    told = PartitionWatermark(0, 3, 4, NOON)
-    found = keyed([marked(told)])
+    marks = PartitionWatermark(0, 3, 4, NOON)
+    found = keyed([marked(marks)])
     assert [(messages.extent(element), messages.partition_watermarks(element)) for _, element in found] == [
-        (None, [told])
+        (None, [marks])
     ] * 3
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from schemas import batch as batches
 from schemas.batch import SampleBatch
 from tests.transforms.alerts.logs import LATE, log_of
-from tests.transforms.alerts.streams import Answer, Row, Sent, batch_of, bits, said
+from tests.transforms.alerts.streams import Answer, Row, Sent, answer_of, batch_of, bits
 from transforms.alerts import messages
 from transforms.alerts.fragments.tasks import Task, due
 from transforms.alerts.live.live import CompiledRules
@@ -70,7 +70,7 @@ class Driver:
     """A machine and one shard; and all that it contributed, as the second stage would unite it."""
 
     settings: EvaluationSettings
-    told: list[Contribution] = field(default_factory=list)
+    reported: list[Contribution] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.local = LocalMachine(lambda: ShardMachine(self.settings, Memory()))
@@ -79,11 +79,11 @@ class Driver:
         elements = [each if isinstance(each, bytes) else messages.of_samples(batches.encode(each)) for each in given_]
         outs = self.local.run([(KEY, each) for each in elements], watermark, breaks=breaks)
         found = [decoded(out) for out in outs]
-        self.told += found
+        self.reported += found
         return found
 
     def parts(self) -> list[messages.Part]:
-        return [part for contribution in self.told for part in contribution.parts]
+        return [part for contribution in self.reported for part in contribution.parts]
 
     def answers(self, tasks: Sequence[Task]) -> dict[tuple[int, int], Answer]:
         """What counts in the end of each vector at each instant."""
@@ -94,10 +94,10 @@ class Driver:
                     for when in part.partials.times.tolist():
                         answer = found.get((task.id, when))
                         if answer is None or answer[0] <= part.partials.revision:
-                            found[task.id, when] = part.partials.revision, said(part.partials, task, when)
+                            found[task.id, when] = part.partials.revision, answer_of(part.partials, task, when)
         return {key: answer for key, (_, answer) in found.items()}
 
-    def words(self, tasks: Sequence[Task]) -> dict[tuple[int, int, int], Answer]:
+    def reports(self, tasks: Sequence[Task]) -> dict[tuple[int, int, int], Answer]:
         """All that was said of vectors, with the instant from which it is known; first words that say nothing left out."""
         found = {}
         for part in self.parts():
@@ -105,7 +105,7 @@ class Driver:
             for task in tasks:
                 if task.id in part.partials.evaluated and task.spec.kind == "vector":
                     for when in part.partials.times.tolist():
-                        answer = said(part.partials, task, when)
+                        answer = answer_of(part.partials, task, when)
                         if answer or revised:
                             found[task.id, when, part.effective_ms if revised else 0] = answer
         return found
@@ -152,10 +152,10 @@ def play(
             driver.run(given_, step.watermark, breaks=True)
         elif trick < 0.3:
             driver.local.checkpoint()
-            known = len(driver.told)
+            known = len(driver.reported)
             driver.run(given_, step.watermark)
             driver.local.lose()
-            del driver.told[known:]
+            del driver.reported[known:]
         elif trick < 0.4:
             driver.local.restart()
         driver.run(given_, step.watermark)
@@ -169,7 +169,7 @@ def test_what_is_said_is_a_function_of_the_log(log_seed: int, one: int, other: i
     stage = settings_of(grace_ms=grace)
     tasks = ready_of(stage).tasks
     left, right = play(stage, log_seed, one), play(stage, log_seed, other)
-    assert left.words(tasks) == right.words(tasks)
+    assert left.reports(tasks) == right.reports(tasks)
     assert left.gathered() == right.gathered()
 
 
@@ -183,11 +183,11 @@ def test_in_the_end_all_is_as_if_all_samples_had_been_there(log_seed: int, seed:
     state.add(batch_of(log_of(log_seed, SERIES, 8 * MINUTE, 7 * MINUTE).samples))
     answers = driver.answers(ready.tasks)
     expected = {}
-    first, last = min(when for _, when in answers), driver.told[-1].until_ms
+    first, last = min(when for _, when in answers), driver.reported[-1].until_ms
     for run in due([task for task in ready.tasks if task.spec.kind == "vector"], first - 1, last):
         partials = state.evaluate(run.tasks, run.times)
         expected.update(
-            {(task.id, when): said(partials, task, when) for task in run.tasks for when in run.times.tolist()}
+            {(task.id, when): answer_of(partials, task, when) for task in run.tasks for when in run.times.tolist()}
         )
     assert {key: answer for key, answer in answers.items() if answer} == {
         key: answer for key, answer in expected.items() if answer
@@ -207,7 +207,7 @@ def overtaken(by: int, *samples: Sent) -> SampleBatch:
     return replace(batch_of(samples), overtaken=by)
 
 
-def told(found: Sequence[Contribution]) -> list[tuple[int, list[tuple[int, list[int], list[float]]]]]:
+def reported(found: Sequence[Contribution]) -> list[tuple[int, list[tuple[int, list[int], list[float]]]]]:
     """Contributions of one fragment: up to when; the instant from which each part is known, its instants and values."""
     shown = []
     for contribution in found:
@@ -223,13 +223,15 @@ def test_a_late_sample_counts_from_the_first_instant_after_the_watermark_that_ov
     driver = Driver(settings_of(PLAIN))
     driver.run([batch_of([x(30_000, 2.0)])], 65_000)
     driver.run([batch_of([x(90_000, 3.0)])], 120_000)
-    assert told(driver.told) == [(60_000, [(60_000, [60_000], [2.0])])]
+    assert reported(driver.reported) == [(60_000, [(60_000, [60_000], [2.0])])]
     # 2:00 is evaluated at 2:05, before 2:09; 2:04 would not have been soon enough for it.
     driver.run([overtaken(129_000, x(50_000, 5.0)), overtaken(124_000, x(110_000, 7.0))], 125_000)
-    assert told(driver.told[1:]) == [(120_000, [(120_000, [120_000], [7.0])])]
+    assert reported(driver.reported[1:]) == [(120_000, [(120_000, [120_000], [7.0])])]
     driver.run([batch_of([x(185_000)])], 185_000)
-    revised, first = driver.told[2].parts
-    assert told(driver.told[2:]) == [(180_000, [(180_000, [60_000, 120_000], [5.0, 7.0]), (180_000, [180_000], [7.0])])]
+    revised, first = driver.reported[2].parts
+    assert reported(driver.reported[2:]) == [
+        (180_000, [(180_000, [60_000, 120_000], [5.0, 7.0]), (180_000, [180_000], [7.0])])
+    ]
     assert (revised.partials.revision, first.partials.revision) == (180_000, 0)
 
 
@@ -239,8 +241,8 @@ def test_what_slips_under_an_evaluated_instant_is_late_whatever_its_source_says(
     driver.run([batch_of([x(55_000, 4.0)])], 65_000)
     driver.local.restart()
     driver.run([], 125_000)
-    assert told(driver.told[1:]) == [(120_000, [(120_000, [60_000], [4.0]), (120_000, [120_000], [4.0])])]
-    assert driver.told[1].parts[0].partials.revision
+    assert reported(driver.reported[1:]) == [(120_000, [(120_000, [60_000], [4.0]), (120_000, [120_000], [4.0])])]
+    assert driver.reported[1].parts[0].partials.revision
 
 
 def test_time_goes_on_though_nothing_comes() -> None:
@@ -249,15 +251,15 @@ def test_time_goes_on_though_nothing_comes() -> None:
     driver.run([], 605_000)
     driver.local.restart()
     driver.run([], 665_000)
-    assert [each.until_ms for each in driver.told] == [600_000, 660_000]
-    assert told(driver.told)[1] == (660_000, [(660_000, [660_000], [])])
+    assert [each.until_ms for each in driver.reported] == [600_000, 660_000]
+    assert reported(driver.reported)[1] == (660_000, [(660_000, [660_000], [])])
 
 
 def test_a_bounded_input_ends_with_its_newest_event_time_wherever_that_was_seen() -> None:
     driver = Driver(settings_of(PLAIN, bounded=True))
     driver.run([batch_of([x(50_000, 2.0)])], 0)
     driver.run([messages.of_extent(125_000)], 1 << 62)
-    assert [each.until_ms for each in driver.told] == [120_000]
+    assert [each.until_ms for each in driver.reported] == [120_000]
 
 
 def test_a_job_that_catches_up_evaluates_instants_in_strides() -> None:
@@ -273,12 +275,12 @@ def test_a_sample_of_long_ago_does_not_set_timers_for_all_time_since() -> None:
     assert len(driver.local.key(KEY).due) < 1_000
     # Where something comes in between, its instant has a timer of its own.
     driver.run([batch_of([x(9_000 * MINUTE - 1)])], 9_000 * MINUTE + 5_000)
-    assert driver.told[-1].until_ms == 9_000 * MINUTE
+    assert driver.reported[-1].until_ms == 9_000 * MINUTE
     driver.run([messages.of_extent(10_000 * MINUTE)], 10_000 * MINUTE + 5_000)
-    assert driver.told[-1].until_ms == 10_000 * MINUTE
+    assert driver.reported[-1].until_ms == 10_000 * MINUTE
     assert len(driver.local.key(KEY).due) < 1_000
     driver.run([], 1 << 62)
-    assert driver.told[-1].until_ms == 10_000_000 * MINUTE
+    assert driver.reported[-1].until_ms == 10_000_000 * MINUTE
     assert driver.local.machine.counted["rules.shard_instants"] < 300
 
 
@@ -301,11 +303,11 @@ def test_instants_have_a_timer_each_unless_they_are_very_many(newest: int, minut
 def test_rules_of_constants_have_instants_and_no_rules_have_none() -> None:
     driver = Driver(settings_of(CONSTANT))
     driver.run([batch_of([x(50_000)])], 125_000)
-    assert told(driver.told) == [(120_000, [(60_000, [60_000, 120_000], [])])]
+    assert reported(driver.reported) == [(120_000, [(60_000, [60_000, 120_000], [])])]
     assert driver.local.key(KEY).read_bag("chunks") == []
     idle = Driver(settings_of("groups: []"))
     idle.run([batch_of([x(50_000)]), messages.of_extent(90_000)], 1 << 62)
-    assert (idle.told, idle.local.key(KEY).due, idle.local.stored_bytes) == ([], [], 0)
+    assert (idle.reported, idle.local.key(KEY).due, idle.local.stored_bytes) == ([], [], 0)
 
 
 def test_only_what_rules_select_is_stored_and_only_what_matters_is_written() -> None:
@@ -336,15 +338,15 @@ def test_chunks_are_made_one_when_they_hold_twice_of_what_is_needed() -> None:
     # Of the 24,000 samples that there were, some 900 are held at a time.
     assert most < 3_500
     tasks = ready_of(stage).tasks
-    assert driver.words(tasks) == plain.words(tasks)
-    assert len(plain.told) > 200
+    assert driver.reports(tasks) == plain.reports(tasks)
+    assert len(plain.reported) > 200
 
 
 def test_series_beyond_what_a_shard_may_keep_are_refused_and_counted() -> None:
     driver = Driver(settings_of(PLAIN, max_series=3))
     driver.run([batch_of([x(50_000, 2.0, f"h{n}") for n in range(5)])], 0)
     driver.run([batch_of([x(55_000, 2.0, f"h{n}") for n in range(7)])], 65_000)
-    assert told(driver.told) == [(60_000, [(60_000, [60_000], [2.0, 2.0, 2.0])])]
+    assert reported(driver.reported) == [(60_000, [(60_000, [60_000], [2.0, 2.0, 2.0])])]
     counted = driver.local.machine.counted
     assert (counted["rules.series_refused"], counted["rules.samples_kept"]) == (4, 6)
     assert all("keeps 3 series" in each for each in driver.local.machine.complaints)
@@ -378,7 +380,7 @@ def change(at: int, text: str) -> bytes:
     return messages.of_rules(RuleFiles(at, {"r.yml": text}))
 
 
-def spoken(driver: Driver, task: Task) -> list[int]:
+def reported_times(driver: Driver, task: Task) -> list[int]:
     return sorted(when for number, when in driver.answers([task]) if number == task.id)
 
 
@@ -395,16 +397,16 @@ def test_a_change_that_is_announced_finds_its_rules_warm_and_leaves_the_old_ones
 
     run([batch_of([x(50_000, 2.0), x(50_000, 1.0, name="z")])], 65_000)
     run([change(210_000, new)], 65_000)
-    assert not driver.told[1:]
+    assert not driver.reported[1:]
     for when in range(70_000, 900_000, 10_000):
         run([batch_of([x(when, 2.0), x(when, when / 1000, name="z")])], when - 10_000)
     first, second = fragment(stage, old), fragment(stage, new)
-    assert [when for when in spoken(driver, second) if when < 300_000] == [210_000, 240_000, 270_000]
+    assert [when for when in reported_times(driver, second) if when < 300_000] == [210_000, 240_000, 270_000]
     ((_, value),) = driver.answers([second])[second.id, 210_000].items()
     assert value == bits(1.0)
     until = 210_000 + LATE + 120_000
-    assert spoken(driver, first) == list(range(60_000, until + 1, 60_000))
-    assert driver.told[-1].until_ms == 870_000
+    assert reported_times(driver, first) == list(range(60_000, until + 1, 60_000))
+    assert driver.reported[-1].until_ms == 870_000
 
 
 def test_a_change_that_is_heard_of_too_late_is_made_up_for() -> None:
@@ -412,15 +414,15 @@ def test_a_change_that_is_heard_of_too_late_is_made_up_for() -> None:
     stage = settings_of(old)
     driver = Driver(stage)
     driver.run([batch_of([x(when, when / 60_000) for when in range(10_000, 480_000, 10_000)])], 425_000)
-    known = len(driver.told)
+    known = len(driver.reported)
     driver.run([change(300_000, new)], 425_000)
-    (said_,) = driver.told[known:]
-    assert said_.until_ms == 420_000
+    (found_,) = driver.reported[known:]
+    assert found_.until_ms == 420_000
     steps, above = (fragment(stage, rule_file(expr)) for expr in ("max_over_time(sum(x)[2m:30s])", "x > 3"))
     found = {
         task.id: [
             (part.partials.revision > 0, part.partials.times.tolist())
-            for part in said_.parts
+            for part in found_.parts
             if task.id in part.partials.evaluated
         ]
         for task in (steps, above)
@@ -430,12 +432,12 @@ def test_a_change_that_is_heard_of_too_late_is_made_up_for() -> None:
         (False, [180_000 + 30_000 * n for n in range(4)]),
         (True, [300_000 + 30_000 * n for n in range(5)]),
     ]
-    assert {part.effective_ms for part in said_.parts} == {480_000}
+    assert {part.effective_ms for part in found_.parts} == {480_000}
     same = fragment(stage, old)
-    assert not any(same.id in part.partials.evaluated for part in said_.parts)
+    assert not any(same.id in part.partials.evaluated for part in found_.parts)
     driver.local.restart()
     driver.run([], 485_000)
-    assert spoken(driver, above)[-1] == 480_000
+    assert reported_times(driver, above)[-1] == 480_000
 
 
 def test_files_that_are_as_they_were_change_nothing() -> None:
@@ -450,12 +452,12 @@ def test_rules_may_come_after_there_were_none_and_go_again() -> None:
     driver = Driver(settings_of("groups: []"))
     driver.run([batch_of([x(50_000)]), change(150_000, PLAIN), batch_of([x(100_000, 2.0)])], 100_000)
     driver.run([batch_of([x(200_000, 3.0)])], 305_000)
-    assert told(driver.told) == [(300_000, [(180_000, [180_000, 240_000, 300_000], [2.0, 3.0, 3.0])])]
+    assert reported(driver.reported) == [(300_000, [(180_000, [180_000, 240_000, 300_000], [2.0, 3.0, 3.0])])]
     driver.run([change(330_000, "groups: []")], 305_000)
     driver.run([messages.of_extent(4_000_000)], 4_000_000)
     # The old rules are there for the lateness and two minutes more.
-    assert driver.told[-1].until_ms == 600_000
+    assert driver.reported[-1].until_ms == 600_000
     assert driver.local.key(KEY).due == []
     driver.run([change(7_000_000, PLAIN), messages.of_extent(7_030_000)], 7_030_000)
     driver.run([batch_of([x(7_050_000, 4.0)])], 7_080_000)
-    assert told(driver.told)[-1] == (7_020_000, [(7_020_000, [7_020_000], [])])
+    assert reported(driver.reported)[-1] == (7_020_000, [(7_020_000, [7_020_000], [])])

@@ -10,7 +10,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from rules.promql.values import STALE
-from tests.transforms.alerts.streams import Row, Sent, asked, batch_of, said, states_of, storage_of, tasks_of
+from tests.transforms.alerts.streams import Row, Sent, answer_of, asked, batch_of, states_of, storage_of, tasks_of
 from transforms.alerts.fragments.long_ranges import Packing
 from transforms.alerts.shards.chunks import from_chunk, to_chunk
 from transforms.alerts.shards.state import ShardState
@@ -74,7 +74,7 @@ def log_of(seed: int) -> list[tuple[int, Sent]]:
 
 def evaluated(state: ShardState, times: np.ndarray) -> dict[int, list]:
     partials = state.evaluate(TASKS, times)
-    return {now: [said(partials, task, now) for task in TASKS] for now in times.tolist()}
+    return {now: [answer_of(partials, task, now) for task in TASKS] for now in times.tolist()}
 
 
 # Each of them goes through some thousand windows.
@@ -164,7 +164,7 @@ def test_samples_older_than_what_is_packed_are_put_to_it() -> None:
     state.prune(200 * MINUTE)
     assert len(state.to_chunks()) > 1
     times = np.arange(200 * MINUTE, 340 * MINUTE, MINUTE, dtype=np.int64)
-    before = [said(state.evaluate([task], times), task, when) for when in times[:50].tolist()]
+    before = [answer_of(state.evaluate([task], times), task, when) for when in times[:50].tolist()]
     arrival = state.add(batch_of(missing))
     # The window (t - 2h, t] of 325 min begins after 205.
     assert arrival.touched(times).tolist() == [when for when in times.tolist() if when < 325 * MINUTE]
@@ -172,7 +172,7 @@ def test_samples_older_than_what_is_packed_are_put_to_it() -> None:
     after = state.evaluate([task], times[:50])
     whole = storage_of(samples)
     for when, was in zip(times[:50].tolist(), before, strict=True):
-        assert was != said(after, task, when) == asked(whole, task, when)
+        assert was != answer_of(after, task, when) == asked(whole, task, when)
 
 
 def test_packed_samples_are_forgotten_when_no_window_holds_them() -> None:

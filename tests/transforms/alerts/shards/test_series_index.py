@@ -63,8 +63,8 @@ def test_rows_tell_their_target_and_their_metric() -> None:
     index.rows_of(batch_of(sent("cpu b x", "other c x", "disk b x", "disk a x")))
     targets, metrics = index.texts()
     target, metric = index.split(np.array([2, 0, 1]))
-    told = [(targets[one], metrics[other]) for one, other in zip(target.tolist(), metric.tolist(), strict=True)]
-    assert told == [
+    pairs = [(targets[one], metrics[other]) for one, other in zip(target.tolist(), metric.tolist(), strict=True)]
+    assert pairs == [
         ('{host="a"}', 'disk{mode="x"}'),
         ('{host="b"}', 'cpu{mode="x"}'),
         ('{host="b"}', 'disk{mode="x"}'),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rules.promql.syntax.parser import parse
 from rules.promql.values import STALE
-from tests.transforms.alerts.streams import Row, Sent, asked, batch_of, said, states_of, storage_of, tasks_of
+from tests.transforms.alerts.streams import Row, Sent, answer_of, asked, batch_of, states_of, storage_of, tasks_of
 from transforms.alerts.fragments.fragments import FragmentSpec
 from transforms.alerts.fragments.tasks import Task
 from transforms.alerts.shards.chunks import from_chunk, to_chunk
@@ -102,7 +102,7 @@ def evaluate(state: ShardState, answers: dict[int, list], times: np.ndarray) -> 
     if len(times):
         partials = state.evaluate(TASKS, times)
         for now in times.tolist():
-            answers[now] = [said(partials, task, now) for task in TASKS]
+            answers[now] = [answer_of(partials, task, now) for task in TASKS]
 
 
 def scrape(when: int, value: float = 1.0, seq: int = 0, names: tuple[str, ...] = ("x", "y", "z")) -> list[Sent]:
@@ -158,7 +158,7 @@ def test_a_series_that_was_forgotten_comes_back() -> None:
     state.add(batch_of(scrape(0)))
     state.prune(1_000_000)
     state.add(batch_of(scrape(1_000_000, 7.0)))
-    assert list(said(state.evaluate([task], np.array([1_000_000])), task, 1_000_000).values()) == [
+    assert list(answer_of(state.evaluate([task], np.array([1_000_000])), task, 1_000_000).values()) == [
         np.float64(7.0).view(np.uint64)
     ]
 
@@ -263,6 +263,6 @@ def test_series_that_were_only_looked_at_hold_nothing() -> None:
     looked_at = state.wanted(batch_of([Sent(labels_of("x", "h1"), 2_000, 1.0, 0), *scrape(2_000, names=("z",))]))
     assert looked_at.targets == ['{instance="h1",job="j"}']
     times = np.array([60_000], np.int64)
-    assert len(said(state.evaluate(tasks, times), tasks[0], 60_000)) == 1
+    assert len(answer_of(state.evaluate(tasks, times), tasks[0], 60_000)) == 1
     state.add(looked_at)
-    assert len(said(state.evaluate(tasks, times), tasks[0], 60_000)) == 2
+    assert len(answer_of(state.evaluate(tasks, times), tasks[0], 60_000)) == 2

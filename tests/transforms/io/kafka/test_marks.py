@@ -42,9 +42,9 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     made.producer.flush(0)
 
 
-def reading(cluster: Cluster, telling: int | None, idle_ms: int = 3_600_000) -> Any:
+def reading(cluster: Cluster, source_id: int | None, idle_ms: int = 3_600_000) -> Any:
     settings = IntakeSettings(delay_ms=DELAY, max_future_ms=None)
-    dofn = kafka._ReadForever(KafkaSource(cluster.source, idle_ms=idle_ms), settings, telling)
+    dofn = kafka._ReadForever(KafkaSource(cluster.source, idle_ms=idle_ms), settings, source_id)
     dofn.setup()
     return dofn
 
@@ -70,34 +70,34 @@ def send(cluster: Cluster, *seconds: int) -> None:
         cluster.send(json.dumps(document).encode())
 
 
-def told(elements: list[tuple[bytes, bytes]]) -> list[PartitionWatermark]:
+def marks_of(elements: list[tuple[bytes, bytes]]) -> list[PartitionWatermark]:
     return [each for key, data in elements if key == MARK for each in decode(data)]
 
 
 def test_a_block_is_followed_by_the_watermark_that_the_runner_hears_of(cluster: Cluster) -> None:
-    dofn, estimator = reading(cluster, telling=2), ManualWatermarkEstimator(None)
+    dofn, estimator = reading(cluster, source_id=2), ManualWatermarkEstimator(None)
     send(cluster, 3, 1)
     first = something(dofn, estimator)
-    assert told(first) == [PartitionWatermark(2, 0, 4, NOON + 3_000 - DELAY)]
+    assert marks_of(first) == [PartitionWatermark(2, 0, 4, NOON + 3_000 - DELAY)]
     assert (first[-1][0], len(first)) == (MARK, 3), "after the samples of two hosts"
     assert watermark_of(estimator) == NOON + 3_000 - DELAY
     assert call(dofn, estimator, 2) == []
     # What is late changes nothing.
     send(cluster, 2)
-    assert told(something(dofn, estimator, 2)) == [PartitionWatermark(2, 0, 4, NOON + 3_000 - DELAY)]
+    assert marks_of(something(dofn, estimator, 2)) == [PartitionWatermark(2, 0, 4, NOON + 3_000 - DELAY)]
 
 
 def test_an_idle_partition_tells_of_the_clock(cluster: Cluster) -> None:
-    dofn, estimator = reading(cluster, telling=0, idle_ms=0), ManualWatermarkEstimator(None)
+    dofn, estimator = reading(cluster, source_id=0, idle_ms=0), ManualWatermarkEstimator(None)
     send(cluster, 3)
     begun = int(time.time() * 1_000)
     found = something(dofn, estimator)
     ended = int(time.time() * 1_000)
-    assert [each.watermark_ms for each in told(found)] == [NOON + 3_000 - DELAY, watermark_of(estimator)]
+    assert [each.watermark_ms for each in marks_of(found)] == [NOON + 3_000 - DELAY, watermark_of(estimator)]
     assert begun - DELAY <= watermark_of(estimator) <= ended - DELAY
 
 
 def test_nothing_is_told_where_nobody_wants_it(cluster: Cluster) -> None:
-    dofn, estimator = reading(cluster, telling=None, idle_ms=0), ManualWatermarkEstimator(None)
+    dofn, estimator = reading(cluster, source_id=None, idle_ms=0), ManualWatermarkEstimator(None)
     send(cluster, 3)
     assert [key == MARK for key, _ in something(dofn, estimator)] == [False]
