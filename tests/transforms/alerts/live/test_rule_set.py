@@ -233,10 +233,10 @@ def test_every_rule_has_one_fate(old: list[str], new: list[str]) -> None:
     change = changes(before, after)
     assert sorted([pair[0] for pair in change.kept] + [*change.went]) == list(range(len(old)))
     assert sorted([pair[1] for pair in change.kept] + [*change.came]) == list(range(len(new)))
-    shown = [replace(each, occurrence=0) for each in rule_keys(before)]
-    shown = [replace(each, occurrence=0) for each in rule_keys(after)]
-    assert all(shown[one] == shown[other] for one, other in change.kept)
-    assert not {shown[position] for position in change.went} & {shown[position] for position in change.came}
+    old_keys = [replace(each, occurrence=0) for each in rule_keys(before)]
+    new_keys = [replace(each, occurrence=0) for each in rule_keys(after)]
+    assert all(old_keys[one] == new_keys[other] for one, other in change.kept)
+    assert not {old_keys[position] for position in change.went} & {new_keys[position] for position in change.came}
     assert all(old[one] == new[other] for one, other in change.stayed)
     assert not {old[pair[0]] for pair in change.changed} & {new[pair[1]] for pair in change.changed}
     assert len(set(rule_keys(before))) == len(old)
