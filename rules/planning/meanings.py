@@ -144,9 +144,7 @@ def _aggregate(expr: ast.Aggregate) -> str:
     labels = ", ".join(expr.grouping)
     if expr.without:
         scope = (
-            f"of the series that differ only in {labels}"
-            if labels
-            else "of the series with equal labels (names aside)"
+            f"of the series that differ only in {labels}" if labels else "of the series with equal labels (names aside)"
         )
     else:
         scope = f"for each {labels}" if labels else "over all series"
