@@ -8,6 +8,7 @@ PACKAGES = [
     "tidemark.generate",
     "tidemark.report",
     "tidemark.rules",
+    "tidemark.submit",
     "tidemark.topics",
     "pipelines",
     "pipelines.options",

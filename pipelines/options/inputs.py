@@ -7,17 +7,16 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 from pipelines.options.values import OptionError, check_labels, duration, number, refuse_unknown
 from schemas.batch import MAX_PARTITIONS, MIN_WATERMARK
 from schemas.codecs.block import CODECS, media_type
-from schemas.codecs.line_syntax import Precision
 from schemas.series import DEFAULT_TARGET_LABELS
 from schemas.tiers import Tiers
 from schemas.times import parse_duration, parse_time
 from schemas.units import EARLIEST_MS
-from transforms.intake.beam import FileWatermark, IntakeSettings
+from transforms.intake.beam import IntakeSettings
 from transforms.io.files.paths import STDIN, left_out, matching, places
 from transforms.io.kafka.source import KafkaSource
 from transforms.io.kafka.topic import KafkaTopic, Start
@@ -32,62 +31,6 @@ class FileInput:
 
     paths: tuple[str, ...]
     copies: Mapping[str, str] = field(default_factory=dict)
-
-
-def add_inputs(parser: argparse.ArgumentParser) -> None:
-    """Add ``--input``, and the options that say where reading begins and ends."""
-    add = parser.add_argument
-    add(
-        "--input",
-        action="append",
-        default=[],
-        metavar="URI",
-        help="kafka://HOST:PORT/TOPIC, or file:PATH: a file, plain or gzip, a directory, a glob, a pipe, or file:- for standard input; repeatable",
-    )
-    add(
-        "--start",
-        default="earliest",
-        help="where Kafka is read from: earliest, latest, offset:N or time:2024-05-01T12:00:00Z",
-    )
-    add(
-        "--since",
-        metavar="TIME",
-        help="leave out samples before this event time: on the hour, no window is written in part. Times before April 1970, "
-        "which are timestamps of the wrong unit or of a clock that was not set, are refused unless this asks for them",
-    )
-    add("--bounded", action="store_true", help="read Kafka to its end as of now, then stop")
-    add(
-        "--kafka-config",
-        metavar="FILE",
-        help="YAML of librdkafka settings (security.protocol, sasl.*, ssl.*); ${NAME} takes a variable",
-    )
-    add(
-        "--idle-timeout",
-        default="30s",
-        metavar="TIME",
-        help="a partition with nothing to read this long stops holding back the others",
-    )
-    add("--discovery-interval", default="1m", metavar="TIME", help="how often to look for new partitions; 0s for never")
-    add(
-        "--default-content-type",
-        metavar="TYPE",
-        help="of records without a content-type header, and of files whose name says nothing: "
-        f"{', '.join(sorted(CODECS))} (each record is recognised by its content)",
-    )
-    add("--precision", default="ns", choices=get_args(Precision), help="of the timestamps of line protocol (ns)")
-    add(
-        "--max-future",
-        default="10m",
-        metavar="TIME",
-        help="how far an event time may lie after its record's own time, or after now where it has none, as in a file; 'none' for any",
-    )
-    add(
-        "--file-watermark",
-        default="end",
-        choices=get_args(FileWatermark),
-        help="of files: 'end' takes them as a whole, and nothing in them is late, in whatever order it is; "
-        "'events' follows event times, as in a stream: late data correct their windows, or come too late (end)",
-    )
 
 
 def inputs(args: argparse.Namespace, kafka_config: dict[str, str]) -> tuple[KafkaSource | FileInput, ...]:

@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from pipelines.options.inputs import FileInput, add_inputs, inputs, intake
+from pipelines.options.inputs import FileInput, inputs, intake
 from pipelines.options.output_checks import check_apart
-from pipelines.options.rules import RuleOptions, add_rules, rule_options
+from pipelines.options.parsers import alerts_parser, metrics_parser
+from pipelines.options.rules import RuleOptions, rule_options
 from pipelines.options.values import OptionError, read_yaml
 from pipelines.runners.options import to_beam_args
 from schemas.alert_event import TOPIC_ALERT_EVENTS
@@ -31,9 +32,6 @@ __all__ = [
     "parse",
     "parse_alerts",
 ]
-
-_BEAM = """Every other option goes to Beam: --runner, --job_endpoint, --checkpointing_interval, ... Names may be joined by dashes or by underscores.
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,79 +95,6 @@ class JobOptions:
         outputs.late_samples(self.late, self.kafka_config).validate()
         if self.rules is not None:
             outputs.alert_events(self.rules.alerts, self.kafka_config).validate()
-
-
-def metrics_parser() -> Parser:
-    """The command line of the metrics job. Unknown options go to Beam."""
-    parser = Parser(
-        lenient=True,
-        prog="tidemark run metrics",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Roll up metrics from Kafka or files through retention tiers into InfluxDB, Parquet, or both, and evaluate alert rules on them.",
-        epilog=f"{_BEAM}docs/operations.md has complete commands.\n\n"
-        "examples:\n"
-        "  tidemark run metrics --input=file:metrics.lp.gz --output=parquet:store\n"
-        "  tidemark run metrics --input=kafka://localhost:9092/metrics.raw --output=influxdb://localhost:8086 \\\n"
-        "      --rules=rules/ --runner=FlinkRunner --flink_master=localhost:8081 --checkpointing_interval=10000\n",
-        allow_abbrev=False,
-    )
-    _add_outputs(parser, "influxdb://HOST:PORT, parquet:DIR or blackhole: (counts and forgets); repeatable")
-    parser.add_argument("--raw", action=argparse.BooleanOptionalAction, default=True, help="write raw samples too")
-    return _with_the_rest(parser)
-
-
-def alerts_parser() -> Parser:
-    """The command line of the alerts job. Unknown options go to Beam."""
-    parser = Parser(
-        lenient=True,
-        prog="tidemark run alerts",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Evaluate Prometheus alert and recording rules on metrics from Kafka or files: the metrics job without its rollups.",
-        epilog=f"{_BEAM}docs/operations.md has complete commands.\n\n"
-        "examples:\n"
-        "  tidemark run alerts --rules=rules/ --input=file:metrics.lp.gz --alerts=file:alerts\n"
-        "  tidemark run alerts --rules=rules/ --input=kafka://localhost:9092/metrics.raw \\\n"
-        "      --runner=FlinkRunner --flink_master=localhost:8081 --checkpointing_interval=10000\n",
-        allow_abbrev=False,
-    )
-    _add_outputs(
-        parser, "where the series that rules write go: influxdb://HOST:PORT, parquet:DIR; repeatable (nowhere)"
-    )
-    return _with_the_rest(parser)
-
-
-def _add_outputs(parser: Parser, text: str) -> None:
-    add_inputs(parser)
-    parser.add_argument("--output", action="append", default=[], metavar="URI", help=text)
-
-
-def _with_the_rest(parser: Parser) -> Parser:
-    add_rules(parser)
-    add = parser.add_argument
-    add(
-        "--config",
-        metavar="FILE",
-        help="YAML: tiers, target_labels, shards, watermark_delay, rules (see docs/operations.md)",
-    )
-    add(
-        "--dead-letter",
-        metavar="URI",
-        help="where unreadable records go: kafka://HOST:PORT/TOPIC, file:DIR or blackhole: (the topic metrics.dead-letter beside the input; "
-        "of files the directory dead-letter beside the Parquet store, or here)",
-    )
-    add(
-        "--late",
-        metavar="URI",
-        help="where samples later than the allowed lateness go: likewise (the topic metrics.late, or the directory late)",
-    )
-    add(
-        "--detach",
-        action="store_true",
-        help="return when the job runs (needs --job_endpoint), and print how to watch and stop it",
-    )
-    add("--plan", action="store_true", help="print what would run, and stop")
-    add("--summary-json", metavar="FILE", help="write the balance of a bounded run there")
-    return parser
 
 
 def metrics_options(args: argparse.Namespace) -> JobOptions:

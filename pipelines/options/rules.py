@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipelines.options.parsers import DEFAULT_RULE_SHARDS
 from pipelines.options.values import OptionError, check_labels, duration, number, refuse_unknown
 from rules.diagnostics.model import Severity
 from rules.diagnostics.text import text_of
@@ -21,7 +22,6 @@ from transforms.alerts.rule_files.source import left_out_files, read_files
 from transforms.alerts.settings import EvaluationSettings
 from transforms.intake.beam import IntakeSettings
 
-DEFAULT_SHARDS = 4
 DEFAULT_MAX_SERIES = 1_000_000
 MAX_SERIES = 100_000_000
 MAX_SHOWN = 20
@@ -46,36 +46,6 @@ class RuleOptions:
     settings: EvaluationSettings
     alerts: str
     poll_ms: int
-
-
-def add_rules(parser: argparse.ArgumentParser) -> None:
-    """Add ``--rules`` and its companions."""
-    add = parser.add_argument
-    add(
-        "--rules",
-        action="append",
-        default=[],
-        metavar="PATH",
-        help="Prometheus rule files to evaluate: a file, a directory (its *.yml and *.yaml) or a glob; repeatable",
-    )
-    add(
-        "--alerts",
-        metavar="URI",
-        help="where the events of alerts go: kafka://HOST:PORT/TOPIC (alerts.events beside the input), "
-        "file:DIR (of files: alerts, beside the Parquet store or here) or blackhole:",
-    )
-    add(
-        "--rules-poll",
-        default="30s",
-        metavar="TIME",
-        help="how often rule files are looked at for changes; 0s for never, as in bounded runs",
-    )
-    add(
-        "--rule-shards",
-        type=int,
-        metavar="N",
-        help=f"shards that evaluate rules, fixed once a job has state ({DEFAULT_SHARDS})",
-    )
 
 
 def rule_options(
@@ -133,7 +103,7 @@ def _settings(
     if not isinstance(url, str):
         raise OptionError(f"{where}.external_url: a text is wanted, not {url!r}")
     # A rule shard takes whole shards of the intake: with more rule shards, some would be empty.
-    shards = min(DEFAULT_SHARDS, intake.shards)
+    shards = min(DEFAULT_RULE_SHARDS, intake.shards)
     if "shards" in config:
         shards = number(f"{where}.shards", config["shards"], intake.shards)
     if args.rule_shards is not None:

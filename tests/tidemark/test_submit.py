@@ -8,8 +8,9 @@ import pytest
 
 from pipelines.job import Result
 from pipelines.runners.flink import Job
-from tidemark import submit
-from tidemark.submit import Addresses, SubmitError, job_args
+from tidemark.submit import job as submit
+from tidemark.submit import main
+from tidemark.submit.job import Addresses, SubmitError, job_args
 
 AT = Addresses("k:9092", "i:8086", Path("/secrets/token"), "f:8081", "j:8099", "j:8098", "w:50000")
 DEFAULTS = {
@@ -120,11 +121,11 @@ def test_a_job_that_runs_already_is_not_run_twice(monkeypatch: pytest.MonkeyPatc
 )
 def test_mistakes_are_told(args: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        submit.main(args)
+        main(args)
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
 
 
 def test_a_stack_that_is_down_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert submit.main(["metrics", f"--dir={tmp_path}"]) == 1
+    assert main(["metrics", f"--dir={tmp_path}"]) == 1
     assert f"of {tmp_path} not running: tidemark stack up" in capsys.readouterr().err

@@ -1,5 +1,14 @@
 """``tidemark demo``: the metrics job on real input with no servers, and a report of what came out."""
 
-from tidemark.demo.cli import main
+from collections.abc import Sequence
 
-__all__ = ["main"]
+from tidemark.demo.arguments import parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the demo that a command line describes; see :func:`tidemark.demo.cli.run`."""
+    args = parser().parse_args(argv)
+    # Not before: it imports Beam, and `--help` is to be there at once.
+    from tidemark.demo.cli import run
+
+    return run(args)

@@ -6,15 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.options.job import (
-    FileInput,
-    OptionError,
-    alerts_parser,
-    metrics_options,
-    metrics_parser,
-    parse,
-    parse_alerts,
-)
+from pipelines.options.job import FileInput, OptionError, metrics_options, parse, parse_alerts
+from pipelines.options.parsers import alerts_parser, metrics_parser
 from pipelines.runners.options import RunnerError
 from schemas.records import LINE_PROTOCOL
 from schemas.series import DEFAULT_TARGET_LABELS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,27 +16,11 @@ from pipelines.runners.flink import Flink, FlinkError, Job
 from pipelines.runners.options import option_value
 from schemas.alert_event import TOPIC_ALERT_EVENTS
 from schemas.records import TOPIC_RAW
-from services.kit.arguments import Parser
 from services.kit.outputs import check_directory, path
-from services.kit.suggestions import did_you_mean
+from tidemark.submit.arguments import DEFAULT_NAME
 
-DEFAULT_NAME = metrics.JOB.name
 JOBS = {metrics.JOB.name: metrics.run, alerts.JOB.name: alerts.run}
 START_SECONDS = 120.0
-
-EPILOG = """\
-Every other option is the job's own, or Beam's: `tidemark run JOB --help`. What is not given is taken from the stack:
---input (topic metrics.raw), --output (its InfluxDB; the alerts job has none), the runner's addresses, --checkpointing_interval=10000,
---parallelism=2.
-
-examples:
-  tidemark stack up && tidemark submit metrics       the job runs when the command returns
-  tidemark submit metrics --start=latest --plan      what would run
-  tidemark submit metrics --rules=rules/             with alert rules; their events go to the topic alerts.events
-  tidemark submit alerts --rules=rules/              the rules alone, as a job of its own
-  tidemark submit --stop                             stop it; the savepoint's path is printed
-  tidemark submit metrics --savepoint_path=PATH      go on from there: nothing lost, nothing doubled
-"""
 
 
 class SubmitError(Exception):
@@ -181,40 +164,16 @@ def stop(name: str, directory: str | None, at: Addresses) -> None:
     )
 
 
-def _parser() -> Parser:
-    """The command line. Unknown options are the job's."""
-    parser = Parser(
-        lenient=True,
-        prog="tidemark submit",
-        usage="tidemark submit metrics|alerts [OPTIONS of the job]\n       tidemark submit --stop [--savepoint DIR] [--name NAME]",
-        description="Run a job on the local stack's Flink, or stop it with a savepoint (never a drain).",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("job", nargs="?", choices=sorted(JOBS), help="the job to run")
-    add("--stop", action="store_true", help="stop the running job with a savepoint")
-    add("--savepoint", metavar="DIR", help="with --stop: where to (default: the stack's own directory of savepoints)")
-    add("--name", default=DEFAULT_NAME, help="with --stop: the name of the job, its --job_name (default: metrics)")
-    add(
-        "--dir",
-        type=Path,
-        default=Path(os.environ.get("TIDEMARK_STACK_DIR") or ".tidemark/stack"),
-        help="the stack's directory (default: $TIDEMARK_STACK_DIR, else .tidemark/stack)",
-    )
-    return parser
+def run(args: argparse.Namespace, rest: Sequence[str]) -> int:
+    """Do what a command line asks.
 
+    Args:
+        args: of ``tidemark submit``.
+        rest: the options of the job.
 
-def main(argv: Sequence[str]) -> int:
-    """The command; 0 when done, 1 when the stack or Flink does not do it, 2 for a mistake in the options, 3 for a bounded run with losses."""
-    parser = _parser()
-    args, rest = parser.parse_known_args(list(argv))
-    if args.stop == bool(args.job):
-        parser.error("write a job to run it, or --stop to stop it")
-    if args.stop and rest:
-        near = did_you_mean(rest[0].partition("=")[0], parser.options)
-        parser.error(f"--stop takes no options of the job: {' '.join(rest)}{near}")
+    Returns:
+        the exit status: 0 when done, 1 when the stack or Flink does not do it, 2 for a mistake in the options, 3 for a bounded run with losses.
+    """
     try:
         at = Addresses.of(Stack(args.dir))
         if args.stop:
