@@ -67,7 +67,7 @@ RULE_MEANINGS: dict[str, str] = {
     "alerts.resolved": "events of alerts that had fired and are resolved",
     "alerts.inactive": "events of alerts that were pending and never fired",
     "alerts.corrections": "events that late data made: in the place of others, or to take them back",
-    "rules.evaluation.instants": "instants evaluated, each once",
+    "rules.instants": "instants evaluated, each once",
     "rules.instants_skipped": "instants at which no sample is near: only rules that need none are evaluated",
     "rules.instants_again": "instants evaluated again after late data",
     "rules.rules_again": "evaluations of single rules among them: of those that late data touch",

@@ -134,7 +134,7 @@ def test_alerts_are_told_and_what_rules_write_is_stored(
         "alerts.firing": 3,
         "alerts.resolved": 2,
         "alerts.written": 6,
-        "rules.evaluation.instants": 80,
+        "rules.instants": 80,
         "rules.evaluations": 240,
         "rules.samples_kept": 240,
         "samples.read": 240,

@@ -95,11 +95,11 @@ def test_one_sample_of_another_time_costs_no_work_for_the_time_between(years: in
         ("firing", begin + MINUTE),
         *([] if bounded else [("resolved", begin + 9 * MINUTE)]),
     ]
-    evaluated = counted(stage, "rules.evaluation.instants"), counted(stage, "rules.shard_instants")
+    evaluated = counted(stage, "rules.instants"), counted(stage, "rules.shard_instants")
     assert max(evaluated) < 600, evaluated
     (complaint,) = stage.groups.machine.complaints
     assert "for more than 7 days of event time from 1970-01-01T01:05:00.000Z on there is no sample" in complaint
-    assert counted(stage, "rules.evaluation.instants") + counted(stage, "rules.instants_skipped") == begin // MINUTE + (
+    assert counted(stage, "rules.instants") + counted(stage, "rules.instants_skipped") == begin // MINUTE + (
         4 if bounded else 29
     )
 
@@ -115,7 +115,7 @@ def test_behind_a_gap_a_job_is_as_prompt_as_before_it(behind: int) -> None:
     outs = stage.advance(begin + 20 * MINUTE - behind + 1)
     assert sent(outs)[-2:] == [("pending", begin), ("firing", begin + 5_000)]
     assert (
-        counted(stage, "rules.evaluation.instants") + counted(stage, "rules.instants_skipped")
+        counted(stage, "rules.instants") + counted(stage, "rules.instants_skipped")
         == (begin + 20 * MINUTE - behind - MINUTE) // 5_000 + 1
     )
     due = max(len(stage.shards.key(key_of(number)).due) for number in range(4))
@@ -146,7 +146,7 @@ def test_what_needs_no_samples_is_told_of_every_instant() -> None:
     # To the last but one a value, and at the last instant the marker that ends the series.
     assert sorted(when for _, state, when in written if state == "firing") == [*range(8, begin // MINUTE + 1)]
     assert sorted(when for name, _, when in written if name == "ALERTS_FOR_STATE") == [*range(6, begin // MINUTE + 1)]
-    assert counted(stage, "rules.evaluation.instants") < 300
+    assert counted(stage, "rules.instants") < 300
 
 
 def test_intervals_that_differ_come_to_the_end_of_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,7 +121,7 @@ class GroupState:
         if stretch.rules is not None and last - first > LONG_MS and not self._long:
             self._long = True
             self.complaints.append(no_samples_from(first))
-        counter = "rules.evaluation.instants" if stretch.rules is None else "rules.instants_skipped"
+        counter = "rules.instants" if stretch.rules is None else "rules.instants_skipped"
         self.counted[counter] += self._ready.count(first - 1, last)
         events = self._ready.events.make(self.evaluator, outcome.events)
         yield from self._event_writer.events(events)

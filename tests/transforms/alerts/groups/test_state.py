@@ -106,7 +106,7 @@ def test_pruning_forgets_the_events_of_the_base_and_none_after_it() -> None:
 def test_late_samples_have_the_instants_from_theirs_on_evaluated_again_and_what_differs_told() -> None:
     stage, outs = stage_at(9, [0.0], settings_of())
     counted = stage.groups.machine.counted
-    assert (sent(outs), counted["rules.evaluation.instants"], counted["rules.evaluations"]) == ([], 10, 10)
+    assert (sent(outs), counted["rules.instants"], counted["rules.evaluations"]) == ([], 10, 10)
     outs = late(stage, 10, x(8, 3.0, seq=100))
     assert [(event.evaluated_at // MINUTE, event.state.value, event.replaces) for event in events(outs)] == [
         (8, "firing", None),
@@ -114,7 +114,7 @@ def test_late_samples_have_the_instants_from_theirs_on_evaluated_again_and_what_
     ]
     # They belong to the instant from which they are known.
     assert {out.time_ms for out in outs if out.tag == EVENTS} == {10 * MINUTE}
-    assert (counted["rules.evaluation.instants"], counted["rules.instants_again"]) == (11, 2)
+    assert (counted["rules.instants"], counted["rules.instants_again"]) == (11, 2)
     assert (counted["rules.evaluations"], counted["rules.rules_again"]) == (13, 2)
 
 
