@@ -35,7 +35,7 @@ def test_samples_and_rule_files_come_back() -> None:
     st.none() | st.integers(-(1 << 61), 1 << 61),
     st.lists(st.builds(PartitionWatermark, *[st.integers(0, 9)] * 4), max_size=3),
 )
-def test_an_extent_tells_a_time_if_there_is_one_and_what_was_told_of_partitions(
+def test_an_extent_holds_a_time_if_there_is_one_and_partition_watermarks(
     newest_ms: int | None, marks: list[PartitionWatermark]
 ) -> None:
     element = messages.of_extent(newest_ms, marks)
@@ -71,5 +71,5 @@ def test_the_parts_of_a_contribution_come_back_each_with_its_time() -> None:
 
 
 @pytest.mark.parametrize(("after", "until", "amendment"), [(60, 60, True), (60, 61, False), (BEGINNING_MS, 0, False)])
-def test_an_amendment_tells_of_no_new_instant(after: int, until: int, amendment: bool) -> None:
+def test_an_amendment_reports_no_new_evaluation_time(after: int, until: int, amendment: bool) -> None:
     assert Contribution(0, after, until, 0, 0, []).is_amendment is amendment

@@ -1,4 +1,4 @@
-"""What shards are told of partitions: when all have passed a time, and that what is told by it is what the runner's watermark would have brought."""
+"""Partition watermarks: when all have passed a time, and that events equal those by the runner's watermark."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ def watermarks_of(sources: int, *watermarks: PartitionWatermark) -> Watermarks:
         [LAUNCH, PartitionWatermark(0, 0, 2, 50), PartitionWatermark(0, 1, 2, 40), PartitionWatermark(1, 0, 1, 70)]
     )
 )
-def test_the_least_of_all_partitions_counts_once_all_have_spoken(watermarks: list[PartitionWatermark]) -> None:
+def test_the_least_of_all_partitions_counts_once_all_have_reported(watermarks: list[PartitionWatermark]) -> None:
     for count in range(4):
         assert watermarks_of(2, *watermarks[:count]).complete_ms == LONG_AGO
     assert watermarks_of(2, *watermarks).complete_ms == 40
 
 
-def test_partitions_that_were_added_count_from_their_first_word_on() -> None:
+def test_partitions_that_were_added_count_from_their_first_watermark_on() -> None:
     found = watermarks_of(1, LAUNCH, PartitionWatermark(0, 0, 1, 50))
     assert found.complete_ms == 50
-    # Two were added, and the other one has not spoken.
+    # Two were added, and the other one has not reported.
     found.update([PartitionWatermark(0, 2, 3, 60)], always)
     assert found.complete_ms == LONG_AGO
     found.update([PartitionWatermark(0, 1, 3, 20)], always)
@@ -74,7 +74,7 @@ def test_what_makes_no_difference_is_not_taken_up() -> None:
     assert (asked, found.complete_ms) == ([(50, 90)], 50)
 
 
-def test_where_nobody_tells_nothing_is_complete() -> None:
+def test_without_sources_nothing_is_complete() -> None:
     assert watermarks_of(0, LAUNCH).complete_ms == LONG_AGO
     assert Watermarks(()).complete_ms == LONG_AGO
 
@@ -90,13 +90,13 @@ def test_where_nobody_tells_nothing_is_complete() -> None:
         )
     )
 )
-def test_what_was_told_can_be_written_down(watermarks: list[PartitionWatermark]) -> None:
+def test_watermarks_are_restored_from_their_bytes(watermarks: list[PartitionWatermark]) -> None:
     assert decode(encode(watermarks)) == watermarks
     found = watermarks_of(2, *watermarks)
     assert Watermarks(range(2), found.to_bytes()).complete_ms == found.complete_ms
 
 
-def test_what_another_source_said_before_a_restart_is_forgotten() -> None:
+def test_watermarks_of_removed_sources_are_dropped_at_a_restart() -> None:
     before = watermarks_of(2, LAUNCH, PartitionWatermark(0, 0, 1, 90), PartitionWatermark(1, 0, 1, 80))
     assert before.complete_ms == 80
     after = Watermarks((0, 7), before.to_bytes())
@@ -117,7 +117,7 @@ def x(when: int, value: float, instance: str = "h0") -> Sent:
 
 
 def sent_by(stage: LocalPipeline) -> list[tuple[str, str, int]]:
-    """What a bundle tells."""
+    """The events of a bundle."""
     found = [decode_event(out.data) for out in stage.advance(LONG_AGO) if out.tag == EVENTS]
     return [(event.state.value, event.labels.get("instance", ""), event.evaluated_at // MINUTE) for event in found]
 
@@ -140,13 +140,13 @@ def test_the_launch_is_waited_for() -> None:
     stage.add(batch_of([x(9 * MINUTE, 2.0)]))
     stage.add_watermarks([PartitionWatermark(0, 0, 1, 9 * MINUTE + 5_000)])
     assert sent_by(stage) == []
-    # What was absent when the job began is told of, whichever a shard hears first.
+    # An absence when the job began fires, whichever extent a shard receives first.
     stage.extent(7 * MINUTE)
     stage.add_watermarks([LAUNCH])
     assert sent_by(stage) == [("firing", "", 7), ("resolved", "", 9)]
 
 
-def test_time_goes_on_by_what_idle_partitions_tell() -> None:
+def test_time_goes_on_by_watermarks_of_idle_partitions() -> None:
     stage = LocalPipeline(settings_of(ABSENT))
     stage.add(batch_of([x(50_000, 2.0)]))
     stage.add_watermarks([LAUNCH, PartitionWatermark(0, 0, 1, 55_000)])
@@ -159,7 +159,7 @@ def test_time_goes_on_by_what_idle_partitions_tell() -> None:
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_what_was_told_counts_no_further_than_the_state_it_is_part_of(in_memory: bool) -> None:
+def test_watermarks_count_no_further_than_the_state_they_are_part_of(in_memory: bool) -> None:
     stage = LocalPipeline(settings_of(HIGH))
     stage.add(batch_of([x(50_000, 0.0, "h1")]))
     stage.add_watermarks([LAUNCH, PartitionWatermark(0, 0, 2, 50_000), PartitionWatermark(0, 1, 2, 45_000)])
@@ -179,7 +179,7 @@ def test_what_was_told_counts_no_further_than_the_state_it_is_part_of(in_memory:
     assert sent_by(stage) == [("firing", "h0", 1)]
 
 
-def test_what_made_no_difference_is_heard_again_when_rules_make_it_one() -> None:
+def test_a_watermark_that_did_not_matter_counts_when_it_is_sent_again_under_new_rules() -> None:
     stage = LocalPipeline(settings_of("groups: [{name: g, interval: 10m, rules: [{alert: High, expr: 'x > 1'}]}]"))
     stage.add(batch_of([x(50_000, 2.0)]))
     stage.add_watermarks([LAUNCH, PartitionWatermark(0, 0, 1, 50_000)])
@@ -188,6 +188,6 @@ def test_what_made_no_difference_is_heard_again_when_rules_make_it_one() -> None
     assert sent_by(stage) == []
     stage.rules(RuleFiles(2 * MINUTE, {"r.yml": HIGH}))
     assert sent_by(stage) == []
-    # Said once more, it is news by the rules that there are now.
+    # Sent once more, it matters under the rules that there are now.
     stage.add_watermarks([PartitionWatermark(0, 0, 1, 3 * MINUTE + 5_000)])
     assert sent_by(stage) == [("firing", "h0", 2)]

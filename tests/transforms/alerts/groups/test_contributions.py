@@ -1,4 +1,4 @@
-"""What shards said: first words count at once, what late samples changed from the instant on at which it is known."""
+"""Contributions of shards: first reports count at once, revisions from the evaluation time at which they are known."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def places(parts: Sequence[Part]) -> list[tuple[int, int, int]]:
     return [(each.effective_ms, each.partials.shard, each.partials.revision) for each in parts]
 
 
-def test_first_words_and_history_count_at_once_and_revisions_wait() -> None:
+def test_first_reports_and_history_count_at_once_and_revisions_wait() -> None:
     received = ReceivedContributions(1)
     parts = part(60, 60), part(60, 30, revision=1), part(60, 10, 20, revision=HISTORY)
     assert described(received.take_up(contribution(60, *parts), begun=True)) == [(0, [60]), (HISTORY, [10, 20])]
@@ -62,12 +62,12 @@ def test_the_newest_time_is_that_of_any_shard() -> None:
     assert received.newest_ms == 70
 
 
-def test_the_first_instant_spoken_of_is_the_least_of_all_first_words() -> None:
+def test_the_first_reported_time_is_the_least_of_all_first_reports() -> None:
     received = ReceivedContributions(2)
     assert received.first_reported_ms is None
     received.take_up(contribution(90, part(90, 80, 90), part(90, 20, revision=1)), begun=False)
     assert received.first_reported_ms == 80
-    # It has nothing to say of any instant up to this one.
+    # It has no values at any evaluation time up to this one.
     received.take_up(contribution(70, shard=1), begun=False)
     assert received.first_reported_ms == 70
     received.take_up(contribution(95, shard=1), begun=False)
@@ -87,7 +87,7 @@ def test_what_was_changed_by_the_first_instant_counts_for_the_earliest_time() ->
     assert received.earliest_ms(100) == 20
 
 
-def test_how_far_shards_have_spoken_goes_on_from_what_was_written_down() -> None:
+def test_progress_is_restored_from_its_plain_form() -> None:
     received = ReceivedContributions(2)
     received.take_up(contribution(60), begun=True)
     assert received.complete_ms == LONG_AGO
@@ -97,5 +97,5 @@ def test_how_far_shards_have_spoken_goes_on_from_what_was_written_down() -> None
     assert again.complete_ms == 60
     again.take_up(Contribution(0, 60, 80, 0, 0, []), begun=True)
     assert again.complete_ms == 70
-    # Of three shards one is still to be heard.
+    # Of three shards one has not reported yet.
     assert ReceivedContributions(3, received.progress()).complete_ms == LONG_AGO

@@ -1,4 +1,4 @@
-"""How far shards have spoken: the least of what each has said without a gap, in whatever order it comes."""
+"""Progress of shards: the least evaluation time that each has reported without a gap, in whatever order contributions arrive."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def chain(shard: int, steps: Sequence[int]) -> list[Contribution]:
 
 @st.composite
 def shuffled(draw: st.DrawFn) -> tuple[list[list[Contribution]], list[Contribution]]:
-    """What each shard says, and all of it in some order, some of it twice."""
+    """The contributions of each shard, and all of them in some order, some twice."""
     chains = [chain(shard, draw(st.lists(st.integers(0, 3), max_size=8))) for shard in range(SHARDS)]
     every = [each for one in chains for each in one]
     again = draw(st.lists(st.sampled_from(every), max_size=4))
@@ -55,7 +55,7 @@ def test_a_front_is_where_the_first_gap_is(
     assert fronts.as_plain()["beyond"] == []
 
 
-def test_an_aside_that_is_missing_is_a_gap() -> None:
+def test_an_amendment_that_is_missing_is_a_gap() -> None:
     first, amendment, last = chain(0, [0, 5])
     fronts = ShardProgress(1)
     fronts.update(first)

@@ -1,4 +1,4 @@
-"""What shards of rules are told, and in which order."""
+"""The input of rule shards, and its order."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def marked(marks: PartitionWatermark) -> tuple[bytes, bytes]:
     return element
 
 
-def test_samples_go_to_their_rule_shard_and_all_shards_hear_how_far_time_has_come() -> None:
+def test_samples_go_to_their_rule_shard_and_all_shards_get_the_newest_event_time() -> None:
     pieces = [
         piece(5, Sample(A, NOON + 9_000, 1.0, 1), Sample(A, NOON + 70_000, 1.0, 2)),
         piece(6, Sample(A, NOON + 3_000, 1.0, 3)),
@@ -50,7 +50,7 @@ def test_samples_go_to_their_rule_shard_and_all_shards_hear_how_far_time_has_com
     assert keyed(pieces) == wanted + extents
 
 
-def test_what_was_told_of_partitions_goes_to_all_shards_behind_the_samples() -> None:
+def test_partition_watermarks_go_to_all_shards_behind_the_samples() -> None:
     first, second = (piece(5, Sample(A, NOON + seconds, 1.0, seconds)) for seconds in (1_000, 2_000))
     marks = [
         PartitionWatermark(0, 3, 4, NOON - 9_000),
@@ -64,7 +64,7 @@ def test_what_was_told_of_partitions_goes_to_all_shards_behind_the_samples() -> 
     assert found[2:] == [(key_of(number), extent) for number in range(3)]
 
 
-def test_a_bundle_of_marks_alone_tells_no_event_time() -> None:
+def test_a_bundle_of_marks_alone_has_no_event_time() -> None:
     marks = PartitionWatermark(0, 3, 4, NOON)
     found = keyed([marked(marks)])
     assert [(messages.extent(element), messages.partition_watermarks(element)) for _, element in found] == [
@@ -72,7 +72,7 @@ def test_a_bundle_of_marks_alone_tells_no_event_time() -> None:
     ] * 3
 
 
-def test_a_bundle_without_samples_says_nothing_of_time() -> None:
+def test_an_empty_bundle_sends_no_extent() -> None:
     dofn = KeyByRuleShard(3)
     dofn.start_bundle()
     list(dofn.process(piece(0, Sample(A, NOON, 1.0, 1))))
@@ -82,6 +82,6 @@ def test_a_bundle_without_samples_says_nothing_of_time() -> None:
     assert list(dofn.finish_bundle()) == []
 
 
-def test_marks_are_told_from_samples() -> None:
+def test_marks_are_distinguished_from_samples() -> None:
     assert is_samples(piece(0, Sample(A, NOON, 1.0, 1)))
     assert not is_samples(marked(PartitionWatermark(0, 0, 1, NOON)))
