@@ -66,3 +66,10 @@ def test_every_whole_number_of_18_digits_is_read_back(value: int) -> None:
 def test_a_whole_number_has_an_end() -> None:
     with pytest.raises(ValueError, match="a whole number is wanted, not '1000000000000000000'"):
         whole("1" + "0" * 18)
+
+
+def test_a_long_text_is_shown_by_its_first_60_characters() -> None:
+    for text, shown in (("x" * 60, "x" * 60), ("x" * 61, "x" * 60 + "...")):
+        with pytest.raises(ValueError, match="is wanted") as refused:
+            decimal(text)
+        assert str(refused.value) == f"a number is wanted, not '{shown}'"

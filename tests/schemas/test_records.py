@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.records import JSON_SCRAPE, DeadLetter
+from schemas.records import JSON_SCRAPE, DeadLetter, reason_kind
 from tests.schemas.rows import text
 
 
@@ -42,3 +42,17 @@ def test_decode_refuses_what_is_no_dead_letter(data: bytes) -> None:
 )
 def test_a_dead_letter_says_what_its_number_counts(letter: DeadLetter, part: str) -> None:
     assert letter.part == part
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("line 3: unexpected 'x' at 17", "line N: unexpected '...' at N"),
+        ('key "it\'s" twice', "key '...' twice"),
+        (r"'it\'s 5' in 2", "'...' in N"),
+        ("2024-05-01T12:00:00Z is too early", "N is too early"),
+        ("not JSON", "not JSON"),
+    ],
+)
+def test_reasons_of_one_kind_differ_by_numbers_times_and_quoted_texts(reason: str, kind: str) -> None:
+    assert reason_kind(reason) == kind

@@ -78,3 +78,7 @@ def test_the_bound_itself_is_taken() -> None:
 def test_no_hint_is_given_where_there_is_nothing_else_to_take_it_for() -> None:
     assert unit_hint(12, "ns", "--precision") == ""
     assert unit_hint(NOW, "ms", None) == ""
+
+
+def test_units_begin_and_end_at_a_time() -> None:
+    assert [unit_of(raw) for raw in (EARLIEST_MS - 1, EARLIEST_MS, MAX_TS, MAX_TS + 1)] == ["s", "ms", "ms", None]
