@@ -13,7 +13,7 @@ from rules.promql.syntax.errors import Span
 
 @dataclass(frozen=True, slots=True)
 class FieldPlace:
-    """Where a field stands: its key, and its value; ``scalar`` tells how a text value was written, None for a mapping."""
+    """Where a field stands: its key, and its value; ``scalar`` is how a text value was written, None for a mapping."""
 
     key: TextSpan
     value: TextSpan

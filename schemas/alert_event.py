@@ -87,7 +87,7 @@ class AlertEvent:
     """One transition of one alert; times are milliseconds of event time.
 
     Attributes:
-        id: the same whenever the same transition is told again; 32 hexadecimal digits.
+        id: the same whenever the same transition is sent again; 32 hexadecimal digits.
         alert: of the alert, through all its episodes; 32 hexadecimal digits.
         file, group, rule: the rule that it is an alert of; ``file`` is empty for the rules that Tidemark brings itself.
         labels: the alert's, with ``alertname``.
@@ -98,8 +98,8 @@ class AlertEvent:
         starts_at: since when it fires, or fired; None if it never did.
         ends_at: since when it is neither pending nor firing; None while it is.
         evaluated_at: the instant of the evaluation.
-        correction: late data changed what was said, or should have been said, earlier.
-        replaces: the id of the event in whose place this correction stands; None if nothing was said.
+        correction: whether late data changed an earlier event, or a missing one.
+        replaces: the id of the event that this correction replaces; None if there was none.
         trace: the samples that made it so.
 
     Raises:

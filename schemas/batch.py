@@ -105,7 +105,13 @@ class SampleBatch:
         origins = [self.origins[entry] for entry in kept] if self.origins else ()
         fine = self.fine if self.fine is not None and self.fine.any() else None
         return replace(
-            self, targets=targets, metrics=metrics, target=target, metric=metric, origins=_told(origins), fine=fine
+            self,
+            targets=targets,
+            metrics=metrics,
+            target=target,
+            metric=metric,
+            origins=_without_empty(origins),
+            fine=fine,
         )
 
     def unified(self) -> tuple[list[str], Int32]:
@@ -129,7 +135,7 @@ def _in_use(entries: int, index: Int32) -> tuple[list[int], Int32]:
     return kept.tolist(), remap[index]
 
 
-def _told(origins: Sequence[str]) -> Sequence[str]:
+def _without_empty(origins: Sequence[str]) -> Sequence[str]:
     """The origins, none if all are empty."""
     return origins if any(origins) else ()
 

@@ -33,7 +33,7 @@ class Interner:
 
     Attributes:
         texts, origins: by id.
-        shared: texts that were found to be of another measurement than before, :data:`MOST_SHARED` at most; whoever tells of them empties it.
+        shared: texts that were found to be of another measurement than before, :data:`MOST_SHARED` at most; the code that reports them empties it.
     """
 
     def __init__(self) -> None:

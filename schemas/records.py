@@ -1,4 +1,4 @@
-"""Records as they come from a source, and what becomes of those that cannot be read."""
+"""Records from a source, and dead letters for those that cannot be read."""
 
 from __future__ import annotations
 

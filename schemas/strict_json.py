@@ -39,7 +39,7 @@ class Reader:
         self._prefix = where + "." if where else ""
 
     def take(self, name: str, read: Callable[[Any, str], _Part]) -> _Part:
-        """A field as ``read`` gives it, which is told the value and its place.
+        """A field as ``read`` returns it. ``read`` gets the value and its place.
 
         Raises:
             DocumentError: it is missing, or of another kind.

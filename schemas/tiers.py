@@ -111,7 +111,7 @@ def _tier(index: int, entry: Mapping[str, Any]) -> Tier:
     window_ms = _duration(f"{where}.window", entry["window"])
     name = text_of(f"{where}.name", entry.get("name", format_duration(window_ms)))
     check_folder(f"{where}.name", name)
-    if _said_length(name) not in (None, window_ms):
+    if _named_length(name) not in (None, window_ms):
         raise ValueError(f"{where}.name: {name!r} says another length than the window, {format_duration(window_ms)}")
     return Tier(
         name=name,
@@ -121,8 +121,8 @@ def _tier(index: int, entry: Mapping[str, Any]) -> Tier:
     )
 
 
-def _said_length(name: str) -> int | None:
-    """The length that a name says, where it is a duration: readers of a store go by it."""
+def _named_length(name: str) -> int | None:
+    """The window length in a name that is a duration: readers of a store rely on it."""
     try:
         return parse_duration(name)
     except ValueError:

@@ -118,8 +118,8 @@ class Flink:
             with urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT_S) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            said = error.read().decode(errors="replace")[:500]
-            raise FlinkError(f"{method} {self.url}{path}: {error.code} {said}") from None
+            answer = error.read().decode(errors="replace")[:500]
+            raise FlinkError(f"{method} {self.url}{path}: {error.code} {answer}") from None
         except (OSError, ValueError) as error:
             raise FlinkError(
                 f"{method} {self.url}{path}: {error}; is the cluster up? `tidemark stack status`"

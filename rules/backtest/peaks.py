@@ -14,7 +14,7 @@ from rules.promql.values import Floats, Index, InstantVector, Times
 
 
 class ValueLog:
-    """The values of the alerts' expressions where there are any, as the evaluator tells of them."""
+    """The values of the alerts' expressions where there are any, as the evaluator reports them."""
 
     def __init__(self) -> None:
         self._series: dict[int, dict[Labels, int]] = {}

@@ -27,7 +27,7 @@ _CELLS_AT_ONCE = 400_000
 _FEWEST_INSTANTS = 256
 
 Progress = Callable[[int, int], None]
-"""Told how many of how many milliseconds are done."""
+"""Called with the milliseconds that are done, and their total."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +127,13 @@ def backtest(
     stamps = _stamps(program, source, reach)
     after = begin - 1
     while after < end_ms:
-        quiet = _quiet_until(evaluator, stamps, reach, after, end_ms)
-        if quiet > after + slice_ms:
+        idle_until = _idle_until(evaluator, stamps, reach, after, end_ms)
+        if idle_until > after + slice_ms:
             # One sample of another decade must not cost the evaluation of all instants between.
             evaluations += sum(
-                quiet // step - after // step for rule in program.rules for step in [intervals[rule.group_number]]
+                idle_until // step - after // step for rule in program.rules for step in [intervals[rule.group_number]]
             )
-            after = quiet
+            after = idle_until
             continue
         until = min(after + slice_ms, end_ms)
         schedule = [aligned(interval, after, until) for interval in intervals]
@@ -173,8 +173,8 @@ def _stamps(program: Program, source: MemoryStorage, reach: Reach) -> Times | No
     return np.unique(source.timestamps)
 
 
-def _quiet_until(evaluator: Evaluator, stamps: Times | None, reach: Reach, after_ms: int, end_ms: int) -> int:
-    """The end of a stretch after a time in which nothing can come of any rule; the time itself if there is none."""
+def _idle_until(evaluator: Evaluator, stamps: Times | None, reach: Reach, after_ms: int, end_ms: int) -> int:
+    """The end of a stretch after a time in which no rule can yield anything; the time itself if there is none."""
     if stamps is None or any(state is not IDLE for state in evaluator.states):
         return after_ms
     if evaluator.recorded.seen(after_ms + 1, reach.back_ms + 1) is not None:
@@ -186,7 +186,7 @@ def _quiet_until(evaluator: Evaluator, stamps: Times | None, reach: Reach, after
 
 
 def _slice_ms(series: int, interval_ms: int) -> int:
-    """How much to evaluate at once: bounded intermediate results, and progress to tell."""
+    """How much to evaluate at once, to bound intermediate results and to report progress."""
     return max(_CELLS_AT_ONCE // max(series, 1), _FEWEST_INSTANTS) * interval_ms
 
 

@@ -1,4 +1,4 @@
-"""What a backtest comes to, rule by rule: how often and how long its alerts fired, and whether they flapped."""
+"""Results of a backtest for each rule: how often and how long its alerts fired, and whether they flapped."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class Scalar:
     end: int
 
     def within(self, start: int, end: int) -> TextSpan:
-        """The place of the value's characters ``[start, end)``; that of the whole scalar where they cannot be told apart."""
+        """The place of the value's characters ``[start, end)``; that of the whole scalar where they cannot be located."""
         places = self._places()
         if places is None or not places:
             return self.lines.span(self.start, self.end)

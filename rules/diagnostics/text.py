@@ -65,8 +65,8 @@ def json_of(diagnostics: Iterable[Diagnostic], files: int, rules: int) -> bytes:
 def summary(diagnostics: Iterable[Diagnostic], files: int, rules: int) -> str:
     """``3 files, 40 rules: 1 error, 2 warnings``; ``... : no faults`` where there are none, or ``nothing to check`` without a rule."""
     counts = Counter(each.severity for each in diagnostics)
-    told = [_count(counts[severity], severity.value) for severity in Severity if counts[severity]]
-    return f"{_count(files, 'file')}, {_count(rules, 'rule')}: {', '.join(told) or ('no faults' if rules else 'nothing to check')}"
+    parts = [_count(counts[severity], severity.value) for severity in Severity if counts[severity]]
+    return f"{_count(files, 'file')}, {_count(rules, 'rule')}: {', '.join(parts) or ('no faults' if rules else 'nothing to check')}"
 
 
 def _count(number: int, what: str) -> str:

@@ -1,6 +1,6 @@
 """The life of alerts: what one evaluation of a rule's expression makes of the alerts the rule had before.
 
-Semantics: alerting rules of Prometheus 3 (``rules/alerting.go``). An alert is told by its labels. It is pending from the first instant at
+Semantics: alerting rules of Prometheus 3 (``rules/alerting.go``). Its labels identify an alert. It is pending from the first instant at
 which its series is there, fires once it has been there for ``for``, goes on firing for ``keep_firing_for`` after its series is gone, and is
 remembered for 15 minutes once it is resolved. With ``for: 2m`` and a rule evaluated every minute::
 
@@ -56,7 +56,7 @@ class Sample(NamedTuple):
     """One series of the expression at one instant.
 
     Attributes:
-        labels: those of the alert, which tell it.
+        labels: of the alert; they identify it.
         value: of the series.
         source: the labels of the series before the rule's were added, which templates refer to.
     """

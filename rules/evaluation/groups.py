@@ -23,7 +23,7 @@ from rules.evaluation.recorded import Combined, Recorded, View
 from rules.evaluation.recording import Recordings, recorded_series
 from rules.evaluation.rule_state import IDLE, RuleState
 from rules.evaluation.turns import Yield, clash, in_turns
-from rules.evaluation.vectors import NOT_A_VECTOR, Quiet, Vectors, side_by_side, vector_of
+from rules.evaluation.vectors import NOT_A_VECTOR, IsKnownEmpty, Vectors, side_by_side, vector_of
 from rules.evaluation.writing import Block, Source, append, append_checked
 from rules.promql.storage import Storage
 from rules.promql.syntax import ast
@@ -34,7 +34,7 @@ from rules.promql.values import InstantVector, Mask, Times
 __all__ = ["NOT_A_VECTOR", "Evaluator", "Observer", "RuleState", "aligned"]
 
 Observer = Callable[[Prepared, Times, InstantVector], None]
-"""Told of every evaluated expression: the rule, the instants, and the vector at them (of one rule in ascending time)."""
+"""Called for every evaluated expression with the rule, the times and the vector at them; for one rule in ascending time."""
 
 
 class Evaluator:
@@ -52,7 +52,7 @@ class Evaluator:
         *,
         stepped: bool = False,
         observer: Observer | None = None,
-        quiet: Quiet | None = None,
+        is_known_empty: IsKnownEmpty | None = None,
     ) -> None:
         """Start with no alerts.
 
@@ -61,8 +61,8 @@ class Evaluator:
             source: the samples; what is dated after an instant must not change what the instant sees, and need not be there yet.
                 It may be replaced between evaluations (:attr:`source`).
             stepped: go instant by instant throughout; for comparison.
-            observer: told of every evaluated expression.
-            quiet: which expressions need not be evaluated.
+            observer: called for every evaluated expression.
+            is_known_empty: whether an expression need not be evaluated.
         """
         self.program = program
         self.source = source
@@ -71,7 +71,7 @@ class Evaluator:
         self.states: list[RuleState] = [IDLE] * len(program.rules)
         self._stepped = stepped
         self._observer = observer
-        self._quiet = quiet
+        self._is_known_empty = is_known_empty
 
     @property
     def storage(self) -> Combined:
@@ -158,7 +158,7 @@ class _Run:
         self._source = source
         self._end_ms = end_ms
         self._wanted = wanted
-        self._vectors = Vectors(evaluator.program, evaluator._quiet)
+        self._vectors = Vectors(evaluator.program, evaluator._is_known_empty)
         self._outcome = Outcome()
 
     def components(self, schedule: Sequence[Times], only: Collection[int] | None) -> None:
@@ -263,7 +263,7 @@ class _Run:
         if rule.text is None:
             alerts = state.alerts
             name = rule.rule.name
-            recording = evaluator._recordings.of(self._told(rule), vector.labels, name, rule.turn.labels)
+            recording = evaluator._recordings.of(self._recording_key(rule), vector.labels, name, rule.turn.labels)
             block, good, errors = recorded_series(recording, name, rule.policy.limit, vector)
             blocks: tuple[Block, ...] = (block,)
         else:
@@ -274,8 +274,8 @@ class _Run:
         evaluator.states[rule.position] = RuleState.of(alerts, state.written)
         yield Yield(rule, times, blocks, good)
 
-    def _told(self, rule: Prepared) -> tuple[int, int]:
-        """What is the same for rules whose expressions are evaluated once for all of them."""
+    def _recording_key(self, rule: Prepared) -> tuple[int, int]:
+        """A key that is equal for rules with the same expression, which is evaluated once for all of them."""
         number = int(self._program.expressions[rule.position])
         return (number, -1) if number >= 0 else (-1, rule.position)
 

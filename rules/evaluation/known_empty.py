@@ -14,7 +14,7 @@ from rules.promql.syntax.errors import PromQLError
 from rules.promql.values import InstantVector, SeriesSet, Times
 
 # What yields something for an empty vector, or checks its other arguments first.
-_SPEAKING = frozenset(
+_YIELDING = frozenset(
     {"absent", "absent_over_time", "double_exponential_smoothing", "label_join", "label_replace", "scalar", "vector"}
 )
 
@@ -46,7 +46,7 @@ def is_known_empty(
                 return expr.param is None and silent(expr.expr)
             case ast.Call():
                 vectors = [part for part in expr.args if part.type in (ast.ValueType.VECTOR, ast.ValueType.MATRIX)]
-                return expr.func not in _SPEAKING and bool(vectors) and all(map(silent, vectors))
+                return expr.func not in _YIELDING and bool(vectors) and all(map(silent, vectors))
             case ast.Binary():
                 # The other side of an empty one may fail by itself, so what has something on either side is evaluated.
                 sides = [part for part in (expr.lhs, expr.rhs) if part.type is ast.ValueType.VECTOR]

@@ -62,7 +62,7 @@ class Prepared:
 
     @property
     def key(self) -> str:
-        """What tells the rule among all, for messages and checkpoints; it survives changes of other groups."""
+        """The unique key of the rule, for messages and checkpoints. It survives changes of other groups."""
         return f"{self.group.file};{self.group.name};{self.number};{self.rule.name}"
 
 

@@ -48,7 +48,7 @@ class Recordings:
         self._known: dict[Hashable, tuple[LabelFrame, Recording]] = {}
 
     def of(self, expression: Hashable, frame: LabelFrame, name: str, labels: Mapping[str, str]) -> Recording:
-        """See :meth:`Recording.of`; ``expression`` tells whose series they are."""
+        """See :meth:`Recording.of`; ``expression`` identifies their expression."""
         key = expression, name, *labels.items()
         known = self._known.get(key)
         if known is None or not known[0].same_as(frame):

@@ -19,8 +19,8 @@ NOT_A_VECTOR = "rule result is not a vector or scalar"
 
 _SCALAR_LABELS = LabelFrame(1, {})
 
-Quiet = Callable[[ast.Expr, Times], bool]
-"""Whether an expression is known to yield nothing at some instants, and not to fail either."""
+IsKnownEmpty = Callable[[ast.Expr, Times], bool]
+"""Whether an expression is known to yield nothing, without failing, at some times."""
 
 
 def vector_of(expr: ast.Expr, storage: Storage, times: Times, settings: Settings) -> InstantVector:
@@ -55,16 +55,16 @@ def side_by_side(parts: Sequence[InstantVector]) -> InstantVector:
 class Vectors:
     """What the expressions of a program yield while what they read stays as it is."""
 
-    def __init__(self, program: Program, quiet: Quiet | None) -> None:
+    def __init__(self, program: Program, is_known_empty: IsKnownEmpty | None) -> None:
         """None is known yet.
 
         Args:
             program: the rules.
-            quiet: which expressions need not be evaluated.
+            is_known_empty: whether an expression need not be evaluated.
         """
         self._expressions = program.expressions.tolist()
         self._settings = program.settings
-        self._quiet = quiet
+        self._is_known_empty = is_known_empty
         self._known: dict[tuple[int, bytes], InstantVector | PromQLError] = {}
 
     def of(self, rule: Prepared, dated: Times, storage: Storage) -> InstantVector:
@@ -102,6 +102,6 @@ class Vectors:
             return False
 
     def _evaluated(self, rule: Prepared, dated: Times, storage: Storage) -> InstantVector:
-        if self._quiet is not None and self._quiet(rule.rule.ast, dated):
+        if self._is_known_empty is not None and self._is_known_empty(rule.rule.ast, dated):
             return InstantVector.empty(len(dated))
         return vector_of(rule.rule.ast, storage, dated, self._settings)

@@ -102,7 +102,7 @@ def append_checked(
     refused = present & ~repeated & (later | (times == dated))
     error = ""
     if refused.any():
-        # The order of series is an accident: of several that are refused, the one whose labels come last is told of.
+        # The order of series is an accident: of several refused ones, report the one whose labels sort last.
         row = max(np.flatnonzero(refused).tolist(), key=lambda each: block.series[each])
         error = _refusal(bool(later[row]), dated, float(values[row]), float(block.values[row, 0]))
     written = _chosen(block.series, present & ~refused, before)

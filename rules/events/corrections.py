@@ -1,9 +1,9 @@
-"""What late data changes in what has been told: the corrections between two courses of alerts, and the history that they leave.
+"""Corrections of alert events for late data: the difference between sent and correct events, and the history after applying it.
 
-Instants that late samples touch are evaluated again. Where the transitions are others than those that were told, corrections go out: an event
-in another's place, one that had been missing, or a retraction. A worked example, of an alert with ``for: 2m``; the sample of minute 1 is late::
+Evaluation times that late samples affect are evaluated again. Where the transitions differ from those that were sent, corrections are sent:
+an event that replaces another, an event that was missing, or a retraction. Example of an alert with ``for: 2m``; the sample of minute 1 is late::
 
-    told       2 pending    4 firing    6 resolved
+    sent       2 pending    4 firing    6 resolved
     in order   1 pending    3 firing    6 resolved
     corrections: pending at 1 for pending at 2, firing at 3 for firing at 4, resolved at 6 (active since 1) for resolved at 6
 """
@@ -23,11 +23,11 @@ _KINDS = {State.PENDING: 0, State.FIRING: 1, State.RESOLVED: 2, State.INACTIVE: 
 
 
 class History:
-    """The events that stand, of any number of alerts: what a reader of the topic has when it has read them.
+    """The valid events of any number of alerts: the state of a reader of the topic after reading them.
 
-    Events are applied in the order in which they were sent, each alert's at least (they share a key). One that is known is recognised by its
-    id; a correction takes the place of what it replaces, or of what took that place before it, so the latest word counts even if a
-    restarted job says another than the lost one did. Its size is bounded by :meth:`forget`.
+    Apply events in the order in which they were sent; only the order within an alert counts (its events share a key). A known event is
+    recognised by its id. A correction takes the place of the event that it replaces, or of that event's latest correction. So the latest
+    correction counts, even if a restarted job sends another one than the lost job did. :meth:`forget` bounds the size.
     """
 
     def __init__(self, events: Iterable[AlertEvent] = ()) -> None:
@@ -37,7 +37,7 @@ class History:
             self.apply(event)
 
     def apply(self, event: AlertEvent) -> bool:
-        """Take an event in; gives whether it was new."""
+        """Apply an event. Returns whether it was new."""
         if event.id in self._places:
             return False
         place = event.id if event.replaces is None else self._places.get(event.replaces, event.id)
@@ -46,15 +46,15 @@ class History:
         return True
 
     def standing(self) -> list[AlertEvent]:
-        """The newest event of each place, retractions too, as :func:`diff` wants them."""
+        """The newest event of each place, with retractions, as :func:`diff` needs them."""
         return sorted(self._standing.values(), key=_order)
 
     def events(self) -> list[AlertEvent]:
-        """What has happened, by time: without what was retracted."""
+        """The valid events by time, without retracted ones."""
         return [event for event in self.standing() if event.state is not State.RETRACTED]
 
     def forget(self, before_ms: int) -> None:
-        """Drop what was evaluated before a time; no correction may come for it any more."""
+        """Drop events evaluated before a time. No correction of them may follow."""
         self._standing = {place: event for place, event in self._standing.items() if event.evaluated_at >= before_ms}
         self._places = {event: place for event, place in self._places.items() if place in self._standing}
 
@@ -77,35 +77,35 @@ class History:
         return history
 
 
-def diff(before: Iterable[AlertEvent], after: Iterable[AlertEvent], told_ms: int = 0) -> list[AlertEvent]:
-    """The corrections that lead from what stands to what should: nothing where both say the same.
+def diff(before: Iterable[AlertEvent], after: Iterable[AlertEvent], noticed_ms: int = 0) -> list[AlertEvent]:
+    """The corrections that turn the events before into those after; empty if both agree.
 
-    A transition is corrected if anything in it is another: its instant, its reason, since when it holds, its value, its annotations.
-    The trace alone makes no difference.
+    A transition is corrected if any of its fields differs: time, reason, start, value, annotations. A different trace alone does not count.
 
     Args:
-        before: the events that stand (:meth:`History.standing`) of the instants that were evaluated again, which are all from the first
-            one touched to the newest: what an alert became depends on what it was.
-        after: the events of the second evaluation of the same instants, as :class:`rules.events.events.EventMaker` makes them.
-        told_ms: the instant from which the difference is known; another one each time, since an event may be missing, come and be missing again.
+        before: the valid events (:meth:`History.standing`) of all evaluation times from the first affected one to the newest, because the
+            state of an alert depends on its past.
+        after: the events of the second evaluation of the same times, from :class:`rules.events.events.EventMaker`.
+        noticed_ms: the evaluation time at which the difference is found. It must differ each time, because an event may be missing, be sent
+            and be missing again.
 
     Returns:
-        by instant; the same input gives the same ids.
+        The corrections by time. The same input gives the same ids.
     """
-    told, due = defaultdict(list), defaultdict(list)
+    sent, due = defaultdict(list), defaultdict(list)
     for event in sorted(before, key=_order):
-        told[event.alert].append(event)
+        sent[event.alert].append(event)
     for event in sorted(after, key=_order):
         due[event.alert].append(event)
-    found = [each for alert in sorted({*told, *due}) for each in _corrections(told[alert], due[alert], told_ms)]
+    found = [each for alert in sorted({*sent, *due}) for each in _corrections(sent[alert], due[alert], noticed_ms)]
     return sorted(found, key=_order)
 
 
-def _corrections(told: list[AlertEvent], due: list[AlertEvent], told_ms: int) -> list[AlertEvent]:
-    """Those of one alert, both sides by time."""
-    retracted = [event for event in told if event.state is State.RETRACTED]
+def _corrections(sent: list[AlertEvent], due: list[AlertEvent], noticed_ms: int) -> list[AlertEvent]:
+    """The corrections of one alert; both sides are sorted by time."""
+    retracted = [event for event in sent if event.state is State.RETRACTED]
     standing: dict[bytes, list[AlertEvent]] = defaultdict(list)
-    for event in told:
+    for event in sent:
         if event.state is not State.RETRACTED:
             standing[_content(event)].append(event)
     missing = []
@@ -120,15 +120,15 @@ def _corrections(told: list[AlertEvent], due: list[AlertEvent], told_ms: int) ->
         free[_KINDS[event.state]].append(event)
     found = []
     for event in missing:
-        # A place that was vacated is taken again, so that each id leads to a new one.
+        # Take a vacated place again, so that each id leads to a newer event.
         places = free[_KINDS[event.state]] or retracted
-        found.append(_correction(event, places.pop(0).id if places else None, told_ms))
+        found.append(_correction(event, places.pop(0).id if places else None, noticed_ms))
     found.extend(_retraction(event) for rest in free.values() for event in rest)
     return found
 
 
-def _correction(event: AlertEvent, replaces: str | None, told_ms: int) -> AlertEvent:
-    return replace(event, id=correction_id(event.id, replaces, told_ms), correction=True, replaces=replaces)
+def _correction(event: AlertEvent, replaces: str | None, noticed_ms: int) -> AlertEvent:
+    return replace(event, id=correction_id(event.id, replaces, noticed_ms), correction=True, replaces=replaces)
 
 
 def _retraction(event: AlertEvent) -> AlertEvent:

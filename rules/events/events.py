@@ -1,7 +1,7 @@
 """From what an evaluation brings to the events that go out.
 
 An event's id depends on nothing but its rule's name and place, the alert's labels and the transition, so a transition that is evaluated
-again, after a restart or by a second worker, is told under the same id.
+again, after a restart or by a second worker, has the same id.
 """
 
 from __future__ import annotations

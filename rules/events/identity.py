@@ -1,4 +1,4 @@
-"""What tells rules, alerts and transitions, so that the same thing told twice is known to be the same."""
+"""Identities of rules, alerts and transitions. The same event has the same id whenever it is sent again."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from rules.model import AlertingRule
 
 @dataclass(frozen=True, slots=True)
 class RuleKey:
-    """A rule as Prometheus tells it when rules are loaded anew: changes of its expression, or of other rules, leave it what it is.
+    """The identity of a rule when rules are reloaded, as in Prometheus. It survives changes of its expression and of other rules.
 
     Attributes:
         kind: ``alert`` or ``record``.
         labels: of the rule and its group, as written.
-        occurrence: its number among the rules of its group that are the same in all this.
+        occurrence: its number among the rules of its group with equal values of the other attributes.
     """
 
     file: str
@@ -57,13 +57,13 @@ def event_id(alert: str, transition: Transition) -> str:
     )
 
 
-def correction_id(event: str, replaces: str | None, told_ms: int) -> str:
-    """The id of an event that stands in another's place, or is told late; ``told_ms``, when it became known, tells one from another."""
-    return _digest([event, "replaces", replaces, told_ms])
+def correction_id(event: str, replaces: str | None, noticed_ms: int) -> str:
+    """The id of an event that replaces another, or was missing. ``noticed_ms``, when the difference was found, makes it unique."""
+    return _digest([event, "replaces", replaces, noticed_ms])
 
 
 def retraction_id(replaces: str) -> str:
-    """The id of the event that takes another back."""
+    """The id of the event that retracts another."""
     return _digest(["retracts", replaces])
 
 

@@ -118,7 +118,7 @@ class _Read:
 
 
 def _read(part: _Part, storage: Storage) -> _Read | None:
-    """What a part read; None if that cannot be told."""
+    """What a part read; None if that is unknown."""
     if isinstance(part.node, ast.Fragment):
         try:
             vector = fragment(storage, part.node.number, np.array([part.high_ms], np.int64))

@@ -40,10 +40,10 @@ def check(
     interval_ms: int | None = None,
     progress: Callable[[], object] = lambda: None,
 ) -> list[Checked]:
-    """Check files given as name and text; a fault of one says nothing of the others.
+    """Check files given as name and text. Faults of one file do not affect the others.
 
     Args:
-        lints: the warnings to look for; errors are always told.
+        lints: the warnings to look for; errors are always reported.
         metrics: those that exist, besides what the rules themselves record; None to take every name for known.
         interval_ms: of groups that state none; None if that is not known.
         progress: called after each file.
@@ -52,8 +52,8 @@ def check(
     for name, text in sources:
         loaded = load_rules(text, name)
         file = loaded.file
-        told = without_ignored(loaded.diagnostics, file) if file else loaded.diagnostics
-        kept = [each for each in told if each.code not in LINTS or each.code in lints]
+        reported = without_ignored(loaded.diagnostics, file) if file else loaded.diagnostics
+        kept = [each for each in reported if each.code not in LINTS or each.code in lints]
         found.append(Checked(name, file, kept, loaded.rules))
         progress()
     if metrics is not None:
@@ -77,7 +77,7 @@ def _recorded(checked: Iterable[Checked]) -> set[str]:
 
 
 def once_a_run(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
-    """The diagnostics with one in place of all that say of a whole file that it has no groups: the first tells of the others too."""
+    """The diagnostics, with all about files without groups merged into the first, which names the other files."""
     empty = [each for each in diagnostics if each.code == "no-groups" and each.span == FILE_START]
     if len(empty) < 2:
         return list(diagnostics)

@@ -49,7 +49,7 @@ def _flush(lines: list[str]) -> list[str]:
         return lines
     if not lines[0].startswith(" "):
         inside = [line[_STEP:] for line in lines[1:-1]]
-        # Of several arguments it is not told here where one ends.
+        # With several arguments, it is not known here where one ends.
         if not inside or any(line.endswith(",") for line in inside):
             return lines
         return [lines[0], *(" " * _STEP + line for line in _flush(inside)), lines[-1]]

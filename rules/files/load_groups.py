@@ -146,8 +146,8 @@ class GroupLoader:
         self, record: str, for_ms: int, keep_ms: int, annotations: dict[str, str], place: Place
     ) -> None:
         error = self._decoder.error
-        for key, given in (("for", for_ms), ("keep_firing_for", keep_ms), ("annotations", annotations)):
-            if given:
+        for key, value in (("for", for_ms), ("keep_firing_for", keep_ms), ("annotations", annotations)):
+            if value:
                 where = place.fields[key].key
                 error(
                     "alert-only-field", f"`{key}` belongs to alerts, and this rule records", where, "delete it", record

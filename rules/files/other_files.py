@@ -48,7 +48,7 @@ _EXPRESSION = re.compile(r"^[ \t]*(?:-[ \t]+)?[\"']?expr[\"']?[ \t]*:", re.MULTI
 _CHART = re.compile(r"\{\{-?[^{}\n]{0,200}?(?:\.(?:Values|Release|Chart|Capabilities|Files)\b|\b(?:include|tpl)[ \t])")
 _CHART_KEYS = {"apiVersion", "name", "version"}
 _STATEMENT = re.compile(r"^[ \t]*\{%", re.MULTILINE)
-# Told without reading the file: nearly all files that are looked at.
+# Recognises nearly all rule files without parsing them.
 _RULE_FILE = re.compile(r"^groups[ \t]*:", re.MULTILINE)
 _OBJECT = re.compile(r"^[\"']?apiVersion[\"']?[ \t]*:", re.MULTILINE)
 _ENCRYPTED = "$ANSIBLE_VAULT"
@@ -91,12 +91,12 @@ def left_out(others: Sequence[tuple[str, str]]) -> str:
     kinds: dict[str, list[str]] = {}
     for name, kind in others:
         kinds.setdefault(kind, []).append(name)
-    told = [
+    parts = [
         f"{kind} ({f'{len(names):,}, such as ' if len(names) > 1 else ''}{names[0]})"
         for kind, names in sorted(kinds.items(), key=lambda each: (-len(each[1]), each[0]))
     ]
     count = f"{len(others):,} file{'' if len(others) == 1 else 's'}"
-    return f"left out {count} without rules: {', '.join(told)}; name a file to have it read all the same"
+    return f"left out {count} without rules: {', '.join(parts)}; name a file to have it read all the same"
 
 
 def _object(trees: list[Tree], text: str) -> str | None:

@@ -133,10 +133,10 @@ def _match(node: Binary) -> tuple[str, str] | None:
             [each for each in values_of_label(side, name) if is_possible(each)] for side in (node.lhs, node.rhs)
         )
         if left and right and not can_meet(left, right):
-            told = f"{name!r} is {_values(left)} on the left and {_values(right)} on the right"
+            values = f"{name!r} is {_values(left)} on the left and {_values(right)} on the right"
             if node.op == "unless":
-                return f"`unless` takes nothing away: {told}", _how(name, matching.on)
-            return f"no series of one side matches one of the other: {told}", _how(name, matching.on)
+                return f"`unless` takes nothing away: {values}", _how(name, matching.on)
+            return f"no series of one side matches one of the other: {values}", _how(name, matching.on)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Which labels the result of an expression can have: told from the expression alone, and never too few.
+"""Which labels the result of an expression can have: derived from the expression alone, and never too few.
 
 Semantics: Prometheus' engine: ``resultMetric`` for operators between vectors, ``aggregation`` for grouping, ``createLabelsForAbsentFunction``.
 """
@@ -65,7 +65,7 @@ def only(*names: str) -> LabelSet:
 
 
 def possible_labels(expr: Expr) -> LabelSet:
-    """The labels that series of the expression's value may have; the metric's name is not told apart and counts as possible."""
+    """The labels that series of the expression's value may have; the metric's name always counts as possible."""
     match expr:
         case VectorSelector():
             # A series that matches {pool=""} has no pool.

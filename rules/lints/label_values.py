@@ -1,4 +1,4 @@
-"""Which values a label of an expression's series can have, told from the expression alone: what proves that two sides never meet.
+"""Which values a label of an expression's series can have, derived from the expression alone. It proves that two sides never match.
 
 Semantics: as for :mod:`rules.lints.label_sets`. A label that a series has not is the empty value.
 """

@@ -41,10 +41,10 @@ def lost_labels(rule: Rule) -> Iterator[Finding]:
     for field, text in _templates(rule):
         if _GUARD.search(text):
             continue
-        told = set()
+        seen = set()
         for name, span in _uses(text):
-            if name not in kept and name not in told:
-                told.add(name)
+            if name not in kept and name not in seen:
+                seen.add(name)
                 message = f"the expression keeps no label {name!r}: the template writes nothing for it"
                 yield Finding("label-lost", message, field, span, how_to_keep(rule.ast, name))
 

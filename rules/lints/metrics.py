@@ -110,16 +110,16 @@ def _from_json(text: str) -> list[str]:
 
 def unknown_metrics(rule: Rule, metrics: Metrics) -> Iterator[Finding]:
     """Selectors of names that no metric has."""
-    told = set()
+    seen = set()
     for node in walk(rule.ast):
         if not isinstance(node, VectorSelector):
             continue
         name = node.name or next(
             (each.value for each in node.matchers if each.name == "__name__" and each.op is MatchOp.EQUAL), None
         )
-        if name is None or name in told or name in metrics.names or name in _SYNTHETIC:
+        if name is None or name in seen or name in metrics.names or name in _SYNTHETIC:
             continue
-        told.add(name)
+        seen.add(name)
         close = metrics.closest(name)
         hint = f"did you mean {close!r}?" if close else ""
         yield Finding("unknown-metric", f"no metric is called {name!r}", "expr", node.span, hint)
@@ -142,10 +142,10 @@ def misused_counters(rule: Rule, metrics: Metrics | None) -> Iterator[Finding]:
 
 
 def _rate_of(node: Call, name: str, metrics: Metrics | None) -> Iterator[Finding]:
-    told = metrics.types.get(name) if metrics else None
-    looks = told is None and name.endswith(_GAUGE_SUFFIXES)
-    if told == "gauge" or looks:
-        why = "is a gauge" if told else "looks like a gauge"
+    known = metrics.types.get(name) if metrics else None
+    looks = known is None and name.endswith(_GAUGE_SUFFIXES)
+    if known == "gauge" or looks:
+        why = "is a gauge" if known else "looks like a gauge"
         message = f"`{node.func}` is for counters, and {name!r} {why}: each fall counts as a restart"
         hint = "use `delta` or `deriv`" if node.func != "irate" else "use `idelta`"
         yield Finding("rate-of-gauge", message, "expr", node.span, hint)

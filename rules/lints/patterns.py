@@ -210,7 +210,7 @@ def _limit(language: Language, times: int = 1) -> None:
 
 
 def _alphabet(language: Language) -> list[int]:
-    """One character for each kind that the language tells apart."""
+    """One character for each kind that the language distinguishes."""
     starts = {0}
     stack = [language]
     while stack:

@@ -27,8 +27,8 @@ from rules.promql.syntax.typecheck import COMPARISONS
 
 def how_to_keep(expr: Expr, label: str) -> str:
     """What to write so that the expression keeps a label, which it cannot have as it is."""
-    told = list(dict.fromkeys(filter(None, (_advice(node, label) for node in _losing(expr, label)))))
-    return ", and inside of it ".join(told[:3])
+    steps = list(dict.fromkeys(filter(None, (_advice(node, label) for node in _losing(expr, label)))))
+    return ", and inside of it ".join(steps[:3])
 
 
 def _losing(expr: Expr, label: str) -> Iterator[Expr]:

@@ -1,4 +1,4 @@
-"""Which rules find no data: their expressions yield nothing because a selector does not, which looks like a rule that is quiet."""
+"""Find rules without data: their expressions yield nothing because a selector matches nothing. They look like rules that never fire."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rules.promql.matchers import predicate
 from rules.promql.syntax import ast
 from rules.promql.syntax.printer import to_text
 
-# What yields something for an empty vector.
-_SPEAKING = frozenset({"absent", "absent_over_time", "scalar", "vector"})
+# Functions that yield something for an empty vector.
+_YIELDING = frozenset({"absent", "absent_over_time", "scalar", "vector"})
 _ABSENT = frozenset({"absent", "absent_over_time"})
 
 MAX_UNFED = 20
@@ -73,8 +73,8 @@ def unfed(program: Program, finds: Finds, catalogue: Catalogue) -> dict[int, Unf
     looked = Looked(program, finds)
     found: dict[int, Unfed] = {}
     for rule in program.rules:
-        if told := unfed_of(rule.rule.ast, looked, catalogue):
-            found[rule.position] = Unfed(told, looked.is_known_empty(rule))
+        if lacking := unfed_of(rule.rule.ast, looked, catalogue):
+            found[rule.position] = Unfed(lacking, looked.is_known_empty(rule))
     return found
 
 
@@ -85,7 +85,7 @@ def unfed_of(expr: ast.Expr, looked: Looked, catalogue: Catalogue) -> tuple[NoDa
 
 
 class Looked:
-    """Which selectors and rules of a program come to nothing in some data."""
+    """The selectors and rules of a program that yield nothing in some data."""
 
     def __init__(self, program: Program, finds: Finds) -> None:
         self._program = program
@@ -160,7 +160,7 @@ def yields_nothing(expr: ast.Expr, is_empty: Callable[[ast.VectorSelector], bool
                 return nothing(expr.expr)
             case ast.Call():
                 vectors = [part for part in expr.args if part.type in (ast.ValueType.VECTOR, ast.ValueType.MATRIX)]
-                return expr.func not in _SPEAKING and any(map(nothing, vectors))
+                return expr.func not in _YIELDING and any(map(nothing, vectors))
             case ast.Binary(op="or"):
                 return nothing(expr.lhs) and nothing(expr.rhs)
             case ast.Binary(op="unless"):

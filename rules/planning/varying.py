@@ -1,4 +1,4 @@
-"""In which labels the series of an expression can differ: told from the expression alone, and never too few.
+"""In which labels the series of an expression can differ: derived from the expression alone, and never too few.
 
 Of two vectors that match, the "one" side must have at most one series in a match group; whether it does is settled here, where it can be.
 """

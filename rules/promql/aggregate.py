@@ -112,9 +112,9 @@ def _with_overflows(mean: Floats, total: Floats, values: Floats, present: Mask, 
     beyond = ~np.isfinite(total)
     if not beyond.any():
         return mean
-    given = counts(present & ~np.isfinite(values), groups) > 0
-    mean = np.where(beyond & given, total, mean)
-    for group, column in np.argwhere(beyond & ~given).tolist():
+    infinite = counts(present & ~np.isfinite(values), groups) > 0
+    mean = np.where(beyond & infinite, total, mean)
+    for group, column in np.argwhere(beyond & ~infinite).tolist():
         rows = groups.order[groups.starts[group] : groups.starts[group] + groups.sizes[group]]
         mean[group, column] = _incremental_mean(values[rows, column][present[rows, column]].tolist())
     return mean
@@ -179,7 +179,7 @@ def _count_values(expr: ast.Aggregate, vector: InstantVector, param: Value | Non
     row, instant = np.nonzero(vector.present)
     if not len(row):
         return InstantVector.empty(instants)
-    # Told apart by their bits: -0 and 0 are different texts, and all NaN the same one.
+    # Distinguished by their bits: -0 and 0 are different texts, and all NaN the same one.
     found = vector.values[row, instant]
     bits, code = np.unique(np.where(np.isnan(found), np.nan, found).view(np.int64), return_inverse=True)
     texts = tuple(decimal(value) for value in bits.view(np.float64).tolist())

@@ -74,7 +74,7 @@ def _filled(windows: Windows) -> Mask:
 
 
 def extreme(windows: Windows, pick: np.ufunc) -> tuple[Floats, Mask]:
-    """The value of each window that ``pick`` prefers to all others, of which it may be told some twice; and where there is one."""
+    """The value of each window that ``pick`` prefers to all others, to which some may be passed twice; and where there is one."""
     # Two spans of a power of two that cover a window may overlap: picking twice changes nothing.
     counts = windows.counts
     result = np.empty(counts.shape)

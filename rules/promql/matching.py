@@ -87,7 +87,7 @@ def _together(lhs: InstantVector, rhs: InstantVector, context: Context) -> Insta
         dropped,
     )
     if context.options.delayed_name_removal and context.instants == 1:
-        # Names still to be dropped may tell the series apart: equal labels are only a fault at the end.
+        # Names still to be dropped may distinguish the series: equal labels are only a fault at the end.
         return both
     return merged(both)
 

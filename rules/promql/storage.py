@@ -46,7 +46,7 @@ class FragmentStorage(Protocol):
 
 @runtime_checkable
 class DigestStorage(Protocol):
-    """A store that can tell what long windows come to without going through their samples (:mod:`rules.promql.digests.digests`)."""
+    """A store that knows the values of long windows without going through their samples (:mod:`rules.promql.digests.digests`)."""
 
     def digests(
         self, matchers: Sequence[Matcher], starts: Times, ends: Times, measures: Measure

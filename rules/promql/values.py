@@ -30,7 +30,7 @@ STALE = np.array([STALE_BITS]).view(np.float64)[0]
 
 
 def is_stale(values: Floats) -> Mask:
-    """Which of the values are staleness markers; they are told from other NaNs by their bits."""
+    """Which of the values are staleness markers; their bits distinguish them from other NaNs."""
     found: Mask = np.ascontiguousarray(values).view(np.uint64) == STALE_BITS
     return found
 

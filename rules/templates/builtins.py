@@ -196,7 +196,7 @@ def _pair(call: object) -> Function:
 
 
 def _call(name: str, function: Value, *_: Value) -> Value:
-    """No value of a template is a function, so this only ever tells what was called."""
+    """No value of a template is a function, so this only ever reports what was called."""
     if function is None:
         raise CallError("call of nil")
     raise CallError(f"non-function {name} of type {type_name(function)}")

@@ -93,7 +93,7 @@ class Evaluator(State):
                 return dot
 
     def _number(self, node: Number) -> Value:
-        """The value of a number where nothing tells which type it should have: its notation does."""
+        """The value of a number without a wanted type: its notation decides."""
         if node.as_complex is not None:
             return node.as_complex
         hexadecimal = node.text[:2] in ("0x", "0X") and not any(mark in node.text for mark in "pP")
@@ -134,7 +134,7 @@ class Evaluator(State):
         kind = type(receiver)
         if (methods := _METHODS.get(kind)) is not None and (method := methods.get(name)) is not None:
             return self._invoke(
-                dot, node, name, method.params, False, args, final, lambda *given: method.call(receiver, *given)
+                dot, node, name, method.params, False, args, final, lambda *values: method.call(receiver, *values)
             )
         if kind is GoMap:
             if args or final is not _MISSING:
@@ -160,11 +160,11 @@ class Evaluator(State):
             callee = str(args[0]) if args else final if isinstance(final, str) else f"<{type_name(final)} Value>"
             return self._invoke(
                 dot, whole, node.name, function.params, True, args, final,
-                lambda *given: function.call(context, callee, *given),
+                lambda *values: function.call(context, callee, *values),
             )  # fmt: skip
         return self._invoke(
             dot, whole, node.name, function.params, function.variadic, args, final,
-            lambda *given: function.call(context, *given),
+            lambda *values: function.call(context, *values),
         )  # fmt: skip
 
     def _short_circuit(self, dot: Value, name: str, args: Sequence[Node], final: Value) -> Value:
@@ -194,11 +194,11 @@ class Evaluator(State):
             self._fail(f"wrong number of args for {name}: want at least {fixed} got {len(args)}")
         if not variadic and count != fixed:
             self._fail(f"wrong number of args for {name}: want {fixed} got {count}")
-        given = [self._argument(dot, arg, params[min(at, len(params) - 1)]) for at, arg in enumerate(args)]
+        values = [self._argument(dot, arg, params[min(at, len(params) - 1)]) for at, arg in enumerate(args)]
         if final is not _MISSING:
-            given.append(self._checked(final, params[min(count, len(params)) - 1]))
+            values.append(self._checked(final, params[min(count, len(params)) - 1]))
         try:
-            result = call(*given)  # type: ignore[operator]
+            result = call(*values)  # type: ignore[operator]
         except LimitError as error:
             self._node = node
             self._limit(f"error calling {name}: {error}")
@@ -206,7 +206,7 @@ class Evaluator(State):
             self._node = node
             self._fail(f"error calling {name}: {error}")
         handled = len(result) if isinstance(result, str) else 0
-        for value in given:
+        for value in values:
             if isinstance(value, str):
                 handled += len(value)
         self._spend(1 + handled // 16)

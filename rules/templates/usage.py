@@ -84,7 +84,7 @@ def _parts(node: Node, dot: _Cursor) -> tuple[_Cursor, tuple[str, ...]]:
 
 
 def _kind(node: Node, dot: _Cursor) -> _Cursor:
-    """What a value is, as far as its notation tells."""
+    """What a value is, as far as its notation shows."""
     if isinstance(node, Pipe):
         if len(node.commands) == 1 and len(node.commands[0].args) == 1:
             return _kind(node.commands[0].args[0], dot)

@@ -51,7 +51,7 @@ class RuleCoverage:
 
     Attributes:
         points: whether each was seen, by what it says; the percentage counts these.
-        met_no_data: whether it was evaluated while none of its selectors had a series; told, and not counted.
+        met_no_data: whether it was evaluated while none of its selectors had a series; reported, not counted.
     """
 
     file: str

@@ -115,7 +115,7 @@ def batch(observer: Observer | None = None, inspect: Inspect | None = None) -> E
 
     Args:
         observer: see :class:`rules.evaluation.groups.Evaluator`.
-        inspect: told of the evaluation once it is done.
+        inspect: called with the evaluation when it is done.
     """
 
     def run(trial: Trial) -> Ran:

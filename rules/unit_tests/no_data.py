@@ -32,13 +32,13 @@ def vacuous(file: UnitTestFile, tests: Sequence[UnitTest], groups: Sequence[Rule
         tests: those of the file that are run.
         groups: of its rule files.
     """
-    quiet = _never_expected(tests)
+    unexpected = _never_expected(tests)
     exprs = any(not case.expected for test in tests for case in test.expr_cases)
-    if not quiet and not exprs:
+    if not unexpected and not exprs:
         return []
     program = Program(groups)
     data = {test.number: _Data(test, program) for test in tests}
-    found = [*_alerts(quiet, program, data), *_exprs(tests, data)]
+    found = [*_alerts(unexpected, program, data), *_exprs(tests, data)]
     return [
         Diagnostic(CODE, Severity.WARNING, message, file.name, span, hint)
         for span, message, hint in sorted(found, key=lambda each: each[0])
@@ -77,10 +77,10 @@ def _never_expected(tests: Iterable[UnitTest]) -> dict[str, list[tuple[UnitTest,
 
 
 def _alerts(
-    quiet: dict[str, list[tuple[UnitTest, AlertCase]]], program: Program, data: dict[int, _Data]
+    unexpected: dict[str, list[tuple[UnitTest, AlertCase]]], program: Program, data: dict[int, _Data]
 ) -> Iterator[_Finding]:
     alerts = [rule for rule in program.rules if isinstance(rule.rule, AlertingRule)]
-    for name, cases in quiet.items():
+    for name, cases in unexpected.items():
         span = cases[0][1].span
         rules = [rule for rule in alerts if rule.rule.name == name]
         if not rules:

@@ -236,7 +236,7 @@ class _Test:
     def _check_expr(self, case: ExprCase, storage: Storage, options: Options) -> None:
         when = format_duration(case.eval_time_ms)
         try:
-            # The order of a store is an accident, and would show in what is told.
+            # The order of a store is an accident, and would show in the report.
             got = sorted(self._evaluated(case, storage, options), key=_labels)
         except PromQLError as error:
             code = "unsupported" if isinstance(error, UnsupportedFeature) else "expr-failed"

@@ -67,7 +67,7 @@ class BlockDecoder:
 
     Args:
         target_labels: labels of the target part, see :mod:`schemas.series`.
-        default_content_type: of records that have no such header; None tells each by its content (:mod:`schemas.codecs.content`).
+        default_content_type: of records that have no such header; None recognises each by its content (:mod:`schemas.codecs.content`).
         max_future_ms: see above.
         precision: unit of the timestamps in line protocol, ``ns``, ``us``, ``ms`` or ``s``.
         earliest_ms: event times (ms) before it are refused; :data:`schemas.units.EARLIEST_MS` refuses timestamps of the wrong unit.

@@ -207,7 +207,7 @@ class JsonScrapeCodec:
         return self._builder.targets.id(labels_text(labels.items())), metrics
 
     def _layout(self, keys: tuple[str, ...], common: Labels) -> tuple[list[_Group], int]:
-        """How samples of these keys are told apart, and the commas in and between them in JSON, less one: of the document's own keys."""
+        """The layout of samples with these keys, and the commas in and between them in JSON, less one: of the document's own keys."""
         cached: object = (common, keys) if common else keys
         found = self._layouts.get(cached)
         if found is None:

@@ -6,7 +6,7 @@ JSON: a document, or an array of documents, is a record, over any number of line
 ``}`` or ``]`` and the second begins with none of ``,`` ``}`` ``]``: inside a document no value follows another, and no string spans lines.
 If lines make no document, they are cut where a record begins at the left margin: a damaged document does not take its neighbours along.
 
-A text without a format has that of its first line that is neither blank nor a comment. Its records carry no content type: content tells each.
+A text without a format has that of its first line that is neither blank nor a comment. Its records carry no content type: decoders detect it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a demo run came to: the sources of its report, and whether job and input agree on every number."""
+"""The result of a demo run: the sources of its report, and whether job and input agree on every number."""
 
 from __future__ import annotations
 

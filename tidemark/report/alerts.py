@@ -66,8 +66,8 @@ class Episode:
         value: of the expression when it fired, or when it became pending if it never did.
         last: the expression's last value.
         reason: why it ended, in words; empty while it goes on.
-        annotations, trace: as of that moment too: what it said, and the samples that made it so.
-        corrected: whether late data changed what was said of it first.
+        annotations, trace: as of that moment too: its annotations, and the samples behind it.
+        corrected: whether late data changed it after its first event.
     """
 
     rule: tuple[str, str]

@@ -17,7 +17,7 @@ _POLL_MS = 1000
 
 
 class Found(NamedTuple):
-    """What a reading came to: each dead letter once, and how many records were repeats of one or no dead letters at all."""
+    """The result of a reading: each dead letter once, and how many records were repeats of one or no dead letters at all."""
 
     letters: list[DeadLetter]
     repeats: int

@@ -1,6 +1,6 @@
 """YAML nodes as the values a rule file wants, by the rules of the decoder that Prometheus reads rule files with.
 
-Every fault becomes a diagnostic and reading goes on, so that one run tells all of them. Semantics: Go's yaml.v3 decoding into structures with
+Every fault becomes a diagnostic and reading goes on, so that one run reports all of them. Semantics: Go's yaml.v3 decoding into structures with
 known fields: a scalar of any type is a string where a string is wanted; null leaves a field as it was; a null member of a list is left
 out; keys are unique; merge keys never override.
 """

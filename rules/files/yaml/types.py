@@ -1,4 +1,4 @@
-"""What a plain YAML scalar is: text, number, boolean, null or date, as Go's yaml.v3 tells from its characters."""
+"""What a plain YAML scalar is: text, number, boolean, null or date, as Go's yaml.v3 derives it from its characters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RESOLVED = {"!!str", "!!bool", "!!int", "!!float", "!!null", "!!timestamp"}
 
 
 def tag_of(node: Node) -> str:
-    """The type of a scalar that its text tells, ``!!str`` of a quoted one.
+    """The type of a scalar from its text; ``!!str`` for a quoted one.
 
     Semantics: the core schema with the extras of Go's yaml.v3 (``0o17``, ``1_000``, dates).
     """

@@ -1,4 +1,4 @@
-"""What windows of samples come to, as numbers that merge with those of a neighbouring window.
+"""Digests of windows of samples: numbers that merge with those of a neighbouring window.
 
 A function over a long range need not go through its samples again and again: whole stretches of them are digested once, the digests of
 neighbouring stretches are merged, and the function's value is finished from what comes out (:mod:`rules.promql.digests.functions`). What picks or
@@ -40,7 +40,7 @@ def _no_flag() -> Mask:
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """What windows of samples come to.
+    """Digests of windows of samples.
 
     Arrays are ``[n, T]``. Any may be ``[n, 1]``, which stands for all ``T``; and any but ``first`` and ``last`` may be ``[1, T]`` or ``[1, 1]``,
     which stands for all ``n``: series of one clock share their times, and what is zero everywhere takes no room. Measures that are not held

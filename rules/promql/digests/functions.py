@@ -126,7 +126,7 @@ class _Function(NamedTuple):
         needs: what digests have to hold.
         finish: values, ``[n, T]`` or what broadcasts to it.
         least: how many samples a window must have for there to be a value.
-        trusted: whether digests tell it at all: if not, the samples do.
+        trusted: whether digests give it at all. Otherwise the samples do.
     """
 
     needs: Measure
@@ -175,7 +175,7 @@ DIGESTED: Final = frozenset(NEEDS)
 
 
 def finished(expr: ast.Call, ranged: DigestedRange, numbers: Sequence[Value], context: Context) -> InstantVector | None:
-    """The value of one of the functions; None if only the samples can tell it, as of sums that may leave float64.
+    """The value of one of the functions; None if only the samples give it, as for sums that may leave float64.
 
     Args:
         expr: the call.

@@ -18,7 +18,7 @@ from rules.promql.values import InstantVector, Mask, Scalar, Value
 
 
 def absent_where(expr: ast.Call, missing: Mask) -> InstantVector:
-    """The vector that tells of nothing being there, at the instants ``[T]`` at which that is so."""
+    """The vector of `absent`, with a sample at the times ``[T]`` at which there is no data."""
     labels = LabelFrame.of([absent_labels(expr.args[0])])
     return InstantVector(labels, np.ones((1, len(missing))), missing[None, :]).compact()
 

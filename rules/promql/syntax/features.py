@@ -10,7 +10,7 @@ _FLAG: Final = "Prometheus calls it experimental and takes it only under --enabl
 
 
 class Missing:
-    """The features met so far; the one Prometheus and promtool both refuse by default is told first."""
+    """The features met so far; the one Prometheus and promtool both refuse by default is reported first."""
 
     def __init__(self) -> None:
         self._refused: UnsupportedFeature | None = None

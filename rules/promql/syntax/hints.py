@@ -41,8 +41,8 @@ def after_expression(tokens: TokenStream, expr: Expr | None = None) -> str:
         other = tokens.following.kind
         return f'comparison is written "{other}="' if other in ("<", ">") else EQUALS
     first = _first_name(expr)
-    if first and (said := dialects.first_word(first)):
-        return said
+    if first and (hint := dialects.first_word(first)):
+        return hint
     if _is_percentage(expr):
         return dialects.FOR if token.text.lower() == "for" else dialects.PERCENT
     if kind in (IDENTIFIER, "group"):
@@ -50,11 +50,11 @@ def after_expression(tokens: TokenStream, expr: Expr | None = None) -> str:
         if (
             before
             and before[0].kind in (NUMBER, DURATION)
-            and (said := dialects.unit(f"{before[0].text} {token.text}"))
+            and (hint := dialects.unit(f"{before[0].text} {token.text}"))
         ):
-            return said
-        if said := dialects.word(token.text):
-            return said
+            return hint
+        if hint := dialects.word(token.text):
+            return hint
         if before and before[0].text.lower() == "distinct":
             return dialects.function("distinct")
         if isinstance(expr, VectorSelector) and first and (first in FUNCTIONS or first in AGGREGATORS):

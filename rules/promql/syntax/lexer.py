@@ -286,8 +286,8 @@ def _in_brackets(text: str, position: int, tokens: list[Token]) -> str:
     if text[position] == "$":
         return "variables of Grafana are not known to rules: write a duration, such as [5m]"
     word = _WORD.match(text, position)
-    if word is not None and tokens and tokens[-1].kind == NUMBER and (said := dialects.unit(tokens[-1].text + word[0])):
-        return said
+    if word is not None and tokens and tokens[-1].kind == NUMBER and (hint := dialects.unit(tokens[-1].text + word[0])):
+        return hint
     if word is not None and text[word.end() : word.end() + 1] in ("=", "!"):
         return dialects.LABELS
     return "a range looks like [5m], a subquery [1h:1m]"

@@ -1,7 +1,7 @@
 """From the text of an expression to its tree.
 
 Grammar, precedence and checks are those of Prometheus 3.14 without feature flags (``promql/parser`` there is the reference):
-what it takes is taken, what it refuses is refused. What only its flags allow is told apart as `UnsupportedFeature`.
+what it takes is taken, what it refuses is refused. What only its flags allow is an `UnsupportedFeature`.
 """
 
 from __future__ import annotations

@@ -37,12 +37,12 @@ def check_call(call: Call, signature: Signature, text: str) -> None:
             expected = f"{most}"
         else:
             expected = f"at least {signature.fewest}" if count < signature.fewest else f"at most {most}"
-        given = call.args[1] if count == 2 and signature.args[0] is ValueType.MATRIX else None
-        if isinstance(given, NumberLiteral) and call.args[0].type is ValueType.VECTOR:
+        second = call.args[1] if count == 2 and signature.args[0] is ValueType.MATRIX else None
+        if isinstance(second, NumberLiteral) and call.args[0].type is ValueType.VECTOR:
             raise PromQLSyntaxError(
                 f'expected {expected} argument(s) in call to "{call.func}", got {count}',
                 call.span,
-                f"the range stands in brackets: {call.func}(x[{text[given.span.start : given.span.end]}])",
+                f"the range stands in brackets: {call.func}(x[{text[second.span.start : second.span.end]}])",
             )
         takes = ", ".join(kind.value for kind in signature.args) or "nothing"
         raise PromQLSyntaxError(

@@ -224,7 +224,7 @@ class GroupState:
         self._initial = False
 
     def _evaluator(self, ready: CompiledRules) -> Evaluator:
-        return Evaluator(ready.program, self.store, quiet=self._is_known_empty)
+        return Evaluator(ready.program, self.store, is_known_empty=self._is_known_empty)
 
     def _is_known_empty(self, expr: ast.Expr, times: Times) -> bool:
         """Most alerts are inactive, and no shard reports series for them."""
