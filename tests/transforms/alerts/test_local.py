@@ -288,3 +288,22 @@ def test_late_samples_do_not_take_back_that_an_alert_ended_with_its_rule(after: 
     stage.add(replace(batch_of([x(4 * MINUTE, 3.0, "h1")]), overtaken=4 * MINUTE + 6_000))
     assert [state for state, _ in sent(stage.advance(5 * MINUTE + 6_000))] == ["firing"] * ("alert" in after)
     assert stage.groups.machine.counted["rules.instants_again"] > 0
+
+
+def test_what_fails_in_a_shard_is_counted_once_an_evaluation_time() -> None:
+    same = 'groups: [{name: g, rules: [{alert: Same, expr: \'label_replace(x, "instance", "one", "job", ".*") > 1\'}]}]'
+    stage = LocalPipeline(settings_of(same, shards=1))
+    # Alone at 7 minutes; the two of 8 and 9 minutes have one label set.
+    stage.add(
+        batch_of(
+            [
+                x(BEGIN, 2),
+                x(BEGIN + MINUTE, 2),
+                x(BEGIN + MINUTE, 2, "h1"),
+                x(BEGIN + 2 * MINUTE, 2),
+                x(BEGIN + 2 * MINUTE, 2, "h1"),
+            ]
+        )
+    )
+    stage.advance(BEGIN + 2 * MINUTE + 30_000)
+    assert stage.shards.machine.counted["rules.fragment_failures"] == 2
