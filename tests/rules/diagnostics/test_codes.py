@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[3]
 DOCS = (ROOT / "docs" / "rules-check.md").read_text()
 
 
-def test_the_docs_tell_every_code() -> None:
+def test_the_docs_list_every_code() -> None:
     rows = dict(re.findall(r"^\| `([a-z0-9-]+)` \| (.*) \|$", DOCS, re.MULTILINE))
     assert rows == {code: kind.meaning for code, kind in CODES.items()}
 

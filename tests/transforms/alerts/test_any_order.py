@@ -83,7 +83,7 @@ def plain(outs: Sequence[Out]) -> tuple[list[bytes], list[tuple[str, str, int, s
 @example(3, 3, True)
 # A late sample from before the first instant, after a change of rules.
 @example(3280, 1, False)
-def test_the_order_of_contributions_tells_in_nothing(log_seed: int, seed: int, bounded: bool) -> None:
+def test_the_order_of_contributions_changes_nothing(log_seed: int, seed: int, bounded: bool) -> None:
     settings_ = settings_of(RULES, bounded=bounded)
     contributed, outs = contributions_of(settings_, log_seed)
     assert plain(out_of_order(settings_, contributed, random.Random(seed))) == plain(outs)

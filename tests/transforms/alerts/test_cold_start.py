@@ -25,7 +25,7 @@ def sent(samples: list[Sent]) -> list[AlertEvent]:
 
 
 @pytest.mark.parametrize(("since", "same"), [(6, True), (9, True), (10, False), (13, False)])
-def test_a_cold_start_repeats_what_was_told(since: int, same: bool) -> None:
+def test_a_cold_start_repeats_what_was_sent(since: int, same: bool) -> None:
     log = [x(minute * MINUTE + 1_000, 2.0 if minute >= 10 else 0.0) for minute in range(30)]
     whole = sent(log)
     assert [(each.rule, each.state.value, each.evaluated_at // MINUTE) for each in whole] == [
