@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.parts import CATALOGUE
 from pipelines.job import Result
 from pipelines.runners.flink import Job
 from tidemark.submit import job as submit
@@ -124,6 +125,23 @@ def test_mistakes_are_told(args: list[str], said: str, capsys: pytest.CaptureFix
         main(args)
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("job", "args", "unused"),
+    [
+        ("metrics", [], set()),
+        ("metrics", ["--output=parquet:store"], {"influxdb"}),
+        ("metrics", ["--input=kafka://other:9092/t"], {"kafka"}),
+        ("alerts", ["--rules=r.yml"], {"influxdb"}),
+    ],
+)
+def test_parts_of_the_stack_that_a_job_does_not_use_may_be_down(job: str, args: list[str], unused: set[str]) -> None:
+    assert submit.needed_parts(job, args) == set(CATALOGUE.names) - unused
+
+
+def test_stopping_a_job_needs_flink_alone() -> None:
+    assert submit.needed_parts(None, []) == {"flink-jobmanager", "flink-taskmanager"}
 
 
 def test_a_stack_that_is_down_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,13 +40,13 @@ class Addresses:
     workers: str
 
     @classmethod
-    def of(cls, stack: Stack) -> Addresses:
-        """The addresses of a running stack.
+    def of(cls, stack: Stack, needed: Collection[str]) -> Addresses:
+        """The addresses of a stack.
 
         Raises:
-            SubmitError: a part of the stack does not run.
+            SubmitError: a part that is needed does not run.
         """
-        down = [name for name in CATALOGUE.names if not stack.running(name)]
+        down = [name for name in CATALOGUE.names if name in needed and not stack.running(name)]
         if down:
             raise SubmitError(f"{', '.join(down)} of {stack.directory} not running: tidemark stack up")
         return cls(
@@ -58,6 +58,16 @@ class Addresses:
             artifacts=stack.address("jobserver-artifact"),
             workers=stack.address("workers"),
         )
+
+
+def needed_parts(job: str | None, args: Sequence[str]) -> set[str]:
+    """The parts of the stack that a job with these options uses; without a job, those that stopping one uses."""
+    if job is None:
+        return set(CATALOGUE.groups["flink"])
+    with_input = option_value(args, "input") is not None
+    with_output = job == alerts.JOB.name or option_value(args, "output") is not None
+    # Dead letters and late samples go beside the input.
+    return set(CATALOGUE.names) - ({"kafka"} if with_input else set()) - ({"influxdb"} if with_output else set())
 
 
 def job_args(args: Sequence[str], at: Addresses, job: str = DEFAULT_NAME) -> list[str]:
@@ -175,7 +185,7 @@ def run(args: argparse.Namespace, rest: Sequence[str]) -> int:
         the exit status: 0 when done, 1 when the stack or Flink does not do it, 2 for a mistake in the options, 3 for a bounded run with losses.
     """
     try:
-        at = Addresses.of(Stack(args.dir))
+        at = Addresses.of(Stack(args.dir), needed_parts(args.job, rest))
         if args.stop:
             stop(args.name, savepoint_directory(args.savepoint), at)
             return 0
