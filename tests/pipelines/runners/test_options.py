@@ -11,8 +11,9 @@ import grpc
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
+from apache_beam.runners.portability.fn_api_runner import worker_handlers
 
-from pipelines.runners.options import LOCAL, RunnerError, beam_options, keeps_order, option_value, started
+from pipelines.runners.options import LOCAL, RunnerError, _sdk_options, beam_options, keeps_order, option_value, started
 
 
 class JobServer(beam_job_api_pb2_grpc.JobServiceServicer):
@@ -175,3 +176,18 @@ def test_a_job_server_that_cannot_be_had_is_a_refusal(monkeypatch: pytest.Monkey
             started(beam.Pipeline())
     with pytest.raises(RuntimeError, match="no luck"):
         started(beam.Pipeline())
+
+
+def test_what_is_used_of_beam_s_insides_is_still_there() -> None:
+    """Beam has no public name for them. When this fails after an upgrade, its message says what to look for."""
+    assert callable(getattr(PipelineOptions, "_add_argparse_args", None)), (
+        "Beam's groups of options are no longer declared by PipelineOptions._add_argparse_args. runners/options.py collects all options "
+        "there, to refuse a misspelt one: find where they are declared now, or let unknown options pass"
+    )
+    assert {"runner", "job_endpoint", "environment_type", "streaming"} <= _sdk_options(), (
+        "options are declared, but not found: see _sdk_options in runners/options.py"
+    )
+    assert isinstance(getattr(worker_handlers, "STATE_CACHE_SIZE_MB", None), int), (
+        "the local runner's cache of state has another switch. runners/options.py turns it off: find its name, or show that state is "
+        "right with it (tests/transcripts)"
+    )
