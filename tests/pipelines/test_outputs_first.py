@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from services.kit.outputs import OutputError
-from tidemark import cli, submit
+from tidemark import cli
+from tidemark.submit import job as submit
 
 RULES = """\
 groups:
