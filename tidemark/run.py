@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.options.parsers import PARSERS
 from services.kit.commands import Command, dispatch, listing
 
 JOBS: dict[str, Command] = {
-    "metrics": Command("pipelines.metrics", "roll up metrics through retention tiers, and evaluate rules on them"),
-    "alerts": Command("pipelines.alerts", "evaluate rules, without rollups"),
+    "metrics": Command(
+        "pipelines.metrics",
+        "roll up metrics through retention tiers, and evaluate rules on them",
+        parser="pipelines.options.parsers:metrics_parser",
+    ),
+    "alerts": Command(
+        "pipelines.alerts", "evaluate rules, without rollups", parser="pipelines.options.parsers:alerts_parser"
+    ),
 }
 
 
@@ -26,9 +31,4 @@ def usage() -> str:
 
 def main(argv: Sequence[str]) -> int:
     """Run a job; 2 for one that does not exist."""
-    name, *rest = [*argv[1:], "--help"] if argv[:1] == ["help"] and len(argv) > 1 else [*argv, ""]
-    if name in PARSERS and {"-h", "--help"} & {*rest}:
-        # The job itself would import Beam first, which takes longer than a person waits for help.
-        PARSERS[name]().print_help()
-        return 0
     return dispatch("tidemark run", JOBS, usage(), argv)

@@ -6,7 +6,6 @@ Choices are listed here. :mod:`pipelines.options.inputs` knows what they mean, a
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 
 from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, REMOTE_WRITE
 from services.kit.arguments import Parser
@@ -178,7 +177,3 @@ def _with_the_rest(parser: Parser) -> Parser:
     add("--plan", action="store_true", help="print what would run, and stop")
     add("--summary-json", metavar="FILE", help="write the balance of a bounded run there")
     return parser
-
-
-PARSERS: dict[str, Callable[[], Parser]] = {"metrics": metrics_parser, "alerts": alerts_parser}
-"""The command lines by the jobs' names."""

@@ -13,11 +13,19 @@ OPTIONS = ("--help", "--version")
 
 
 class Command(NamedTuple):
-    """One command: the module whose ``main(argv) -> int`` runs it, a line for the overview, and the names of its own commands, if any."""
+    """One command.
+
+    Attributes:
+        module: its ``main(argv) -> int`` runs the command.
+        help: a line for the overview.
+        commands: the names of its own commands, if any.
+        parser: ``MODULE:FUNCTION`` that returns its ``argparse.ArgumentParser``, for a module that imports much: ``--help`` then does not import it.
+    """
 
     module: str
     help: str
     commands: tuple[str, ...] = ()
+    parser: str = ""
 
 
 def listing(commands: Mapping[str, Command]) -> str:
@@ -42,6 +50,10 @@ def dispatch(program: str, commands: Mapping[str, Command], overview: str, args:
     if command is None:
         print(f"{program}: {_unknown(program, commands, name)}", file=sys.stderr)
         return 2
+    if command.parser and {"-h", "--help"} & {*rest}:
+        module, _, function = command.parser.partition(":")
+        getattr(importlib.import_module(module), function)().print_help()
+        return 0
     return int(importlib.import_module(command.module).main(rest) or 0)
 
 

@@ -9,6 +9,7 @@ from services.kit.arguments import Parser
 
 
 def parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = Parser(
         prog="tidemark demo",
         description="Run the metrics job with no servers, on this computer's own metrics and on a seeded day of a fleet, with alert rules\n"

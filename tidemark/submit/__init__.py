@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from services.kit.suggestions import did_you_mean
-from tidemark.submit.arguments import parser_of_submit
+from tidemark.submit import arguments
 
 
 def main(argv: Sequence[str]) -> int:
     """Run the command that a command line describes; see :func:`tidemark.submit.job.run`."""
-    parser = parser_of_submit()
+    parser = arguments.parser()
     args, rest = parser.parse_known_args(list(argv))
     if args.stop == bool(args.job):
         parser.error("write a job to run it, or --stop to stop it")

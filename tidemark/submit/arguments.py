@@ -6,11 +6,10 @@ import argparse
 import os
 from pathlib import Path
 
-from pipelines.options.parsers import PARSERS
 from services.kit.arguments import Parser
+from tidemark.run import JOBS
 
 DEFAULT_NAME = "metrics"
-
 
 EPILOG = """\
 Every other option is the job's own, or Beam's: `tidemark run JOB --help`. What is not given is taken from the stack:
@@ -27,7 +26,7 @@ examples:
 """
 
 
-def parser_of_submit() -> Parser:
+def parser() -> Parser:
     """The command line. Unknown options are the job's."""
     parser = Parser(
         lenient=True,
@@ -39,7 +38,7 @@ def parser_of_submit() -> Parser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("job", nargs="?", choices=sorted(PARSERS), help="the job to run")
+    add("job", nargs="?", choices=sorted(JOBS), help="the job to run")
     add("--stop", action="store_true", help="stop the running job with a savepoint")
     add("--savepoint", metavar="DIR", help="with --stop: where to (default: the stack's own directory of savepoints)")
     add("--name", default=DEFAULT_NAME, help="with --stop: the name of the job, its --job_name (default: metrics)")
