@@ -46,7 +46,7 @@ test-newest: $(NEWEST)/python ## the fast suite on the newest releases that setu
 	@$(NEWEST)/bin/python -m pip freeze --exclude-editable | tr A-Z_ a-z- | grep -vxFf $(NEWEST)/locked || echo "nothing"
 	$(NEWEST)/bin/pytest -q -m "not e2e" --deselect=tests/test_lock.py::test_what_is_installed_is_what_is_locked $(PYTEST_ARGS)
 
-mutants: $(MUTANT_TOOLS)/mutmut ## what no fast test notices of changed code (hours; MUTANTS='transforms.cut*' for a part)
+mutants: $(MUTANT_TOOLS)/mutmut ## what no fast test notices of changed code (hours; MUTANTS='transforms.windows.cut*' for a part)
 	nice $(MUTANT_TOOLS)/bin/python -m tests.mutants $(MUTANTS)
 
 lock: $(VENV)/dev ## resolve requirements.lock anew: the newest releases that setup.py allows, for Python 3.10 to 3.12

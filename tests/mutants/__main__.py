@@ -1,9 +1,9 @@
 """Mutants of the pure cores: `make mutants`, by hand; CONTRIBUTING.md says what for.
 
-    python -m tests.mutants                             # all of them: hours
-    python -m tests.mutants 'transforms.cut*'           # those whose name fits
+    python -m tests.mutants                                  # all of them: hours
+    python -m tests.mutants 'transforms.windows.cut*'        # those whose name fits
     python -m tests.mutants --sample=50 'transforms.alerts*' # fifty of each module, the same ones each time
-    python -m tests.mutants --report                    # what is known so far, nothing run
+    python -m tests.mutants --report                         # what is known so far, nothing run
 
 A part of ``parts.yml`` is run by itself, with the tests that are near it. Each has its folder, mutants/PART, ignored by git, and goes on where it
 stopped: a mutant is run again when its function has changed. What no test notices is printed with its change, unless ``explained.yml`` says why it
@@ -184,7 +184,7 @@ def _concerned(part: Part, patterns: Sequence[str]) -> bool:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run and report."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description="Mutate the pure cores.")
-    parser.add_argument("patterns", nargs="*", help="names of mutants, such as 'transforms.cut*' (all)")
+    parser.add_argument("patterns", nargs="*", help="names of mutants, such as 'transforms.windows.cut*' (all)")
     parser.add_argument("--jobs", default="1", help="mutants tested at a time (%(default)s)")
     parser.add_argument(
         "--sample", type=int, default=0, metavar="N", help="run N mutants of each module, the same ones each time (all)"
@@ -196,7 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             status = _run(part, args.patterns, args.sample, args.jobs)
             if status:
                 print(
-                    f"{part.name}: mutmut ended with {status}; its words are in {part.folder / 'log'}", file=sys.stderr
+                    f"{part.name}: mutmut ended with {status}; its output is in {part.folder / 'log'}", file=sys.stderr
                 )
                 return status
     return report(args.patterns)
@@ -210,8 +210,10 @@ def _run(part: Part, patterns: Sequence[str], size: int, jobs: str) -> int:
     known = list(mutants(part, patterns))
     if not known:
         # The first run makes all mutants; of a name that does not exist it tests none, and says so in its log.
-        part.run(["none"], jobs)
+        status = part.run(["none"], jobs)
         known = list(mutants(part, patterns))
+        if not known:
+            return status
     names = sample(known, size)
     return part.run(names, jobs) if names else 0
 
