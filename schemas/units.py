@@ -13,7 +13,12 @@ converted: what was meant is the sender's to say, once, by an option, and a cloc
 
 from __future__ import annotations
 
+from typing import Literal
+
 from schemas.times import format_time
+
+Precision = Literal["ns", "us", "ms", "s"]
+"""A unit of timestamps, as InfluxDB names it."""
 
 MAX_TS = 9_223_372_036_853
 """Latest event time (ms) that any format may carry: 2262-04-11, where 64-bit nanoseconds, which InfluxDB keeps, end."""

@@ -6,13 +6,14 @@ Choices are listed here. :mod:`pipelines.options.inputs` knows what they mean, a
 from __future__ import annotations
 
 import argparse
+from typing import get_args
 
 from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, REMOTE_WRITE
+from schemas.units import Precision
 from services.kit.arguments import Parser
 
 DEFAULT_RULE_SHARDS = 4
 CONTENT_TYPES = (JSON_SCRAPE, LINE_PROTOCOL, REMOTE_WRITE)
-PRECISIONS = ("ns", "us", "ms", "s")
 FILE_WATERMARKS = ("end", "events")
 
 
@@ -86,7 +87,7 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
         help="of records without a content-type header, and of files whose name says nothing: "
         f"{', '.join(sorted(CONTENT_TYPES))} (each record is recognised by its content)",
     )
-    add("--precision", default="ns", choices=PRECISIONS, help="of the timestamps of line protocol (ns)")
+    add("--precision", default="ns", choices=get_args(Precision), help="of the timestamps of line protocol (ns)")
     add(
         "--max-future",
         default="10m",

@@ -13,10 +13,10 @@ from schemas.codecs.base import MAX_TS, Codec, DecodeError
 from schemas.codecs.content import content_type_of_content, unknown_content
 from schemas.codecs.json_scrape import JsonScrapeCodec
 from schemas.codecs.line_protocol import LineProtocolCodec
-from schemas.codecs.line_syntax import Precision
 from schemas.codecs.remote_write import RemoteWriteCodec
 from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, REMOTE_WRITE, DeadLetter, RawRecord
 from schemas.series import DEFAULT_TARGET_LABELS
+from schemas.units import Precision
 
 CODECS: Mapping[str, type[Codec]] = {
     codec.content_type: codec for codec in (JsonScrapeCodec, LineProtocolCodec, RemoteWriteCodec)

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import re
 
-from schemas.codecs.line_syntax import Point, Precision, parse
+from schemas.codecs.line_syntax import Point, parse
 from schemas.codecs.remote_write import is_plain_request, is_request
 from schemas.codecs.signatures import form_of
 from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, REMOTE_WRITE
+from schemas.units import Precision
 
 _ASCII_LINES = re.compile(rb"[!-Z\\^-z|~][\t\n\r -~]*\Z")
 _BEGIN = re.compile(rb"(?:\xef\xbb\xbf)?\s*(.?)", re.DOTALL)

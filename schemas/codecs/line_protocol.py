@@ -20,10 +20,11 @@ import orjson
 from schemas.batch import Int32
 from schemas.builder import BatchBuilder
 from schemas.codecs.base import MAX_TS, DecodeError, time_refusal
-from schemas.codecs.line_syntax import NANOSECONDS, Point, Precision, decode_text, parse_head, parse_line
+from schemas.codecs.line_syntax import NANOSECONDS, Point, decode_text, parse_head, parse_line
 from schemas.codecs.signatures import form_of
 from schemas.records import LINE_PROTOCOL, BadLine
 from schemas.series import MEASUREMENT_ORIGIN, METRIC_NAME, metric_text, split_labels
+from schemas.units import Precision
 
 CACHED_HEADS = 500_000
 CACHED_SHAPES = 100_000

@@ -17,12 +17,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from schemas.records import BadLine
-from schemas.units import unit_hint
+from schemas.units import Precision, unit_hint
 
-Precision = Literal["ns", "us", "ms", "s"]
 NANOSECONDS: dict[Precision, int] = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 
 _INT64_DIGITS = 20

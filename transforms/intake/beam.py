@@ -16,12 +16,11 @@ from apache_beam.utils.timestamp import Timestamp
 from schemas import batch as batches
 from schemas.batch import MIN_WATERMARK, PLACES, SampleBatch, sequence
 from schemas.codecs.block import BlockDecoder, DecodedBlock
-from schemas.codecs.line_syntax import Precision
 from schemas.records import DeadLetter, RawRecord
 from schemas.series import DEFAULT_TARGET_LABELS, series_text
 from schemas.tiers import Tiers
 from schemas.times import format_time
-from schemas.units import EARLIEST_MS
+from schemas.units import EARLIEST_MS, Precision
 from transforms import accounting
 from transforms.losses import examples
 from transforms.losses.beam import EVENT_TIME, Recorder

@@ -8,15 +8,15 @@ from typing import get_args
 
 import pytest
 
-from pipelines.options.parsers import CONTENT_TYPES, FILE_WATERMARKS, PRECISIONS
+from pipelines.options.parsers import CONTENT_TYPES, FILE_WATERMARKS
 from schemas.codecs.block import CODECS
-from schemas.codecs.line_syntax import Precision
+from schemas.units import Precision
 from transforms.intake.beam import FileWatermark
 
 
 def test_choices_are_those_that_are_known() -> None:
     assert sorted(CONTENT_TYPES) == sorted(CODECS)
-    assert get_args(Precision) == PRECISIONS
+    assert get_args(Precision) == ("ns", "us", "ms", "s")
     assert get_args(FileWatermark) == FILE_WATERMARKS
 
 

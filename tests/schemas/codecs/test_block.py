@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from schemas.batch import sequence
 from schemas.codecs import MAX_TS, BlockDecoder, media_type
 from schemas.codecs.content import unknown_content
-from schemas.codecs.line_syntax import Precision
 from schemas.codecs.remote_write import encode_write_request
 from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, REMOTE_WRITE, DeadLetter, RawRecord
+from schemas.units import Precision
 from tests.schemas.rows import row, rows
 
 NOW = 1_700_000_000_000

@@ -7,8 +7,8 @@ import pytest
 from schemas.batch import SampleBatch
 from schemas.builder import Shared
 from schemas.codecs.block import BlockDecoder, DecodedBlock
-from schemas.codecs.line_syntax import Precision
 from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, RawRecord
+from schemas.units import Precision
 
 NOW = 1_800_000_000_000
 

@@ -12,10 +12,9 @@ import schemas.codecs.line_protocol
 from schemas.builder import BatchBuilder
 from schemas.codecs.base import MAX_TS
 from schemas.codecs.line_protocol import LineProtocolCodec
-from schemas.codecs.line_syntax import Precision
 from schemas.codecs.signatures import form_of
 from schemas.records import BadLine
-from schemas.units import EARLIEST_MS
+from schemas.units import EARLIEST_MS, Precision
 from tests.schemas.rows import Row, decode, row
 
 HEAD = "m,host=a,x=1"

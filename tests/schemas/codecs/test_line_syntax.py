@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.codecs.line_syntax import NANOSECONDS, Field, Point, Precision, parse
+from schemas.codecs.line_syntax import NANOSECONDS, Field, Point, parse
 from schemas.records import BadLine
+from schemas.units import Precision
 from tests.schemas.rows import text
 
 CORPUS = Path(__file__).parents[3].parent / "shared" / "corpora" / "line-protocol" / "corpus.json"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from schemas.codecs.line_syntax import Precision
 from schemas.records import DeadLetter
+from schemas.units import Precision
 from transforms.io.files.content_types import CONTENT_TYPES, suffix_of
 from transforms.io.files.csv_history import CSV, is_csv, read_csv
 from transforms.io.files.paths import name_of
