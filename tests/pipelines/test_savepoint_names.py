@@ -7,16 +7,11 @@ from pathlib import Path
 import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.portability.api import beam_runner_api_pb2
 
 from pipelines import alerts, metrics
 from pipelines.job import Job, propagates_watermarks, source_number
-
-OUTPUTS = ["--output=influxdb://127.0.0.1:8086", "--output=parquet:store"]
-
-
-INPUT = "--input=kafka://127.0.0.1:1/t"
-Graph = list[beam_runner_api_pb2.PTransform]
+from tests.pipelines import graphs
+from tests.pipelines.graphs import INPUT, OUTPUTS, RULES, Graph
 
 
 @pytest.fixture(autouse=True)
@@ -28,22 +23,20 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def rules(tmp_path: Path) -> str:
     path = tmp_path / "rules.yml"
-    path.write_text("groups: [{name: g, rules: [{alert: High, expr: load > 1}]}]\n")
+    path.write_text(RULES)
     return f"--rules={path}"
 
 
 def graph(job: Job, *words: str) -> Graph:
-    """The steps of a job, single ones."""
-    pipeline = beam.Pipeline(options=PipelineOptions(["--streaming", "--runner=FlinkRunner"]))
-    job.build(pipeline, job.parse([INPUT, *words])[1])
-    return [step for step in pipeline.to_runner_api().components.transforms.values() if not step.subtransforms]
+    """The steps of a job that reads Kafka."""
+    return graphs.graph(job, [INPUT, *words])
 
 
 def check_stateful(transforms: Graph, wanted: set[str]) -> None:
     """Nothing else reads what a stateful step reads; and the stateful steps are these."""
     stateful = set()
     for step in transforms:
-        payload = beam_runner_api_pb2.ParDoPayload.FromString(step.spec.payload) if "pardo" in step.spec.urn else None
+        payload = graphs.pardo(step)
         if payload is None or not payload.timer_family_specs:
             continue
         stateful.add(step.unique_name)
