@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from rules.diagnostics.model import FILE_START, TextSpan
 from rules.diagnostics.places import Scalar
@@ -67,6 +68,7 @@ class AlertingRule:
         keep_firing_for_ms: how long an alert goes on firing once its series is gone.
         labels: templates, added to the series' labels.
         annotations: templates.
+        kind: the field of a rule file that holds the name.
     """
 
     alert: str
@@ -77,6 +79,8 @@ class AlertingRule:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     place: Place = field(default=NOWHERE, compare=False, repr=False)
+
+    kind: ClassVar[str] = "alert"
 
     @property
     def name(self) -> str:
@@ -93,9 +97,16 @@ class RecordingRule:
     labels: Mapping[str, str] = field(default_factory=dict)
     place: Place = field(default=NOWHERE, compare=False, repr=False)
 
+    kind: ClassVar[str] = "record"
+
     @property
     def name(self) -> str:
         return self.record
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        """None: a recording rule has no alerts."""
+        return {}
 
 
 Rule = AlertingRule | RecordingRule

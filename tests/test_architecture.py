@@ -204,6 +204,23 @@ def test_results_do_not_depend_on_the_hash_of_a_process() -> None:
     assert wrong == []
 
 
+# What decides the kind of a rule, and what writes rules as a file.
+KNOW_KINDS = {"rules/evaluation/kinds.py", "transforms/alerts/unit_tests.py"}
+
+
+def test_rules_are_not_asked_for_their_kind() -> None:
+    """Where rules are evaluated, `RuleKind` does what depends on it."""
+    asking = {
+        str(path.relative_to(ROOT))
+        for path in modules("rules/evaluation", "rules/events", "rules/planning", "rules/backtest", "transforms/alerts")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "isinstance"
+        if {"AlertingRule", "RecordingRule"}
+        & {each.id for each in ast.walk(node.args[1]) if isinstance(each, ast.Name)}
+    }
+    assert asking == KNOW_KINDS
+
+
 def test_a_job_defines_no_dofn() -> None:
     wrong = [
         where(path, node.lineno)

@@ -8,7 +8,6 @@ import numpy as np
 
 from pipelines.options.rules import RuleOptions
 from rules.evaluation.program import Program
-from rules.model import AlertingRule
 from rules.planning.explain import retention
 from rules.planning.plan import State
 from rules.planning.reach import reaches, written_names
@@ -29,7 +28,7 @@ def rule_lines(rules: RuleOptions) -> list[str]:
     settings = rules.settings
     ready = LiveRules(settings).current
     program = ready.program
-    alerting = sum(isinstance(rule.rule, AlertingRule) for rule in program.rules)
+    alerting = len(program.alerts)
     intervals = " or ".join(format_duration(each) for each in ready.intervals_ms)
     offset_ms = max((rule.turn.query_offset_ms for rule in program.rules), default=0)
     lines = [

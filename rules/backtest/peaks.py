@@ -16,13 +16,15 @@ from rules.promql.values import Floats, Index, InstantVector, Times
 class ValueLog:
     """The values of the alerts' expressions where there are any, as the evaluator reports them."""
 
-    def __init__(self) -> None:
+    def __init__(self, alerts: Iterable[Prepared]) -> None:
+        """Log the values of these rules."""
+        self._logged = frozenset(rule.position for rule in alerts)
         self._series: dict[int, dict[Labels, int]] = {}
         self._parts: dict[int, list[tuple[Index, Times, Floats]]] = {}
 
     def observe(self, rule: Prepared, times: Times, vector: InstantVector) -> None:
-        """An :data:`rules.evaluation.groups.Observer`; rules that record are passed over."""
-        if rule.text is None:
+        """An :data:`rules.evaluation.groups.Observer`."""
+        if rule.position not in self._logged:
             return
         rows, columns = np.nonzero(vector.present)
         if not len(rows):

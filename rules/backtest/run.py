@@ -18,7 +18,6 @@ from rules.evaluation.known_empty import needs_samples
 from rules.evaluation.outcome import Event
 from rules.evaluation.program import Prepared, Program
 from rules.evaluation.rule_state import IDLE
-from rules.model import AlertingRule
 from rules.planning.reach import Reach, reaches, together
 from rules.promql.storage import MemoryStorage
 from rules.promql.values import Times
@@ -99,7 +98,7 @@ class Backtest:
     @property
     def alerts(self) -> tuple[Prepared, ...]:
         """The alerting rules."""
-        return tuple(rule for rule in self.program.rules if isinstance(rule.rule, AlertingRule))
+        return self.program.alerts
 
 
 def backtest(
@@ -118,7 +117,7 @@ def backtest(
     found = reaches(program)
     reach = together(found)
     begin = _begin(source, start_ms, reach)
-    values = ValueLog()
+    values = ValueLog(program.alerts)
     evaluator = Evaluator(program, source, observer=values.observe)
     course = _Course(evaluator, end_ms)
     evaluations = 0

@@ -41,15 +41,15 @@ class Snapshot(NamedTuple):
 
 @dataclass(slots=True)
 class Course:
-    """What became of a rule's alerts.
+    """What comes of a rule at some evaluation times.
 
     Attributes:
-        state: after the last instant.
-        transitions: in order of time.
-        errors: by index of the instant.
-        snapshots: of the instants asked for.
-        good: ``[T]``, the instants at which the evaluation succeeded.
-        blocks: ``ALERTS`` and ``ALERTS_FOR_STATE`` at all instants.
+        state: its alerts after the last of them.
+        transitions: of its alerts, in order of time.
+        errors: by index of the evaluation time.
+        snapshots: of the evaluation times that were asked for.
+        good: ``[T]``, the evaluation times at which the evaluation succeeded.
+        blocks: the series to write: ``ALERTS`` and ``ALERTS_FOR_STATE``, or the recorded ones.
     """
 
     state: AlertState

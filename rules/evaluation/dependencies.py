@@ -12,9 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from rules.evaluation.alert_text import label_queries
-from rules.evaluation.alerts import ALERT_NAME, ALERTS, ALERTS_FOR_STATE
-from rules.model import AlertingRule, Rule
+from rules.evaluation.alerts import ALERT_NAME, ALERTS
+from rules.evaluation.kinds import RuleKind
 from rules.promql.labels import METRIC_NAME
 from rules.promql.matchers import predicate
 from rules.promql.syntax import ast
@@ -29,11 +28,14 @@ class Turn:
     """One rule in the order of evaluation.
 
     Attributes:
+        expr: the rule's expression.
+        kind: what it writes, and what its templates query.
         labels: of the rule and its group.
-        query_offset_ms: how far behind the instant its expression is evaluated and its samples are dated.
+        query_offset_ms: how far behind the evaluation time its expression is evaluated and its samples are dated.
     """
 
-    rule: Rule
+    expr: ast.Expr
+    kind: RuleKind
     labels: Mapping[str, str]
     query_offset_ms: int = 0
 
@@ -66,7 +68,7 @@ class Writes:
     """What rules write, as far as it is known before they are evaluated."""
 
     def __init__(self, turns: Sequence[Turn]) -> None:
-        self._writes = [_writes(turn) for turn in turns]
+        self._writes = [turn.kind.written() for turn in turns]
         self._names = _writers(self._writes)
         self._known: dict[tuple[ast.Matcher, ...], bool] = {}
 
@@ -81,7 +83,7 @@ class Writes:
 def components(turns: Sequence[Turn]) -> list[Component]:
     """The rules in an order in which each comes after all that it reads; those that need each other are together."""
     reads = [_reads(turn) for turn in turns]
-    writes = [_writes(turn) for turn in turns]
+    writes = [turn.kind.written() for turn in turns]
     names = _writers(writes)
     before: list[set[int]] = [set() for _ in turns]
     backward = False
@@ -109,31 +111,21 @@ def _component(group: Sequence[int], before: Sequence[set[int]]) -> Component:
 
 def readers(turns: Sequence[Turn]) -> list[frozenset[int]]:
     """For each rule, those whose expression or templates, annotations too, may read what it writes."""
-    writes = [_writes(turn) for turn in turns]
+    writes = [turn.kind.written() for turn in turns]
     names = _writers(writes)
     found: list[set[int]] = [set() for _ in turns]
     for reader, turn in enumerate(turns):
-        for writer in _written_for([*_selectors(turn), *_asked(template_queries(turn))], writes, names):
+        for writer in _written_for([*_selectors(turn), *_asked(turn.kind.template_queries())], writes, names):
             found[writer].add(reader)
     return [frozenset(each) for each in found]
 
 
-def template_queries(turn: Turn) -> Iterator[str | None]:
-    """The expressions that a rule's templates query, those of labels before those of annotations; None for one that is put together from data."""
-    if isinstance(turn.rule, AlertingRule):
-        yield from label_queries(turn.rule, turn.labels)
-        yield from label_queries(turn.rule, turn.rule.annotations)
-
-
 def _reads(turn: Turn) -> list[tuple[ast.Matcher, ...]]:
-    found = _selectors(turn)
-    if isinstance(turn.rule, AlertingRule):
-        found.extend(_asked(label_queries(turn.rule, turn.labels)))
-    return found
+    return [*_selectors(turn), *_asked(turn.kind.label_queries())]
 
 
 def _selectors(turn: Turn) -> list[tuple[ast.Matcher, ...]]:
-    return [node.matchers for node in ast.walk(turn.rule.ast) if isinstance(node, ast.VectorSelector)]
+    return [node.matchers for node in ast.walk(turn.expr) if isinstance(node, ast.VectorSelector)]
 
 
 def _asked(queries: Iterable[str | None]) -> Iterator[tuple[ast.Matcher, ...]]:
@@ -147,16 +139,6 @@ def _asked(queries: Iterable[str | None]) -> Iterator[tuple[ast.Matcher, ...]]:
             yield _ANYTHING
         else:
             yield from (node.matchers for node in ast.walk(asked) if isinstance(node, ast.VectorSelector))
-
-
-def _writes(turn: Turn) -> list[dict[str, str]]:
-    """What is known of the labels of each kind of series that a rule writes."""
-    # A label that is set to nothing is certainly not there.
-    known = {name: value for name, value in turn.labels.items() if "{{" not in value}
-    if isinstance(turn.rule, AlertingRule):
-        known[ALERT_NAME] = turn.rule.alert
-        return [{**known, METRIC_NAME: ALERTS}, {**known, METRIC_NAME: ALERTS_FOR_STATE}]
-    return [{**known, METRIC_NAME: turn.rule.record}]
 
 
 def _writers(writes: Sequence[list[dict[str, str]]]) -> dict[str, list[int]]:

@@ -13,18 +13,19 @@ from typing import Any
 import numpy as np
 
 from rules.evaluation.alert_text import Query
-from rules.evaluation.alerting import Course, Samples, run_alerts
-from rules.evaluation.alerts import Alert, AlertState, Labels, Phase
+from rules.evaluation.alerting import Course
+from rules.evaluation.alerts import Alert, Labels, Phase
 from rules.evaluation.dependencies import Component
 from rules.evaluation.instants import aligned
+from rules.evaluation.kinds import Evaluated
 from rules.evaluation.outcome import ActiveAlert, Event, Outcome, QueriedSample, RuleError
 from rules.evaluation.program import Prepared, Program
 from rules.evaluation.recorded import Combined, Recorded, View
-from rules.evaluation.recording import Recordings, recorded_series
+from rules.evaluation.recording import Recordings
 from rules.evaluation.rule_state import IDLE, RuleState
 from rules.evaluation.turns import Yield, clash, in_turns
 from rules.evaluation.vectors import NOT_A_VECTOR, IsKnownEmpty, Vectors, side_by_side, vector_of
-from rules.evaluation.writing import Block, Source, append, append_checked
+from rules.evaluation.writing import Source, append, append_checked
 from rules.promql.storage import Storage
 from rules.promql.syntax import ast
 from rules.promql.syntax.errors import PromQLError
@@ -110,9 +111,7 @@ class Evaluator:
 
     def annotations(self, rule: Prepared, alert: Alert) -> dict[str, str]:
         """The annotations of an alert, expanded with what its rule saw when the alert's series was last there."""
-        if rule.text is None:
-            return {}
-        return rule.text.annotations(alert.source, alert.value, alert.seen_at, self.query_as(rule, alert.seen_at))
+        return rule.kind.annotations(alert, self.query_as(rule, alert.seen_at))
 
     def query_as(self, rule: Prepared, time_ms: int) -> Query:
         """Answers queries with what a rule sees at an instant, for templates."""
@@ -260,36 +259,34 @@ class _Run:
         state = evaluator.states[rule.position]
         if whole and state is IDLE and not vector.size:
             return
-        if rule.text is None:
-            alerts = state.alerts
-            name = rule.rule.name
-            recording = evaluator._recordings.of(self._recording_key(rule), vector.labels, name, rule.turn.labels)
-            block, good, errors = recorded_series(recording, name, rule.policy.limit, vector)
-            blocks: tuple[Block, ...] = (block,)
-        else:
-            course = self._alerts(rule, state.alerts, vector, times)
-            alerts, blocks, good, errors = course.state, course.blocks, course.good, course.errors
-        for index, message in errors.items():
-            self._outcome.errors.append(RuleError(int(times[index]), rule, message))
-        evaluator.states[rule.position] = RuleState.of(alerts, state.written)
-        yield Yield(rule, times, blocks, good)
+        course = rule.kind.course(
+            Evaluated(
+                vector,
+                times,
+                state.alerts,
+                self._wanted,
+                lambda when: evaluator.query_as(rule, when),
+                lambda name, labels: evaluator._recordings.of(self._recording_key(rule), vector.labels, name, labels),
+            )
+        )
+        self._note(rule, times, course)
+        evaluator.states[rule.position] = RuleState.of(course.state, state.written)
+        yield Yield(rule, times, course.blocks, course.good)
+
+    def _note(self, rule: Prepared, times: Times, course: Course) -> None:
+        """Add what came of a rule to the outcome."""
+        found = self._outcome
+        found.events.extend(Event(rule, transition) for transition in course.transitions)
+        for taken in course.snapshots:
+            if taken.alerts:
+                active = found.snapshots.setdefault(taken.time_ms, [])
+                active.extend(ActiveAlert(rule, alert) for alert in taken.alerts)
+        found.errors.extend(RuleError(int(times[index]), rule, message) for index, message in course.errors.items())
 
     def _recording_key(self, rule: Prepared) -> tuple[int, int]:
         """A key that is equal for rules with the same expression, which is evaluated once for all of them."""
         number = int(self._program.expressions[rule.position])
         return (number, -1) if number >= 0 else (-1, rule.position)
-
-    def _alerts(self, rule: Prepared, state: AlertState, vector: InstantVector, times: Times) -> Course:
-        if rule.text is None:
-            raise TypeError(f"{rule.key} is no alerting rule")
-        samples = Samples(vector, times, rule.text, lambda when: self._evaluator.query_as(rule, when))
-        course = run_alerts(rule.text, rule.policy, state, samples, times, self._wanted)
-        self._outcome.events.extend(Event(rule, transition) for transition in course.transitions)
-        for taken in course.snapshots:
-            if taken.alerts:
-                found = self._outcome.snapshots.setdefault(taken.time_ms, [])
-                found.extend(ActiveAlert(rule, alert) for alert in taken.alerts)
-        return course
 
     def _write(self, yielded: Yield, *, checked: bool) -> None:
         """Write what a rule yields; ``checked``, at one instant, if others may write the same."""

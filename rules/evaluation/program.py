@@ -8,11 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
-from rules.evaluation.alert_text import AlertText, Site
-from rules.evaluation.alerts import ALERTS, ALERTS_FOR_STATE, Policy
+from rules.evaluation.alert_text import Site
+from rules.evaluation.alerts import Policy
 from rules.evaluation.dependencies import Component, Turn, components, looks_ahead
+from rules.evaluation.kinds import AlertingKind, RecordingKind, RuleKind, kind_of
 from rules.evaluation.recorded import Writer
-from rules.model import AlertingRule, Rule, RuleGroup
+from rules.model import Rule, RuleGroup
 from rules.promql.context import Options
 from rules.promql.syntax.ast import Expr, VectorSelector, walk
 from rules.promql.syntax.printer import to_text
@@ -45,7 +46,7 @@ class Prepared:
         number: the rule's place in its group.
         group_number: the group's place among the groups.
         ahead: whether it may read what is dated after the instant.
-        names: of the metrics it writes.
+        kind: what depends on whether it alerts or records.
     """
 
     position: int
@@ -55,10 +56,18 @@ class Prepared:
     group_number: int
     turn: Turn = field(repr=False)
     writer: Writer
-    policy: Policy
     ahead: bool
-    names: tuple[str, ...]
-    text: AlertText | None = field(repr=False)
+    kind: RuleKind = field(repr=False)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The metrics that it writes."""
+        return self.kind.names
+
+    @property
+    def policy(self) -> Policy:
+        """What it says of its alerts, and how many series it may have."""
+        return self.kind.policy
 
     @property
     def key(self) -> str:
@@ -86,6 +95,16 @@ class Program:
         self.settings = settings or Settings()
         self.queries = queries or {}
         self.rules: tuple[Prepared, ...] = tuple(self._prepared())
+
+    @cached_property
+    def alerts(self) -> tuple[Prepared, ...]:
+        """The alerting rules, by position."""
+        return tuple(rule for rule in self.rules if isinstance(rule.kind, AlertingKind))
+
+    @cached_property
+    def recordings(self) -> tuple[Prepared, ...]:
+        """The recording rules, by position."""
+        return tuple(rule for rule in self.rules if isinstance(rule.kind, RecordingKind))
 
     @cached_property
     def components(self) -> tuple[Component, ...]:
@@ -134,7 +153,7 @@ class Program:
             offset = self.settings.query_offset_ms if offset is None else offset
             for place, rule in enumerate(group.rules):
                 labels = {**group.labels, **rule.labels}
-                alerting = isinstance(rule, AlertingRule)
+                kind = kind_of(rule, labels, group.limit, self.settings.site)
                 found.append(
                     Prepared(
                         position=len(found),
@@ -142,21 +161,13 @@ class Program:
                         number=place,
                         group=group,
                         group_number=group_number,
-                        turn=Turn(rule, labels, offset),
+                        turn=Turn(rule.ast, kind, labels, offset),
                         writer=Writer(len(found), offset),
-                        policy=_policy(rule, group),
                         ahead=looks_ahead(rule.ast),
-                        names=(ALERTS, ALERTS_FOR_STATE) if alerting else (rule.name,),
-                        text=AlertText(rule, labels, self.settings.site) if isinstance(rule, AlertingRule) else None,
+                        kind=kind,
                     )
                 )
         return found
-
-
-def _policy(rule: Rule, group: RuleGroup) -> Policy:
-    if isinstance(rule, AlertingRule):
-        return Policy(rule.for_ms, rule.keep_firing_for_ms, group.limit)
-    return Policy(limit=group.limit)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,6 @@ import orjson
 
 from rules.evaluation.alerts import Labels, Transition
 from rules.evaluation.program import Program
-from rules.model import AlertingRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +36,9 @@ def rule_keys(program: Program) -> list[RuleKey]:
     seen: Counter[RuleKey] = Counter()
     keys = []
     for rule in program.rules:
-        kind = "alert" if isinstance(rule.rule, AlertingRule) else "record"
         labels = tuple(sorted(rule.turn.labels.items()))
-        first = RuleKey(rule.group.file, rule.group.name, kind, rule.rule.name, labels)
-        keys.append(RuleKey(first.file, first.group, kind, first.name, labels, seen[first]))
+        first = RuleKey(rule.group.file, rule.group.name, rule.rule.kind, rule.rule.name, labels)
+        keys.append(RuleKey(first.file, first.group, first.kind, first.name, labels, seen[first]))
         seen[first] += 1
     return keys
 

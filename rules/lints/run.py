@@ -101,8 +101,7 @@ def _duplicates(file: RuleFile) -> Iterator[tuple[Diagnostic, Rule]]:
             f"{rule.name!r} with the same labels is already on line {before.place.line}, and both can yield one series"
         )
         hint = "give one of them another name, or a label that distinguishes them"
-        field = "alert" if isinstance(rule, AlertingRule) else "record"
-        yield _diagnostic(Finding("duplicate-rule", message, field, None, hint), rule, file)
+        yield _diagnostic(Finding("duplicate-rule", message, rule.kind, None, hint), rule, file)
 
 
 class Ignores:

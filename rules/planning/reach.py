@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from rules.evaluation.alert_text import label_queries
 from rules.evaluation.program import Prepared, Program
-from rules.model import AlertingRule
 from rules.planning.plan import plan
 from rules.promql.labels import METRIC_NAME
 from rules.promql.matchers import predicate
@@ -69,16 +67,14 @@ def together(parts: Iterable[Reach]) -> Reach:
 def _read(rule: Prepared, lookback_ms: int) -> Iterator[tuple[Selector, int, bool]]:
     """Each selector of a rule with how far back it reads, and whether that holds."""
     exprs = [rule.rule.ast]
-    if isinstance(rule.rule, AlertingRule):
-        texts = [*rule.turn.labels.values(), *rule.rule.annotations.values()]
-        for query in label_queries(rule.rule, {str(number): text for number, text in enumerate(texts)}):
-            if query is None:
-                yield _ANYTHING, 0, False
-                continue
-            try:
-                exprs.append(parse(query))
-            except PromQLError:
-                continue
+    for query in rule.kind.template_queries():
+        if query is None:
+            yield _ANYTHING, 0, False
+            continue
+        try:
+            exprs.append(parse(query))
+        except PromQLError:
+            continue
     for expr in exprs:
         for state in plan(expr, lookback_ms=lookback_ms).states:
             back_ms = state.retention_ms + rule.turn.query_offset_ms

@@ -18,7 +18,7 @@ from rules.evaluation.alerts import ALERT_NAME, ALERTS, ALERTS_FOR_STATE, Alert,
 from rules.evaluation.groups import Evaluator
 from rules.evaluation.outcome import Event
 from rules.evaluation.program import Prepared
-from rules.model import AlertingRule, RuleGroup
+from rules.model import RuleGroup
 from rules.promql.labels import METRIC_NAME
 from rules.promql.syntax import ast
 from rules.promql.syntax.errors import PromQLError
@@ -106,11 +106,10 @@ class Coverage:
             if whole is None:
                 continue
             some, none = _some_and_none(whole)
-            if isinstance(rule.rule, AlertingRule):
-                found.see(SILENT, none)
-            else:
-                found.see(YIELDS, some)
-                found.see(YIELDS_NONE, none)
+            # Only those that are points of the rule count.
+            found.see(SILENT, none)
+            found.see(YIELDS, some)
+            found.see(YIELDS_NONE, none)
             self._branches(run, rule, found)
         self._alerts(run)
 
@@ -212,9 +211,9 @@ def _some_and_none(vector: InstantVector) -> tuple[bool, bool]:
 
 def _looked_at(run: Evaluated) -> set[int]:
     """Positions of the rules that a case looks at, and of those that these read."""
-    rules = run.evaluator.program.rules
+    program = run.evaluator.program
     alerts = {case.alertname for case in run.test.alert_cases}
-    found = {each.position for each in rules if isinstance(each.rule, AlertingRule) and each.rule.alert in alerts}
+    found = {each.position for each in program.alerts if each.rule.name in alerts}
     names: set[str] = set()
     for case in run.test.expr_cases:
         try:
@@ -222,20 +221,14 @@ def _looked_at(run: Evaluated) -> set[int]:
         except PromQLError:
             continue
         names |= _metric_names(expr)
-        found |= {
-            each.position
-            for each in rules
-            if isinstance(each.rule, AlertingRule) and _alert_selected(expr, each.rule.alert)
-        }
-    for each in reversed(rules):
-        if not isinstance(each.rule, AlertingRule) and each.rule.record in names:
+        found |= {each.position for each in program.alerts if _alert_selected(expr, each.rule.name)}
+    recorded = {each.position: each.rule.name for each in program.recordings}
+    for each in reversed(program.rules):
+        if recorded.get(each.position) in names:
             found.add(each.position)
         if each.position in found:
             names |= _metric_names(each.rule.ast)
-    for each in rules:
-        if not isinstance(each.rule, AlertingRule) and each.rule.record in names:
-            found.add(each.position)
-    return found
+    return found | {position for position, name in recorded.items() if name in names}
 
 
 def _metric_names(expr: ast.Expr) -> set[str]:
@@ -258,10 +251,8 @@ def _alert_selected(expr: ast.Expr, alert: str) -> bool:
 
 
 def _see_templates(found: RuleCoverage, rule: Prepared, alert: Alert, evaluator: Evaluator) -> None:
-    if rule.text is None or not isinstance(rule.rule, AlertingRule):
-        return
-    source = dict(alert.source)
-    site = rule.text.site
+    source, name = dict(alert.source), rule.rule.name
+    site = evaluator.program.settings.site
     context = TemplateContext(
         source,
         alert.value,
@@ -270,7 +261,6 @@ def _see_templates(found: RuleCoverage, rule: Prepared, alert: Alert, evaluator:
         evaluator.query_as(rule, alert.seen_at),
         alert.seen_at,
     )
-    name = rule.rule.alert
     for where, text in templates(rule.rule.labels, rule.rule.annotations):
         for label in named_labels(text, name):
             found.see(f"{where}: label {label} has a value", bool(source.get(label)))

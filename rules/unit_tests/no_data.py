@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rules.diagnostics.model import Diagnostic, Severity, TextSpan
 from rules.evaluation.program import Program
-from rules.model import AlertingRule, RuleGroup
+from rules.model import RuleGroup
 from rules.planning.catalogue import Catalogue
 from rules.planning.no_data import Looked, selectors, unfed_of
 from rules.promql.labels import LabelFrame
@@ -79,7 +79,7 @@ def _never_expected(tests: Iterable[UnitTest]) -> dict[str, list[tuple[UnitTest,
 def _alerts(
     unexpected: dict[str, list[tuple[UnitTest, AlertCase]]], program: Program, data: dict[int, _Data]
 ) -> Iterator[_Finding]:
-    alerts = [rule for rule in program.rules if isinstance(rule.rule, AlertingRule)]
+    alerts = program.alerts
     for name, cases in unexpected.items():
         span = cases[0][1].span
         rules = [rule for rule in alerts if rule.rule.name == name]

@@ -21,7 +21,7 @@ from rules.evaluation.groups import NOT_A_VECTOR
 from rules.evaluation.outcome import RuleError
 from rules.evaluation.program import Program, Programs, Settings, ordered
 from rules.golang.durations import format_duration
-from rules.model import AlertingRule, RuleGroup
+from rules.model import RuleGroup
 from rules.promql.context import Options
 from rules.promql.engine import instant
 from rules.promql.notation import parse_series, parse_series_description
@@ -226,7 +226,7 @@ class _Test:
         return lines
 
     def _alert_hint(self, case: AlertCase, program: Program) -> str:
-        names = [each.rule.name for each in program.rules if isinstance(each.rule, AlertingRule)]
+        names = [each.rule.name for each in program.alerts]
         if case.alertname in names:
             return ""
         close = difflib.get_close_matches(case.alertname, names, 1)

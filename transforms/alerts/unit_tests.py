@@ -109,7 +109,7 @@ def _streamable(trial: Trial, left_out: Callable[[str], None]) -> Trial:
 
 def _asks_for(trial: Trial, rules: Sequence[Prepared]) -> bool:
     """Whether a case looks at an alert of these rules, or selects what they write."""
-    alerts = {rule.rule.name for rule in rules if isinstance(rule.rule, AlertingRule)}
+    alerts = {rule.rule.name for rule in trial.program.alerts if rule in rules}
     if any(names & alerts for names in trial.looks.values()):
         return True
     writes = Writes([rule.turn for rule in rules])

@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
-from rules.evaluation.alert_text import label_queries
 from rules.evaluation.alerts import RESOLVED_RETENTION_MS
 from rules.evaluation.dependencies import Writes
 from rules.evaluation.program import Prepared, Program
 from rules.golang.quoting import is_text
-from rules.model import AlertingRule, Rule
+from rules.model import Rule
 from rules.planning.plan import Placement, State, Step, plan
 from rules.promql.syntax import ast
 from rules.promql.syntax.errors import PromQLError, Span
@@ -144,9 +143,7 @@ def _ranked(step: Step) -> Step:
 
 def _queried(rule: Prepared) -> Iterator[tuple[str, ast.Expr]]:
     """The expressions that a rule's templates query; what does not parse fails when it is asked for, as ever."""
-    if not isinstance(rule.rule, AlertingRule):
-        return
-    for text in _queries(rule, rule.rule):
+    for text in rule.kind.template_queries():
         try:
             tree = parse(text) if text is not None else None
         except PromQLError:
@@ -155,16 +152,11 @@ def _queried(rule: Prepared) -> Iterator[tuple[str, ast.Expr]]:
             yield text, tree
 
 
-def _queries(rule: Prepared, alerting: AlertingRule) -> Iterator[str | None]:
-    yield from label_queries(alerting, rule.turn.labels)
-    yield from label_queries(alerting, alerting.annotations)
-
-
 def _refusals(rule: Prepared) -> Iterator[Refusal]:
     fault = _unseen(rule.rule.ast)
     if fault is not None:
         yield Refusal(rule, "expr", *fault)
-    if isinstance(rule.rule, AlertingRule) and None in _queries(rule, rule.rule):
+    if None in rule.kind.template_queries():
         yield Refusal(rule, "templates", "a template queries an expression that it puts together from data")
     for text, tree in _queried(rule):
         fault = _unseen(tree)

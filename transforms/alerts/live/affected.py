@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from rules.evaluation.dependencies import readers, template_queries
+from rules.evaluation.dependencies import readers
 from rules.evaluation.program import Prepared, Program
 from rules.promql.labels import METRIC_NAME
 from rules.promql.matchers import predicate
@@ -60,7 +60,7 @@ class Affected:
 def _nodes(program: Program, rule: Prepared) -> Iterator[ast.Expr]:
     """All nodes of what a rule evaluates, the queries of its templates included."""
     yield from ast.walk(rule.rule.ast)
-    for text in template_queries(rule.turn):
+    for text in rule.kind.template_queries():
         tree = program.queries.get(text) if text is not None else None
         if tree is not None:
             yield from ast.walk(tree)

@@ -18,7 +18,6 @@ from rules.evaluation.outcome import Event
 from rules.evaluation.program import Prepared, Program
 from rules.evaluation.recorded import Recorded, Writer
 from rules.events.identity import RuleKey, rule_keys
-from rules.model import AlertingRule
 from rules.promql.values import STALE
 
 
@@ -154,9 +153,9 @@ def _kind(key: RuleKey) -> Hashable:
 
 
 def _definition(program: Program, rule: Prepared) -> Hashable:
-    texts = rule.rule.annotations if isinstance(rule.rule, AlertingRule) else {}
+    texts = tuple(sorted(rule.rule.annotations.items()))
     interval_ms = program.interval_ms(rule.group_number)
-    return rule.rule.expr, rule.policy, tuple(sorted(texts.items())), rule.turn.query_offset_ms, interval_ms
+    return rule.rule.expr, rule.policy, texts, rule.turn.query_offset_ms, interval_ms
 
 
 def _paired(
