@@ -138,7 +138,7 @@ def _plain_keys(machine: LocalMachine) -> Plain:
         name.hex(): {
             "cells": {cell: text_of(data) for cell, data in sorted(key.cells.items())},
             "bags": {bag: [text_of(data) for data in held] for bag, held in sorted(key.bags.items())},
-            "timers": sorted(key.set_for),
+            "timers": sorted(key.timers.values()),
         }
         for name, key in machine.states()
     }

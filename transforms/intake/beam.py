@@ -10,7 +10,6 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.metrics import Metrics
 from apache_beam.transforms.window import TimestampedValue
-from apache_beam.typehints import native_type_compatibility
 from apache_beam.utils.timestamp import Timestamp
 
 from schemas import batch as batches
@@ -216,9 +215,7 @@ def take_in(elements: beam.PCollection, reading: beam.DoFn) -> dict[str, beam.PC
     ``samples``: ``(key, wire form)`` for :class:`transforms.rollups.beam.Rollups`, with marks among them if the DoFn makes any; ``dead_letters``:
     :class:`schemas.records.DeadLetter` encoded; ``too_late``: samples in wire form.
     """
-    read = elements | "Read and decode" >> beam.ParDo(reading).with_outputs(DEAD_LETTERS, TOO_LATE, main=SAMPLES)
-    outputs = {name: read[name] for name in (SAMPLES, DEAD_LETTERS, TOO_LATE)}
-    # With tagged outputs the types must be set one by one; the key's makes its coder a deterministic one.
-    for name, kind in ((SAMPLES, tuple[bytes, bytes]), (DEAD_LETTERS, bytes), (TOO_LATE, bytes)):
-        outputs[name].element_type = native_type_compatibility.convert_to_beam_type(kind)
-    return outputs
+    # The key's type makes its coder a deterministic one.
+    step = beam.ParDo(reading).with_output_types(tuple[bytes, bytes], **{DEAD_LETTERS: bytes, TOO_LATE: bytes})
+    read = elements | "Read and decode" >> step.with_outputs(DEAD_LETTERS, TOO_LATE, main=SAMPLES)
+    return {name: read[name] for name in (SAMPLES, DEAD_LETTERS, TOO_LATE)}

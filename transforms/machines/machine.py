@@ -1,12 +1,11 @@
-"""What the two stages of rule evaluation in a stream have in common: settings, state cells, timers, and what stays in memory between bundles.
+"""A stateful machine: a step that keeps state and sets timers, without a framework.
 
-A *machine* is a stage without a framework (:mod:`transforms.alerts.shards.machine`, :mod:`transforms.alerts.groups.machine`). It receives elements
-and event-time timers, key by key, within *bundles*: units of work that are committed together, or not at all. The same machine runs in Beam, and in
-a test with a dict and a heap (:mod:`transforms.alerts.local`).
+It receives elements and event-time timers, key by key, within *bundles*: units of work that are committed together, or not at all. The same machine
+runs in Beam (:mod:`transforms.machines.beam`), and in one process with a dict and a heap (:mod:`transforms.machines.local`). Windows
+(:mod:`transforms.windows.machine`) and both stages of rules (:mod:`transforms.alerts`) are such machines; ``examples/distinct.py`` is a small one.
 
-Machines keep elements, and decide at evaluation times, in ascending order. What counts at each is what had arrived by the samples' own watermarks. A
-timer, or the watermarks of sources and shards, show when the input of an evaluation time is complete. So the output is a function of the log: the
-same in any run, at any speed, after any restart.
+A machine has no clock. It keeps elements, and decides when a timer fires, that is when the watermark has passed a time. So its output is a function
+of its input: the same in any run, at any speed, after any restart.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from threading import Lock
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -23,9 +22,9 @@ class Out(NamedTuple):
     """An output of a machine.
 
     Attributes:
-        time_ms: its evaluation time.
-        tag: ``contributions`` (:mod:`transforms.alerts.messages`, from shards to groups), ``events`` (:func:`schemas.alert_event.encode`) or
-            ``samples`` (what rules wrote, :func:`schemas.batch.encode`).
+        time_ms: its event time.
+        tag: the collection that it belongs to.
+        data: what it is, encoded.
     """
 
     time_ms: int
@@ -38,43 +37,79 @@ class Cells(Protocol):
 
     def read(self, cell: str) -> bytes | None: ...
     def write(self, cell: str, data: bytes) -> None: ...
+    def clear(self, cell: str) -> None: ...
     def read_bag(self, bag: str) -> list[bytes]: ...
     def append(self, bag: str, data: bytes) -> None: ...
     def replace(self, bag: str, data: Iterable[bytes]) -> None:
         """The bag holds these, and nothing else."""
 
 
-class Timers(Protocol):
-    """Event-time timers of one key. Each time fires once, however often it is set."""
+class Timer(NamedTuple):
+    """A timer that fires.
 
-    def at(self, time_ms: int) -> None: ...
-
-
-class Machine(Protocol):
-    """A stage. One instance works on one bundle at a time, of many keys.
-
-    ``CELLS`` and ``BAGS`` name the state that it uses; ``counted`` is what happened, by the names of counters, for the caller to take away;
-    ``complaints`` are sentences about what somebody should look at, such as a rule that fails, likewise; ``noted`` are texts by the name of their
-    set, likewise.
+    Attributes:
+        time_ms: the event time that it was set for.
+        tag: the one that it was set with; the time as text if it was set without one.
     """
 
-    CELLS: tuple[str, ...]
-    BAGS: tuple[str, ...]
-    counted: dict[str, int]
-    complaints: list[str]
-    noted: dict[str, set[str]]
+    time_ms: int
+    tag: str
+
+
+class Timers(Protocol):
+    """Event-time timers of one key."""
+
+    def at(self, time_ms: int, tag: str = "") -> None:
+        """Set a timer. A tag has one timer, and setting it again moves it. Without a tag each time has its own, which fires once."""
+
+
+class Machine:
+    """A step. One instance works on one bundle at a time, of many keys.
+
+    Attributes:
+        CELLS, BAGS: the names of the state that it uses.
+        ARRIVES_WITH: the names of those that :meth:`arrive` uses; None for all. A runner makes a cell ready for each element, so few are fast.
+        counted: what happened, by the names of counters, for the host to take away.
+        complaints: sentences about what somebody should look at, such as a rule that fails, for the host to log.
+        noted: texts by the name of their set, for the host to take away.
+    """
+
+    CELLS: ClassVar[tuple[str, ...]] = ()
+    BAGS: ClassVar[tuple[str, ...]] = ()
+    ARRIVES_WITH: ClassVar[tuple[str, ...] | None] = None
+
+    def __init__(self, settings: Any, memory: Memory[Any]) -> None:
+        """A machine that has seen nothing.
+
+        Args:
+            settings: how it works; the host takes them to wherever it runs.
+            memory: what its instances in one process share.
+        """
+        self.settings = settings
+        self.memory = memory
+        self.counted: dict[str, int] = {}
+        self.complaints: list[str] = []
+        self.noted: dict[str, set[str]] = {}
 
     def begin(self) -> None:
         """A bundle begins; what an earlier one left unfinished has failed, and is forgotten."""
 
     def arrive(self, key: bytes, element: bytes, cells: Cells, timers: Timers) -> Iterable[Out]:
-        """An element (:mod:`transforms.alerts.messages`)."""
+        """An element arrives."""
+        raise NotImplementedError
 
-    def fire(self, key: bytes, time_ms: int, cells: Cells, timers: Timers) -> Iterable[Out]:
-        """The watermark has reached a timer's time. Those of a key come in ascending order."""
+    def fire(self, key: bytes, timer: Timer, cells: Cells, timers: Timers) -> Iterable[Out]:
+        """The watermark has passed a timer's time. A local runner may fire the timers of a key in no order of time."""
+        raise NotImplementedError
 
     def finish(self) -> Iterable[Out]:
         """The bundle ends: what was put off to be done at once. No state may be reached any more."""
+        return ()
+
+    def count(self, name: str, number: int = 1) -> None:
+        """Add to a counter."""
+        if number:
+            self.counted[name] = self.counted.get(name, 0) + number
 
 
 class Memory(Generic[T]):

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,12 @@ from pipelines.metrics import counters
 from schemas import alert_event
 from schemas import batch as batches
 from tests.transforms.naive import NOON, samples_of
-from transforms.alerts import beam as evaluate
-from transforms.alerts.beam import Complaints, EvaluateRules, stage_dofn
+from transforms.alerts.beam import EvaluateRules
 from transforms.alerts.local import LocalPipeline
 from transforms.alerts.rule_files.source import RuleSource
-from transforms.alerts.settings import CONTRIBUTIONS, EVENTS, SAMPLES, EvaluationSettings
+from transforms.alerts.settings import EVENTS, SAMPLES, EvaluationSettings
 from transforms.intake.beam import IntakeSettings
 from transforms.io.files.source import ReadSamples
-from transforms.machines.machine import Cells, Memory, Out, Timers
 
 SECOND = 1_000
 RULES = """
@@ -121,160 +118,6 @@ def test_the_events_of_files_are_those_of_the_machines_without_beam(
     assert counted["alerts.firing"] == sum(event.state.value == "firing" and not event.correction for event in found)
 
 
-# A machine in Beam, by a toy of one.
-
-
-class Toy:
-    """Keeps numbers until the time that they are: then tells those that have come up to it, and how often it did. Counts what it is asked."""
-
-    CELLS: tuple[str, ...] = ("told",)
-    BAGS: tuple[str, ...] = ("kept", "all")
-
-    def __init__(self, settings: EvaluationSettings, memory: Memory[int]) -> None:
-        self.counted: dict[str, int] = {}
-        self.complaints: list[str] = []
-        self.noted: dict[str, set[str]] = {}
-        self._last = 0
-
-    def begin(self) -> None:
-        self._count("toy.begun")
-
-    def arrive(self, key: bytes, element: bytes, cells: Cells, timers: Timers) -> Iterator[Out]:
-        self._count("toy.arrived")
-        number = int(element)
-        cells.append("kept", element)
-        cells.append("all", element)
-        timers.at(number)
-        timers.at(number)
-        self._last = max(self._last, number)
-        yield Out(number, CONTRIBUTIONS, b"%b got %d" % (key, number))
-
-    def fire(self, key: bytes, time_ms: int, cells: Cells, timers: Timers) -> Iterator[Out]:
-        self._count("toy.fired")
-        if time_ms == 13:
-            raise ValueError("no luck at 13")
-        kept = sorted(map(int, cells.read_bag("kept")))
-        cells.replace("kept", [b"%d" % number for number in kept if number > time_ms])
-        sent = int(cells.read("told") or b"0") + 1
-        cells.write("told", b"%d" % sent)
-        due = [number for number in kept if number <= time_ms]
-        yield Out(time_ms, EVENTS, b"%b %d: %d of %d" % (key, sent, len(due), len(cells.read_bag("all"))))
-        if time_ms == 20:
-            timers.at(25)
-
-    def finish(self) -> Iterator[Out]:
-        yield Out(self._last, SAMPLES, b"end")
-
-    def _count(self, name: str) -> None:
-        self.counted[name] = self.counted.get(name, 0) + 1
-
-
-def keep_with_time(element: object, name: str, time: Any = beam.DoFn.TimestampParam) -> None:
-    keep((time.micros // 1000, element), name)
-
-
-def run_toy(elements: list[tuple[bytes, bytes]]) -> dict[str, int]:
-    """The counters; outputs are kept by their tags."""
-    dofn = stage_dofn("toy", Toy, EvaluationSettings({}), EVENTS)
-    with beam.Pipeline(FnApiRunner()) as pipeline:
-        created = pipeline | beam.Create(elements).with_output_types(tuple[bytes, bytes])
-        found = created | "Toy" >> beam.ParDo(dofn).with_outputs(CONTRIBUTIONS, SAMPLES, main=EVENTS)
-        for tag in (CONTRIBUTIONS, EVENTS, SAMPLES):
-            found[tag] | tag >> beam.Map(keep_with_time, tag)
-    return counters(pipeline.result)
-
-
-def test_a_machine_has_its_state_and_its_timers_and_hands_on_at_its_own_times() -> None:
-    counted = run_toy([(b"a", b"10"), (b"a", b"20"), (b"b", b"20"), (b"a", b"10")])
-    assert KEPT[CONTRIBUTIONS] == [(10, b"a got 10"), (20, b"a got 20"), (20, b"b got 20"), (10, b"a got 10")]
-    assert sorted(KEPT[EVENTS]) == [
-        (10, b"a 1: 2 of 3"),
-        (20, b"a 2: 1 of 3"),
-        (20, b"b 1: 1 of 1"),
-        (25, b"a 3: 0 of 3"),
-        (25, b"b 2: 0 of 1"),
-    ]
-    assert counted["toy.arrived"] == 4
-    assert counted["toy.fired"] == 5, "a timer that is set twice fires once"
-
-
-def test_every_bundle_begins_and_ends_and_what_its_end_hands_on_is_not_lost() -> None:
-    counted = run_toy([(b"a", b"10"), (b"a", b"20")])
-    assert counted["toy.begun"] == len(KEPT[SAMPLES]) == 3, "elements, their timers, the timer that a timer set"
-    assert set(KEPT[SAMPLES]) == {(20, b"end")}
-
-
-class Cell:
-    """A cell or bag of Beam's, in memory."""
-
-    def __init__(self) -> None:
-        self.held: list[bytes] = []
-
-    def add(self, data: bytes) -> None:
-        self.held.append(data)
-
-    def read(self) -> list[bytes]:
-        return self.held
-
-
-class SetTimers:
-    """Beam's timers: the tags of those that were set."""
-
-    def __init__(self) -> None:
-        self.tags: list[str] = []
-
-    def set(self, _: object, dynamic_timer_tag: str) -> None:
-        self.tags.append(dynamic_timer_tag)
-
-
-class Again(Toy):
-    """Sets one timer over and over."""
-
-    CELLS = ()
-    BAGS = ("bag",)
-
-    def arrive(self, key: bytes, element: bytes, cells: Cells, timers: Timers) -> Iterator[Out]:
-        timers.at(20)
-        yield from ()
-
-    def fire(self, key: bytes, time_ms: int, cells: Cells, timers: Timers) -> Iterator[Out]:
-        timers.at(time_ms)
-        yield from ()
-
-
-def test_a_timer_is_set_once_a_bundle_and_again_when_it_has_fired() -> None:
-    dofn: Any = stage_dofn("again", Again, EvaluationSettings({}), EVENTS)
-    dofn.setup()
-    dofn.start_bundle()
-    timers, cells = SetTimers(), [Cell()]
-    for _ in range(3):
-        list(dofn.process((b"a", b""), *cells, timers))
-    list(dofn.process((b"b", b""), *cells, timers))
-    assert timers.tags == ["20", "20"]
-    list(dofn.timer_fired(tag="20", key=b"a", bag_bag=cells[0], timer=timers))
-    assert timers.tags == ["20", "20", "20"]
-    dofn.start_bundle()
-    list(dofn.process((b"a", b""), *cells, timers))
-    assert timers.tags == ["20", "20", "20", "20"]
-
-
-def test_a_machine_that_fails_fails_its_bundle() -> None:
-    with pytest.raises(Exception, match="no luck at 13"):
-        run_toy([(b"a", b"13")])
-    assert KEPT[EVENTS] == []
-    assert KEPT[SAMPLES] == [(13, b"end")], "of the bundle before"
-
-
-def test_instances_of_a_step_share_their_memory_as_long_as_one_of_them_is_there() -> None:
-    first = evaluate._memory_of("a step")
-    assert evaluate._memory_of("a step") is first
-    assert evaluate._memory_of("another") is not first
-    first.put(b"key", b"token", 1)
-    del first
-    gc.collect()
-    assert evaluate._memory_of("a step").take(b"key", b"token") is None
-
-
 # The graph.
 
 
@@ -310,13 +153,3 @@ def test_time_begins_at_the_launch_where_it_has_no_end(bounded: bool, there: boo
     names = [step.unique_name for step in steps(EvaluationSettings({}, bounded=bounded), None)]
     assert any(name.startswith("Rules/Launch time") for name in names) == there
     assert any(name.startswith("Rules/Wait for shards") for name in names) != there
-
-
-def test_a_complaint_is_said_again_after_a_while() -> None:
-    logged: list[str] = []
-    now = [0.0]
-    complaints = Complaints(logged.append, lambda: now[0])
-    for second in (0, 1, 599, 600):
-        now[0] = float(second)
-        complaints.log(["a", "b"] if second == 1 else ["a"])
-    assert logged == ["a", "b", "a"]

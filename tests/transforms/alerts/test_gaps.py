@@ -118,7 +118,7 @@ def test_behind_a_gap_a_job_is_as_prompt_as_before_it(behind: int) -> None:
         counted(stage, "rules.instants") + counted(stage, "rules.instants_skipped")
         == (begin + 20 * MINUTE - behind - MINUTE) // 5_000 + 1
     )
-    due = max(len(stage.shards.key(key_of(number)).due) for number in range(4))
+    due = max(len(stage.shards.key(key_of(number)).timers) for number in range(4))
     assert due < 1_000
 
 

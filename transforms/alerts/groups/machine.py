@@ -19,7 +19,7 @@ from transforms.alerts import messages
 from transforms.alerts.groups.state import GroupState
 from transforms.alerts.messages import RuleFiles
 from transforms.alerts.settings import EvaluationSettings
-from transforms.machines.machine import TOKEN_BYTES, Cells, Memory, Out, Timers, new_token
+from transforms.machines.machine import TOKEN_BYTES, Cells, Machine, Memory, Out, Timer, Timers, new_token
 
 BASE_EVERY_MS = 60_000
 BASE_EVERY_INSTANTS = 16
@@ -46,20 +46,18 @@ class _Open:
         self.token = b""
 
 
-class GroupMachine:
+class GroupMachine(Machine):
     """See :class:`transforms.machines.machine.Machine`; timers are set a millisecond behind those of shards, which by then have reported the
     evaluation time."""
 
-    CELLS: tuple[str, ...] = ("meta", "base")
-    BAGS: tuple[str, ...] = ("contributions", "announced")
+    CELLS = ("meta", "base")
+    BAGS = ("contributions", "announced")
 
     def __init__(self, settings: EvaluationSettings, memory: Memory[GroupState]) -> None:
+        super().__init__(settings, memory)
         self._settings = settings
         self._memory = memory
         self._open: dict[bytes, _Open] = {}
-        self.counted: dict[str, int] = {}
-        self.noted: dict[str, set[str]] = {}
-        self.complaints: list[str] = []
 
     def begin(self) -> None:
         """See :class:`transforms.machines.machine.Machine`."""
@@ -101,10 +99,10 @@ class GroupMachine:
             return [until_ms]
         return opened.state.live.instants(after, until_ms)
 
-    def fire(self, key: bytes, time_ms: int, cells: Cells, timers: Timers) -> Iterator[Out]:
+    def fire(self, key: bytes, timer: Timer, cells: Cells, timers: Timers) -> Iterator[Out]:
         """An evaluation time is due. It is evaluated at the end of the bundle, or now if it is time to take a base."""
         opened = self._opened(key, cells)
-        yield from self._reach(opened, time_ms - self._settings.grace_ms - 1, cells)
+        yield from self._reach(opened, timer.time_ms - self._settings.grace_ms - 1, cells)
 
     def _reach(self, opened: _Open, instant: int, cells: Cells) -> Iterator[Out]:
         """All evaluation times up to one are due."""
@@ -125,7 +123,7 @@ class GroupMachine:
                 # Complaints are handed on at once: a job that catches up may be busy for minutes.
                 self._complain(opened.state)
                 yield out
-            self._count(opened.state.counted)
+            self._take_counts(opened.state.counted)
             self._complain(opened.state)
             if opened.token:
                 self._memory.put(key, opened.token, opened.state)
@@ -181,7 +179,7 @@ class GroupMachine:
         self.complaints += state.complaints
         state.complaints.clear()
 
-    def _count(self, counted: Counter[str]) -> None:
+    def _take_counts(self, counted: Counter[str]) -> None:
         for name, number in counted.items():
-            self.counted[name] = self.counted.get(name, 0) + number
+            self.count(name, number)
         counted.clear()

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from schemas.batch import read_newest
@@ -14,13 +12,9 @@ from transforms.alerts import messages
 from transforms.alerts.shards.machine import key_of
 from transforms.intake.beam import MARK
 from transforms.machines import watermarks
+from transforms.machines.beam import in_global_window
 from transforms.machines.watermarks import PartitionWatermark
 from transforms.windows.content import Key
-
-
-def in_global_window(value: object, time_ms: int) -> WindowedValue:
-    """A value stamped with a time, ms."""
-    return WindowedValue(value, Timestamp(micros=time_ms * 1000), (GlobalWindow(),))
 
 
 class KeyByRuleShard(beam.DoFn):

@@ -29,7 +29,7 @@ from transforms.alerts.shards.evaluator import ShardEvaluator
 from transforms.alerts.shards.meta import Meta
 from transforms.alerts.shards.rules import ShardRules
 from transforms.alerts.shards.state import ShardState
-from transforms.machines.machine import Cells, Memory, Out, Timers, new_token
+from transforms.machines.machine import Cells, Machine, Memory, Out, Timer, Timers, new_token
 from transforms.machines.watermarks import Watermarks
 
 COMPACT_EVERY_MS = 60_000
@@ -66,19 +66,17 @@ class Kept(NamedTuple):
     watermarks: Watermarks
 
 
-class ShardMachine:
+class ShardMachine(Machine):
     """See :class:`transforms.machines.machine.Machine`; the timer of an evaluation time is set ``grace_ms`` after it."""
 
-    CELLS: tuple[str, ...] = ("meta", "rules", "told")
-    BAGS: tuple[str, ...] = ("chunks",)
+    CELLS = ("meta", "rules", "told")
+    BAGS = ("chunks",)
 
     def __init__(self, settings: EvaluationSettings, memory: Memory[Kept]) -> None:
+        super().__init__(settings, memory)
         self._settings = settings
         self._memory = memory
         self._open: dict[bytes, _Shard] = {}
-        self.counted: dict[str, int] = {}
-        self.noted: dict[str, set[str]] = {}
-        self.complaints: list[str] = []
 
     def begin(self) -> None:
         """See :class:`transforms.machines.machine.Machine`."""
@@ -101,9 +99,9 @@ class ShardMachine:
         else:
             raise ValueError(f"shards take no elements of the kind {kind!r}")
 
-    def fire(self, key: bytes, time_ms: int, cells: Cells, timers: Timers) -> Iterator[Out]:
+    def fire(self, key: bytes, timer: Timer, cells: Cells, timers: Timers) -> Iterator[Out]:
         """An evaluation time is due, unless watermarks completed it before."""
-        yield from self._come(self._opened(key, cells), time_ms - self._settings.grace_ms, cells, timers)
+        yield from self._come(self._opened(key, cells), timer.time_ms - self._settings.grace_ms, cells, timers)
 
     def _come(self, shard: _Shard, instant: int, cells: Cells, timers: Timers) -> Iterator[Out]:
         """Evaluation times up to one are due. They are evaluated at the end of the bundle, or now if rules change or chunks are compacted."""
@@ -146,7 +144,7 @@ class ShardMachine:
                     "samples of new ones are left out"
                 )
             for name, number in evaluator.counted.items():
-                self.counted[name] = self.counted.get(name, 0) + number
+                self.count(name, number)
             evaluator.counted.clear()
             if self._settings.bounded:
                 # All of it each time: the notes of a failed bundle are lost.

@@ -30,7 +30,7 @@ from transforms.alerts.live.live import LiveRules
 from transforms.alerts.messages import BEGINNING_MS, Contribution, Part, RuleFiles, of_contribution, of_rules
 from transforms.alerts.settings import EVENTS, SAMPLES, EvaluationSettings
 from transforms.alerts.shards.state import ShardState
-from transforms.machines.machine import Memory, Out
+from transforms.machines.machine import Memory, Out, Timer
 
 # Past the first base, and some instants more.
 LAST = 20
@@ -89,7 +89,7 @@ class Timers:
     def __init__(self) -> None:
         self.times: set[int] = set()
 
-    def at(self, time_ms: int) -> None:
+    def at(self, time_ms: int, tag: str = "") -> None:
         self.times.add(time_ms)
 
 
@@ -161,7 +161,7 @@ class Run:
         while self.timers.times and min(self.timers.times) <= until_minute * MINUTE + 1:
             time_ms = min(self.timers.times)
             self.timers.times.remove(time_ms)
-            outs += self.machine.fire(KEY, time_ms, self.cells, self.timers)
+            outs += self.machine.fire(KEY, Timer(time_ms, str(time_ms)), self.cells, self.timers)
         outs += self.machine.finish()
         if lost:
             self.cells, self.timers = saved
@@ -488,7 +488,7 @@ def test_no_timer_is_set_for_instants_that_are_due() -> None:
     cells, timers = Cells(), Timers()
     machine.begin()
     list(machine.arrive(KEY, report(2 * MINUTE), cells, timers))
-    list(machine.fire(KEY, 2 * MINUTE + 7_001, cells, timers))
+    list(machine.fire(KEY, Timer(2 * MINUTE + 7_001, ""), cells, timers))
     later = Timers()
     list(machine.arrive(KEY, report(4 * MINUTE, part_of(4 * MINUTE, MINUTE), after_ms=2 * MINUTE), cells, later))
     assert sorted(later.times) == [3 * MINUTE + 7_001, 4 * MINUTE + 7_001]

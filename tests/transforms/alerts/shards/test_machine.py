@@ -272,13 +272,13 @@ def test_a_job_that_catches_up_evaluates_instants_in_strides() -> None:
 def test_a_sample_of_long_ago_does_not_set_timers_for_all_time_since() -> None:
     driver = Driver(settings_of(PLAIN, bounded=True))
     driver.run([batch_of([x(0)]), messages.of_extent(10_000_000 * MINUTE)], 0)
-    assert len(driver.local.key(KEY).due) < 1_000
+    assert len(driver.local.key(KEY).timers) < 1_000
     # Where something comes in between, its instant has a timer of its own.
     driver.run([batch_of([x(9_000 * MINUTE - 1)])], 9_000 * MINUTE + 5_000)
     assert driver.reported[-1].until_ms == 9_000 * MINUTE
     driver.run([messages.of_extent(10_000 * MINUTE)], 10_000 * MINUTE + 5_000)
     assert driver.reported[-1].until_ms == 10_000 * MINUTE
-    assert len(driver.local.key(KEY).due) < 1_000
+    assert len(driver.local.key(KEY).timers) < 1_000
     driver.run([], 1 << 62)
     assert driver.reported[-1].until_ms == 10_000_000 * MINUTE
     assert driver.local.machine.counted["rules.shard_instants"] < 300
@@ -297,7 +297,7 @@ def test_a_sample_of_long_ago_does_not_set_timers_for_all_time_since() -> None:
 def test_instants_have_a_timer_each_unless_they_are_very_many(newest: int, minutes: list[int]) -> None:
     driver = Driver(settings_of(PLAIN, bounded=True))
     driver.run([batch_of([x(0)]), messages.of_extent(newest * MINUTE)], 0)
-    assert sorted(set(driver.local.key(KEY).due)) == [minute * MINUTE + 5_000 for minute in minutes]
+    assert sorted(driver.local.key(KEY).timers.values()) == [minute * MINUTE + 5_000 for minute in minutes]
 
 
 def test_rules_of_constants_have_instants_and_no_rules_have_none() -> None:
@@ -307,7 +307,7 @@ def test_rules_of_constants_have_instants_and_no_rules_have_none() -> None:
     assert driver.local.key(KEY).read_bag("chunks") == []
     idle = Driver(settings_of("groups: []"))
     idle.run([batch_of([x(50_000)]), messages.of_extent(90_000)], 1 << 62)
-    assert (idle.reported, idle.local.key(KEY).due, idle.local.stored_bytes) == ([], [], 0)
+    assert (idle.reported, idle.local.key(KEY).timers, idle.local.stored_bytes) == ([], {}, 0)
 
 
 def test_only_what_rules_select_is_stored_and_only_what_matters_is_written() -> None:
@@ -457,7 +457,7 @@ def test_rules_may_come_after_there_were_none_and_go_again() -> None:
     driver.run([messages.of_extent(4_000_000)], 4_000_000)
     # The old rules are there for the lateness and two minutes more.
     assert driver.reported[-1].until_ms == 600_000
-    assert driver.local.key(KEY).due == []
+    assert driver.local.key(KEY).timers == {}
     driver.run([change(7_000_000, PLAIN), messages.of_extent(7_030_000)], 7_030_000)
     driver.run([batch_of([x(7_050_000, 4.0)])], 7_080_000)
     assert reported(driver.reported)[-1] == (7_020_000, [(7_020_000, [7_020_000], [])])
