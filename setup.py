@@ -53,6 +53,7 @@ PACKAGES = [
     "rules.unit_tests",
     "schemas",
     "schemas.codecs",
+    "schemas.forms",
     "services",
     "services.agent",
     "services.kit",

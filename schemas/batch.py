@@ -27,6 +27,8 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
+from schemas.forms import table as forms
+
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
@@ -265,11 +267,13 @@ def decode(data: bytes) -> SampleBatch:
 
     Raises:
         pyarrow.ArrowInvalid: the bytes are no Arrow IPC stream.
+        schemas.forms.model.VersionError: another release wrote them.
     """
     batch = read_ipc(data)
+    attributes = batch.schema.metadata
+    forms.SAMPLES.check_attribute(attributes)
     target, ts, seq, metric, value, *fine = batch.columns
     lengths = np.diff(metric.offsets.to_numpy())
-    attributes = batch.schema.metadata
     return SampleBatch(
         targets=target.dictionary.to_pylist(),
         metrics=metric.values.dictionary.to_pylist(),

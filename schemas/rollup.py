@@ -24,6 +24,7 @@ from schemas.batch import (
     read_metadata,
     write_ipc,
 )
+from schemas.forms import table as forms
 
 COLUMNS = ("count", "sum", "min", "max", "first", "last", "increase", "first_ts", "last_ts")
 """The values of a row, in the order in which sinks write them."""
@@ -102,8 +103,10 @@ def from_arrow(batch: pa.RecordBatch) -> RollupBatch:
 
     Raises:
         KeyError: a column or an attribute is missing.
+        schemas.forms.model.VersionError: another release wrote them.
     """
     attributes = batch.schema.metadata
+    forms.ROLLUPS.check_attribute(attributes)
     numbers: dict[str, Any] = {name: int(attributes[name.encode()]) for name in _ATTRIBUTES}
     target, metric = batch.column("target"), batch.column("metric")
     return RollupBatch(
@@ -128,6 +131,7 @@ def decode(data: bytes) -> RollupBatch:
     Raises:
         pyarrow.ArrowInvalid: the bytes are no Arrow IPC stream.
         KeyError: a column or an attribute is missing.
+        schemas.forms.model.VersionError: another release wrote them.
     """
     return from_arrow(read_ipc(data))
 

@@ -18,6 +18,7 @@ import orjson
 
 from rules.events.identity import correction_id, retraction_id
 from schemas.alert_event import AlertEvent, State, decode, encode
+from schemas.forms import table as forms
 
 _KINDS = {State.PENDING: 0, State.FIRING: 1, State.RESOLVED: 2, State.INACTIVE: 2}
 
@@ -68,9 +69,10 @@ class History:
         """The history that :meth:`to_bytes` gave.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is none; :class:`schemas.forms.model.VersionError` if another release wrote it.
         """
         plain = orjson.loads(data)
+        forms.HISTORY.check_key(plain)
         history = cls()
         history._places = dict(plain["places"])
         history._standing = {place: decode(orjson.dumps(event)) for place, event in plain["standing"].items()}

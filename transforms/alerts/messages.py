@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import orjson
 
+from schemas.forms import table as forms
 from transforms.alerts.fragments import partials_wire
 from transforms.alerts.fragments.partials import Partials
 from transforms.machines import watermarks
@@ -30,7 +31,6 @@ _EXTENT = struct.Struct(">q")
 _NO_TIME = -(1 << 62)
 _HEAD = struct.Struct(">Biqqqqi")
 _PART = struct.Struct(">qi")
-_VERSION = 2
 
 BEGINNING_MS = -(1 << 62)
 """``after_ms`` of a shard's first contribution."""
@@ -123,15 +123,20 @@ def of_rules(found: RuleFiles) -> bytes:
 
 
 def rules(element: bytes) -> RuleFiles:
-    """Its rule files."""
+    """Its rule files.
+
+    Raises:
+        ValueError: the bytes are none; :class:`schemas.forms.model.VersionError` if another release wrote them.
+    """
     plain = orjson.loads(element[1:])
+    forms.RULES_ELEMENT.check_key(plain)
     return RuleFiles(plain["effective_ms"], plain["files"])
 
 
 def of_contribution(contribution: Contribution) -> bytes:
     """The element of what a shard contributes."""
     *head, parts = contribution
-    blobs = [CONTRIBUTION, _HEAD.pack(_VERSION, *head, len(parts))]
+    blobs = [CONTRIBUTION, _HEAD.pack(forms.CONTRIBUTION.version, *head, len(parts))]
     for part in parts:
         data = partials_wire.encode(part.partials)
         blobs += (_PART.pack(part.effective_ms, len(data)), data)
@@ -148,7 +153,7 @@ def contribution(element: bytes) -> Contribution:
     """What a shard contributes.
 
     Raises:
-        ValueError: the bytes are none, or of a version unknown here.
+        ValueError: the bytes are none; :class:`schemas.forms.model.VersionError` if another release wrote them.
     """
     shard, after_ms, until_ms, amendments, newest_ms, count = _head(element)
     place = 1 + _HEAD.size
@@ -165,7 +170,6 @@ def _head(element: bytes) -> Sequence[int]:
     """The shard, three places of it, its newest event time, and the number of parts."""
     if kind(element) != CONTRIBUTION:
         raise ValueError(f"no contribution, but an element of the kind {kind(element)!r}")
-    if element[1] != _VERSION:
-        raise ValueError(f"a contribution of version {element[1]}, which is unknown here: start the job anew")
+    forms.CONTRIBUTION.check(element[1] if len(element) > 1 else None)
     _, *head = _HEAD.unpack_from(element, 1)
     return head

@@ -8,6 +8,8 @@ from apache_beam.coders import Coder
 from apache_beam.io.iobase import RestrictionProgress
 from apache_beam.io.restriction_trackers import OffsetRange, OffsetRestrictionTracker
 
+from schemas.forms import table as forms
+
 
 class RangeCoder(Coder):
     """Offset ranges in 16 bytes, the same from release to release: they lie in savepoints."""
@@ -18,6 +20,8 @@ class RangeCoder(Coder):
         return self._FORM.pack(value.start, value.stop)
 
     def decode(self, encoded: bytes) -> OffsetRange:
+        if len(encoded) != self._FORM.size:
+            raise forms.OFFSETS.refusal(f"of {len(encoded)} bytes")
         return OffsetRange(*self._FORM.unpack(encoded))
 
     def is_deterministic(self) -> bool:

@@ -15,6 +15,7 @@ import struct
 from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
+from schemas.forms import table as forms
 from schemas.times import LONG_AGO
 
 _FORMAT = struct.Struct(">iiiq")
@@ -49,8 +50,10 @@ def decode(data: bytes) -> list[PartitionWatermark]:
     """The watermarks that :func:`encode` was given.
 
     Raises:
-        struct.error: the bytes do not hold watermarks.
+        schemas.forms.model.VersionError: the bytes do not hold watermarks, or another release wrote them.
     """
+    if len(data) % _FORMAT.size:
+        raise forms.WATERMARKS.refusal(f"of {len(data)} bytes")
     return [PartitionWatermark(*each) for each in _FORMAT.iter_unpack(data)]
 
 

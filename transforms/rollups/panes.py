@@ -25,6 +25,7 @@ from schemas.batch import (
     read_ipc,
     write_ipc,
 )
+from schemas.forms import table as forms
 from schemas.rollup import COLUMNS, RollupBatch
 from schemas.tiers import Tier
 from transforms.rollups.collisions import Mask, Rows
@@ -96,8 +97,13 @@ def encode(panes: Panes) -> bytes:
 
 
 def decode(data: bytes) -> Panes:
-    """The panes of :func:`encode`."""
+    """The panes of :func:`encode`.
+
+    Raises:
+        schemas.forms.model.VersionError: another release wrote them.
+    """
     batch = read_ipc(data)
+    forms.PANES.check_attribute(batch.schema.metadata)
     target, metric = batch.column("target"), batch.column("metric")
     return Panes(
         targets=target.dictionary.to_pylist(),

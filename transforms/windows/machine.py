@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 from schemas import batch as batches
 from schemas.batch import Int32
+from schemas.forms import table as forms
 from schemas.rollup import RollupBatch
 from schemas.series import stable_hash
 from schemas.tiers import Tiers
@@ -89,7 +90,16 @@ class _Meta:
 
     @classmethod
     def decode(cls, stored: bytes | None) -> _Meta:
-        return cls(*_META.unpack(stored)) if stored is not None else cls(0, 1)
+        """What :meth:`encode` gave; of a new window if nothing is stored.
+
+        Raises:
+            schemas.forms.model.VersionError: another release wrote it.
+        """
+        if stored is None:
+            return cls(0, 1)
+        if len(stored) != _META.size:
+            raise forms.WINDOW_META.refusal(f"of {len(stored)} bytes")
+        return cls(*_META.unpack(stored))
 
 
 class WindowMachine:

@@ -26,9 +26,10 @@ from numpy.typing import NDArray
 
 from rules.promql.values import Floats, Index, Mask, Times
 from schemas.batch import read_ipc, write_ipc
+from schemas.forms import table as forms
+from schemas.forms.model import VERSION_ATTRIBUTE
 from transforms.alerts.fragments.partials import Failure, Partials, Rows, SamplesPart, VectorPart
 
-_VERSION = "1"
 _VECTOR, _SAMPLES = 0, 1
 _COLUMNS = {
     "texts": pa.utf8(),
@@ -87,7 +88,11 @@ def encode(partials: Partials) -> bytes:
         name: pa.ListArray.from_arrays(pa.array([0, len(column)], pa.int32()), column)
         for name, column in filled.items()
     }
-    attributes = {"version": _VERSION, "shard": str(partials.shard), "revision": str(partials.revision)}
+    attributes = {
+        "version": str(forms.PARTIALS.version),
+        "shard": str(partials.shard),
+        "revision": str(partials.revision),
+    }
     return write_ipc(pa.RecordBatch.from_pydict(lists).replace_schema_metadata(attributes))
 
 
@@ -95,12 +100,13 @@ def decode(data: bytes) -> Partials:
     """The partials of a wire form.
 
     Raises:
-        ValueError: the bytes are none, or of a version unknown here.
+        ValueError: the bytes are none; :class:`schemas.forms.model.VersionError` if another release wrote them.
     """
     batch = read_ipc(data)
     attributes = batch.schema.metadata or {}
-    if attributes.get(b"version") != _VERSION.encode():
-        raise ValueError(f"not partials of version {_VERSION}: {attributes.get(b'version')!r}")
+    if VERSION_ATTRIBUTE not in attributes:
+        raise forms.PARTIALS.refusal(None)
+    forms.PARTIALS.check_attribute(attributes)
     written = set(batch.schema.names)
     columns = {
         name: batch.column(name).values if name in written else pa.array([], kind) for name, kind in _COLUMNS.items()

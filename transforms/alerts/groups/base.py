@@ -11,6 +11,7 @@ import orjson
 from rules.evaluation.recorded import Recorded
 from rules.evaluation.rule_state import IDLE, RuleState
 from rules.events.corrections import History
+from schemas.forms import table as forms
 from transforms.alerts.groups import written
 
 _PARTS = 4
@@ -64,10 +65,11 @@ class Base:
         """The base that :meth:`to_bytes` gave.
 
         Raises:
-            ValueError: the bytes are not a base.
+            ValueError: the bytes are not a base; :class:`schemas.forms.model.VersionError` if another release wrote them.
         """
         head, rules, recorded, history = _parts(data)
         plain = orjson.loads(head)
+        forms.BASE.check_key(plain)
         # Most rules have no state, and are left out.
         states = [IDLE] * plain["rules"]
         for place, state in plain["states"].items():

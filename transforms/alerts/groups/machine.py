@@ -14,6 +14,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 
+from schemas.forms import table as forms
 from schemas.times import LONG_AGO
 from transforms.alerts import messages
 from transforms.alerts.groups.state import GroupState
@@ -29,7 +30,6 @@ MOST_TIMERS = 256
 """Timers set for one contribution, at most."""
 
 _META = struct.Struct(f">B{TOKEN_BYTES}sqqi")
-_FORMAT = 3
 
 
 class _Open:
@@ -67,7 +67,7 @@ class GroupMachine(Machine):
         """Keep a contribution of a shard, or new rule files.
 
         Raises:
-            ValueError: the element is not for groups, or of a version unknown here.
+            ValueError: the element is not for groups; :class:`schemas.forms.model.VersionError` if another release wrote it.
         """
         opened = self._opened(key, cells)
         if messages.kind(element) == messages.RULES:
@@ -146,11 +146,8 @@ class GroupMachine(Machine):
         meta = cells.read("meta")
         if meta is None:
             return _Open(GroupState(self._settings))
-        version, token, due, based, instants = _META.unpack(meta)
-        if version != _FORMAT:
-            raise ValueError(
-                f"the state of the rules is of format {version}, which is unknown here: start the job anew"
-            )
+        forms.GROUP_META.check(meta[0] if meta else None)
+        _, token, due, based, instants = _META.unpack(meta)
         state = self._memory.take(key, token)
         if state is None:
             contributions = [messages.contribution(each) for each in cells.read_bag("contributions")]
@@ -163,7 +160,9 @@ class GroupMachine(Machine):
 
     def _touch(self, opened: _Open, cells: Cells) -> None:
         opened.token = new_token()
-        cells.write("meta", _META.pack(_FORMAT, opened.token, opened.due, opened.based, opened.instants))
+        cells.write(
+            "meta", _META.pack(forms.GROUP_META.version, opened.token, opened.due, opened.based, opened.instants)
+        )
 
     def _take_base(self, opened: _Open, cells: Cells) -> None:
         state = opened.state

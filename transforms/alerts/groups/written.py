@@ -14,6 +14,7 @@ from rules.promql.labels import METRIC_NAME
 from rules.promql.values import STALE, Floats, Mask, Times
 from schemas.batch import SampleBatch, read_ipc, write_ipc
 from schemas.builder import Interner
+from schemas.forms import table as forms
 from schemas.series import metric_text, split_labels
 
 ROWS_PER_BATCH = 50_000
@@ -139,8 +140,10 @@ def from_bytes(data: bytes) -> Recorded:
 
     Raises:
         pyarrow.ArrowInvalid: the bytes are no Arrow IPC stream.
+        schemas.forms.model.VersionError: another release wrote them.
     """
     batch = read_ipc(data)
+    forms.WRITTEN.check_attribute(batch.schema.metadata)
     plain = {name: batch.column(name) for name in batch.schema.names}
     bounds = plain["times"].offsets.to_numpy().tolist()
     times, values = plain["times"].values.to_numpy(), plain["values"].values.to_numpy()

@@ -24,6 +24,7 @@ from rules.events.events import EventMaker
 from rules.model import RuleFile
 from rules.promql.syntax import ast
 from rules.promql.values import Times
+from schemas.forms import table as forms
 from transforms.alerts.fragments.fragments import NotStreamable, SplitProgram, cut
 from transforms.alerts.fragments.tasks import Task
 from transforms.alerts.live.affected import Affected
@@ -120,7 +121,7 @@ class LiveRules:
         """Begin with the settings' files, or go on from what :meth:`to_bytes` gave.
 
         Raises:
-            ValueError: what was stored is no such thing.
+            ValueError: what was stored is no such thing; :class:`schemas.forms.model.VersionError` if another release wrote it.
         """
         self._settings = settings
         self._check = streamable(settings)
@@ -130,6 +131,7 @@ class LiveRules:
             self.current = self._ready(_cached(settings, (settings.files,), self._begun))
             self._coming: list[RuleFiles] = []
         else:
+            forms.LIVE_RULES.check_key(plain)
             self.current = self._ready(_cached(settings, (plain["current"],), self._restored))
             self._coming = [RuleFiles(each["effective_ms"], each["files"]) for each in plain["coming"]]
 

@@ -1,4 +1,4 @@
-"""Samples as the state of a shard stores them: chunks, each a batch in wire form behind a byte for the format."""
+"""Samples as the state of a shard stores them: chunks, each a batch in wire form behind a byte for the version."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ import numpy as np
 
 from schemas import batch as batches
 from schemas.batch import SampleBatch
+from schemas.forms import table as forms
 from transforms.alerts.shards.samples import Samples
 from transforms.alerts.shards.series_index import SeriesIndex
 
-CHUNK_FORMAT = b"\x01"
-"""The first byte of a chunk; after it comes the wire form of a batch."""
+_HEAD = bytes([forms.CHUNK.version])
 
 
 def to_chunk(samples: SampleBatch) -> bytes:
     """Samples as a state keeps them."""
-    return CHUNK_FORMAT + batches.encode(samples)
+    return _HEAD + batches.encode(samples)
 
 
 def from_chunk(chunk: bytes) -> SampleBatch:
     """The samples of a chunk.
 
     Raises:
-        ValueError: it is none, or of a format unknown here.
+        schemas.forms.model.VersionError: another release wrote it.
     """
-    if not chunk.startswith(CHUNK_FORMAT):
-        raise ValueError(f"not a chunk of format {CHUNK_FORMAT[0]}: it begins with {chunk[:1].hex() or 'nothing'}")
+    forms.CHUNK.check(chunk[0] if chunk else None)
     return batches.decode(chunk[1:])
 
 

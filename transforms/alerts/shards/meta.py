@@ -5,10 +5,10 @@ from __future__ import annotations
 import struct
 from dataclasses import astuple, dataclass
 
+from schemas.forms import table as forms
 from schemas.times import LONG_AGO
 from transforms.machines.machine import TOKEN_BYTES
 
-_FORMAT = 2
 _META = struct.Struct(f">B{TOKEN_BYTES}sqqqqqqq")
 
 
@@ -43,16 +43,15 @@ class Meta:
 
     def encode(self) -> bytes:
         """For the state."""
-        return _META.pack(_FORMAT, *astuple(self))
+        return _META.pack(forms.SHARD_META.version, *astuple(self))
 
     @classmethod
     def decode(cls, data: bytes) -> Meta:
         """What :meth:`encode` gave.
 
         Raises:
-            ValueError: it is of a format unknown here.
+            schemas.forms.model.VersionError: another release wrote it.
         """
-        version, *fields = _META.unpack(data)
-        if version != _FORMAT:
-            raise ValueError(f"the state of a shard is of format {version}, which is unknown here: start the job anew")
+        forms.SHARD_META.check(data[0] if data else None)
+        _, *fields = _META.unpack(data)
         return cls(*fields)

@@ -15,6 +15,7 @@ from rules.planning.plan import State
 from rules.promql.context import Options
 from rules.promql.syntax import ast
 from rules.promql.values import Times
+from schemas.forms import table as forms
 from schemas.times import LONG_AGO
 from transforms.alerts.fragments.rewriting import Schedule
 from transforms.alerts.fragments.tasks import Task
@@ -60,7 +61,7 @@ class ShardRules:
         """Begin with the settings' files, or go on from what :meth:`to_bytes` gave.
 
         Raises:
-            ValueError: what was stored is no such thing.
+            ValueError: what was stored is no such thing; :class:`schemas.forms.model.VersionError` if another release wrote it.
         """
         self._settings = settings
         self._since_ms = LONG_AGO
@@ -69,6 +70,7 @@ class ShardRules:
             self._live = LiveRules(settings)
         else:
             plain = orjson.loads(stored)
+            forms.SHARD_RULES.check_key(plain)
             self._live = LiveRules(settings, plain["live"].encode())
             self._since_ms = plain["since_ms"]
             for each in plain["past"]:

@@ -14,6 +14,7 @@ from apache_beam.transforms.core import RestrictionProvider
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, MIN_TIMESTAMP, Duration, Timestamp
 
 from schemas.batch import MAX_PARTITIONS, MIN_WATERMARK
+from schemas.forms import table as forms
 from transforms.io.beam import OffsetTracker, RangeCoder
 from transforms.io.kafka.reader import Catalog
 from transforms.io.kafka.topic import KafkaTopic
@@ -38,7 +39,13 @@ class Partition(NamedTuple):
 
     @classmethod
     def decode(cls, element: bytes) -> Partition:
-        """What :meth:`encode` gave."""
+        """What :meth:`encode` gave.
+
+        Raises:
+            schemas.forms.model.VersionError: another release wrote it.
+        """
+        if len(element) != _PARTITION.size:
+            raise forms.PARTITION.refusal(f"of {len(element)} bytes")
         return cls(*_PARTITION.unpack(element))
 
 

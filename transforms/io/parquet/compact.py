@@ -56,7 +56,7 @@ def compact(directory: str | os.PathLike[str], folder: str, before: int, target_
 
     Raises:
         OSError: a file cannot be written; nothing is lost.
-        transforms.io.parquet.runs.StoreFormatError: only a newer release may fold it.
+        schemas.forms.model.VersionError: only a newer release may fold it.
     """
     check_format(directory)
     done = Compaction()

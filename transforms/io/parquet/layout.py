@@ -19,8 +19,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-FORMAT = 2
-"""Version of the form that is written; 1 is read too."""
+from schemas.forms import table as forms
+
+FORMAT = forms.PARQUET.version
+"""Version of the form that is written."""
 
 FORMAT_KEY = b"tidemark.format"
 """Key of the version in a file's own metadata, from 2 on."""

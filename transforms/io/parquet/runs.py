@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from schemas.forms import table as forms
 from transforms.io.files import claims
 from transforms.io.parquet.layout import FORMAT, SUFFIX, FileName
 
@@ -23,10 +24,6 @@ RUNS = "_runs"
 """Folder of the claims; readers of a directory as one data set leave out what begins with an underscore."""
 
 _FORMAT = "format"
-
-
-class StoreFormatError(ValueError):
-    """A store in a form that only a newer release knows; the message says where it is and what to do."""
 
 
 class Run(NamedTuple):
@@ -53,7 +50,7 @@ def start(directory: str | os.PathLike[str], now_ms: int) -> int:
         now_ms: the clock, milliseconds since 1970.
 
     Raises:
-        StoreFormatError: only a newer release may write there.
+        schemas.forms.model.VersionError: only a newer release may write there.
         OSError: the store cannot be read or written.
     """
     check_format(directory)
@@ -73,7 +70,7 @@ def check_format(directory: str | os.PathLike[str]) -> None:
     """Check that this release knows the form in which the newest run writes.
 
     Raises:
-        StoreFormatError: it does not.
+        schemas.forms.model.VersionError: it does not.
         OSError: the runs cannot be read.
     """
     folder = Path(directory) / RUNS
@@ -81,10 +78,8 @@ def check_format(directory: str | os.PathLike[str]) -> None:
     if not newest:
         return
     form = _document(folder, newest).get(_FORMAT)
-    if isinstance(form, int) and form > FORMAT:
-        raise StoreFormatError(
-            f"{directory}: a newer release writes this Parquet store, in format {form}; this one knows formats up to {FORMAT}: upgrade it"
-        )
+    if isinstance(form, int):
+        forms.PARQUET.check(form, str(directory))
 
 
 def _document(folder: Path, number: int) -> dict[str, Any]:

@@ -21,13 +21,14 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.metrics import Metrics
 
+from schemas.forms.model import VersionError
 from schemas.tiers import Tier, Tiers
 from schemas.times import format_duration
 from transforms.io.errors import SinkError
 from transforms.io.files.sink import check_directory
 from transforms.io.parquet.layout import RAW
 from transforms.io.parquet.rows import rollup_table, sample_table
-from transforms.io.parquet.runs import StoreFormatError, check_format, start
+from transforms.io.parquet.runs import check_format, start
 from transforms.io.parquet.store import write
 
 TableOf = Callable[[Sequence[bytes], int], pa.Table]
@@ -121,7 +122,7 @@ class ParquetOutput:
         """
         try:
             return start(self._settings.directory, int(self._clock() * 1_000))
-        except (OSError, StoreFormatError) as error:
+        except (OSError, VersionError) as error:
             raise SinkError(f"Parquet store: no run can begin in {self._settings.directory}: {error}") from None
 
     def validate(self, raw: bool = True, rollups: bool = True) -> None:
@@ -133,7 +134,7 @@ class ParquetOutput:
         check_directory("Parquet store", Path(self._settings.directory), keep=True)
         try:
             check_format(self._settings.directory)
-        except StoreFormatError as error:
+        except VersionError as error:
             raise SinkError(str(error)) from None
 
     def rollups(self, tier: Tier) -> beam.PTransform:

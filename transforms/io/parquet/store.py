@@ -138,7 +138,7 @@ def read_rollups(
 
     Raises:
         OSError, pyarrow.ArrowInvalid: a file cannot be read, and ``unreadable`` is None.
-        transforms.io.parquet.runs.StoreFormatError: only a newer release can read the store.
+        schemas.forms.model.VersionError: only a newer release can read the store.
     """
     return _read(directory, tier, start, end, names, unreadable)
 
@@ -157,7 +157,7 @@ def read_raw(
 
     Raises:
         OSError, pyarrow.ArrowInvalid: a file cannot be read, and ``unreadable`` is None: see :func:`read_rollups`.
-        transforms.io.parquet.runs.StoreFormatError: only a newer release can read the store.
+        schemas.forms.model.VersionError: only a newer release can read the store.
     """
     return _read(directory, RAW, start, end, names, unreadable)
 

@@ -570,7 +570,7 @@ def test_state_of_another_format_is_refused() -> None:
     machine.begin()
     list(machine.arrive(KEY, report(0), cells, Timers()))
     cells.cells["meta"] = b"\2" + cells.cells["meta"][1:]
-    with pytest.raises(ValueError, match="of format 2, which is unknown here"):
+    with pytest.raises(ValueError, match="meta of the groups of version 2; this release reads version 3: an older"):
         GroupMachine(config(MINUTELY), Memory()).look(KEY, cells)
 
 

@@ -32,9 +32,11 @@ def test_a_chunk_is_a_batch_behind_the_byte_of_its_format() -> None:
     assert rows_of(from_chunk(chunk)) == [('{instance="h0"}', "x", 60_000, 1.5, 3)]
 
 
-@pytest.mark.parametrize(("chunk", "begins"), [(b"\x02abc", "02"), (b"", "nothing")])
-def test_what_is_of_another_format_is_told(chunk: bytes, begins: str) -> None:
-    with pytest.raises(ValueError, match=f"not a chunk of format 1: it begins with {begins}$"):
+@pytest.mark.parametrize(("chunk", "found"), [(b"\x02abc", "of version 2"), (b"", "without a version")])
+def test_what_is_of_another_format_is_told(chunk: bytes, found: str) -> None:
+    with pytest.raises(
+        ValueError, match=f"state `chunks` of the step Rules/Shards: chunk {found}; this release reads version 1: "
+    ):
         from_chunk(chunk)
 
 

@@ -32,7 +32,7 @@ def test_a_new_shard_has_been_nowhere() -> None:
 
 
 def test_another_format_is_refused() -> None:
-    with pytest.raises(ValueError, match="format 3"):
+    with pytest.raises(ValueError, match="of version 3; this release reads version 2"):
         Meta.decode(b"\x03" + STORED[1:])
 
 

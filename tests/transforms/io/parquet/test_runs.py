@@ -13,6 +13,7 @@ import pytest
 
 from schemas import batch as batches
 from schemas import rollup
+from schemas.forms.model import VersionError
 from schemas.tiers import Tiers
 from tests.transforms.io.sink_cases import WINDOW, rollups, samples, series
 from tidemark.store import main as store_command
@@ -20,7 +21,7 @@ from transforms.io.errors import SinkError
 from transforms.io.parquet.compact import compact
 from transforms.io.parquet.layout import FORMAT, FORMAT_KEY, RAW_SCHEMA, ROLLUP_SCHEMA
 from transforms.io.parquet.rows import rollup_table, sample_table
-from transforms.io.parquet.runs import StoreFormatError, start
+from transforms.io.parquet.runs import start
 from transforms.io.parquet.sink import ParquetOutput, ParquetSettings
 from transforms.io.parquet.store import files, read_raw, read_rollups, write
 
@@ -162,15 +163,17 @@ def test_a_store_of_a_newer_release_is_left_alone(store: Path, capsys: pytest.Ca
     (store / "_runs" / "5.json").write_text('{"format": 3, "run": 5}')
     output = ParquetOutput(ParquetSettings(str(store)), Tiers())
     for refused, error in (
-        (lambda: read_raw(store), StoreFormatError),
-        (lambda: compact(store, "1m", NOW), StoreFormatError),
+        (lambda: read_raw(store), VersionError),
+        (lambda: compact(store, "1m", NOW), VersionError),
         (output.validate, SinkError),
         (output.raw, SinkError),
     ):
-        with pytest.raises(error, match="a newer release writes this Parquet store, in format 3; this one knows"):
+        with pytest.raises(
+            error, match="Parquet store of version 3; this release reads versions 1 and 2: a newer release wrote it"
+        ):
             refused()
     assert store_command(["compact", str(store)]) == 1
-    assert "upgrade it" in capsys.readouterr().err
+    assert "upgrade Tidemark" in capsys.readouterr().err
 
 
 def test_files_say_their_format_and_columns(store: Path) -> None:

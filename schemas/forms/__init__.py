@@ -1,0 +1,1 @@
+"""Persisted forms and their versions."""
