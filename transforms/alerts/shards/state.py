@@ -31,7 +31,6 @@ from transforms.alerts.fragments.fragments import FragmentSpec
 from transforms.alerts.fragments.long_ranges import Packing
 from transforms.alerts.fragments.partials import Partials, PartialsBuilder
 from transforms.alerts.fragments.tasks import Task
-from transforms.alerts.shards.chunks import from_chunk
 from transforms.alerts.shards.shard_samples import MAX_SERIES, ShardSamples
 
 
@@ -58,19 +57,6 @@ class ShardState(ShardSamples):
         super().__init__(states, max_series, packing)
         self.shard = shard
         self._options = options or Options()
-
-    @classmethod
-    def from_chunks(
-        cls, shard: int, states: Sequence[State], chunks: Iterable[bytes], options: Options | None = None
-    ) -> ShardState:
-        """The state that chunks hold, whatever their order. The selectors may be others than when it was stored: what is there of them is found.
-
-        Raises:
-            ValueError: a chunk is none, or of a format unknown here.
-        """
-        state = cls(shard, states, options)
-        state.restore(map(from_chunk, chunks))
-        return state
 
     def evaluate(
         self, tasks: Iterable[Task], times: Times, *, since_ms: int | None = None, revision: int = 0
