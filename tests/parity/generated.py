@@ -16,7 +16,6 @@ from tests.oracle.data import BASE_MS, SPAN_MS, Dataset, dataset
 from tests.oracle.expressions import Expressions
 from tests.oracle.prometheus import Series
 from transforms.alerts.live.live import streamable
-from transforms.alerts.settings import EvaluationSettings
 
 START_MS = BASE_MS
 END_MS = BASE_MS + SPAN_MS
@@ -137,4 +136,4 @@ def usable(expr: str) -> bool:
         return False
     text = yaml.safe_dump({"groups": [{"name": "g", "rules": [{"record": "r", "expr": expr}]}]})
     file = load_rules(text, "r.yml").file
-    return file is not None and not streamable(EvaluationSettings({}))(file)
+    return file is not None and not streamable(file)

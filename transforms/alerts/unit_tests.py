@@ -33,7 +33,7 @@ from schemas.batch import MIN_WATERMARK, SampleBatch
 from schemas.builder import Interner
 from schemas.series import metric_text, parse_labels, parse_metric, split_labels
 from schemas.strict_json import format_time
-from transforms.alerts.fragments.fragments import NotStreamable, cut
+from transforms.alerts.fragments.fragments import refusals
 from transforms.alerts.live.live import LiveRules
 from transforms.alerts.local import LocalPipeline
 from transforms.alerts.settings import EVENTS, SAMPLES, EvaluationSettings
@@ -81,11 +81,9 @@ def _streamable(trial: Trial, left_out: Callable[[str], None]) -> Trial:
         NotRun: a case asks for one of these, or no rule is left.
     """
     program = trial.program
-    try:
-        cut(program)
+    reasons = {each.rule.position: f"{each.rule.rule.name}: {each.reason}" for each in refusals(program)}
+    if not reasons:
         return trial
-    except NotStreamable as error:
-        reasons = {each.rule.position: f"{each.rule.rule.name}: {each.reason}" for each in error.refusals}
     reading = readers([rule.turn for rule in program.rules])
     waiting = list(reasons)
     while waiting:
@@ -227,8 +225,7 @@ class _Course:
         """Evaluate up to an evaluation time."""
         watermark = instant + 1
         last = int(np.searchsorted(self._samples.ts, watermark, side="right"))
-        if last > self._added:
-            self.stage.add(self._samples.take(slice(self._added, last)).compact())
+        self.stage.add(self._samples.take(slice(self._added, last)).compact())
         self._added = last
         self._take(self.stage.advance(watermark))
 

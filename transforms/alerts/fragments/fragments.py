@@ -22,7 +22,7 @@ from schemas.series import DEFAULT_TARGET_LABELS
 from transforms.alerts.fragments.long_ranges import states
 from transforms.alerts.fragments.rewriting import SHARD_LABEL, Fragments, FragmentSpec, Schedule, named
 
-__all__ = ["SHARD_LABEL", "FragmentSpec", "NotStreamable", "Refusal", "Schedule", "SplitProgram", "cut"]
+__all__ = ["SHARD_LABEL", "FragmentSpec", "NotStreamable", "Refusal", "Schedule", "SplitProgram", "cut", "refusals"]
 
 
 class Refusal(NamedTuple):
@@ -102,9 +102,8 @@ def cut(program: Program, target_labels: frozenset[str] = DEFAULT_TARGET_LABELS)
     """
     if program.settings.options.delayed_name_removal:
         raise ValueError("names whose removal is delayed do not travel between shards")
-    refusals = tuple(refusal for rule in program.rules for refusal in _refusals(rule))
-    if refusals:
-        raise NotStreamable(refusals)
+    if faults := refusals(program):
+        raise NotStreamable(faults)
     writes = Writes([rule.turn for rule in program.rules])
     options = program.settings.options
     fragments = Fragments(options.default_step_ms)
@@ -131,6 +130,11 @@ def cut(program: Program, target_labels: frozenset[str] = DEFAULT_TARGET_LABELS)
         replace(group, rules=tuple(remainders[next(left).position] for _ in group.rules)) for group in program.groups
     ]
     return SplitProgram(Program(groups, program.settings, queries), fragments.specs(), target_labels)
+
+
+def refusals(program: Program) -> tuple[Refusal, ...]:
+    """Why rules of a program cannot be evaluated in a stream, in the order of the rules; none if all of them can."""
+    return tuple(refusal for rule in program.rules for refusal in _refusals(rule))
 
 
 def _ranked(step: Step) -> Step:

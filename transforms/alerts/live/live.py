@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -25,7 +25,7 @@ from rules.model import RuleFile
 from rules.promql.syntax import ast
 from rules.promql.values import Times
 from schemas.forms import table as forms
-from transforms.alerts.fragments.fragments import NotStreamable, SplitProgram, cut
+from transforms.alerts.fragments.fragments import SplitProgram, cut, refusals
 from transforms.alerts.fragments.tasks import Task
 from transforms.alerts.live.affected import Affected
 from transforms.alerts.live.rule_set import RuleSet
@@ -124,7 +124,6 @@ class LiveRules:
             ValueError: what was stored is no such thing; :class:`schemas.forms.model.VersionError` if another release wrote it.
         """
         self._settings = settings
-        self._check = streamable(settings)
         self._ahead: CompiledRules | None = None
         plain: Mapping[str, Any] | None = orjson.loads(stored) if stored is not None else None
         if plain is None:
@@ -179,43 +178,35 @@ class LiveRules:
         before = self.current.rules
 
         def load(files: Mapping[str, str], _: object) -> RuleSet:
-            return RuleSet.load(files, before, self._check)
+            return RuleSet.load(files, before, streamable)
 
         return _cached(self._settings, (found.files, before.as_plain()), load)
 
     def _begun(self, files: Mapping[str, str]) -> RuleSet:
-        return RuleSet.load(files, check=self._check)
+        return RuleSet.load(files, check=streamable)
 
     def _restored(self, plain: Mapping[str, Any]) -> RuleSet:
-        return RuleSet.from_plain(plain, self._check)
+        return RuleSet.from_plain(plain, streamable)
 
     def _ready(self, rules: RuleSet) -> CompiledRules:
         return _cached(self._settings, (rules.as_plain(),), lambda _: CompiledRules(rules, self._settings))
 
 
-def streamable(settings: EvaluationSettings) -> Callable[[RuleFile], Sequence[Diagnostic]]:
-    """The check whether a stream can evaluate a file's rules, for :class:`RuleSet`."""
-
-    def check(file: RuleFile) -> list[Diagnostic]:
-        try:
-            cut(Program(file.groups, settings.program), settings.target_labels)
-        except NotStreamable as error:
-            return [
-                Diagnostic(
-                    NOT_STREAMABLE,
-                    Severity.ERROR,
-                    refusal.reason,
-                    file.name,
-                    refusal.rule.rule.place.within("expr", refusal.span)
-                    if refusal.field == "expr"
-                    else refusal.rule.rule.place.span,
-                    rule=refusal.rule.rule.name,
-                )
-                for refusal in error.refusals
-            ]
-        return []
-
-    return check
+def streamable(file: RuleFile) -> list[Diagnostic]:
+    """Which rules of a file a stream cannot evaluate, a check for :class:`RuleSet`."""
+    return [
+        Diagnostic(
+            NOT_STREAMABLE,
+            Severity.ERROR,
+            refusal.reason,
+            file.name,
+            refusal.rule.rule.place.within("expr", refusal.span)
+            if refusal.field == "expr"
+            else refusal.rule.rule.place.span,
+            rule=refusal.rule.rule.name,
+        )
+        for refusal in refusals(Program(file.groups))
+    ]
 
 
 _cache: OrderedDict[tuple[str, str], Any] = OrderedDict()

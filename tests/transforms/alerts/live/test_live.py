@@ -204,18 +204,18 @@ def test_what_a_stream_cannot_evaluate_is_told_with_its_place() -> None:
     text = "groups:\n- name: g\n  rules:\n  - {record: r, expr: x}\n  - alert: Ahead\n    expr: y > x offset -1m\n"
     loaded = load_rules(text, "r.yml")
     assert loaded.file is not None
-    (fault,) = streamable(EvaluationSettings({}))(loaded.file)
+    (fault,) = streamable(loaded.file)
     assert (fault.code, fault.severity.name, fault.file, fault.rule) == (NOT_STREAMABLE, "ERROR", "r.yml", "Ahead")
     assert (fault.span.line, fault.span.column) == (6, 15)
     good = load_rules(ONE, "r.yml").file
     assert good is not None
-    assert list(streamable(EvaluationSettings({}))(good)) == []
+    assert list(streamable(good)) == []
 
 
 def test_queries_that_are_put_together_from_data_are_told_at_their_rule() -> None:
     text = "groups:\n- name: g\n  rules:\n  - alert: Data\n    annotations: {n: '{{ query $labels.q }}'}\n    expr: y > 1\n"
     file = load_rules(text, "r.yml").file
     assert file is not None
-    (fault,) = streamable(EvaluationSettings({}))(file)
+    (fault,) = streamable(file)
     # Not where its expression stands.
     assert (fault.rule, fault.span.line) == ("Data", 4)
