@@ -110,7 +110,8 @@ class ShardRules:
         Returns:
             the tasks that are new, or due at more evaluation times than before.
         """
-        change_ms = self._live.change_ms or 0
+        change_ms = self._live.change_ms
+        assert change_ms is not None, "there is a change"
         before = {task.id: task for task in self.tasks}
         until_ms = max(change_ms, evaluated_ms) + self._settings.late_ms + OLD_RULES_MS
         span = _Span(self._live.current, self._since_ms, until_ms)
@@ -217,6 +218,7 @@ def _united(sources: Iterable[Sequence[Task]]) -> tuple[Task, ...]:
 def _both(one: Task, other: Task) -> Task:
     """A fragment of two rule sets, with the evaluation times of both."""
     if _covers(one, other):
+        # The very task, which all shards of a process share.
         return one
     history_ms = max(one.spec.history_ms, other.spec.history_ms)
     schedules = tuple(sorted({*one.spec.schedules, *other.spec.schedules}))
@@ -233,5 +235,5 @@ def _gathered(ready: CompiledRules) -> Iterator[State]:
     for task in ready.tasks:
         if isinstance(task.spec.expr, ast.VectorSelector) and task.spec.kind == "samples":
             # What is gathered is handed on once, at the end of an interval, and must be there for as long.
-            interval = max((each.interval_ms for each in task.spec.schedules), default=0)
+            interval = max(each.interval_ms for each in task.spec.schedules)
             yield State(task.spec.expr, interval, False)

@@ -17,6 +17,7 @@ packed as they are stored (:mod:`transforms.alerts.shards.packed`), unless a rul
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -103,5 +104,4 @@ class ShardState(ShardSamples):
         found = self.select(spec.expr.matchers, since_ms, until_ms, stale=True)
         bounds: Index = found.positions(np.array([since_ms, until_ms], np.int64))
         rows = np.flatnonzero(bounds[:, 1] > bounds[:, 0])
-        taken = found.take(rows)
-        return SeriesSet(taken.labels, taken.timestamps, taken.values, bounds[rows, 0], bounds[rows, 1], taken.clocks)
+        return replace(found.take(rows), begin=bounds[rows, 0], end=bounds[rows, 1])

@@ -63,6 +63,10 @@ def test_a_change_between_two_instants_has_its_first_one_after_it() -> None:
     assert seconds(rules, 560, 660) == [600, 640, 660]
     assert rules.count(560 * SECOND, 660 * SECOND) == 2 + 1
     assert rules.following(CHANGE - 1) == CHANGE
+    # 640 s is an instant of the new rules alone, and too early by a millisecond.
+    behind = changing(rule_file("x > 1", interval="40s"), 640 * SECOND + 1)
+    assert seconds(behind, 600, 700) == [660, 680]
+    assert behind.following(600 * SECOND) == 660 * SECOND
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -109,6 +113,15 @@ def test_after_the_last_group_is_gone_no_instant_follows_the_time_of_the_old_one
     assert (rules.tasks, rules.states, rules.behind_ms, rules.reach_ms) == ((), (), 0, 0)
 
 
+def test_the_last_instant_of_old_rules_may_be_the_end_of_their_time() -> None:
+    rules = changing("groups: []", 570 * SECOND)
+    rules.change(540 * SECOND)
+    # 570 + 150 + 120 s.
+    assert (rules.following(780 * SECOND), rules.following(840 * SECOND)) == (840 * SECOND, None)
+    assert seconds(rules, 780, 1_000) == [840]
+    assert rules.latest(1_000 * SECOND) == 840 * SECOND
+
+
 def test_fragments_that_are_new_or_due_more_often_are_told() -> None:
     stage = settings_of(rule_file("x > 1", "y > 1", interval="60s"))
     same = changing(rule_file("y > 1", "x > 1", interval="60s"), stage=stage)
@@ -122,6 +135,7 @@ def test_fragments_that_are_new_or_due_more_often_are_told() -> None:
     assert texts(often.change(0)) == texts(often.tasks)
     [both] = [task for task in often.tasks if to_text(task.spec.expr) == "x > 1"]
     assert both.spec.schedules == (Schedule(30 * SECOND), Schedule(60 * SECOND))
+    assert {task.id for task in often.tasks} == {task.id for task in ShardRules(stage).tasks}
     often.expire(1 << 60)
     [left] = [task for task in often.tasks if to_text(task.spec.expr) == "x > 1"]
     assert left.spec.schedules == (Schedule(30 * SECOND),)
@@ -161,15 +175,17 @@ def test_the_samples_of_rules_to_come_are_kept_before_they_count() -> None:
 def test_samples_are_gathered_by_the_schedules_of_the_rules_that_read_them() -> None:
     text = "groups:\n" + "\n".join(
         f"- {{name: g{every}, interval: {every}, rules: [{{record: 'r:{every}', expr: 'x'}}]}}"
-        for every in ("30s", "60s")
+        for every in ("30s", "10m")
     )
     rules = ShardRules(settings_of(text))
     found = {schedules: texts(tasks) for schedules, tasks in rules.gathering.items()}
-    assert found == {(Schedule(30 * SECOND),): {"r:30s"}, (Schedule(60 * SECOND),): {"r:60s"}}
+    assert found == {(Schedule(30 * SECOND),): {"r:30s"}, (Schedule(600 * SECOND),): {"r:10m"}}
     assert texts(rules.vectors) == {"x"}
-    # A sample must be there until it is handed on, at the end of an interval.
-    kept = {to_text(each.selector): each.retention_ms for each in rules.states[-2:]}
-    assert kept == {"r:30s": 30 * SECOND, "r:60s": 60 * SECOND}
+    kept: dict[str, int] = {}
+    for each in rules.states:
+        kept[to_text(each.selector)] = max(kept.get(to_text(each.selector), 0), each.retention_ms)
+    # A gathered sample must be there until it is handed on, at the end of an interval; what is evaluated, for the lookback.
+    assert kept == {"x": 300 * SECOND, "r:30s": 300 * SECOND, "r:10m": 600 * SECOND}
     assert rules.need_samples
 
 

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rules.planning.plan import State
 from rules.promql.syntax.parser import parse
 from rules.promql.values import STALE
 from tests.transforms.alerts.streams import Row, Sent, answer_of, asked, batch_of, states_of, storage_of, tasks_of
 from transforms.alerts.fragments.fragments import FragmentSpec
+from transforms.alerts.fragments.long_ranges import Packing
 from transforms.alerts.fragments.tasks import Task
 from transforms.alerts.shards.chunks import from_chunk, to_chunk
 from transforms.alerts.shards.state import ShardState
@@ -199,6 +201,19 @@ def test_samples_are_gathered_as_far_back_as_they_are_needed_the_first_time() ->
     assert partials.samples[task.id].timestamps.tolist() == [10_001, 60_000, 90_000]
     assert (partials.shard, partials.revision, partials.evaluated) == (3, 2, {task.id})
     assert (partials.vectors, partials.failures) == ({}, {})
+
+
+def test_packed_samples_are_gathered_with_the_others() -> None:
+    (task,) = tasks_of(samples=("x",))
+    packing = Packing(block_ms=10, long_ms=30, open_ms=5)
+    state = ShardState(0, [State(task.spec.expr, 100, False, single_ms=5)], packing=packing)
+    state.add(batch_of([sent for when in range(0, 60, 4) for sent in scrape(when)]))
+    state.prune(50)
+    # Blocks, and last what is not packed yet.
+    assert [len(from_chunk(chunk)) for chunk in state.to_chunks()] == [1, 2, 3, 2, 3, 4]
+    for since, until, expected in ((20, 56, [*range(24, 57, 4)]), (8, 31, [*range(12, 29, 4)])):
+        part = state.evaluate([task], np.array([until]), since_ms=since).samples[task.id]
+        assert part.timestamps.tolist() == expected
 
 
 def test_series_without_samples_in_between_are_not_gathered() -> None:
