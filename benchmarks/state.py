@@ -19,7 +19,6 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas import batch as batches
-from schemas import rollup as rollups
 from schemas.batch import MIN_WATERMARK
 from schemas.codecs.block import BlockDecoder
 from schemas.records import JSON_SCRAPE, RawRecord
@@ -81,19 +80,18 @@ def roll_up(arrived: dict[Key, list[bytes]], tiers: Tiers, clock: Clock) -> int:
     rows = 0
     for key, pending in arrived.items():
         decoded = clock("read state", lambda pending=pending: [samples.arrival(data) for data in pending])
-        merged, _ = clock("merge", lambda decoded=decoded: samples.merge(None, decoded))
-        pane = clock("reduce", lambda merged=merged, key=key: samples.reduce(merged, key, everything=True))
+        merged = clock("merge", lambda decoded=decoded: samples.merge(None, decoded).rows)
+        pane = clock("reduce and encode", lambda merged=merged, key=key: samples.pane(merged, key, 0, 0))
         kept = clock("keep", lambda merged=merged: samples.dump(samples.prune(merged, 0)))
         clock.sizes["kept"] += len(kept)
         assert pane is not None
-        rows += len(pane)
-        data = clock("encode rows", lambda pane=pane: rollups.encode(pane))
-        clock.sizes["rows"] += len(data)
-        hours[Key(key.shard, coarse.window_of(key.window))].append(data)
+        rows += pane.rows
+        clock.sizes["rows"] += len(pane.data)
+        hours[Key(key.shard, coarse.window_of(key.window))].append(pane.data)
     for key, pending in hours.items():
         decoded_panes = clock("read panes", lambda pending=pending: [panes.arrival(data) for data in pending])
-        merged_panes, _ = clock("merge panes", lambda decoded=decoded_panes: panes.merge(None, decoded))
-        clock("fold panes", lambda merged=merged_panes, key=key: panes.reduce(merged, key, everything=True))
+        merged_panes = clock("merge panes", lambda decoded=decoded_panes: panes.merge(None, decoded).rows)
+        clock("fold panes", lambda merged=merged_panes, key=key: panes.pane(merged, key, 0, 0))
         clock.sizes["panes"] += len(panes.dump(panes.rows(merged_panes)))
     return rows
 

@@ -57,14 +57,16 @@ def modules(*folders: str) -> list[Path]:
 
 GLUE = ("beam", "source", "sink")
 """Names of the modules of `transforms/` that know Beam."""
-ROOMS = ("alerts", "machines", "rollups", "windows")
+ROOMS = ("alerts", "losses", "machines", "rollups", "windows")
 """Rooms of `transforms/` whose other modules are core as well; the others reach files, servers or processes."""
 
 
 def pure_modules() -> list[Path]:
-    return modules("schemas", "rules") + [
-        path for path in modules(*(f"transforms/{room}" for room in ROOMS)) if path.stem not in GLUE
-    ]
+    return (
+        modules("schemas", "rules")
+        + [path for path in modules(*(f"transforms/{room}" for room in ROOMS)) if path.stem not in GLUE]
+        + [ROOT / "transforms/accounting.py"]
+    )
 
 
 @cache

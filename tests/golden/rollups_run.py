@@ -70,13 +70,13 @@ def plain_state(core: Core) -> Plain:
         "tiers": {
             level.tier.name: {
                 key.encode().hex(): {
-                    "meta": None if cells.meta is None else text_of(cells.meta),
-                    "pending": [text_of(data) for data in cells.pending],
-                    "buckets": {str(bucket): text_of(data) for bucket, data in cells.buckets.items()},
-                    "timers": dict(sorted(level.timers[key].at.items())),
+                    "meta": text_of(window.cells["meta"]) if window.cells else None,
+                    "pending": [text_of(data) for data in window.pending],
+                    "buckets": {str(bucket): text_of(data) for bucket, data in window.buckets.items()},
+                    "timers": dict(sorted(window.timers.items())),
                 }
-                for key, cells in sorted(level.cells.items(), key=lambda entry: entry[0].encode())
-                if not cells.empty or level.timers[key].at
+                for key, window in sorted(level.windows.items(), key=lambda entry: entry[0].encode())
+                if not window.is_empty or window.timers
             }
             for level in core.levels
         },
@@ -89,10 +89,12 @@ def restored(state: Plain) -> Core:
     core.go_on(state["watermark"])
     for level in core.levels:
         for name, plain in state["tiers"][level.tier.name].items():
-            key = Key.decode(bytes.fromhex(name))
-            cells = level.cells[key]
-            cells.meta = None if plain["meta"] is None else bytes_of(plain["meta"])
-            cells.pending = [bytes_of(data) for data in plain["pending"]]
-            cells.buckets = {int(bucket): bytes_of(data) for bucket, data in plain["buckets"].items()}
-            level.timers[key].at = dict(plain["timers"])
+            window = level.windows[Key.decode(bytes.fromhex(name))]
+            if plain["meta"] is not None:
+                window.write("meta", bytes_of(plain["meta"]))
+            window.replace("pending", map(bytes_of, plain["pending"]))
+            for bucket, data in plain["buckets"].items():
+                window.replace(f"bucket{int(bucket):02d}", [bytes_of(data)])
+            for tag, time_ms in plain["timers"].items():
+                window.at(time_ms, tag)
     return core

@@ -11,17 +11,13 @@ from typing import Any, NamedTuple
 
 from apache_beam.metrics import Metrics, MetricsFilter
 
-from schemas.records import DeadLetter, reason_kind
+from schemas.records import DeadLetter
 from transforms.accounting import NAMESPACE
 from transforms.alerts.settings import LABELS, METRICS, SELECTORS
-from transforms.losses.examples import DEAD_LETTER, Example, position, shown
+from transforms.losses.examples import DEAD_LETTER, EXAMPLES, Example, FewExamples, position, shown
 
-EXAMPLES = "examples"
-"""The metric of examples, a set of texts."""
 EVENT_TIME = "samples.event_time"
 """The metric of event times, a distribution of seconds since 1970: its least and its greatest are those of all samples decoded."""
-MOST = 3
-"""Examples of one kind, each of another reason, that one instance of a step records."""
 
 _LOOKED_AT = 50
 """Dead letters of a block that are looked at for another reason."""
@@ -39,19 +35,16 @@ class Recorder:
 
     def __init__(self, logs: bool = False) -> None:
         self._logs = logs
-        self._known: dict[str, set[str]] = {}
+        self._few = FewExamples()
         self._metric = Metrics.string_set(NAMESPACE, EXAMPLES)
 
     def wants(self, kind: str) -> bool:
         """Whether another of this kind would be recorded, if its reason is a new one."""
-        return len(self._known.get(kind, ())) < MOST
+        return self._few.wants(kind)
 
     def add(self, example: Example) -> None:
         """Record an example, unless there are enough of its kind or one for the same reason."""
-        known = self._known.setdefault(example.kind, set())
-        reason = reason_kind(example.reason)
-        if len(known) < MOST and reason not in known:
-            known.add(reason)
+        if self._few.takes(example):
             self._metric.add(example.encode())
             if self._logs:
                 _log.warning("%s: %s", example.kind, "; ".join(map(str.strip, example.lines())))

@@ -10,9 +10,14 @@ import orjson
 
 from schemas.batch import MAX_PARTITIONS, PLACES
 from schemas.builder import Shared
+from schemas.records import reason_kind
 from schemas.times import format_time
 from transforms.rollups.collisions import Collision
 
+EXAMPLES = "examples"
+"""The metric of examples, a set of texts."""
+MOST = 3
+"""Examples of one kind, each of another reason, that one instance of a step records."""
 SHOWN = 200
 """Characters of a record that an example shows."""
 
@@ -60,6 +65,26 @@ class Example(NamedTuple):
         time = "" if self.time_ms is None else f"  ({format_time(self.time_ms)})"
         shown = [f"  {self.record}{time}"] if self.record else []
         return [f"{self.where}: {self.reason}", *shown]
+
+
+class FewExamples:
+    """Chooses examples to record, few of each kind. For one instance of a step."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, set[str]] = {}
+
+    def wants(self, kind: str) -> bool:
+        """Whether another of this kind would be taken, if its reason is a new one."""
+        return len(self._known.get(kind, ())) < MOST
+
+    def takes(self, example: Example) -> bool:
+        """Whether to record an example: there are not enough of its kind, nor one for the same reason."""
+        known = self._known.setdefault(example.kind, set())
+        reason = reason_kind(example.reason)
+        taken = len(known) < MOST and reason not in known
+        if taken:
+            known.add(reason)
+        return taken
 
 
 def place_of(seq: int) -> tuple[int, int]:

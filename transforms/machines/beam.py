@@ -127,6 +127,9 @@ class _Stage(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._pending: _Pending = {}
+        # A bundle that failed has counted nothing.
+        self._machine.counted.clear()
+        self._machine.noted.clear()
         self._machine.begin()
 
     def arrive(self, element: tuple[bytes, bytes], states: Mapping[str, Any], timer: Any) -> Iterator[object]:

@@ -16,7 +16,7 @@ from schemas.rollup import RollupBatch
 from schemas.tiers import Tier
 from transforms.rollups import collisions
 from transforms.rollups.collisions import Mask, Names, Rows
-from transforms.windows.fates import Fates
+from transforms.rollups.fates import Fates
 
 _KEPT, _ON_TIME, _LATE = 0, 1, 2
 

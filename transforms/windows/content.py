@@ -1,14 +1,17 @@
-"""What a window holds, samples or panes of a finer tier: one interface for the state machine of :mod:`transforms.windows.machine`. No Beam."""
+"""What a window holds, as :mod:`transforms.windows.machine` sees it: any rows that have a time and a shard. No Beam."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
-from schemas.rollup import RollupBatch
-from transforms.windows.fates import Fates
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[np.int64]
+Index = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,56 @@ class Key:
         return cls(*cls._FORM.unpack(data))
 
 
+class Attributes(NamedTuple):
+    """What an element shows of itself before its rows are decoded.
+
+    Attributes:
+        watermark: of its partition, or of the pane that it is, ms.
+        late: whether its rows were behind it when they were read.
+    """
+
+    watermark: int
+    late: bool
+
+
+class Merge(NamedTuple):
+    """A merge of what a window keeps with its arrivals.
+
+    Attributes:
+        rows: in the content's own form.
+        counted: how many arrivals had which fate, by the names of counters.
+        noted: examples of them, by the name of their set.
+    """
+
+    rows: Any
+    counted: Mapping[str, int] = {}
+    noted: Mapping[str, Sequence[str]] = {}
+
+
+class Pane(NamedTuple):
+    """What a window hands on: rows in wire form, and their number."""
+
+    data: bytes
+    rows: int
+
+
+class Rows(Protocol):
+    """Rows that can be kept."""
+
+    def __len__(self) -> int: ...
+    def take(self, index: Index) -> Any:
+        """Some of the rows."""
+
+
 class Content(Protocol):
-    """What a window holds, samples or finer panes: decoding, merging and reducing it."""
+    """What windows hold: decoding, merging and reducing it."""
+
+    def attributes(self, data: bytes) -> tuple[int, bool]:
+        """The :class:`Attributes` of an element, without decoding its rows."""
+        ...
 
     def arrival(self, data: bytes) -> Any:
-        """The rows of one element of the tier's input."""
+        """The rows of an element."""
         ...
 
     def load(self, data: bytes) -> Any:
@@ -45,18 +93,29 @@ class Content(Protocol):
         """A bucket's bytes."""
         ...
 
-    def merge(self, kept: Any | None, arrivals: Sequence[Any]) -> tuple[Any, Fates]:
-        """Rows sorted by series (with ``starts`` and ``changed``), and the fates of the arrivals."""
+    def buckets(self, rows: Any, number: int) -> Numbers:
+        """The bucket of each row, from 0 to ``number`` - 1. It must stay the same from release to release: buckets are part of savepoints."""
+        ...
+
+    def merge(self, kept: Any | None, arrivals: Sequence[Any]) -> Merge:
+        """What is kept together with arrivals."""
         ...
 
     def rows(self, merged: Any) -> Any:
-        """All rows of a merge."""
+        """All rows of a merge, as :meth:`load` gives them."""
         ...
 
-    def reduce(self, merged: Any, key: Key, everything: bool) -> RollupBatch | None:
-        """Rollup rows of ``everything``, or of the series that changed; None if there are none."""
+    def pane(self, merged: Any, key: Key, number: int, watermark: int) -> Pane | None:
+        """The pane of a merge. Number 0 holds all of it, a later one what changed. None if there is nothing to hand on.
+
+        Args:
+            merged: the rows of a merge.
+            key: the window.
+            number: how many panes the window has handed on before.
+            watermark: the time of the timer, ms.
+        """
         ...
 
-    def prune(self, merged: Any, watermark: int) -> Any:
+    def prune(self, merged: Any, watermark: int) -> Rows:
         """The rows to keep: what can no longer change is folded."""
         ...

@@ -5,8 +5,8 @@ import logging
 import pytest
 
 from schemas.records import DeadLetter
-from transforms.losses.beam import MOST, Recorder
-from transforms.losses.examples import DEAD_LETTER
+from transforms.losses.beam import Recorder
+from transforms.losses.examples import DEAD_LETTER, MOST
 
 
 def letter(reason: str, offset: int = 0) -> DeadLetter:

@@ -17,14 +17,13 @@ from schemas.records import LINE_PROTOCOL, RawRecord
 from schemas.series import LABELS_ORIGIN, MEASUREMENT_ORIGIN
 from schemas.tiers import Tiers
 from tests.transforms.naive import NOON, partitions_of, rows_of
-from tests.transforms.windows.core import DictCells, DictTimers
+from tests.transforms.windows.core import Level, fates_of
+from transforms.losses.examples import COLLIDED, EXAMPLES, Example
 from transforms.rollups import samples as samples_algorithm
-from transforms.rollups.contents import content_of
+from transforms.rollups.fates import Fates
 from transforms.rollups.samples import Merged, merge
 from transforms.windows import machine as window_algorithm
 from transforms.windows.content import Key
-from transforms.windows.fates import Fates
-from transforms.windows.machine import WindowMachine
 
 DISK, DISK_USED = (MEASUREMENT_ORIGIN + name for name in ("disk", "disk_used"))
 ENV_A, ENV_B = (LABELS_ORIGIN + f'{{env="{name}"}}' for name in "ab")
@@ -228,23 +227,23 @@ def test_a_late_measurement_takes_nothing_away(firings: int) -> None:
 )
 @pytest.mark.parametrize("firings", [1, 2], ids=["on time", "late"])
 def test_two_measurements_are_told_apart_wherever_they_meet(partitions: list[list[str]], firings: int) -> None:
-    machine, cells, key = WindowMachine(Tiers(), 0, content_of(Tiers(), 0)), DictCells(), Key(0, NOON)
-    fates, rows = Fates(), {}
+    level, key, rows = Level(Tiers(), 0), Key(0, NOON), {}
     for number, texts in enumerate(partitions):
         records = [
             RawRecord(text.format(t=NOON * 1_000_000).encode(), offset, -1, LINE_PROTOCOL)
             for offset, text in enumerate(texts)
         ]
         decoded = BlockDecoder().decode_block(records, "t", number).batch
-        machine.arrive(cells, DictTimers(), key, batches.encode(decoded.compact()))
+        level.arrive(key, batches.encode(decoded.compact()))
         if firings == 2 or number == len(partitions) - 1:
-            firing = machine.fire(cells, key, NOON + 60_000)
-            fates += firing.fates
-            rows.update(rows_of(firing.pane))
+            rows.update(rows_of(level.fire(NOON + 60_000, key, "on_time")))
     # On time the shorter name has the series; once a window has fired, what it holds.
     first = 90.0 if firings == 2 and partitions[0] == ["disk_used,host=a percent=90 {t}"] else 10.0
     assert {series: row.sum for series, row in rows.items()} == {('{host="a"}', "disk_used_percent"): first}
+    fates = fates_of(level.machine)
     assert (fates.written + fates.merged_late, fates.duplicate, fates.collided) == (1, 0, 1)
+    (example,) = map(Example.decode, level.machine.noted[EXAMPLES])
+    assert example.kind == COLLIDED
 
 
 def test_what_says_no_measurement_takes_no_measurements_place() -> None:
@@ -267,17 +266,11 @@ def test_many_targets_and_metrics_with_labels_are_kept_apart() -> None:
 
 def test_state_in_many_buckets_knows_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(window_algorithm, "ROWS_PER_BUCKET", 1)
-    machine, cells, timers, key = (
-        WindowMachine(Tiers(), 0, content_of(Tiers(), 0)),
-        DictCells(),
-        DictTimers(),
-        Key(0, NOON),
-    )
+    level, key = Level(Tiers(), 0), Key(0, NOON)
     first = [Sample(f"h{number}", NOON, 1, number, DISK) for number in range(40)]
     again = [Sample(f"h{number}", NOON + 1, 2, 100 + number, DISK_USED) for number in range(40)]
-    fates = Fates()
     for part in (first, again):
-        machine.arrive(cells, timers, key, batches.encode(batch_of(part, late=part is again)))
-        fates += machine.fire(cells, key, NOON + 60_000).fates
-    assert len(cells.buckets) == 16
-    assert fates == Fates(written=40, collided=40)
+        level.arrive(key, batches.encode(batch_of(part, late=part is again)))
+        level.fire(NOON + 60_000, key, "on_time")
+    assert len(level.windows[key].buckets) == 16
+    assert fates_of(level.machine) == Fates(written=40, collided=40)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas import rollup as rollups
 from schemas.rollup import RollupBatch
 from schemas.tiers import Tier
 from tests.transforms.naive import (
@@ -222,10 +223,13 @@ def test_a_minute_is_folded_once_its_lateness_is_over_and_not_before(after_end_m
         assert batch is not None
         return from_rollup(batch)
 
-    kept = content.prune(content.merge(None, [one(1.0, 0)])[0], NOON + MINUTE + lateness + after_end_ms)
-    corrected = content.reduce(content.merge(kept, [one(5.0, 1)])[0], Key(0, NOON), everything=True)
+    kept = content.prune(content.merge(None, [one(1.0, 0)]).rows, NOON + MINUTE + lateness + after_end_ms)
+    corrected = content.pane(content.merge(kept, [one(5.0, 1)]).rows, Key(0, NOON), 0, NOON)
+    assert corrected is not None
     # A correction of what was folded would count beside it.
-    assert [(row.count, row.sum) for row in rows_of(corrected).values()] == [(2, 6.0) if final else (1, 5.0)]
+    assert [(row.count, row.sum) for row in rows_of(rollups.decode(corrected.data)).values()] == [
+        (2, 6.0) if final else (1, 5.0)
+    ]
 
 
 def test_a_part_of_panes_is_compacted_to_what_it_uses() -> None:

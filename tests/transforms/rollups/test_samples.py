@@ -28,8 +28,8 @@ from tests.transforms.naive import (
     survivors,
 )
 from transforms.rollups import samples as samples_algorithm
+from transforms.rollups.fates import Fates
 from transforms.rollups.samples import Merged, merge, select_series, sorted_order
-from transforms.windows.fates import Fates
 
 TIER = Tier("1m", MINUTE, 0, "")
 A, B = (HOSTS[0], METRICS[0]), (HOSTS[1], METRICS[0])

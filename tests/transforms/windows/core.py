@@ -13,103 +13,72 @@ from schemas.batch import MIN_WATERMARK
 from schemas.rollup import RollupBatch
 from schemas.tiers import Tiers
 from tests.transforms.naive import Row, Sample, Series, batch_of, rows_of, samples_of
-from transforms.rollups.contents import content_of
+from transforms.accounting import COLLIDED, DUPLICATE, MERGED_LATE, UNWRITABLE, WRITTEN
+from transforms.machines.local import LocalKey
+from transforms.machines.machine import Memory, Timer
+from transforms.rollups.contents import windows_of
+from transforms.rollups.fates import Fates
 from transforms.windows.content import Key
 from transforms.windows.cut import Cutter
-from transforms.windows.fates import Fates
-from transforms.windows.machine import Firing, WindowMachine
+from transforms.windows.machine import PANES, WindowMachine
 
 END_OF_TIME = 1 << 60
 """A watermark behind every timer, ms."""
 
 
-class DictCells:
+class Window(LocalKey):
     """The state of one window in memory; ``reads`` counts the cells read."""
 
     def __init__(self) -> None:
-        self.meta: bytes | None = None
-        self.pending: list[bytes] = []
-        self.buckets: dict[int, bytes] = {}
+        super().__init__()
         self.reads: Counter[str] = Counter()
 
-    def read_meta(self) -> bytes | None:
-        self.reads["meta"] += 1
-        return self.meta
+    def read(self, cell: str) -> bytes | None:
+        self.reads[cell] += 1
+        return super().read(cell)
 
-    def write_meta(self, data: bytes) -> None:
-        self.meta = data
-
-    def add_pending(self, data: bytes) -> None:
-        self.pending.append(data)
-
-    def read_pending(self) -> list[bytes]:
-        self.reads["pending"] += 1
-        return list(self.pending)
-
-    def clear_pending(self) -> None:
-        self.pending = []
-
-    def read_bucket(self, index: int) -> bytes | None:
-        self.reads["bucket"] += 1
-        return self.buckets.get(index)
-
-    def write_bucket(self, index: int, data: bytes) -> None:
-        self.buckets[index] = data
-
-    def clear_meta(self) -> None:
-        self.meta = None
-
-    def clear_bucket(self, index: int) -> None:
-        self.buckets.pop(index, None)
+    def read_bag(self, bag: str) -> list[bytes]:
+        self.reads[bag.rstrip("0123456789")] += 1
+        return super().read_bag(bag)
 
     @property
-    def empty(self) -> bool:
-        return self.meta is None and not self.pending and not self.buckets
+    def pending(self) -> list[bytes]:
+        return self.bags.get("pending", [])
 
-
-class DictTimers:
-    """The timers of one window that are set, by tag."""
-
-    def __init__(self) -> None:
-        self.at: dict[str, int] = {}
-
-    def on_time(self, ts: int) -> None:
-        self.at["on_time"] = ts
-
-    def late(self, ts: int) -> None:
-        self.at[f"late{ts}"] = ts
-
-    def fold(self, ts: int) -> None:
-        self.at[f"fold{ts}"] = ts
-
-    def expire(self, ts: int) -> None:
-        self.at["expire"] = ts
+    @property
+    def buckets(self) -> dict[int, bytes]:
+        return {int(name[len("bucket") :]): bag[0] for name, bag in self.bags.items() if name != "pending" and bag}
 
 
 class Level:
-    """One tier: its machine, and the cells and timers of each of its windows."""
+    """One tier: its machine, and its windows."""
 
     def __init__(self, tiers: Tiers, level: int) -> None:
-        self.machine = WindowMachine(tiers, level, content_of(tiers, level))
+        self.machine = WindowMachine(windows_of(tiers, level), Memory())
         self.tier = tiers.rollups[level]
-        self.cells: dict[Key, DictCells] = defaultdict(DictCells)
-        self.timers: dict[Key, DictTimers] = defaultdict(DictTimers)
+        self.windows: dict[Key, Window] = defaultdict(Window)
 
     def arrive(self, key: Key, data: bytes) -> None:
-        self.machine.arrive(self.cells[key], self.timers[key], key, data)
+        window = self.windows[key]
+        assert not self.machine.arrive(key.encode(), data, window, window)
 
     def due(self, watermark: int) -> list[tuple[int, Key, str]]:
-        return [
-            (ts, key, tag) for key, timers in self.timers.items() for tag, ts in timers.at.items() if ts <= watermark
-        ]
+        return [(time_ms, key, tag) for key, window in self.windows.items() for time_ms, tag in window.due(watermark)]
 
-    def fire(self, ts: int, key: Key, tag: str) -> Firing:
-        del self.timers[key].at[tag]
-        cells = self.cells[key]
-        if tag.startswith("fold"):
-            self.machine.fold(cells, key, ts)
-            return Firing()
-        return (self.machine.expire if tag == "expire" else self.machine.fire)(cells, key, ts)
+    def fire(self, ts: int, key: Key, tag: str) -> RollupBatch | None:
+        """The pane that goes out, if one does."""
+        window = self.windows[key]
+        window.timers.pop(tag, None)
+        outs = list(self.machine.fire(key.encode(), Timer(ts, tag), window, window))
+        assert all((out.tag, out.time_ms) == (PANES, ts) for out in outs)
+        (pane,) = [rollups.decode(out.data) for out in outs] or [None]
+        return pane
+
+
+def fates_of(machine: WindowMachine) -> Fates:
+    """The fates that a machine has counted."""
+    counted = machine.counted
+    return Fates(*(counted.get(name, 0) for name in (WRITTEN, MERGED_LATE, DUPLICATE, UNWRITABLE, COLLIDED)))
 
 
 Choose = Callable[[Sequence[tuple[int, Key, str]]], tuple[int, Key, str]]
@@ -140,13 +109,17 @@ class Core:
         self._watermarks = [MIN_WATERMARK] * partitions
         self.levels = [Level(tiers, level) for level in range(len(tiers.rollups))]
         self.panes: list[RollupBatch] = []
-        self.fates = Fates()
         self.too_late: list[Sample] = []
 
     @property
     def watermark(self) -> int:
         """The least of all partitions', ms: how far a runner may go."""
         return min(self._watermarks)
+
+    @property
+    def fates(self) -> Fates:
+        """The fates of all samples so far."""
+        return fates_of(self.levels[0].machine)
 
     def go_on(self, watermark: int) -> None:
         """Go on as a job that comes from a savepoint: all partitions are where the first of them was."""
@@ -168,15 +141,14 @@ class Core:
         begin = len(self.panes)
         for number, level in enumerate(self.levels):
             while due := level.due(watermark):
-                firing = level.fire(*self._choose(due))
-                self.fates += firing.fates
-                if firing.pane is None:
+                pane = level.fire(*self._choose(due))
+                if pane is None:
                     continue
-                self.panes.append(firing.pane)
+                self.panes.append(pane)
                 if number + 1 < len(self.levels):
                     coarser = self.levels[number + 1]
-                    key = Key(firing.pane.shard, coarser.tier.window_of(firing.pane.window))
-                    coarser.arrive(key, rollups.encode(firing.pane))
+                    key = Key(pane.shard, coarser.tier.window_of(pane.window))
+                    coarser.arrive(key, rollups.encode(pane))
         return self.panes[begin:]
 
     def rows(self, tier: str) -> dict[tuple[int, Series], Row]:
@@ -193,4 +165,4 @@ class Core:
     @property
     def empty(self) -> bool:
         """Whether nothing is kept of any window."""
-        return all(cells.empty for level in self.levels for cells in level.cells.values())
+        return all(window.is_empty for level in self.levels for window in level.windows.values())

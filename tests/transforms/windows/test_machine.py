@@ -30,6 +30,7 @@ from tests.transforms.naive import (
 from tests.transforms.windows.core import END_OF_TIME, Core, Level
 from transforms.rollups import panes as panes_algorithm
 from transforms.rollups import samples as samples_algorithm
+from transforms.rollups.contents import SampleContent
 from transforms.windows import machine as window_algorithm
 from transforms.windows.content import Key
 
@@ -149,12 +150,12 @@ def at(seconds: float, series: tuple[str, str] = A, value: float = 1.0, seq: int
 def test_the_timeline_of_the_docstring() -> None:
     core = Core(Tiers(rollups=Tiers().rollups[:1]))
     read(core, at(20))
-    assert core.levels[0].timers[Key(0, NOON)].at == {"on_time": NOON + MINUTE, "expire": NOON + 6 * MINUTE}
+    assert core.levels[0].windows[Key(0, NOON)].timers == {"on_time": NOON + MINUTE, "expire": NOON + 6 * MINUTE}
     (pane,) = core.advance(NOON + MINUTE)
     assert (pane.pane, pane.watermark, pane.count.tolist()) == (0, NOON + MINUTE, [1])
     read(core, at(150, B))
     read(core, at(30, seq=1))
-    assert core.levels[0].timers[Key(0, NOON)].at == {
+    assert core.levels[0].windows[Key(0, NOON)].timers == {
         f"late{NOON + 160 * SECOND}": NOON + 160 * SECOND,
         "expire": NOON + 6 * MINUTE,
     }
@@ -162,13 +163,13 @@ def test_the_timeline_of_the_docstring() -> None:
     (pane,) = core.advance(NOON + 160 * SECOND)
     assert (pane.pane, pane.watermark, pane.targets, pane.count.tolist()) == (1, NOON + 160 * SECOND, [A[0]], [2])
     core.advance(NOON + 6 * MINUTE)
-    assert core.levels[0].cells[Key(0, NOON)].empty
+    assert core.levels[0].windows[Key(0, NOON)].is_empty
 
 
 def test_an_arrival_reads_no_state() -> None:
     core = Core(tiers())
     read(core, at(1), at(2))
-    assert all(not cells.reads for cells in core.levels[0].cells.values())
+    assert all(not cells.reads for cells in core.levels[0].windows.values())
 
 
 # 100 rows: fewer than a bucket takes, two buckets' worth and some, and more than there are buckets for.
@@ -182,7 +183,7 @@ def test_a_late_sample_reads_the_bucket_of_its_series_only(
     core.feed([[at(1, host, seq=number) for number, host in enumerate(hosts)]])
     read(core, at(30, B))
     core.advance(NOON + 30 * SECOND)
-    cells = core.levels[0].cells[Key(0, NOON)]
+    cells = core.levels[0].windows[Key(0, NOON)]
     assert len(cells.buckets) == buckets
     assert cells.reads["bucket"] == 0
     untouched = dict(cells.buckets)
@@ -221,7 +222,7 @@ def test_without_lateness_nothing_is_kept_once_a_window_has_fired() -> None:
     assert core.too_late == [at(2, seq=1)]
     (pane,) = core.advance(NOON + 10 * SECOND)
     assert pane.count.tolist() == [1]
-    assert core.levels[0].cells[Key(0, NOON)].empty
+    assert core.levels[0].windows[Key(0, NOON)].is_empty
 
 
 def test_a_window_of_late_data_alone_has_an_on_time_pane() -> None:
@@ -273,7 +274,7 @@ def test_what_is_still_pending_goes_out_when_the_window_expires() -> None:
     assert core.rows("10s")[NOON, A].count == 1
     (pane,) = core.advance(NOON + 70 * SECOND)
     assert (pane.window, pane.pane, pane.count.tolist()) == (NOON, 1, [2])
-    assert core.levels[0].cells[Key(0, NOON)].empty
+    assert core.levels[0].windows[Key(0, NOON)].is_empty
 
 
 @pytest.mark.parametrize("lateness_ms", [0, 5 * MINUTE, 20 * MINUTE])
@@ -283,7 +284,7 @@ def test_a_coarse_window_folds_what_can_no_longer_change_while_more_arrives(late
     for minute in range(60):
         read(core, at(60 * minute, seq=minute))
         core.advance(core.watermark)
-        cells = core.levels[1].cells[Key(0, NOON)]
+        cells = core.levels[1].windows[Key(0, NOON)]
         kept = [panes_algorithm.decode(bucket) for bucket in cells.buckets.values()]
         held.append(len(cells.pending) + sum(map(len, kept)))
     # What is younger than the lateness, one folded row, and what gathers between two folds.
@@ -349,7 +350,7 @@ def test_samples_on_time_in_a_block_that_goes_on_past_their_window_are_in_its_on
 def test_no_timer_of_a_window_outlives_it(reached: int) -> None:
     level = Level(tiers(delay_ms=40 * SECOND), 0)
     level.arrive(Key(0, NOON), batches.encode(batch_of([Sample(A, NOON, 1.0, 0)], late=True, watermark=reached)))
-    assert max(level.timers[Key(0, NOON)].at.values()) == NOON + 70 * SECOND
+    assert max(level.windows[Key(0, NOON)].timers.values()) == NOON + 70 * SECOND
 
 
 def timers_of(of: Tiers, number: int, watermark: int, late: bool = False) -> dict[str, int]:
@@ -362,7 +363,7 @@ def timers_of(of: Tiers, number: int, watermark: int, late: bool = False) -> dic
         assert pane is not None
         data = rollups.encode(replace(pane, watermark=watermark))
     level.arrive(Key(0, NOON), data)
-    found = {tag.rstrip("0123456789"): ts - NOON for tag, ts in level.timers[Key(0, NOON)].at.items()}
+    found = {tag.rstrip("0123456789"): ts - NOON for tag, ts in level.windows[Key(0, NOON)].timers.items()}
     assert all(type(ts) is int for ts in found.values())
     return found
 
@@ -405,14 +406,14 @@ def test_the_timers_of_an_arrival(of: Tiers, number: int, reached: int, late: bo
 def test_series_stay_in_their_buckets_from_release_to_release() -> None:
     """Buckets lie in savepoints: another place for a series, and its samples would not be found again."""
     rows = batch_of([Sample((f'{{host="h{number}"}}', "up"), NOON, 1.0, number) for number in range(6)])
-    assert window_algorithm._bucket_of(rows, 16).tolist() == [6, 12, 7, 0, 13, 7]
-    assert window_algorithm._bucket_of(rows, 1).tolist() == [0] * 6
+    assert SampleContent(FINE).buckets(rows, 16).tolist() == [6, 12, 7, 0, 13, 7]
+    assert SampleContent(FINE).buckets(rows, 1).tolist() == [0] * 6
 
 
 def test_a_fold_that_comes_after_the_pane_leaves_late_ones_pending() -> None:
     """The local runner fires timers in no order of time."""
     level = Level(Tiers(), 1)
-    cells, key = level.cells[Key(0, NOON)], Key(0, NOON)
+    key = Key(0, NOON)
 
     def minute(number: int, pane: int = 0) -> bytes:
         rows = samples_algorithm.merge(None, [batch_of([at(60 * number, value=number + pane)])]).samples
@@ -420,11 +421,11 @@ def test_a_fold_that_comes_after_the_pane_leaves_late_ones_pending() -> None:
         return rollups.encode(replace(found, pane=pane, watermark=NOON + HOUR + MINUTE))
 
     level.arrive(key, minute(3))
-    assert level.machine.fire(cells, key, NOON + HOUR + 1).pane is not None
+    assert level.fire(NOON + HOUR + 1, key, "on_time") is not None
     level.arrive(key, minute(7, pane=1))
-    level.machine.fold(cells, key, NOON + HOUR)
-    assert len(cells.pending) == 1
-    corrected = level.machine.fire(cells, key, NOON + HOUR + 2 * MINUTE).pane
+    assert level.fire(NOON + HOUR, key, f"fold{NOON + HOUR}") is None
+    assert len(level.windows[key].pending) == 1
+    corrected = level.fire(NOON + HOUR + 2 * MINUTE, key, f"late{NOON + HOUR + 2 * MINUTE}")
     assert corrected is not None
     assert (corrected.pane, rows_of(corrected)[A].count) == (1, 2)
 

@@ -1,9 +1,10 @@
-"""The fates of the rows of a window."""
+"""The fates of the samples of a window."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from transforms.accounting import COLLIDED, DUPLICATE, MERGED_LATE, UNWRITABLE, WRITTEN
 from transforms.rollups.collisions import Collision
 
 _SHOWN = 4
@@ -33,3 +34,13 @@ class Fates:
             self.collided + other.collided,
             (self.collisions + other.collisions)[:_SHOWN],
         )
+
+    def counted(self) -> dict[str, int]:
+        """How many had which fate, by the names of counters."""
+        return {
+            WRITTEN: self.written,
+            MERGED_LATE: self.merged_late,
+            DUPLICATE: self.duplicate,
+            UNWRITABLE: self.unwritable,
+            COLLIDED: self.collided,
+        }
