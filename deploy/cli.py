@@ -26,7 +26,9 @@ from deploy.parts import CATALOGUE, influxdb
 from deploy.progress import for_stderr
 from deploy.settings import TOPICS, Settings
 from deploy.stack import Stack
+from schemas.errors import FAILURE
 from services.kit.arguments import Parser
+from services.kit.commands import refusing
 
 EPILOG = f"""\
 parts:     {", ".join(CATALOGUE.names)}
@@ -53,14 +55,15 @@ STATE_STYLE = {"running": "green", "dead": "bold red", "stopped": "dim"}
 
 
 def main(argv: list[str]) -> int:
-    """Run one ``tidemark stack`` command; returns the exit status: 1 for a failure that the message explains."""
+    """Run one ``tidemark stack`` command; returns the exit status.
+
+    Raises:
+        UserError: a failure that the message explains.
+    """
     options = _parser().parse_args(argv)
     run: Callable[[argparse.Namespace], int] = options.run
-    try:
+    with refusing(OSError, status=FAILURE):
         return run(options)
-    except (StackError, OSError) as error:
-        print(f"tidemark stack: {error}", file=sys.stderr)
-        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -248,7 +251,3 @@ def _env(options: argparse.Namespace) -> int:
     for name, value in exports.items():
         print(f"export {name}={shlex.quote(value)}")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from schemas.errors import FAILURE, UserError
 
-class StackError(Exception):
+
+class StackError(UserError):
     """A failure a person can act on: the command line prints its message and exits with status 1."""
+
+    status = FAILURE
 
 
 class UnknownPart(StackError):

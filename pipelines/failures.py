@@ -9,18 +9,23 @@ from contextlib import contextmanager
 
 from confluent_kafka import KafkaException
 
-from transforms.io.errors import SinkError, Unavailable
+from schemas.errors import FAILURE, UserError
+from transforms.io.errors import InputError, SinkError, Unavailable
 
-_MENDABLE = (SinkError, Unavailable, KafkaException, OSError)
+_MENDABLE = (InputError, SinkError, Unavailable, KafkaException, OSError)
 _STEP = re.compile(r" \[while running '[^']*'\]")
 # A runner in another process passes the error on as text.
-_NAMED = re.compile(r"^(?:\S+\.)?(?:SinkError|Unavailable|KafkaException|OSError|PermissionError): (.+)$", re.MULTILINE)
+_NAMED = re.compile(
+    r"^(?:\S+\.)?(?:InputError|SinkError|Unavailable|KafkaException|OSError|PermissionError): (.+)$", re.MULTILINE
+)
 # The logger with which Beam's worker logs an error of a step, with a traceback, before it raises it to the caller.
 _WORKER_LOG = "apache_beam.runners.common"
 
 
-class RunFailed(Exception):
+class RunFailed(UserError):
     """The run failed. The message says why, and what the run leaves behind."""
+
+    status = FAILURE
 
 
 @contextmanager

@@ -19,21 +19,18 @@ from pipelines.options.job import FileInput, JobOptions, OptionError, Parsed, Ru
 from pipelines.plans.job import plan
 from pipelines.result import Result, conclude
 from pipelines.runners.detach import advice, check_detachable, detach
-from pipelines.runners.options import RunnerError, beam_options, keeps_order, started
+from pipelines.runners.options import beam_options, keeps_order, started
 from services.kit import interrupts
+from services.kit.commands import reported
 from services.kit.outputs import OutputError, check_files, path
 from transforms.alerts.beam import EvaluateRules
 from transforms.alerts.rule_files.source import RuleSource
 from transforms.intake.beam import DEAD_LETTERS, SAMPLES, TOO_LATE, is_samples
 from transforms.io import sink as outputs
-from transforms.io.errors import SinkError
 from transforms.io.files import source as files
 from transforms.io.files.paths import kept
 from transforms.io.kafka import source as kafka
 from transforms.losses.beam import evidence
-
-REFUSALS = (OptionError, OutputError, RunnerError, SinkError, LookupError, ConnectionError)
-"""Errors of :func:`run` that a user can fix; the message says how."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +138,7 @@ def run(job: Job, argv: Sequence[str]) -> Result:
         OptionError: an option is missing or invalid.
         OutputError: the file of ``--summary-json`` cannot be written, or is an input.
         RunnerError: the runner cannot run this job.
+        InputError: a topic cannot be read; the message says what to do.
         SinkError: an output cannot be written; the message says what to do.
         RunFailed: the run failed for an external reason, such as a server that does not answer.
     """
@@ -226,18 +224,12 @@ def main(name: str, running: Callable[[Sequence[str]], Result], argv: Sequence[s
         The exit status: 0 for success, 1 for a run that fails or does not balance, 2 for a mistake in the options, 3 for a run that wrote
         nothing, or lost rows because a store refused them.
     """
-    return interrupts.run(name, lambda: _main(name, running, sys.argv[1:] if argv is None else argv))
+    args = sys.argv[1:] if argv is None else argv
+    return interrupts.run(name, lambda: reported(name, lambda: _main(name, running, args)))
 
 
 def _main(name: str, running: Callable[[Sequence[str]], Result], argv: Sequence[str]) -> int:
-    try:
-        result = running(argv)
-    except REFUSALS as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return 2
-    except failures.RunFailed as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return 1
+    result = running(argv)
     if result.detached is not None:
         print(advice(name, result.detached))
     return result.report(name)

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from pipelines import job
-from pipelines.job import REFUSALS, counters
+from pipelines.job import counters
 from pipelines.options import job as job_options
 from pipelines.options.job import JobOptions
 from pipelines.result import Result
 from transforms.intake.beam import DEAD_LETTERS, SAMPLES, TOO_LATE
 from transforms.rollups.beam import Rollups
 
-__all__ = ["JOB", "REFUSALS", "Result", "build", "counters", "main", "run"]
+__all__ = ["JOB", "Result", "build", "counters", "main", "run"]
 
 
 def build(pipeline: beam.Pipeline, options: JobOptions) -> dict[str, beam.PCollection]:

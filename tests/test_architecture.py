@@ -24,7 +24,7 @@ LAYERS = {
     # `tidemark submit` asks the local stack where its parts are.
     "tidemark": ("schemas", "rules", "transforms", "services", "pipelines", "tidemark", "deploy"),
     # Where the job's own packages are broken or absent, the stack still starts.
-    "deploy": ("deploy", "services.kit"),
+    "deploy": ("deploy", "services.kit", "schemas.errors"),
 }
 OURS = (*LAYERS, "benchmarks", "tests")
 FRAMEWORKS = {
@@ -108,7 +108,7 @@ def test_what_all_commands_share_rests_on_nothing_else() -> None:
         f"{where(path, line)} imports {name}"
         for path in modules("services/kit")
         for line, name in imports(path)
-        if within(name, OURS) and not within(name, ("services.kit", "schemas.numbers"))
+        if within(name, OURS) and not within(name, ("services.kit", "schemas.errors", "schemas.numbers"))
     ]
     assert ours == []
 
@@ -229,6 +229,22 @@ def test_a_job_defines_no_dofn() -> None:
         for path in modules("pipelines")
         for node in ast.walk(tree(path))
         if isinstance(node, ast.ClassDef) and any(ast.unparse(base).rpartition(".")[2] == "DoFn" for base in node.bases)
+    ]
+    assert wrong == []
+
+
+def test_one_place_reports_an_error_of_the_user() -> None:
+    """A command raises `UserError`; `services.kit.commands` prints it. None returns an exit status for an error that it caught."""
+    wrong = [
+        where(path, node.lineno)
+        for path in modules("tidemark", "pipelines", "deploy", "services")
+        for handler in ast.walk(tree(path))
+        if isinstance(handler, ast.ExceptHandler) and path.parent.name != "kit"
+        for node in ast.walk(handler)
+        if isinstance(node, ast.Return)
+        and isinstance(node.value, ast.Constant)
+        and type(node.value.value) is int
+        and node.value.value
     ]
     assert wrong == []
 

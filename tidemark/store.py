@@ -14,10 +14,12 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
+from schemas.errors import FAILURE
 from schemas.tiers import Tiers
 from schemas.times import parse_duration
 from services.kit import interrupts
 from services.kit.arguments import Parser
+from services.kit.commands import refusing
 from transforms.io.parquet.compact import Compaction, compact, expired, retain
 from transforms.io.parquet.layout import time_text
 from transforms.io.parquet.runs import runs
@@ -36,17 +38,16 @@ A job may write and others may read meanwhile. Run compact every hour or so, ret
 
 
 def main(argv: Sequence[str] | None = None, clock: Callable[[], float] = time.time) -> int:
-    """Run a subcommand; returns the exit status, 1 for an error that is printed. ``clock`` gives seconds since 1970."""
+    """Run a subcommand; returns the exit status, 1 if a file cannot be read. ``clock`` gives seconds since 1970.
+
+    Raises:
+        UserError: the store, a tier or a file is not as it should be.
+    """
     args = _parser().parse_args(argv)
     args.damaged = []
-    try:
-        with interrupts.explained(
-            "files are replaced whole or not at all, so the store is as good as before; run it again"
-        ):
-            args.run(args, int(clock() * 1_000))
-    except (OSError, ValueError, pa.ArrowInvalid) as error:
-        print(f"tidemark store: {error}", file=sys.stderr)
-        return 1
+    text = "files are replaced whole or not at all, so the store is as good as before; run it again"
+    with refusing(OSError, ValueError, pa.ArrowInvalid, status=FAILURE), interrupts.explained(text):
+        args.run(args, int(clock() * 1_000))
     for path, reason in args.damaged:
         print(f"tidemark store: cannot be read, and left as it is: {path}: {reason}", file=sys.stderr)
     return 1 if args.damaged else 0
@@ -177,7 +178,3 @@ def _folders(directory: Path) -> list[str]:
     if not folders:
         raise ValueError(f"{directory} is no store, or an empty one: it has no TIER/date=YYYY-MM-DD folders")
     return folders
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -66,8 +66,6 @@ def _input(uri: str, args: argparse.Namespace, kafka_config: dict[str, str]) -> 
             if others := left_out(places(rest)):
                 print(f"--input={uri}: {others}", file=sys.stderr)
             return FileInput(tuple(matching(rest)))
-    except OptionError:
-        raise
     except (ValueError, FileNotFoundError) as error:
         raise OptionError(f"--input={uri}: {error}") from None
     if uri == STDIN:

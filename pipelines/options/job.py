@@ -79,8 +79,7 @@ class JobOptions:
 
         Raises:
             transforms.io.errors.SinkError: an output cannot be written; the message says what to do.
-            LookupError: there is no such topic to read.
-            ConnectionError: its brokers do not answer.
+            transforms.io.errors.InputError: there is no such topic to read, or its brokers do not answer.
         """
         records = [self.dead_letter, self.late, *([self.rules.alerts] if self.rules is not None else [])]
         for entry in self.inputs:
@@ -169,8 +168,6 @@ def _check_outputs(options: JobOptions, read: Sequence[str]) -> None:
         if options.rules is not None:
             records["--alerts"] = options.rules.alerts
         check_apart(read, topics, options.outputs, records)
-    except OptionError:
-        raise
     except ValueError as error:
         raise OptionError(str(error)) from None
 

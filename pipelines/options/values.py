@@ -8,11 +8,12 @@ from typing import Any
 
 import yaml
 
+from schemas.errors import UserError
 from schemas.names import check_label
 from schemas.times import parse_duration
 
 
-class OptionError(ValueError):
+class OptionError(UserError):
     """An invalid option; the message names it and what is valid."""
 
 

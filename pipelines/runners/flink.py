@@ -9,13 +9,17 @@ import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
+from schemas.errors import FAILURE, UserError
+
 ENDED = frozenset({"CANCELED", "FAILED", "FINISHED", "SUSPENDED"})
 REQUEST_TIMEOUT_S = 30.0
 POLL_S = 0.2
 
 
-class FlinkError(Exception):
+class FlinkError(UserError):
     """The cluster refused a request; the message holds its answer."""
+
+    status = FAILURE
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from apache_beam.runners.portability.fn_api_runner import worker_handlers
 from apache_beam.runners.runner import PipelineResult
 
+from schemas.errors import UserError
 from services.kit.suggestions import did_you_mean, nearest
 
 LOCAL = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
@@ -30,7 +31,7 @@ _NO_JOB_SERVER = ("job server jar", "Java must be installed")
 _ALIKE = 0.75
 
 
-class RunnerError(ValueError):
+class RunnerError(UserError):
     """The runner cannot run this job; the message says which can."""
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
+from schemas.errors import UserError
 from services.kit.suggestions import did_you_mean, nearest
 
 OPTIONS = ("--help", "--version")
@@ -54,7 +56,31 @@ def dispatch(program: str, commands: Mapping[str, Command], overview: str, args:
         module, _, function = command.parser.partition(":")
         getattr(importlib.import_module(module), function)().print_help()
         return 0
-    return int(importlib.import_module(command.module).main(rest) or 0)
+    return reported(f"{program} {name}", lambda: int(importlib.import_module(command.module).main(rest) or 0))
+
+
+def reported(program: str, work: Callable[[], int]) -> int:
+    """Do the work of a command. Returns its exit status; of a :class:`schemas.errors.UserError`, its status, and prints its message."""
+    try:
+        return work()
+    except UserError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return error.status
+
+
+@contextmanager
+def refusing(*kinds: type[Exception], status: int) -> Iterator[None]:
+    """Raise errors of some kinds, and every :class:`schemas.errors.UserError`, as a ``UserError`` with this exit status.
+
+    Raises:
+        UserError: one of these errors was raised within.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, (UserError, *kinds)):
+            raise
+        raise UserError(str(error), status) from error
 
 
 def _unknown(program: str, commands: Mapping[str, Command], word: str) -> str:

@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from schemas.errors import UserError
+
 PathLike = str | os.PathLike[str]
 
 
@@ -16,7 +18,7 @@ def path(text: str) -> Path:
     return Path(text).expanduser()
 
 
-class OutputError(ValueError):
+class OutputError(UserError):
     """A file cannot be written, or must not be; the message names the option, and says why and what to do."""
 
 
@@ -39,8 +41,6 @@ def check_files(outputs: Mapping[str, PathLike | None], inputs: Iterable[PathLik
             target = path(written).resolve()
             _check(f"{option}={written}", written, target, inputs)
         except (OSError, RuntimeError, ValueError) as error:
-            if isinstance(error, OutputError):
-                raise
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise OutputError(f"{option}={written}: cannot be written: {reason}") from None
         if target in seen and not _is_stream(target):

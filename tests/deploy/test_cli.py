@@ -12,17 +12,18 @@ from deploy.process import spawn, stop
 from deploy.settings import TOPICS, Settings
 from deploy.stack import Stack
 from deploy.state import State, save
+from tests.tidemark.command import command
 
 
 @pytest.fixture
 def run(tmp_path, capsys):
     """Runs a command on an instance in a temporary directory; returns status, output and errors."""
 
-    def command(*words):
-        status = cli.main([words[0], "--dir", str(tmp_path / "stack"), *words[1:]])
+    def run(*words):
+        status = command("stack")([words[0], "--dir", tmp_path / "stack", *words[1:]])
         return (status, *capsys.readouterr())
 
-    return command
+    return run
 
 
 @pytest.fixture

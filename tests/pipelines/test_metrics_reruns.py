@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipelines import metrics
+from tests.tidemark.command import command
 from tests.transforms.io.history.given import read, series_of
 from tests.transforms.naive import NOON
-from tidemark.store import main as store_command
 from transforms.io.parquet.store import read_raw, read_rollups
 
 FIRST = [0, 1, 2, 9999, 4, 5]
@@ -71,6 +71,6 @@ def test_a_second_run_over_corrected_input_replaces_what_the_first_wrote(
     assert counts == [[5], [5]] if fewer else [[6], [6]]
 
     capsys.readouterr()
-    assert store_command(["compact", str(tmp_path / "store"), "--older=0s"]) == 0
+    assert command("store")(["compact", str(tmp_path / "store"), "--older=0s"]) == 0
     assert capsys.readouterr().out.count("2 files became 1") == 3
     assert greatest(tmp_path) == dict.fromkeys(READERS, 5)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from schemas import rollup
+from services.kit.commands import reported
 from tests.transforms.io.sink_cases import MINUTE, WINDOW, fleet
 from tidemark.store import main
 from transforms.io.parquet.rows import rollup_table
@@ -25,7 +26,7 @@ def store(tmp_path: Path) -> Path:
 
 
 def run(now: int, *words: object) -> int:
-    return main([str(word) for word in words], clock=lambda: now / 1_000)
+    return reported("tidemark store", lambda: main([str(word) for word in words], clock=lambda: now / 1_000))
 
 
 def test_ls_tells_files_rows_and_times(

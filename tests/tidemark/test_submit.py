@@ -9,6 +9,7 @@ import pytest
 from deploy.parts import CATALOGUE
 from pipelines.job import Result
 from pipelines.runners.flink import Job
+from tests.tidemark.command import command
 from tidemark.submit import job as submit
 from tidemark.submit import main
 from tidemark.submit.job import Addresses, SubmitError, job_args
@@ -145,5 +146,5 @@ def test_stopping_a_job_needs_flink_alone() -> None:
 
 
 def test_a_stack_that_is_down_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["metrics", f"--dir={tmp_path}"]) == 1
+    assert command("submit")(["metrics", f"--dir={tmp_path}"]) == 1
     assert f"of {tmp_path} not running: tidemark stack up" in capsys.readouterr().err

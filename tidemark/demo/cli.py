@@ -16,14 +16,15 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from schemas.errors import FAILURE
 from services.kit import interrupts
+from services.kit.commands import refusing
 from tidemark.demo import terminal
 from tidemark.demo.alert_table import alert_table
 from tidemark.demo.inputs import HOSTS, METRICS, FleetDay, Sampling, write_fleet_day
 from tidemark.demo.job import DemoFailed, Folder, Job
 from tidemark.demo.outcome import CONFIGS, build_report, computer_source, differences, fleet_source
 from tidemark.demo.rule_files import texts
-from tidemark.report.alerts import AlertsError
 from tidemark.report.build import changed_late
 from tidemark.report.html import render
 from tidemark.report.payload import Report
@@ -31,9 +32,13 @@ from transforms.accounting import MEANINGS
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the demo; 0 when every record is accounted for, 1 if not or if something failed, 2 for a mistake in the options, 130 on Ctrl-C."""
+    """Run the demo; 0 when every record is accounted for, 1 if not, 130 on Ctrl-C.
+
+    Raises:
+        UserError: something failed, or the rules have errors.
+    """
     folder = Folder(args.output)
-    try:
+    with refusing(OSError, status=FAILURE):
         # Read before the folder that may hold them is replaced.
         rules = texts(args.rules)
         folder.prepare()
@@ -41,9 +46,6 @@ def run(args: argparse.Namespace) -> int:
             (folder.rules / f"{name}.yml").write_text(text, encoding="utf-8")
         with interrupts.explained(f"what there is by now is in {folder.root}, which the next demo replaces"):
             return _run(args, folder, Console())
-    except (DemoFailed, AlertsError, OSError) as error:
-        print(f"tidemark demo: {error}", file=sys.stderr)
-        return 1
 
 
 def _run(args: argparse.Namespace, folder: Folder, console: Console) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.result import counts_of
+from schemas.errors import FAILURE, UserError
 from transforms.accounting import Balance
 
 MARKER = ".tidemark-demo"
@@ -19,8 +20,10 @@ MARKER = ".tidemark-demo"
 _SHOWN_LOG_LINES = 15
 
 
-class DemoFailed(Exception):
+class DemoFailed(UserError):
     """The demo cannot go on; the message says why and what to do."""
+
+    status = FAILURE
 
 
 @dataclass(frozen=True)

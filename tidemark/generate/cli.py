@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -14,23 +13,29 @@ from kafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from schemas.errors import FAILURE, MISTAKE
 from services.kit.arguments import Parser
+from services.kit.commands import refusing
 from services.kit.interrupts import INTERRUPTED
 from services.kit.outputs import check_files
 from tidemark.generate.fleet import Fleet
 from tidemark.generate.load import FORMATS, Load
 from tidemark.generate.options import EXAMPLES, Options, add_metrics, checked
-from tidemark.generate.outputs import DeliveryFailed, FileOutput, KafkaOutput, Output
+from tidemark.generate.outputs import FileOutput, KafkaOutput, Output
 from tidemark.generate.pacing import Pace, instants, live_instants
 from tidemark.generate.plan import scrapes
 from tidemark.generate.summary import Summary
 from tidemark.generate.truth import TruthFile
-from transforms.io.kafka.admin import KafkaUnavailable, connect, create_topic, read_config, topic_exists, unavailable
+from transforms.io.kafka.admin import connect, create_topic, read_config, topic_exists, unavailable
 from transforms.io.kafka.topic import KafkaTopic
 
 
 def main(argv: list[str]) -> int:
-    """Run ``tidemark generate``; returns the exit status: 0 sent, 1 not all could be sent, 2 options, 130 interrupted before the end."""
+    """Run ``tidemark generate``; returns the exit status: 0 sent, 130 interrupted before the end.
+
+    Raises:
+        UserError: with status 1 if not all could be sent, with 2 for a mistake in the options.
+    """
     parser = Parser(
         prog="tidemark generate",
         description="A seeded load, to Kafka or to files.",
@@ -39,19 +44,13 @@ def main(argv: list[str]) -> int:
     )
     add_metrics(parser.add_subparsers(dest="load", required=True, metavar="metrics"))
     args = parser.parse_args(argv)
-    try:
+    with refusing(ValueError, OSError, status=MISTAKE):
         options = checked(args)
         fleet = Fleet(options.seed, options.hosts, options.metrics)
         _check_files(options)
         output = open_output(options)
-    except (ValueError, OSError, KafkaUnavailable) as error:
-        print(f"tidemark generate: {error}", file=sys.stderr)
-        return 2
-    try:
+    with refusing(OSError, status=FAILURE):
         return run(options, fleet, output)
-    except (DeliveryFailed, OSError) as error:
-        print(f"tidemark generate: {error}", file=sys.stderr)
-        return 1
 
 
 def _check_files(options: Options) -> None:

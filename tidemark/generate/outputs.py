@@ -11,6 +11,7 @@ from typing import BinaryIO, Protocol
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from schemas.errors import FAILURE, UserError
 from schemas.records import CONTENT_TYPE_HEADER
 from tidemark.generate.load import Record
 from transforms.io.kafka.topic import KafkaTopic
@@ -72,8 +73,10 @@ class FileOutput:
         self._open.close()
 
 
-class DeliveryFailed(Exception):
+class DeliveryFailed(UserError):
     """Records that the broker did not take; the message says how many, and why the first of them."""
+
+    status = FAILURE
 
 
 class KafkaOutput:

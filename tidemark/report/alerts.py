@@ -16,13 +16,16 @@ from rules.model import AlertingRule
 from rules.planning.reach import Reach, reaches
 from schemas import strict_json
 from schemas.alert_event import AlertEvent, State, Trace, decode
+from schemas.errors import FAILURE, UserError
 from transforms.io.files.atomic import in_order_written
 
 _REASONS = {each.name.lower(): each.value for each in Reason}
 
 
-class AlertsError(ValueError):
+class AlertsError(UserError):
     """A rule file or a line that is no alert event; the message says which, where, and what is wrong."""
+
+    status = FAILURE
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,10 @@ from rules.model import AlertingRule, RuleGroup
 from rules.planning.no_data import Unfed, unfed, unfed_lines
 from rules.planning.reach import reaches, together, written_names
 from rules.promql.context import Options
+from schemas.errors import FAILURE
 from schemas.times import parse_duration
 from services.kit import interrupts
+from services.kit.commands import refusing
 from services.kit.outputs import check_files, path
 from tidemark.rules.arguments import add_rule_files, command_parser
 from tidemark.rules.backtest_text import episode_lines, instant, json_lines, score_lines, summary_lines
@@ -53,17 +55,17 @@ A series may also be the name of a CSV file, as in the labels of the Numenta Ano
 """
 
 
-class _RulesError(ValueError):
-    """Rule files that cannot be run."""
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status that ``--help`` documents."""
+    """Run the command; returns the exit status that ``--help`` documents.
+
+    Raises:
+        UserError: rules, data or labels cannot be read or run.
+    """
     parser = _parser()
     args = parser.parse_args(argv)
     if not args.data:
         parser.error("name the data: --data=SOURCE (--help lists the sources)")
-    try:
+    with refusing(OSError, ValueError, status=FAILURE):
         check_files({"--html": args.html}, [*args.files, *args.data, *([args.labels] if args.labels else [])])
         program = _program(args)
         with interrupts.explained("nothing was written"), Progress("reading") as progress:
@@ -85,9 +87,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             page = render(found, summaries, args.flap, labelled or (), scores, lacking)
             args.html.write_text(page, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        print(f"tidemark rules backtest: {error}", file=sys.stderr)
-        return 1
     _print(args, found, summaries, scores, lacking)
     if args.html is not None:
         print(f"wrote {args.html}", file=sys.stderr)
@@ -147,16 +146,16 @@ def _program(args: argparse.Namespace) -> Program:
     faults = []
     for source in rule_sources(args.files):
         if source.text is None:
-            raise _RulesError(f"{source.name}: {source.fault}")
+            raise ValueError(f"{source.name}: {source.fault}")
         loaded = load_rules(source.text, source.name)
         if loaded.file is None:
             faults += [text_of(each, source.text) for each in loaded.refusals]
         else:
             groups += loaded.file.groups
     if faults:
-        raise _RulesError("\n" + "\n".join(faults))
+        raise ValueError("\n" + "\n".join(faults))
     if not any(isinstance(rule, AlertingRule) for group in groups for rule in group.rules):
-        raise _RulesError(f"no alerting rule in {', '.join(args.files)}")
+        raise ValueError(f"no alerting rule in {', '.join(args.files)}")
     if args.interval is not None:
         groups = [replace(group, interval_ms=args.interval) for group in groups]
     return Program(groups, Settings(options=Options(lookback_ms=args.lookback)))

@@ -14,7 +14,9 @@ from rules.diagnostics.sarif import sarif_of
 from rules.diagnostics.text import json_of, summary, text_of
 from rules.files.check import Checked, check, once_a_run
 from rules.lints.metrics import Metrics, read_metrics
+from schemas.errors import MISTAKE, UserError
 from schemas.times import parse_duration
+from services.kit.commands import refusing
 from tidemark.rules.arguments import add_rule_files, command_parser
 from tidemark.rules.files import Source, colours, counter, read_bytes, rule_sources
 
@@ -45,19 +47,19 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Check files; returns the exit status that ``--help`` documents."""
+    """Check files; returns the exit status that ``--help`` documents.
+
+    Raises:
+        UserError: an option is wrong, or there are no files.
+    """
     options = _parser().parse_args(argv)
-    try:
+    with refusing(OSError, ValueError, status=MISTAKE):
         lints = _lints(options.lint)
         metrics = _metrics(options.metrics) if options.metrics else None
         interval = parse_duration(options.interval) if options.interval else None
-    except (OSError, ValueError) as error:
-        print(f"tidemark rules check: {error}", file=sys.stderr)
-        return 2
     read = rule_sources(options.files)
     if not read:
-        print(f"tidemark rules check: no rule files in {', '.join(options.files)}", file=sys.stderr)
-        return 2
+        raise UserError(f"no rule files in {', '.join(options.files)}")
     texts = [(source.name, source.text) for source in read if source.text is not None]
     checked = [_refused(source) for source in read if source.text is None]
     checked += check(texts, lints=lints, metrics=metrics, interval_ms=interval, progress=counter(len(texts), "checked"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from rules.promql.storage import Storage
 from rules.promql.syntax import ast
 from rules.promql.syntax.errors import PromQLError
 from rules.promql.syntax.parser import parse
+from schemas.errors import FAILURE, UserError
 from schemas.series import DEFAULT_TARGET_LABELS
 from schemas.times import format_duration, parse_time
 from tidemark.rules.arguments import command_parser
@@ -66,7 +66,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status that ``--help`` documents."""
+    """Run the command; returns the exit status that ``--help`` documents.
+
+    Raises:
+        UserError: the rule or the data cannot be read.
+    """
     parser = _parser()
     args = parser.parse_args(argv)
     if (args.file is None) == (args.expr is None):
@@ -80,11 +84,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         labels = frozenset(filter(None, args.target_labels.split(",")))
         explained = [(rule, expr, explain(expr, labels, data.storage, data.time_ms)) for rule, expr in rules]
     except PromQLError as error:
-        print(f"tidemark rules explain: {placed(error, args.expr) if args.expr else error}", file=sys.stderr)
-        return 1
+        raise UserError(placed(error, args.expr) if args.expr else str(error), FAILURE) from None
     except (OSError, ValueError) as error:
-        print(f"tidemark rules explain: {error}", file=sys.stderr)
-        return 1
+        raise UserError(str(error), FAILURE) from None
     if args.format == "json":
         documents = [
             {

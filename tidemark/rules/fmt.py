@@ -11,6 +11,7 @@ from pathlib import Path
 from rules.diagnostics.model import Severity
 from rules.diagnostics.text import text_of
 from rules.files.format import Formatted, format_rules
+from schemas.errors import UserError
 from tidemark.rules.arguments import add_rule_files, command_parser
 from tidemark.rules.files import STDIN, Source, colours, counter, replace_text, rule_sources
 
@@ -34,12 +35,15 @@ _PAINT = {"+": "32", "-": "31", "@": "36"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Format files; returns the exit status that ``--help`` documents."""
+    """Format files; returns the exit status that ``--help`` documents.
+
+    Raises:
+        UserError: there are no files.
+    """
     options = _parser().parse_args(argv)
     found = rule_sources(options.files)
     if not found:
-        print(f"tidemark rules fmt: no rule files in {', '.join(options.files)}", file=sys.stderr)
-        return 2
+        raise UserError(f"no rule files in {', '.join(options.files)}")
     step = counter(len(found), "formatted")
     status = 0
     changed = 0

@@ -14,6 +14,7 @@ from rules.promql.storage import matching_rows
 from rules.promql.syntax import ast
 from rules.promql.syntax.errors import PromQLSyntaxError
 from rules.promql.syntax.parser import parse
+from schemas.errors import FAILURE, UserError
 from schemas.times import parse_time
 from tidemark.rules.files import MAX_BYTES, read_bytes
 from transforms.io.files.csv_history import csv_labels
@@ -29,8 +30,10 @@ write series (a selector, or the name of a CSV file), and for each a list of fir
 _DEPTH = 4
 
 
-class LabelsError(ValueError):
+class LabelsError(UserError):
     """A file of labelled windows that cannot be read; the message says where and what to write."""
+
+    status = FAILURE
 
 
 def read_labelled(path: Path, history: History, csv_name: str | None = None) -> tuple[list[LabelledSeries], list[str]]:
@@ -50,8 +53,6 @@ def read_labelled(path: Path, history: History, csv_name: str | None = None) -> 
     except OSError as error:
         raise LabelsError(f"{path}: {error.strerror}") from None
     except (yaml.YAMLError, ValueError) as error:
-        if isinstance(error, LabelsError):
-            raise
         raise LabelsError(f"{path}: neither YAML nor JSON: {error}") from None
     if not isinstance(document, Mapping):
         raise LabelsError(f"{path}: no mapping; {_FORM}")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import rules
+from schemas.errors import FAILURE, UserError
+from services.kit.commands import refusing
 from tidemark.rules.arguments import command_parser
 
 RUNBOOKS = "docs/runbooks/"
@@ -55,14 +56,17 @@ def library() -> list[Shipped]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """List, print or copy; returns the exit status that ``--help`` documents."""
+    """List, print or copy; returns the exit status, 0.
+
+    Raises:
+        UserError: no file has such a name, or a copy would replace one that differs, or cannot be written.
+    """
     options = _parser().parse_args(argv)
     shipped = library()
     known = [each.name for each in shipped]
     asked = [name.removesuffix(".yml") for name in options.names]
     if unknown := [name for name in asked if name not in known]:
-        print(f"tidemark rules library: no {', '.join(unknown)}; there are {', '.join(known)}", file=sys.stderr)
-        return 2
+        raise UserError(f"no {', '.join(unknown)}; there are {', '.join(known)}")
     chosen = [each for each in shipped if not asked or each.name in asked]
     if options.to is not None:
         return _copy(chosen, options.to, options.runbooks, force=options.force)
@@ -102,17 +106,13 @@ def _copy(chosen: Sequence[Shipped], directory: Path, runbooks: str, *, force: b
     for each in chosen:
         targets[directory / f"{each.name}.yml"] = each.rules.replace(RUNBOOKS, runbooks)
         targets[directory / "tests" / f"{each.name}.test.yml"] = each.tests.replace(RUNBOOKS, runbooks)
-    try:
+    with refusing(OSError, UnicodeDecodeError, status=FAILURE):
         changed = [path for path, text in targets.items() if path.exists() and path.read_text("utf-8") != text]
         if changed and not force:
             names = ", ".join(map(str, changed))
-            print(f"tidemark rules library: there already, and different: {names}; --force replaces", file=sys.stderr)
-            return 1
+            raise UserError(f"there already, and different: {names}; --force replaces")
         for path, text in targets.items():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
             print(path)
-    except (OSError, UnicodeDecodeError) as error:
-        print(f"tidemark rules library: {error}", file=sys.stderr)
-        return 1
     return 0

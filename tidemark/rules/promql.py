@@ -18,6 +18,7 @@ from rules.promql.syntax.ast import Expr, children
 from rules.promql.syntax.errors import PromQLError
 from rules.promql.syntax.parser import parse
 from rules.promql.syntax.printer import prettify, to_text
+from schemas.errors import FAILURE, UserError
 from services.kit.arguments import Parser
 from tidemark.rules.files import BYTE_ORDER_MARK, sources
 from tidemark.rules.placed import placed
@@ -66,7 +67,11 @@ class FileReport:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Dispatch to a subcommand; returns the exit status that its ``--help`` documents."""
+    """Dispatch to a subcommand; returns the exit status that its ``--help`` documents.
+
+    Raises:
+        UserError: an expression is none.
+    """
     options = _parser().parse_args(argv)
     if options.command == "test":
         return _test(options)
@@ -74,8 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         expr = parse(text)
     except PromQLError as error:
-        print(f"tidemark promql: {placed(error, text)}", file=sys.stderr)
-        return 1
+        raise UserError(placed(error, text), FAILURE) from None
     print(prettify(expr) if options.command == "fmt" else "\n".join(tree(expr)))
     return 0
 

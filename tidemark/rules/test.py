@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rules.diagnostics.text import text_of
 from rules.unit_tests.run import Failure
+from schemas.errors import FAILURE, UserError
 from services.kit import outputs
 from tidemark.rules.arguments import command_parser
 from tidemark.rules.files import STDIN, colours, counter
@@ -43,7 +44,11 @@ examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the files; returns the exit status that ``--help`` documents."""
+    """Run the files; returns the exit status that ``--help`` documents.
+
+    Raises:
+        UserError: there are no files.
+    """
     parser = _parser()
     options = parser.parse_args(argv)
     covers = options.coverage or options.coverage_threshold is not None
@@ -54,11 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         re2_pattern(run.run)
         names = list(_files(options.files))
         outputs.check_files({"--junit": options.junit}, names)
-    except ValueError as error:
+    except (UserError, ValueError) as error:
         parser.error(str(error))
     if not names:
-        print(f"tidemark rules test: no test files in {', '.join(options.files)}", file=sys.stderr)
-        return 1
+        raise UserError(f"no test files in {', '.join(options.files)}", FAILURE)
     printer = _Printer(options.diff, colours(sys.stdout))
     step = counter(len(names), "tested")
     reports = []

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.errors import StackError
 from deploy.parts import CATALOGUE, influxdb
 from deploy.stack import Stack
 from pipelines import alerts, metrics
-from pipelines.runners.flink import Flink, FlinkError, Job
+from pipelines.runners.flink import Flink, Job
 from pipelines.runners.options import option_value
 from schemas.alert_event import TOPIC_ALERT_EVENTS
+from schemas.errors import FAILURE, UserError
 from schemas.records import TOPIC_RAW
 from services.kit.outputs import check_directory, path
 from tidemark.submit.arguments import DEFAULT_NAME
@@ -23,8 +22,10 @@ JOBS = {metrics.JOB.name: metrics.run, alerts.JOB.name: alerts.run}
 START_SECONDS = 120.0
 
 
-class SubmitError(Exception):
+class SubmitError(UserError):
     """The command failed; the message says what to do."""
+
+    status = FAILURE
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def submit(job: str, args: Sequence[str], at: Addresses) -> int:
     Raises:
         SubmitError: a job of that name runs already: both would read and write the same.
         FlinkError: Flink does not run it.
-        OptionError, RunnerError, SinkError, LookupError: as :func:`pipelines.job.run`.
+        OptionError, RunnerError, InputError, SinkError: as :func:`pipelines.job.run`.
     """
     args = job_args(args, at, job)
     name = option_value(args, "job_name") or job
@@ -182,17 +183,13 @@ def run(args: argparse.Namespace, rest: Sequence[str]) -> int:
         rest: the options of the job.
 
     Returns:
-        the exit status: 0 when done, 1 when the stack or Flink does not do it, 2 for a mistake in the options, 3 for a bounded run with losses.
+        the exit status: 0 when done, 3 for a bounded run with losses.
+
+    Raises:
+        UserError: with status 1 when the stack or Flink does not do it, with 2 for a mistake in the options.
     """
-    try:
-        at = Addresses.of(Stack(args.dir), needed_parts(args.job, rest))
-        if args.stop:
-            stop(args.name, savepoint_directory(args.savepoint), at)
-            return 0
-        return submit(args.job, rest, at)
-    except (SubmitError, FlinkError, StackError) as error:
-        print(f"tidemark submit: {error}", file=sys.stderr)
-        return 1
-    except metrics.REFUSALS as error:
-        print(f"tidemark submit: {error}", file=sys.stderr)
-        return 2
+    at = Addresses.of(Stack(args.dir), needed_parts(args.job, rest))
+    if args.stop:
+        stop(args.name, savepoint_directory(args.savepoint), at)
+        return 0
+    return submit(args.job, rest, at)

@@ -15,13 +15,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from schemas.errors import FAILURE, MISTAKE
 from schemas.names import check_topic
 from schemas.records import TOPIC_DEAD_LETTER, DeadLetter
 from services.kit.arguments import Parser
+from services.kit.commands import refusing
 from tidemark.topics import dead_letters, offsets
 from transforms.io.kafka.admin import (
     NO_TOPIC,
-    KafkaUnavailable,
     client_options,
     connect,
     create_topic,
@@ -47,22 +48,21 @@ examples:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a subcommand; 0 when done, 1 if the broker or the topic would not, 2 for a mistake in the options."""
+    """Run a subcommand; returns the exit status, 0.
+
+    Raises:
+        UserError: with status 1 if the broker or the topic would not, with 2 for a mistake in the options.
+    """
     args = _parser().parse_args(argv)
-    try:
+    with refusing(ValueError, status=MISTAKE):
         config = read_config(args.kafka_config)
-    except ValueError as error:
-        print(f"tidemark topics: {error}", file=sys.stderr)
-        return 2
     cluster = KafkaTopic(args.brokers, NO_TOPIC, config)
+    run: Callable[[argparse.Namespace, KafkaTopic], int] = args.run
     try:
-        run: Callable[[argparse.Namespace, KafkaTopic], int] = args.run
-        return run(args, cluster)
+        with refusing(ValueError, OSError, status=FAILURE):
+            return run(args, cluster)
     except KafkaError as error:
-        print(f"tidemark topics: {unavailable(cluster, error)}", file=sys.stderr)
-    except (KafkaUnavailable, LookupError, ValueError, OSError) as error:
-        print(f"tidemark topics: {error}", file=sys.stderr)
-    return 1
+        raise unavailable(cluster, error) from None
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from schemas.errors import FAILURE, UserError
 from schemas.records import CONTENT_TYPE_HEADER, DeadLetter, reason_kind
 
 REPLAYED_HEADER = "replayed-from"
@@ -31,14 +32,14 @@ def read(options: dict[str, Any], topic: str) -> Iterator[bytes]:
         options: of kafka-python's clients.
 
     Raises:
-        LookupError: no such topic.
+        UserError: no such topic.
         kafka.errors.KafkaError: the broker refuses.
     """
     consumer = KafkaConsumer(**options, enable_auto_commit=False)
     try:
         numbers = consumer.partitions_for_topic(topic)
         if not numbers:
-            raise LookupError(f"no topic {topic}")
+            raise UserError(f"no topic {topic}", FAILURE)
         found = [TopicPartition(topic, number) for number in sorted(numbers)]
         consumer.assign(found)
         consumer.seek_to_beginning(*found)

@@ -11,6 +11,8 @@ from kafka.admin import OffsetSpec
 from kafka.errors import CoordinatorNotAvailableError
 from kafka.structs import OffsetAndMetadata
 
+from schemas.errors import FAILURE, UserError
+
 _COORDINATOR_ATTEMPTS = 20
 _COORDINATOR_WAIT_S = 0.5
 
@@ -43,13 +45,13 @@ def partitions(admin: KafkaAdminClient, topics: Sequence[str]) -> list[Partition
     """The partitions of topics, in order; of all topics if none is named.
 
     Raises:
-        LookupError: no such topic; the message says which there are.
+        UserError: no such topic; the message says which there are.
         kafka.errors.KafkaError: the broker refuses.
     """
     known = admin.list_topics()
     missing = sorted(set(topics) - set(known))
     if missing:
-        raise LookupError(f"no topic {', '.join(missing)}; there are: {', '.join(sorted(known)) or 'none'}")
+        raise UserError(f"no topic {', '.join(missing)}; there are: {', '.join(sorted(known)) or 'none'}", FAILURE)
     wanted = sorted(topics or known)
     if not wanted:
         return []
@@ -69,14 +71,14 @@ def lag(admin: KafkaAdminClient, group: str, topics: Sequence[str] = ()) -> list
     Where it has committed nothing, all records of the partition count.
 
     Raises:
-        LookupError: the group has committed nothing, or there is no such topic; the message says what there is.
+        UserError: the group has committed nothing, or there is no such topic; the message says what there is.
         kafka.errors.KafkaError: the broker refuses.
     """
     committed = _committed(admin, group)
     offsets = {tp: meta.offset for tp, meta in committed.items() if meta.offset >= 0}
     if not offsets:
         groups = sorted(each["group_id"] for each in admin.list_groups())
-        raise LookupError(f"the group {group} has committed no offsets; groups: {', '.join(groups) or 'none'}")
+        raise UserError(f"the group {group} has committed no offsets; groups: {', '.join(groups) or 'none'}", FAILURE)
     wanted = topics or sorted({tp.topic for tp in offsets})
     found = []
     for topic, partition, begin, end in partitions(admin, wanted):

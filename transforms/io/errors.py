@@ -1,7 +1,13 @@
-"""Errors of outputs: one that a person has to mend, and one that may pass."""
+"""Errors of inputs and outputs: those that a person has to mend, and one that may pass."""
+
+from schemas.errors import UserError
 
 
-class SinkError(Exception):
+class InputError(UserError):
+    """An input cannot be read as configured; the message says what to do."""
+
+
+class SinkError(UserError):
     """An output cannot be used as configured; the message says what to do. Trying again without doing it does not help."""
 
 

@@ -10,9 +10,11 @@ import duckdb
 import pytest
 
 from schemas.codecs.block import BlockDecoder
-from tidemark.generate.cli import main
+from tests.tidemark.command import command
 from tidemark.generate.options import add_metrics, checked
 from transforms.io.files.records import read_blocks
+
+main = command("generate")
 
 BASE = ["metrics", "--hosts=6", "--metrics=12", "--duration=2m", "--start=2026-01-12T00:00:00Z", "--seed=3", "--quiet"]
 FAULTS = ["--lateness=20%:30s:2m", "--duplicates=10%:50%", "--malformed=10%"]

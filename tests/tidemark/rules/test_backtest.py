@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tidemark.rules.backtest import main
+from tests.tidemark.command import command
 from tidemark.rules.backtest_text import instant, table
+
+main = command("rules", "backtest")
 
 START = 1_767_225_600_000
 MINUTE = 60_000

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tidemark.rules.explain import main
+from tests.tidemark.command import command
+
+main = command("rules", "explain")
 
 RULES = """
 groups:

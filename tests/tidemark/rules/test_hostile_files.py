@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.tidemark.command import command
 from tidemark.rules import files
 from tidemark.rules.cli import main as rules
 from tidemark.rules.files import sources
-from tidemark.rules.promql import main as promql
+
+promql = command("promql")
 
 GOOD = "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: count(up) == 0\n"
 TESTS = "rule_files: [good.yml]\ntests:\n- input_series: [{series: up, values: 1}]\n"

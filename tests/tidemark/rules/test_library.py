@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tidemark.rules.library import RUNBOOKS, library, main
-from tidemark.rules.test import main as run_tests
+from tests.tidemark.command import command
+from tidemark.rules.library import RUNBOOKS, library
+
+run_tests = command("rules", "test")
+
+main = command("rules", "library")
 
 LIBRARY = Path(__file__).parents[3] / "rules" / "library"
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tidemark.rules.promql import main
+from tests.tidemark.command import command
+
+main = command("promql")
 
 GOOD = """\
 load 1m

@@ -10,8 +10,11 @@ import pytest
 
 from rules.unit_tests.file import CODES as FAULTS
 from rules.unit_tests.run import CODES as FAILURES
-from tidemark.rules.test import FILES_PER_PROCESS, main, run_files
+from tests.tidemark.command import command
+from tidemark.rules.test import FILES_PER_PROCESS, run_files
 from tidemark.rules.unit_tests import Options
+
+main = command("rules", "test")
 
 RULES = """
 groups:

@@ -14,6 +14,7 @@ from rules.promql.labels import LabelFrame
 from rules.promql.storage import MemoryStorage, matching_rows
 from rules.promql.syntax import ast
 from rules.promql.values import Floats, Index, Mask, Times
+from schemas.errors import FAILURE, UserError
 from schemas.series import METRIC_NAME, parse_labels, parse_metric
 from transforms.io.history.notes import Notes
 
@@ -24,8 +25,10 @@ ROLLUP_VALUES = ("last", "first", "avg", "min", "max", "sum", "count", "increase
 """What of a rollup can be a sample's value."""
 
 
-class HistoryError(ValueError):
+class HistoryError(UserError):
     """A source that cannot be read; the message says which and what to do."""
+
+    status = FAILURE
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import yaml
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
+from schemas.errors import FAILURE, UserError
 from schemas.records import TOPIC_CONFIGS
 from transforms.io.kafka.topic import KafkaTopic
 
@@ -19,8 +20,10 @@ NO_TOPIC = ""
 """In a :class:`KafkaTopic` that stands for a cluster as a whole."""
 
 
-class KafkaUnavailable(Exception):
+class KafkaUnavailable(UserError):
     """The broker cannot be reached or asked; the message names it and what to look at."""
+
+    status = FAILURE
 
 
 def read_config(path: Path | None) -> dict[str, str]:

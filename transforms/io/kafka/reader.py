@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from schemas.records import CONTENT_TYPE_HEADER, RawRecord
+from transforms.io.errors import InputError
 from transforms.io.kafka.topic import DISCARDED, KafkaTopic, Start
 
 BLOCK_BYTES = 16 << 20
@@ -197,19 +198,18 @@ class Catalog:
         """How many partitions the topic has; waits so many seconds at most for an answer.
 
         Raises:
-            LookupError: there is no such topic; the message says how to make it.
-            ConnectionError: no broker answers.
+            InputError: there is no such topic, and the message says how to make it; or no broker answers.
         """
         source = self._source
         try:
             metadata = self._consumer.list_topics(source.topic, timeout=timeout_s).topics[source.topic]
         except KafkaException as error:
-            raise ConnectionError(
+            raise InputError(
                 f"Kafka at {source.bootstrap} does not answer ({error.args[0].str()}); "
                 "is it running (tidemark stack status), and are its address and --kafka-config right?"
             ) from None
         if metadata.error is not None or not metadata.partitions:
-            raise LookupError(
+            raise InputError(
                 f"Kafka at {source.bootstrap} has no topic {source.topic!r}; make it with "
                 f"`tidemark topics create {source.topic} --brokers={source.bootstrap} --partitions=4`"
             )
@@ -255,17 +255,16 @@ def check_topic(source: KafkaTopic) -> None:
     """Ask, before anything starts, whether there is such a topic.
 
     Raises:
-        LookupError: there is not.
-        ConnectionError: no broker answers, or the settings of the connection cannot be used.
+        InputError: there is not, no broker answers, or the settings of the connection cannot be used.
     """
     where = f"--input=kafka://{source.bootstrap}/{source.topic}"
     try:
         catalog = Catalog(source)
     except (ValueError, KafkaException) as error:
-        raise ConnectionError(f"{where}: {error}") from None
+        raise InputError(f"{where}: {error}") from None
     try:
         catalog.partitions(CHECK_TIMEOUT_S)
-    except (LookupError, ConnectionError) as error:
-        raise type(error)(f"{where}: {error}") from None
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
     finally:
         catalog.close()

@@ -225,8 +225,7 @@ class ReadSamples(beam.PTransform):
     Output: see :func:`transforms.intake.beam.take_in`.
 
     Raises:
-        LookupError: (when bounded or without discovery, on expanding) there is no such topic.
-        ConnectionError: (likewise) no broker answers.
+        InputError: (when bounded or without discovery, on expanding) there is no such topic, or no broker answers.
     """
 
     def __init__(self, source: KafkaSource, settings: IntakeSettings, source_id: int | None = None) -> None:

@@ -8,6 +8,7 @@ import pytest
 from confluent_kafka import Producer
 
 from schemas.records import CONTENT_TYPE_HEADER, LINE_PROTOCOL
+from transforms.io.errors import InputError
 from transforms.io.kafka import reader as kafka_reader
 from transforms.io.kafka.reader import Catalog, PartitionReader, Read, ReaderPool
 from transforms.io.kafka.topic import KafkaTopic, Start
@@ -138,6 +139,6 @@ def test_start_positions_lie_within_the_partition(cluster: Cluster) -> None:
 
 def test_a_broker_that_does_not_answer_is_named() -> None:
     catalog = Catalog(KafkaTopic("127.0.0.1:1", "t", {"log_level": "0"}))
-    with pytest.raises(ConnectionError, match=r"Kafka at 127.0.0.1:1 does not answer \(.+\); is it running"):
+    with pytest.raises(InputError, match=r"Kafka at 127.0.0.1:1 does not answer \(.+\); is it running"):
         catalog.partitions(timeout_s=0.2)
     catalog.close()

@@ -15,8 +15,8 @@ from schemas import batch as batches
 from schemas import rollup
 from schemas.forms.model import VersionError
 from schemas.tiers import Tiers
+from tests.tidemark.command import command
 from tests.transforms.io.sink_cases import WINDOW, rollups, samples, series
-from tidemark.store import main as store_command
 from transforms.io.errors import SinkError
 from transforms.io.parquet.compact import compact
 from transforms.io.parquet.layout import FORMAT, FORMAT_KEY, RAW_SCHEMA, ROLLUP_SCHEMA
@@ -172,7 +172,7 @@ def test_a_store_of_a_newer_release_is_left_alone(store: Path, capsys: pytest.Ca
             error, match="Parquet store of version 3; this release reads versions 1 and 2: a newer release wrote it"
         ):
             refused()
-    assert store_command(["compact", str(store)]) == 1
+    assert command("store")(["compact", str(store)]) == 1
     assert "upgrade Tidemark" in capsys.readouterr().err
 
 
