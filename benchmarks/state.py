@@ -26,8 +26,8 @@ from schemas.tiers import Tiers
 from tidemark.generate import cli as generate
 from transforms.io.kafka.reader import BLOCK_BYTES
 from transforms.rollups.contents import PaneContent, SampleContent
+from transforms.rollups.cutting import cutter_of
 from transforms.windows.content import Key
-from transforms.windows.cut import Cutter
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ def blocks(path: Path) -> Iterator[list[RawRecord]]:
 
 def elements(path: Path, tiers: Tiers, shards: int, clock: Clock) -> dict[Key, list[bytes]]:
     """What the source hands to the windows of the finest tier."""
-    decoder, cutter = BlockDecoder(), Cutter(tiers, shards, 10_000)
+    decoder, cutter = BlockDecoder(), cutter_of(tiers, shards, 10_000)
     watermark = MIN_WATERMARK
     arrived: dict[Key, list[bytes]] = defaultdict(list)
     for records in blocks(path):

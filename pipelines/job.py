@@ -25,12 +25,13 @@ from services.kit.commands import reported
 from services.kit.outputs import OutputError, check_files, path
 from transforms.alerts.beam import EvaluateRules
 from transforms.alerts.rule_files.source import RuleSource
-from transforms.intake.beam import DEAD_LETTERS, SAMPLES, TOO_LATE, is_samples
+from transforms.intake.beam import DEAD_LETTERS, SAMPLES, TOO_LATE
 from transforms.io import sink as outputs
 from transforms.io.files import source as files
 from transforms.io.files.paths import kept
 from transforms.io.kafka import source as kafka
 from transforms.losses.beam import evidence
+from transforms.machines.beam import is_no_mark
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,10 @@ def propagates_watermarks(pipeline: beam.Pipeline, options: JobOptions) -> bool:
 
 
 def unmarked(pipeline: beam.Pipeline, samples: beam.PCollection, options: JobOptions) -> beam.PCollection:
-    """The samples of :func:`read` without marks."""
+    """The samples of :func:`read` without marks, for a step that writes them as they are."""
     if not propagates_watermarks(pipeline, options):
         return samples
-    return samples | "Samples alone" >> beam.Filter(is_samples).with_output_types(tuple[bytes, bytes])
+    return samples | "Samples alone" >> beam.Filter(is_no_mark).with_output_types(tuple[bytes, bytes])
 
 
 Writers = list[tuple[str, outputs.Output]]

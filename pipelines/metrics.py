@@ -27,14 +27,14 @@ def build(pipeline: beam.Pipeline, options: JobOptions) -> dict[str, beam.PColle
     Every dead letter, the sources' and the sinks', goes to one place, and so does every sample that comes too late.
     """
     taken = job.read(pipeline, options)
-    samples = job.unmarked(pipeline, taken[SAMPLES], options)
-    rollups: dict[str, beam.PCollection] = samples | "Rollups" >> Rollups(options.tiers)
+    rollups: dict[str, beam.PCollection] = taken[SAMPLES] | "Rollups" >> Rollups(options.tiers)
     refused = [taken[DEAD_LETTERS]]
+    samples = job.unmarked(pipeline, taken[SAMPLES], options) if options.raw else None
     writing = job.writers(options)
     for label, output in writing:
         for tier in options.tiers.rollups:
             refused.append(rollups[tier.name] | f"Write {tier.name} to {label}" >> output.rollups(tier))
-        if options.raw:
+        if samples is not None:
             raw = samples | f"Raw for {label}" >> beam.Values()
             refused.append(raw | f"Write raw to {label}" >> output.raw())
     if options.rules is not None:

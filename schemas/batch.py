@@ -116,6 +116,10 @@ class SampleBatch:
             fine=fine,
         )
 
+    def cut_as(self, late: bool, watermark: int, overtaken: int) -> SampleBatch:
+        """The same samples with other values of these attributes."""
+        return replace(self, late=late, watermark=watermark, overtaken=overtaken)
+
     def unified(self) -> tuple[list[str], Int32]:
         """``metrics`` and ``metric`` whatever their origins: each text once."""
         return merge_dictionaries([(self.metrics, self.metric)])

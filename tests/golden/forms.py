@@ -28,12 +28,12 @@ from transforms.alerts.messages import Contribution, Part, RuleFiles
 from transforms.alerts.shards import chunks
 from transforms.alerts.shards import machine as shard_machine
 from transforms.alerts.shards.meta import Meta
-from transforms.intake import beam as intake
 from transforms.io.beam import RangeCoder
 from transforms.io.influxdb.lines import rollup_lines, sample_lines
 from transforms.io.kafka.beam import Partition
 from transforms.io.records import OutRecord, alert_event_records, dead_letter_records, late_records
 from transforms.machines import watermarks
+from transforms.machines.beam import mark
 from transforms.machines.watermarks import LAUNCH, PartitionWatermark
 from transforms.rollups import panes as panes_algorithm
 from transforms.rollups import samples as samples_algorithm
@@ -221,5 +221,5 @@ def _one(records: Any) -> bytes:
 
 
 def _mark(marks: PartitionWatermark) -> bytes:
-    key, data = intake.mark(marks).value
+    key, data = mark(marks).value
     return bytes(key) + b"|" + bytes(data)

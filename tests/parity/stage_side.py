@@ -21,7 +21,7 @@ from tests.parity.verdict import Verdict
 from transforms.alerts.local import LocalPipeline
 from transforms.alerts.settings import EVENTS, SAMPLES, EvaluationSettings
 from transforms.machines.machine import Out
-from transforms.windows.cut import Cutter
+from transforms.rollups.cutting import cutter_of
 
 SHARDS = 8
 EVERY_MS = 120_000
@@ -89,7 +89,7 @@ def of_stage_in_disorder(files: Mapping[str, str], series: Sequence[Series], pro
     order = np.argsort(place[which], kind="stable")
     record = place[which][order]
     arrived = replace(whole.take(order), seq=batches.sequence(0, 1) * (record + 1))
-    cutter = Cutter(Tiers(), SHARDS, DELAY_MS)
+    cutter = cutter_of(Tiers(), SHARDS, DELAY_MS)
     outs: list[Out] = []
     watermark = MIN_WATERMARK
     for begin in range(0, len(scrapes), SCRAPES_PER_BLOCK):

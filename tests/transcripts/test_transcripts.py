@@ -24,7 +24,7 @@ from tests.transcripts.transcript import BASE, DELAY, SHARDS, Stage, Transcript,
 from tests.transforms.naive import Sample, batch_of
 from tests.transforms.windows.core import END_OF_TIME, Core
 from transforms.rollups.beam import Rollups
-from transforms.windows.cut import Cutter
+from transforms.rollups.cutting import cutter_of
 
 FOLDER = Path(__file__).parent
 PATHS = sorted(FOLDER.glob("*.yaml"))
@@ -64,7 +64,7 @@ def test_the_core(transcript: Transcript) -> None:
 
 def stream(transcript: Transcript) -> Stream:
     """The transcript as a TestStream of cut pieces."""
-    cutter = Cutter(transcript.tiers, SHARDS, DELAY)
+    cutter = cutter_of(transcript.tiers, SHARDS, DELAY)
     events = Stream().with_output_types(tuple[bytes, bytes])
     watermark = MIN_WATERMARK
     for stage, samples in records(transcript):

@@ -24,16 +24,12 @@ from transforms import accounting
 from transforms.losses import examples
 from transforms.losses.beam import EVENT_TIME, Recorder
 from transforms.losses.examples import Example, place_of, position, shared_name, shown
-from transforms.machines import watermarks
-from transforms.machines.watermarks import PartitionWatermark
-from transforms.windows.cut import Cut, Cutter
+from transforms.rollups.cutting import cutter_of
+from transforms.windows.cut import Cut
 
 SAMPLES = "samples"
 DEAD_LETTERS = "dead_letters"
 TOO_LATE = "too_late"
-
-MARK = b""
-"""The key of marks, see :func:`mark`."""
 
 
 FileWatermark = Literal["end", "events"]
@@ -74,7 +70,7 @@ class IntakeSettings:
 class IntakeResult:
     """A decoded and cut block; nothing is counted or handed on until :meth:`outputs` is asked."""
 
-    def __init__(self, intake: Intake, topic: str, records: int, block: DecodedBlock, cut: Cut) -> None:
+    def __init__(self, intake: Intake, topic: str, records: int, block: DecodedBlock, cut: Cut[SampleBatch]) -> None:
         self._intake, self._topic, self._records, self._block, self._cut = intake, topic, records, block, cut
         self.watermark = cut.watermark
         """Of the partition after the block, ms."""
@@ -124,7 +120,7 @@ class Intake:
             settings.earliest_ms,
         )
         delay_ms = settings.delay_ms if follows_events else None
-        self._cutter = Cutter(settings.tiers, settings.shards, delay_ms, settings.since_ms)
+        self._cutter = cutter_of(settings.tiers, settings.shards, delay_ms, settings.since_ms)
         # Where any event time is taken, time itself may run ahead of that of the records: a replay that is faster than the clock.
         self._max_future_ms = settings.max_future_ms
         self._recorder = Recorder(logs)
@@ -177,7 +173,7 @@ class Intake:
         if number:
             self._counters[name].inc(number)
 
-    def record(self, block: DecodedBlock, cut: Cut, topic: str) -> None:
+    def record(self, block: DecodedBlock, cut: Cut[SampleBatch], topic: str) -> None:
         """Record what a person who reads the balance wants to know besides: event times, and examples of what is lost."""
         if len(block.batch):
             for ts in (block.batch.ts.min(), block.batch.ts.max()):
@@ -198,21 +194,10 @@ def _too_late_example(samples: SampleBatch, passed: int, topic: str) -> Example:
     return Example(examples.TOO_LATE, position(topic, partition, offset), reason, record, int(samples.ts[0]))
 
 
-def mark(watermark: PartitionWatermark) -> TimestampedValue:
-    """An element without samples that holds the watermark of a partition behind all samples before it."""
-    stamp = Timestamp(micros=max(watermark.watermark_ms, 0) * 1000)
-    return TimestampedValue((MARK, watermarks.encode([watermark])), stamp)
-
-
-def is_samples(element: tuple[bytes, bytes]) -> bool:
-    """Whether it is no :func:`mark`."""
-    return element[0] != MARK
-
-
 def take_in(elements: beam.PCollection, reading: beam.DoFn) -> dict[str, beam.PCollection]:
     """Apply a DoFn that yields :meth:`IntakeResult.outputs`; its outputs by name.
 
-    ``samples``: ``(key, wire form)`` for :class:`transforms.rollups.beam.Rollups`, with marks among them if the DoFn makes any; ``dead_letters``:
+    ``samples``: ``(key, wire form)`` for :class:`transforms.rollups.beam.Rollups`, with marks among them if the DoFn yields any; ``dead_letters``:
     :class:`schemas.records.DeadLetter` encoded; ``too_late``: samples in wire form.
     """
     # The key's type makes its coder a deterministic one.

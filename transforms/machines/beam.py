@@ -20,12 +20,14 @@ from apache_beam.coders import BytesCoder
 from apache_beam.metrics import Metrics
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import BagStateSpec, ReadModifyWriteStateSpec, TimerSpec, on_timer
-from apache_beam.transforms.window import GlobalWindow
+from apache_beam.transforms.window import GlobalWindow, TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.accounting import NAMESPACE
+from transforms.machines import watermarks
 from transforms.machines.machine import Machine, Memory, Out, Timer
+from transforms.machines.watermarks import PartitionWatermark
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +37,17 @@ _Pending = dict[tuple[bytes, str | int], int]
 def in_global_window(value: object, time_ms: int) -> WindowedValue:
     """A value stamped with a time, ms."""
     return WindowedValue(value, Timestamp(micros=time_ms * 1000), (GlobalWindow(),))
+
+
+def mark(watermark: PartitionWatermark) -> TimestampedValue:
+    """An element without samples that holds the watermark of a partition behind all samples before it."""
+    stamp = Timestamp(micros=max(watermark.watermark_ms, 0) * 1000)
+    return TimestampedValue((watermarks.MARK, watermarks.encode([watermark])), stamp)
+
+
+def is_no_mark(element: tuple[bytes, bytes]) -> bool:
+    """To filter elements by: see :func:`transforms.machines.watermarks.is_mark`."""
+    return not watermarks.is_mark(element)
 
 
 class _BeamCells:

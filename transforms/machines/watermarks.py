@@ -41,6 +41,15 @@ LAUNCH = PartitionWatermark(-1, 0, 1, 1 << 62)
 """The mark that follows the launch time. The launch counts as one more source, which sends nothing after it."""
 
 
+MARK = b""
+"""The key of a mark: an element among samples that holds partition watermarks instead. No samples have it."""
+
+
+def is_mark(element: tuple[bytes, bytes]) -> bool:
+    """Whether an element of a source holds partition watermarks. Every transform that reads elements of a source drops marks, or takes them."""
+    return element[0] == MARK
+
+
 def encode(watermarks: Iterable[PartitionWatermark]) -> bytes:
     """Watermarks as bytes."""
     return b"".join(_FORMAT.pack(*each) for each in watermarks)

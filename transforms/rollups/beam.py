@@ -10,14 +10,10 @@ import apache_beam as beam
 
 from schemas import rollup as rollups
 from schemas.tiers import Tiers
-from transforms.machines.beam import run_machine
+from transforms.machines.beam import is_no_mark, run_machine
 from transforms.rollups.contents import windows_of
 from transforms.windows.content import Key
 from transforms.windows.machine import PANES, WindowMachine
-
-
-def _itself(element: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
-    return element
 
 
 def _key_by_coarser(data: bytes, window_ms: int) -> tuple[bytes, bytes]:
@@ -28,7 +24,8 @@ def _key_by_coarser(data: bytes, window_ms: int) -> tuple[bytes, bytes]:
 class Rollups(beam.PTransform):
     """Samples to the rows of every tier.
 
-    Input: ``(Key.encode(), schemas.batch.encode(...))``, each element of one shard and one window of the finest tier. Output: a dict from
+    Input: ``(Key.encode(), schemas.batch.encode(...))``, each element of one shard and one window of the finest tier; marks
+    among them are dropped. Output: a dict from
     tier name to a PCollection of rollup rows in wire form (:mod:`schemas.rollup`); corrected panes follow on-time ones.
     """
 
@@ -41,7 +38,7 @@ class Rollups(beam.PTransform):
         outputs: dict[str, beam.PCollection] = {}
         # Flink's runner names a stage, and so its state in a savepoint, after the collection that it reads. Were another step to read this one
         # too, both stages would have that name, and which of them gets a suffix is left to chance: a collection of its own keeps it unique.
-        keyed = keyed | "For windows" >> beam.Map(_itself).with_output_types(tuple[bytes, bytes])
+        keyed = keyed | "For windows" >> beam.Filter(is_no_mark).with_output_types(tuple[bytes, bytes])
         for level, tier in enumerate(self._tiers.rollups):
             if level:
                 keyed = outputs[self._tiers.rollups[level - 1].name] | f"Key by {tier.name}" >> beam.Map(

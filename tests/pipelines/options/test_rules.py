@@ -16,7 +16,7 @@ from schemas.batch import MIN_WATERMARK, SampleBatch
 from schemas.tiers import Tier, Tiers
 from tests.transforms.naive import NOON
 from transforms.intake.beam import IntakeSettings
-from transforms.windows.cut import Cutter
+from transforms.rollups.cutting import cutter_of
 
 KAFKA = "--input=kafka://broker:9092/metrics.raw"
 OUTPUT = "--output=blackhole:"
@@ -118,7 +118,7 @@ def test_whatever_the_intake_lets_through_is_not_too_late_for_rules(lateness: in
     times = np.arange(start - 10 * window, watermark + 1, window)
     zeros = np.zeros(len(times), np.int32)
     batch = SampleBatch(["{}"], ["m"], zeros, zeros, times, np.ones(len(times)), np.arange(len(times)))
-    cut = Cutter(settings.tiers, 1, 0).cut(batch, np.zeros(len(times), np.int64), watermark)
+    cut = cutter_of(settings.tiers, 1, 0).cut(batch, np.zeros(len(times), np.int64), watermark)
     overtaken = [piece for _, piece in cut.pieces if piece.overtaken > MIN_WATERMARK]
     assert cut.too_late is not None
     assert all(piece.overtaken - int(piece.ts.min()) <= late_ms(settings) for piece in overtaken)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from schemas.batch import SampleBatch, sequence
 from schemas.tiers import Tier, Tiers
 from tidemark.report.lateness import late
-from transforms.windows.cut import Cutter
+from transforms.rollups.cutting import cutter_of
 
 WINDOW, DELAY = 10_000, 5_000
 
@@ -46,5 +46,5 @@ def job_says_late(ts, offsets):
     zeros = np.zeros(len(ts), np.int32)
     batch = SampleBatch(["{}"], ["m"], zeros, zeros, ts, ts.astype(float), sequence(3, offsets))
     tiers = Tiers(rollups=(Tier("10s", WINDOW, 0, "b"),), lateness_ms=1_000_000)
-    cut = Cutter(tiers, shards=1, delay_ms=DELAY).cut(batch, offsets)
+    cut = cutter_of(tiers, shards=1, delay_ms=DELAY).cut(batch, offsets)
     return sorted(time for _, piece in cut.pieces if piece.late for time in piece.ts.tolist())

@@ -17,9 +17,9 @@ from transforms.accounting import COLLIDED, DUPLICATE, MERGED_LATE, UNWRITABLE, 
 from transforms.machines.local import LocalKey
 from transforms.machines.machine import Memory, Timer
 from transforms.rollups.contents import windows_of
+from transforms.rollups.cutting import cutter_of
 from transforms.rollups.fates import Fates
 from transforms.windows.content import Key
-from transforms.windows.cut import Cutter
 from transforms.windows.machine import PANES, WindowMachine
 
 END_OF_TIME = 1 << 60
@@ -105,7 +105,7 @@ class Core:
     ) -> None:
         self._tiers = tiers
         self._choose = choose
-        self._cutters = [Cutter(tiers, shards, delay_ms) for _ in range(partitions)]
+        self._cutters = [cutter_of(tiers, shards, delay_ms) for _ in range(partitions)]
         self._watermarks = [MIN_WATERMARK] * partitions
         self.levels = [Level(tiers, level) for level in range(len(tiers.rollups))]
         self.panes: list[RollupBatch] = []

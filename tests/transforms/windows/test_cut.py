@@ -15,6 +15,7 @@ from schemas.batch import MIN_WATERMARK
 from schemas.series import shard_of
 from schemas.tiers import Tiers
 from tests.transforms.naive import HOSTS, METRICS, MINUTE, NOON, Sample, batch_of, sample_lists, samples_of
+from transforms.rollups.cutting import cutter_of
 from transforms.windows import cut as cut_algorithm
 from transforms.windows.content import Key
 from transforms.windows.cut import Cut, Cutter
@@ -27,7 +28,7 @@ Placed = tuple[Key, bool, int, Sample]
 
 
 def cutter(lateness_ms: int = 5 * MINUTE, delay_ms: int = 10 * SECOND) -> Cutter:
-    return Cutter(Tiers(lateness_ms=lateness_ms), SHARDS, delay_ms)
+    return cutter_of(Tiers(lateness_ms=lateness_ms), SHARDS, delay_ms)
 
 
 def cut(
@@ -202,7 +203,7 @@ def test_many_windows_and_shards_at_once() -> None:
 
 def test_samples_before_a_time_are_left_out_and_counted_but_move_the_watermark() -> None:
     samples = [Sample(A, NOON + second * SECOND, 1.0, seq) for seq, second in enumerate([10, 70, 20, 130])]
-    since = Cutter(Tiers(), SHARDS, 0, since_ms=NOON + MINUTE)
+    since = cutter_of(Tiers(), SHARDS, 0, since_ms=NOON + MINUTE)
     result = cut(since, [[sample] for sample in samples])
     assert result.early == 2
     assert sorted(sample.ts - NOON for _, _, _, sample in placed(result)) == [70 * SECOND, 130 * SECOND]
@@ -212,13 +213,13 @@ def test_samples_before_a_time_are_left_out_and_counted_but_move_the_watermark()
 
 @pytest.mark.parametrize(("before_ms", "early"), [(1, 1), (0, 0), (-1, 0)])
 def test_a_sample_of_the_very_time_from_which_samples_are_taken_is_taken(before_ms: int, early: int) -> None:
-    since = Cutter(Tiers(), SHARDS, 0, since_ms=NOON)
+    since = cutter_of(Tiers(), SHARDS, 0, since_ms=NOON)
     result = cut(since, [[Sample(A, NOON - before_ms, 1, 0)]])
     assert (result.early, len(result.pieces)) == (early, 1 - early)
 
 
 def test_a_sample_that_is_early_and_too_late_is_early() -> None:
-    since = Cutter(Tiers(), SHARDS, 0, since_ms=NOON)
+    since = cutter_of(Tiers(), SHARDS, 0, since_ms=NOON)
     records = [[Sample(A, NOON - MINUTE, 1, 0)], [Sample(A, NOON + MINUTE, 1, 1)], [Sample(A, NOON, 1, 2)]]
     result = cut(since, records, NOON + 60 * MINUTE)
     assert (result.early, result.pieces, result.passed) == (1, [], NOON + 60 * MINUTE)
@@ -271,7 +272,7 @@ def test_a_clock_that_is_ahead_makes_nobody_late() -> None:
 
 def test_where_the_watermark_stands_nothing_is_late_and_nothing_overtaken() -> None:
     samples = [Sample(A, NOON + second * SECOND, 1, seq) for seq, second in enumerate([86_400, 0, 43_200])]
-    result = Cutter(Tiers(), SHARDS, None).cut(batch_of(samples), np.arange(3))
+    result = cutter_of(Tiers(), SHARDS, None).cut(batch_of(samples), np.arange(3))
     assert (result.watermark, result.too_late) == (MIN_WATERMARK, None)
     assert {(piece.late, piece.overtaken, piece.watermark) for _, piece in result.pieces} == {
         (False, MIN_WATERMARK, MIN_WATERMARK)

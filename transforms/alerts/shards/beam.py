@@ -10,7 +10,6 @@ from apache_beam.utils.windowed_value import WindowedValue
 from schemas.batch import read_newest
 from transforms.alerts import messages
 from transforms.alerts.shards.machine import key_of
-from transforms.intake.beam import MARK
 from transforms.machines import watermarks
 from transforms.machines.beam import in_global_window
 from transforms.machines.watermarks import PartitionWatermark
@@ -29,7 +28,7 @@ class KeyByRuleShard(beam.DoFn):
 
     def process(self, element: tuple[bytes, bytes]) -> Iterator[tuple[bytes, bytes]]:
         key, data = element
-        if key == MARK:
+        if watermarks.is_mark(element):
             self._marks |= {(marks.source, marks.partition): marks for marks in watermarks.decode(data)}
             return
         newest = read_newest(data)

@@ -25,13 +25,14 @@ from apache_beam.utils.timestamp import Duration
 
 from schemas.batch import MAX_OFFSET
 from transforms import accounting
-from transforms.intake.beam import Intake, IntakeSettings, mark, take_in
+from transforms.intake.beam import Intake, IntakeSettings, take_in
 from transforms.io.beam import OffsetTracker, RangeCoder
 from transforms.io.kafka.beam import MANUAL_WATERMARK, DiscoverPartitions, Partition, advance, watermark_of
 from transforms.io.kafka.reader import POOL, Catalog, PartitionReader
 from transforms.io.kafka.topic import KafkaTopic, Start
 from transforms.losses.beam import Recorder
 from transforms.losses.examples import UNREAD, Example
+from transforms.machines.beam import mark
 from transforms.machines.watermarks import PartitionWatermark
 
 CALL_SECONDS = 1.0
@@ -229,7 +230,7 @@ class ReadSamples(beam.PTransform):
     """
 
     def __init__(self, source: KafkaSource, settings: IntakeSettings, source_id: int | None = None) -> None:
-        """With ``source_id``, its number among the sources, it sends watermarks behind the samples (:func:`transforms.intake.beam.mark`)."""
+        """With ``source_id``, its number among the sources, it sends watermarks behind the samples (:func:`transforms.machines.beam.mark`)."""
         super().__init__()
         self._source, self._settings, self._source_id = source, settings, source_id
 

@@ -10,7 +10,7 @@ from tests.transforms.naive import NOON, Sample, batch_of
 from transforms.alerts import messages
 from transforms.alerts.shards.beam import KeyByRuleShard
 from transforms.alerts.shards.machine import key_of
-from transforms.intake.beam import is_samples, mark
+from transforms.machines.beam import is_no_mark, mark
 from transforms.machines.watermarks import PartitionWatermark
 from transforms.windows.content import Key
 
@@ -83,5 +83,5 @@ def test_an_empty_bundle_sends_no_extent() -> None:
 
 
 def test_marks_are_distinguished_from_samples() -> None:
-    assert is_samples(piece(0, Sample(A, NOON, 1.0, 1)))
-    assert not is_samples(marked(PartitionWatermark(0, 0, 1, NOON)))
+    assert is_no_mark(piece(0, Sample(A, NOON, 1.0, 1)))
+    assert not is_no_mark(marked(PartitionWatermark(0, 0, 1, NOON)))

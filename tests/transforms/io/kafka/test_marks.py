@@ -14,13 +14,13 @@ from apache_beam.utils.timestamp import Duration
 
 from schemas.batch import MAX_OFFSET
 from tests.transforms.io.kafka.test_reader import NOON, Cluster
-from transforms.intake.beam import MARK, IntakeSettings
+from transforms.intake.beam import IntakeSettings
 from transforms.io.beam import OffsetTracker
 from transforms.io.kafka import source as kafka
 from transforms.io.kafka.beam import Partition, watermark_of
 from transforms.io.kafka.reader import ReaderPool
 from transforms.io.kafka.source import KafkaSource
-from transforms.machines.watermarks import PartitionWatermark, decode
+from transforms.machines.watermarks import MARK, PartitionWatermark, decode
 
 DELAY = 10_000
 
