@@ -13,6 +13,7 @@ import cramjam
 import numpy as np
 
 from schemas import rollup
+from schemas.aggregates import AGGREGATES, Column, ValueKind
 from schemas.rollup import RollupBatch
 from schemas.series import labels_text, metric_text
 from transforms.io.influxdb.lines import rollup_lines
@@ -31,15 +32,17 @@ def fleet(hosts: int, metrics: int, window: int) -> RollupBatch:
     rows = hosts * metrics
     random = np.random.default_rng(window)
     host, metric = np.divmod(np.arange(rows, dtype=np.int32), metrics)
+    values: dict[ValueKind, Callable[[], Column]] = {
+        ValueKind.COUNT: lambda: random.integers(1, 60, rows),
+        ValueKind.FLOAT: lambda: random.random(rows) * 100,
+        ValueKind.TIME: lambda: np.full(rows, window + 50_000),
+    }
     return RollupBatch(
         targets=[labels_text([("host", f"web-{i:05}"), ("job", "node"), ("region", "eu-1")]) for i in range(hosts)],
         metrics=[metric_text(f"node_metric_{i}", [("cpu", str(i % 16))]) for i in range(metrics)],
         target=host.astype(np.int32),
         metric=metric.astype(np.int32),
-        count=random.integers(1, 60, rows),
-        **{name: random.random(rows) * 100 for name in ("sum", "min", "max", "first", "last", "increase")},
-        first_ts=np.full(rows, window),
-        last_ts=np.full(rows, window + 50_000),
+        columns={each.name: values[each.kind]() for each in AGGREGATES},
         tier="1m",
         window=window,
         window_ms=MINUTE,

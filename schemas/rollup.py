@@ -5,7 +5,7 @@ Wire form: one Arrow IPC stream, columns as in :data:`COLUMNS`, the window and p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,11 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from schemas.aggregates import AGGREGATES, Column
 from schemas.batch import (
     MIN_WATERMARK,
-    Float64,
     Int32,
-    Int64,
     compact_dictionary,
     dictionary_array,
     read_ipc,
@@ -26,7 +25,7 @@ from schemas.batch import (
 )
 from schemas.forms import table as forms
 
-COLUMNS = ("count", "sum", "min", "max", "first", "last", "increase", "first_ts", "last_ts")
+COLUMNS = tuple(each.name for each in AGGREGATES)
 """The values of a row, in the order in which sinks write them."""
 
 
@@ -36,12 +35,8 @@ class RollupBatch:
 
     Attributes:
         targets, metrics: distinct canonical texts (see :mod:`schemas.series`); ``target`` and ``metric`` index into them.
-        count: finite samples in the window, duplicates counted once.
-        sum, min, max: of their values.
-        first, last: values at the earliest and the latest event time, ``first_ts`` and ``last_ts`` (ms).
-        increase: of the series read as a counter, from ``first`` to ``last``: the sum of the steps between neighbours, where a step
-            down is a reset to zero and counts as the new value. Two neighbouring windows a, b join exactly:
-            ``a.increase + b.increase + step(a.last, b.first)``.
+        columns: by the names of :data:`COLUMNS`, in their order, of the finite samples; see :data:`schemas.aggregates.AGGREGATES`. Two neighbouring
+            windows a, b join exactly: ``a.increase + b.increase + step(a.last, b.first)``.
         tier: name of the tier, ``1m``.
         window: start of the window, ms; ``window_ms``: its length.
         shard: of the target part.
@@ -53,15 +48,7 @@ class RollupBatch:
     metrics: Sequence[str]
     target: Int32
     metric: Int32
-    count: Int64
-    sum: Float64
-    min: Float64
-    max: Float64
-    first: Float64
-    last: Float64
-    increase: Float64
-    first_ts: Int64
-    last_ts: Int64
+    columns: Mapping[str, Column]
     tier: str
     window: int
     window_ms: int
@@ -70,12 +57,12 @@ class RollupBatch:
     watermark: int = MIN_WATERMARK
 
     def __len__(self) -> int:
-        return len(self.count)
+        return len(self.target)
 
     def take(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_] | slice) -> RollupBatch:
         """The given rows, same dictionaries."""
-        columns = {name: getattr(self, name)[rows] for name in ("target", "metric", *COLUMNS)}
-        return replace(self, **columns)
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        return replace(self, target=self.target[rows], metric=self.metric[rows], columns=columns)
 
     def compact(self) -> RollupBatch:
         """The same rows with dictionaries reduced to the entries in use."""
@@ -92,7 +79,7 @@ def to_arrow(batch: RollupBatch) -> pa.RecordBatch:
     columns = {
         "target": dictionary_array(batch.targets, batch.target),
         "metric": dictionary_array(batch.metrics, batch.metric),
-        **{name: pa.array(getattr(batch, name)) for name in COLUMNS},
+        **{name: pa.array(batch.columns[name]) for name in COLUMNS},
     }
     attributes = {"tier": batch.tier, **{name: str(getattr(batch, name)) for name in _ATTRIBUTES}}
     return pa.RecordBatch.from_pydict(columns).replace_schema_metadata(attributes)
@@ -114,10 +101,19 @@ def from_arrow(batch: pa.RecordBatch) -> RollupBatch:
         metrics=metric.dictionary.to_pylist(),
         target=target.indices.to_numpy(),
         metric=metric.indices.to_numpy(),
-        **{name: batch.column(name).to_numpy() for name in COLUMNS},
+        columns=read_columns(batch),
         tier=attributes[b"tier"].decode(),
         **numbers,
     )
+
+
+def read_columns(batch: pa.RecordBatch) -> dict[str, Column]:
+    """The aggregates of rows in Arrow.
+
+    Raises:
+        KeyError: a column is missing.
+    """
+    return {name: batch.column(name).to_numpy() for name in COLUMNS}
 
 
 def encode(batch: RollupBatch) -> bytes:

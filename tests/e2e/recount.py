@@ -105,7 +105,7 @@ def assert_rows_equal(wanted: pa.Table, points: pa.Table) -> None:
         wanted,
         points,
         f"select series, {_TIME} as time, {fields}, count(*) as fields from points group by all",
-        f"{unequal} or f.fields <> 9",
+        f"{unequal} or f.fields <> {len(COLUMNS)}",
     )
 
 

@@ -6,34 +6,36 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from schemas.aggregates import AGGREGATES
 from schemas.rollup import COLUMNS, RollupBatch, decode, encode
 
 
 def some_rows() -> RollupBatch:
-    numbers = {
-        name: np.array([i + 0.5, -i, np.inf])
-        for i, name in enumerate(("sum", "min", "max", "first", "last", "increase"))
+    columns = {
+        each.name: np.array([i + 3, 1, 60]) if each.kind.is_integer else np.array([i + 0.5, -i, np.inf])
+        for i, each in enumerate(AGGREGATES)
     }
     return RollupBatch(
         targets=['{host="a"}', '{host="b"}'],
         metrics=["up", "load1", 'é{x="1"}'],
         target=np.array([0, 1, 1], np.int32),
         metric=np.array([0, 2, 0], np.int32),
-        count=np.array([3, 1, 60]),
-        first_ts=np.array([60_000, 61_000, 62_000]),
-        last_ts=np.array([119_000, 61_000, 63_000]),
+        columns=columns,
         tier="1m",
         window=60_000,
         window_ms=60_000,
         shard=5,
         pane=2,
         watermark=130_000,
-        **numbers,
     )
 
 
 def plain(batch: RollupBatch) -> dict[str, object]:
-    return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in asdict(batch).items()}
+    fields = asdict(batch)
+    columns = fields.pop("columns")
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in (fields | columns).items()
+    }
 
 
 def test_wire_form_reads_back() -> None:
@@ -59,7 +61,7 @@ def test_take_and_compact_keep_rows(chosen: np.ndarray | slice) -> None:
     assert series[: len(part)] == series[len(part) :]
     assert set(compact.metrics) == {metric for _, metric in series}
     for name in COLUMNS:
-        assert getattr(compact, name).tolist() == getattr(some_rows(), name)[chosen].tolist()
+        assert compact.columns[name].tolist() == some_rows().columns[name][chosen].tolist()
 
 
 def test_decode_refuses_what_is_no_rollup() -> None:

@@ -81,7 +81,7 @@ def rows_of(batch: RollupBatch | None) -> dict[Series, Row]:
     """The rows of a pane by series; asserts that there is one for each."""
     if batch is None:
         return {}
-    columns = [getattr(batch, name).tolist() for name in COLUMNS]
+    columns = [batch.columns[name].tolist() for name in COLUMNS]
     rows = {
         (batch.targets[target], batch.metrics[metric]): Row(*values)
         for target, metric, *values in zip(batch.target.tolist(), batch.metric.tolist(), *columns, strict=True)

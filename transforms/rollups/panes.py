@@ -7,16 +7,15 @@ bits of the result do not depend on when a prefix was folded.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from schemas.aggregates import Column
 from schemas.batch import (
-    Float64,
     Int32,
     Int64,
     compact_dictionary,
@@ -26,10 +25,11 @@ from schemas.batch import (
     write_ipc,
 )
 from schemas.forms import table as forms
-from schemas.rollup import COLUMNS, RollupBatch
+from schemas.rollup import COLUMNS, RollupBatch, read_columns
 from schemas.tiers import Tier
+from transforms.rollups import aggregates
 from transforms.rollups.collisions import Mask, Rows
-from transforms.rollups.samples import counter_step, sorted_order
+from transforms.rollups.samples import sorted_order
 
 FOLDED = -(1 << 62)
 """``window`` of a row that stands for all fine windows folded so far; sorts before every real window."""
@@ -45,32 +45,27 @@ class Panes:
     metric: Int32
     window: Int64
     pane: Int64
-    count: Int64
-    sum: Float64
-    min: Float64
-    max: Float64
-    first: Float64
-    last: Float64
-    increase: Float64
-    first_ts: Int64
-    last_ts: Int64
+    columns: Mapping[str, Column]
 
     def __len__(self) -> int:
         return len(self.window)
 
     def take(self, rows: Rows | Mask) -> Panes:
         """The given rows, same dictionaries."""
-        return replace(self, **{name: getattr(self, name)[rows] for name in _ROW_COLUMNS})
+        return replace(
+            self,
+            target=self.target[rows],
+            metric=self.metric[rows],
+            window=self.window[rows],
+            pane=self.pane[rows],
+            columns={name: column[rows] for name, column in self.columns.items()},
+        )
 
     def compact(self) -> Panes:
         """The same rows with dictionaries reduced to the entries in use."""
         targets, target = compact_dictionary(self.targets, self.target)
         metrics, metric = compact_dictionary(self.metrics, self.metric)
         return replace(self, targets=targets, metrics=metrics, target=target, metric=metric)
-
-
-_ROW_COLUMNS = tuple(field.name for field in fields(Panes))[2:]
-_VALUE_COLUMNS = ("window", "pane", *COLUMNS)
 
 
 def from_rollup(batch: RollupBatch) -> Panes:
@@ -82,7 +77,7 @@ def from_rollup(batch: RollupBatch) -> Panes:
         metric=batch.metric,
         window=np.full(len(batch), batch.window, np.int64),
         pane=np.full(len(batch), batch.pane, np.int64),
-        **{name: getattr(batch, name) for name in COLUMNS},
+        columns=batch.columns,
     )
 
 
@@ -91,7 +86,9 @@ def encode(panes: Panes) -> bytes:
     columns = {
         "target": dictionary_array(panes.targets, panes.target),
         "metric": dictionary_array(panes.metrics, panes.metric),
-        **{name: pa.array(getattr(panes, name)) for name in _VALUE_COLUMNS},
+        "window": pa.array(panes.window),
+        "pane": pa.array(panes.pane),
+        **{name: pa.array(panes.columns[name]) for name in COLUMNS},
     }
     return write_ipc(pa.RecordBatch.from_pydict(columns))
 
@@ -110,7 +107,9 @@ def decode(data: bytes) -> Panes:
         metrics=metric.dictionary.to_pylist(),
         target=target.indices.to_numpy(),
         metric=metric.indices.to_numpy(),
-        **{name: batch.column(name).to_numpy() for name in _VALUE_COLUMNS},
+        window=batch.column("window").to_numpy(),
+        pane=batch.column("pane").to_numpy(),
+        columns=read_columns(batch),
     )
 
 
@@ -131,8 +130,15 @@ def merge(kept: Panes | None, arrivals: Sequence[Panes]) -> MergedPanes:
     parts = [kept, *arrivals] if kept is not None else list(arrivals)
     targets, target = merge_dictionaries([(part.targets, part.target) for part in parts])
     metrics, metric = merge_dictionaries([(part.metrics, part.metric) for part in parts])
-    values = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _VALUE_COLUMNS}
-    rows = Panes(targets, metrics, target, metric, **values)
+    rows = Panes(
+        targets=targets,
+        metrics=metrics,
+        target=target,
+        metric=metric,
+        window=np.concatenate([part.window for part in parts]),
+        pane=np.concatenate([part.pane for part in parts]),
+        columns=_concat_columns(parts),
+    )
     series = rows.target.astype(np.int64) * len(metrics) + rows.metric
     arrived = np.arange(len(rows)) >= (len(kept) if kept is not None else 0)
     order = _sorted_order(series, rows.window, rows.pane)
@@ -164,17 +170,6 @@ def fold(panes: Panes, starts: Rows) -> Panes:
 
     ``panes`` is sorted by (series, window); ``starts`` is the row at which each series begins.
     """
-    lengths = np.diff(starts, append=len(panes))
-    ends = starts + lengths - 1
-    total, increase, last = panes.sum[starts], panes.increase[starts], panes.last[starts]
-    for step in range(1, int(lengths.max(initial=0))):
-        going = np.flatnonzero(lengths > step)
-        row = starts[going] + step
-        joint = counter_step(last[going], panes.first[row])
-        with np.errstate(over="ignore"):
-            total[going] += panes.sum[row]
-            increase[going] = increase[going] + joint + panes.increase[row]
-        last[going] = panes.last[row]
     return Panes(
         targets=panes.targets,
         metrics=panes.metrics,
@@ -182,15 +177,7 @@ def fold(panes: Panes, starts: Rows) -> Panes:
         metric=panes.metric[starts],
         window=np.full(len(starts), FOLDED, np.int64),
         pane=np.zeros(len(starts), np.int64),
-        count=np.add.reduceat(panes.count, starts),
-        sum=total,
-        min=np.minimum.reduceat(panes.min, starts),
-        max=np.maximum.reduceat(panes.max, starts),
-        first=panes.first[starts],
-        last=panes.last[ends],
-        increase=increase,
-        first_ts=panes.first_ts[starts],
-        last_ts=panes.last_ts[ends],
+        columns=aggregates.of_panes(panes.columns, starts),
     )
 
 
@@ -213,8 +200,18 @@ def fold_final(merged: MergedPanes, final_before: int) -> Panes:
 
 def concat(parts: Sequence[Panes]) -> Panes:
     """Rows of panes that share their dictionaries, one after the other."""
-    columns: dict[str, Any] = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _ROW_COLUMNS}
-    return replace(parts[0], **columns)
+    return replace(
+        parts[0],
+        target=np.concatenate([part.target for part in parts]),
+        metric=np.concatenate([part.metric for part in parts]),
+        window=np.concatenate([part.window for part in parts]),
+        pane=np.concatenate([part.pane for part in parts]),
+        columns=_concat_columns(parts),
+    )
+
+
+def _concat_columns(parts: Sequence[Panes]) -> dict[str, Column]:
+    return {name: np.concatenate([part.columns[name] for part in parts]) for name in COLUMNS}
 
 
 def select_series(merged: MergedPanes, wanted: npt.NDArray[np.bool_]) -> tuple[Panes, Rows]:
@@ -233,7 +230,7 @@ def rollup(panes: Panes, starts: Rows, *, tier: Tier, window: int, shard: int) -
         metrics=folded.metrics,
         target=folded.target,
         metric=folded.metric,
-        **{name: getattr(folded, name) for name in COLUMNS},
+        columns=folded.columns,
         tier=tier.name,
         window=window,
         window_ms=tier.window_ms,

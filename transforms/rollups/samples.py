@@ -14,7 +14,7 @@ import numpy.typing as npt
 from schemas.batch import Int64, SampleBatch, concat
 from schemas.rollup import RollupBatch
 from schemas.tiers import Tier
-from transforms.rollups import collisions
+from transforms.rollups import aggregates, collisions
 from transforms.rollups.collisions import Mask, Names, Rows
 from transforms.rollups.fates import Fates
 
@@ -153,41 +153,22 @@ def select_series(merged: Merged, wanted: Mask) -> SampleBatch:
     return merged.samples.take(np.flatnonzero(np.repeat(wanted, lengths)))
 
 
-def counter_step(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Increase of a counter from one sample to the next; a step down is a reset to zero (Prometheus, ``increase``)."""
-    return np.where(after < before, after, after - before)
-
-
 def rollup(samples: SampleBatch, *, tier: Tier, window: int, shard: int) -> RollupBatch | None:
     """Reduce merged samples, which are finite and sorted by (series, event time), to a row per series; None if there are none."""
     if not len(samples):
         return None
-    value, target, metric = samples.value, samples.target, samples.metric
+    target, metric = samples.target, samples.metric
     first = np.empty(len(samples), np.bool_)
     first[0] = True
     np.not_equal(target[1:], target[:-1], out=first[1:])
     first[1:] |= metric[1:] != metric[:-1]
     starts = np.flatnonzero(first)
-    ends = np.append(starts[1:], len(samples)) - 1
-    steps = np.zeros(len(samples))
-    steps[1:] = counter_step(value[:-1], value[1:])
-    steps[starts] = 0.0
-    with np.errstate(over="ignore"):
-        total, increase = np.add.reduceat(value, starts), np.add.reduceat(steps, starts)
     return RollupBatch(
         targets=samples.targets,
         metrics=samples.metrics,
         target=target[starts],
         metric=metric[starts],
-        count=ends - starts + 1,
-        sum=total,
-        min=np.minimum.reduceat(value, starts),
-        max=np.maximum.reduceat(value, starts),
-        first=value[starts],
-        last=value[ends],
-        increase=increase,
-        first_ts=samples.ts[starts],
-        last_ts=samples.ts[ends],
+        columns=aggregates.of_samples(samples.value, samples.ts, starts),
         tier=tier.name,
         window=window,
         window_ms=tier.window_ms,

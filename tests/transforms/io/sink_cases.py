@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from schemas.aggregates import AGGREGATES
 from schemas.alert_event import AlertEvent, State, Trace, TracedSeries
 from schemas.batch import SampleBatch, merge_dictionaries
 from schemas.rollup import COLUMNS, RollupBatch
@@ -17,7 +18,7 @@ MINUTE = 60_000
 WINDOW = 1_700_000_040_000
 """2023-11-14T22:14:00Z."""
 
-INTEGERS = ("count", "first_ts", "last_ts")
+INTEGERS = tuple(each.name for each in AGGREGATES if each.kind.is_integer)
 
 
 def series(host: str, metric: str, **labels: str) -> tuple[str, str]:
@@ -81,7 +82,7 @@ def rollups(
         metrics=metrics,
         target=target,
         metric=metric,
-        **columns,
+        columns=columns,
         tier=tier,
         window=window,
         window_ms=MINUTE,
@@ -122,7 +123,7 @@ def as_rows(batch: RollupBatch) -> dict[tuple[str, str], dict[str, Any]]:
     """The values of each series."""
     return {
         (batch.targets[batch.target[row]], batch.metrics[batch.metric[row]]): {
-            name: getattr(batch, name)[row].item() for name in COLUMNS
+            name: batch.columns[name][row].item() for name in COLUMNS
         }
         for row in range(len(batch))
     }

@@ -123,7 +123,7 @@ def test_the_newest_pane_of_a_window_wins_in_any_order_and_any_split(
 
 
 def fine_rows(rows: Panes) -> list[tuple[Series, int, Row]]:
-    columns = [getattr(rows, name).tolist() for name in Row._fields]
+    columns = [rows.columns[name].tolist() for name in Row._fields]
     return [
         ((rows.targets[target], rows.metrics[metric]), window, Row(*values))
         for target, metric, window, *values in zip(
@@ -208,7 +208,7 @@ def test_folding_leaves_what_can_still_change() -> None:
     samples = [Sample(A, NOON + minute * MINUTE, float(minute), minute) for minute in range(5)]
     kept = fold_final(merge(None, panes(samples)), NOON + 3 * MINUTE)
     assert sorted(kept.window.tolist()) == [FOLDED, NOON + 3 * MINUTE, NOON + 4 * MINUTE]
-    assert kept.count[np.argmin(kept.window)] == 3
+    assert kept.columns["count"][np.argmin(kept.window)] == 3
     assert fold_final(merge(None, panes(samples)), NOON).window.tolist() == [NOON + i * MINUTE for i in range(5)]
 
 
@@ -235,7 +235,7 @@ def test_a_minute_is_folded_once_its_lateness_is_over_and_not_before(after_end_m
 def test_a_part_of_panes_is_compacted_to_what_it_uses() -> None:
     other = HOSTS[1], METRICS[1]
     both = panes([Sample(A, NOON, 1, 0), Sample(other, NOON + 1, 2, 1)])[0]
-    one = both.take(np.flatnonzero(both.sum == 2))
+    one = both.take(np.flatnonzero(both.columns["sum"] == 2))
     small = one.compact()
     assert (list(small.targets), list(small.metrics)) == ([other[0]], [other[1]])
     assert fine_rows(small) == fine_rows(one)

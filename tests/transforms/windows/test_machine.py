@@ -152,7 +152,7 @@ def test_the_timeline_of_the_docstring() -> None:
     read(core, at(20))
     assert core.levels[0].windows[Key(0, NOON)].timers == {"on_time": NOON + MINUTE, "expire": NOON + 6 * MINUTE}
     (pane,) = core.advance(NOON + MINUTE)
-    assert (pane.pane, pane.watermark, pane.count.tolist()) == (0, NOON + MINUTE, [1])
+    assert (pane.pane, pane.watermark, pane.columns["count"].tolist()) == (0, NOON + MINUTE, [1])
     read(core, at(150, B))
     read(core, at(30, seq=1))
     assert core.levels[0].windows[Key(0, NOON)].timers == {
@@ -161,7 +161,12 @@ def test_the_timeline_of_the_docstring() -> None:
     }
     assert core.advance(NOON + 159 * SECOND) == []
     (pane,) = core.advance(NOON + 160 * SECOND)
-    assert (pane.pane, pane.watermark, pane.targets, pane.count.tolist()) == (1, NOON + 160 * SECOND, [A[0]], [2])
+    assert (pane.pane, pane.watermark, pane.targets, pane.columns["count"].tolist()) == (
+        1,
+        NOON + 160 * SECOND,
+        [A[0]],
+        [2],
+    )
     core.advance(NOON + 6 * MINUTE)
     assert core.levels[0].windows[Key(0, NOON)].is_empty
 
@@ -221,7 +226,7 @@ def test_without_lateness_nothing_is_kept_once_a_window_has_fired() -> None:
     read(core, at(1), at(10, B), at(2, seq=1))
     assert core.too_late == [at(2, seq=1)]
     (pane,) = core.advance(NOON + 10 * SECOND)
-    assert pane.count.tolist() == [1]
+    assert pane.columns["count"].tolist() == [1]
     assert core.levels[0].windows[Key(0, NOON)].is_empty
 
 
@@ -251,7 +256,7 @@ def test_late_data_close_together_go_out_as_one_pane() -> None:
     read(core, at(2, seq=1))
     read(core, at(3, seq=2))
     panes = core.advance(NOON + 25 * SECOND)
-    assert [(pane.pane, pane.count.tolist()) for pane in panes] == [(1, [3])]
+    assert [(pane.pane, pane.columns["count"].tolist()) for pane in panes] == [(1, [3])]
 
 
 def test_a_trickle_of_late_data_goes_out_every_delay_of_event_time() -> None:
@@ -273,7 +278,7 @@ def test_what_is_still_pending_goes_out_when_the_window_expires() -> None:
     core.advance(NOON + 69 * SECOND)
     assert core.rows("10s")[NOON, A].count == 1
     (pane,) = core.advance(NOON + 70 * SECOND)
-    assert (pane.window, pane.pane, pane.count.tolist()) == (NOON, 1, [2])
+    assert (pane.window, pane.pane, pane.columns["count"].tolist()) == (NOON, 1, [2])
     assert core.levels[0].windows[Key(0, NOON)].is_empty
 
 

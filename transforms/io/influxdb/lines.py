@@ -2,7 +2,7 @@
 
 | batch | fields | time |
 |---|---|---|
-| rollup | all of :data:`schemas.rollup.COLUMNS`; ``count``, ``first_ts`` and ``last_ts`` are integers, ``*_ts`` in ms | start of the window, ms |
+| rollup | all of :data:`schemas.aggregates.AGGREGATES`; counts and times (ms) are integers, the others floats | start of the window, ms |
 | samples | ``value`` | event time, ms |
 
 A row carries its full field set, so a repeated or corrected write replaces the whole point; a value that is not finite, which InfluxDB has no
@@ -22,6 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas.aggregates import AGGREGATES, Column
 from schemas.batch import SampleBatch
 from schemas.rollup import COLUMNS, RollupBatch
 from schemas.series import series_text
@@ -36,7 +37,7 @@ MAX_BYTES = 1_000_000
 # The offsets of an Arrow string column are 32-bit: a slice of the longest series there can be must stay under 2 GB.
 _SLICE = 16_384
 
-_INTEGERS = frozenset({"count", "first_ts", "last_ts"})
+_INTEGERS = frozenset(each.name for each in AGGREGATES if each.kind.is_integer)
 
 
 class Chunk(NamedTuple):
@@ -78,7 +79,7 @@ def rollup_lines(batch: RollupBatch) -> Lines:
     Raises:
         ValueError: a text of the batch's dictionaries is not canonical.
     """
-    fields = {name: getattr(batch, name) for name in COLUMNS}
+    fields = {name: batch.columns[name] for name in COLUMNS}
     return _lines(batch, fields, np.full(len(batch), batch.window, np.int64))
 
 
@@ -91,7 +92,6 @@ def sample_lines(batch: SampleBatch) -> Lines:
     return _lines(batch, {"value": batch.value}, batch.ts)
 
 
-Column = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 

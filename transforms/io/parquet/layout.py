@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from schemas.aggregates import AGGREGATES, ValueKind
 from schemas.forms import table as forms
 
 FORMAT = forms.PARQUET.version
@@ -39,6 +40,7 @@ _DATE_FOLDER = re.compile(r"date=([+-]?\d+-\d\d-\d\d)")
 
 _TEXT = pa.dictionary(pa.int32(), pa.utf8())
 _TIME = pa.timestamp("ms", tz="UTC")
+_TYPES = {ValueKind.COUNT: pa.int64(), ValueKind.FLOAT: pa.float64(), ValueKind.TIME: _TIME}
 
 ROLLUP_SCHEMA = pa.schema(
     [
@@ -46,22 +48,14 @@ ROLLUP_SCHEMA = pa.schema(
         ("metric", _TEXT),
         ("target", _TEXT),
         ("window", _TIME),
-        ("count", pa.int64()),
-        ("sum", pa.float64()),
-        ("min", pa.float64()),
-        ("max", pa.float64()),
-        ("first", pa.float64()),
-        ("last", pa.float64()),
-        ("increase", pa.float64()),
-        ("first_ts", _TIME),
-        ("last_ts", _TIME),
+        *((each.name, _TYPES[each.kind]) for each in AGGREGATES),
         ("shard", pa.int32()),
         ("pane", pa.int32()),
         ("watermark", pa.int64()),
         ("run", pa.int64()),
     ]
 )
-"""Columns of a tier: metric name, metric part, target part, window start, :data:`schemas.rollup.COLUMNS`, then where the row came from."""
+"""Columns of a tier: metric name, metric part, target part, window start, :data:`schemas.aggregates.AGGREGATES`, then where the row came from."""
 
 RAW_SCHEMA = pa.schema(
     [

@@ -43,7 +43,7 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
         for row in range(len(part)):
             found = rows[part.targets[part.target[row]], part.metrics[part.metric[row]], part.window]
             assert [found[name] for name in ("count", "sum", "min", "max", "first", "last", "increase")] == [
-                getattr(part, name)[row] for name in ("count", "sum", "min", "max", "first", "last", "increase")
+                part.columns[name][row] for name in ("count", "sum", "min", "max", "first", "last", "increase")
             ]
             assert found["shard"] == part.shard
 
