@@ -117,8 +117,8 @@ def write_rest(refused: Sequence[beam.PCollection], too_late: beam.PCollection, 
 def _read(index: int, entry: kafka.KafkaSource | FileInput, options: JobOptions, propagates: bool) -> beam.PTransform:
     if isinstance(entry, FileInput):
         before = sum(len(other.paths) for other in options.inputs[:index] if isinstance(other, FileInput))
-        return f"Read {index}: files" >> files.ReadSamples(entry.paths, options.intake, before, entry.copies)
-    return f"Read {index}: {entry.topic.topic}" >> kafka.ReadSamples(
+        return f"Read {index}: files" >> files.ReadBlocks(entry.paths, options.intake, before, entry.copies)
+    return f"Read {index}: {entry.topic.topic}" >> kafka.ReadBlocks(
         entry, options.intake, source_number(index, entry.topic.topic) if propagates else None
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import ClassVar
 
 import apache_beam as beam
 import numpy as np
@@ -21,6 +21,7 @@ from schemas.tiers import Tiers
 from schemas.times import format_time
 from schemas.units import EARLIEST_MS, Precision
 from transforms import accounting
+from transforms.intake.blocks import BlockSettings, FileWatermark
 from transforms.losses import examples
 from transforms.losses.beam import EVENT_TIME, Recorder
 from transforms.losses.examples import Example, place_of, position, shared_name, shown
@@ -30,11 +31,6 @@ from transforms.windows.cut import Cut
 SAMPLES = "samples"
 DEAD_LETTERS = "dead_letters"
 TOO_LATE = "too_late"
-
-
-FileWatermark = Literal["end", "events"]
-"""``end``: the watermark stands until a file has been read to its end, as that of Beam's bounded sources, so that nothing in it is late, in
-whatever order it is. ``events``: it follows the event times, as that of a partition: what a stream of these records would have made of them."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +61,11 @@ class IntakeSettings:
     since_ms: int = MIN_WATERMARK
     earliest_ms: int = EARLIEST_MS
     file_watermark: FileWatermark = "end"
+    rows: ClassVar[str] = SAMPLES
+
+    def intake(self, follows_events: bool = True, one_by_one: bool = False, logs: bool = False) -> Intake:
+        """See :class:`transforms.intake.blocks.BlockSettings`."""
+        return Intake(self, follows_events, one_by_one, logs)
 
 
 class IntakeResult:
@@ -194,13 +195,13 @@ def _too_late_example(samples: SampleBatch, passed: int, topic: str) -> Example:
     return Example(examples.TOO_LATE, position(topic, partition, offset), reason, record, int(samples.ts[0]))
 
 
-def take_in(elements: beam.PCollection, reading: beam.DoFn) -> dict[str, beam.PCollection]:
-    """Apply a DoFn that yields :meth:`IntakeResult.outputs`; its outputs by name.
+def take_in(elements: beam.PCollection, reading: beam.DoFn, settings: BlockSettings) -> dict[str, beam.PCollection]:
+    """Apply a DoFn that yields :meth:`transforms.intake.blocks.BlockResult.outputs`; its outputs by name.
 
-    ``samples``: ``(key, wire form)`` for :class:`transforms.rollups.beam.Rollups`, with marks among them if the DoFn yields any; ``dead_letters``:
-    :class:`schemas.records.DeadLetter` encoded; ``too_late``: samples in wire form.
+    ``settings.rows``: ``(key, wire form)`` of pieces of one shard and window, with marks among them if the DoFn yields any; of samples, for
+    :class:`transforms.rollups.beam.Rollups`. ``dead_letters``: :class:`schemas.records.DeadLetter` encoded. ``too_late``: rows in wire form.
     """
     # The key's type makes its coder a deterministic one.
     step = beam.ParDo(reading).with_output_types(tuple[bytes, bytes], **{DEAD_LETTERS: bytes, TOO_LATE: bytes})
-    read = elements | "Read and decode" >> step.with_outputs(DEAD_LETTERS, TOO_LATE, main=SAMPLES)
-    return {name: read[name] for name in (SAMPLES, DEAD_LETTERS, TOO_LATE)}
+    read = elements | "Read and decode" >> step.with_outputs(DEAD_LETTERS, TOO_LATE, main=settings.rows)
+    return {name: read[name] for name in (settings.rows, DEAD_LETTERS, TOO_LATE)}

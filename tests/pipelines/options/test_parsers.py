@@ -11,7 +11,7 @@ import pytest
 from pipelines.options.parsers import CONTENT_TYPES, FILE_WATERMARKS
 from schemas.codecs.block import CODECS
 from schemas.units import Precision
-from transforms.intake.beam import FileWatermark
+from transforms.intake.blocks import FileWatermark
 
 
 def test_choices_are_those_that_are_known() -> None:

@@ -17,18 +17,19 @@ import apache_beam as beam
 
 from schemas.batch import MAX_PARTITIONS, MIN_WATERMARK
 from schemas.records import DeadLetter
-from transforms.intake.beam import Intake, IntakeSettings, take_in
+from transforms.intake.beam import take_in
+from transforms.intake.blocks import BlockSettings
 from transforms.io.files.paths import name_of
 from transforms.io.files.records import InputFault, read_blocks
 
 
 class _ReadFile(beam.DoFn):
-    def __init__(self, settings: IntakeSettings) -> None:
+    def __init__(self, settings: BlockSettings) -> None:
         self._settings = settings
 
     def setup(self) -> None:
         follows = self._settings.file_watermark == "events"
-        self._intake = Intake(self._settings, follows_events=follows, one_by_one=True)
+        self._intake = self._settings.intake(follows, one_by_one=True)
 
     def process(self, element: tuple[int, str, str]) -> Iterator[object]:
         partition, path, name = element
@@ -47,15 +48,15 @@ class _ReadFile(beam.DoFn):
             yield from self._intake.refuse(letter)
 
 
-class ReadSamples(beam.PTransform):
-    """The samples of files, as :class:`transforms.io.kafka.source.ReadSamples` gives those of a topic.
+class ReadBlocks(beam.PTransform):
+    """The records of files as elements, as :class:`transforms.io.kafka.source.ReadBlocks` gives those of a topic.
 
     Raises:
         ValueError: more files than :data:`schemas.batch.MAX_PARTITIONS`.
     """
 
     def __init__(
-        self, paths: Sequence[str], settings: IntakeSettings, first: int = 0, copies: Mapping[str, str] | None = None
+        self, paths: Sequence[str], settings: BlockSettings, first: int = 0, copies: Mapping[str, str] | None = None
     ) -> None:
         """Read these files.
 
@@ -78,4 +79,4 @@ class ReadSamples(beam.PTransform):
                 for number, path in enumerate(self._paths, self._first)
             ]
         )
-        return take_in(files, _ReadFile(self._settings))
+        return take_in(files, _ReadFile(self._settings), self._settings)

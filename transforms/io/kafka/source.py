@@ -25,7 +25,8 @@ from apache_beam.utils.timestamp import Duration
 
 from schemas.batch import MAX_OFFSET
 from transforms import accounting
-from transforms.intake.beam import Intake, IntakeSettings, take_in
+from transforms.intake.beam import take_in
+from transforms.intake.blocks import BlockSettings
 from transforms.io.beam import OffsetTracker, RangeCoder
 from transforms.io.kafka.beam import MANUAL_WATERMARK, DiscoverPartitions, Partition, advance, watermark_of
 from transforms.io.kafka.reader import POOL, Catalog, PartitionReader
@@ -66,7 +67,7 @@ class KafkaSource:
 class _ReadPartition(beam.DoFn, RestrictionProvider):
     """What the bounded and the unbounded reading DoFn do alike; each is the provider of its own restrictions, offsets."""
 
-    def __init__(self, source: KafkaSource, settings: IntakeSettings, source_id: int | None) -> None:
+    def __init__(self, source: KafkaSource, settings: BlockSettings, source_id: int | None) -> None:
         self._source, self._settings, self._source_id = source, settings, source_id
         self._lag: dict[int, Any] = {}
 
@@ -112,8 +113,8 @@ class _ReadPartition(beam.DoFn, RestrictionProvider):
         return restriction if self._source.bounded else None
 
     def setup(self) -> None:
-        """Make the caches of series of this instance."""
-        self._intake = Intake(self._settings, logs=not self._source.bounded)
+        """Make the caches of this instance."""
+        self._intake = self._settings.intake(logs=not self._source.bounded)
 
     def read(self, partition: Partition, tracker: Any, estimator: Any) -> Iterator[object]:
         """Read for a while, then hand the rest back."""
@@ -220,8 +221,8 @@ class _ReadForever(_ReadPartition):
         yield from self.read(Partition.decode(element), tracker, estimator)
 
 
-class ReadSamples(beam.PTransform):
-    """A topic's samples as elements for :class:`transforms.rollups.beam.Rollups`.
+class ReadBlocks(beam.PTransform):
+    """A topic's records as elements: samples, with :class:`transforms.intake.beam.IntakeSettings`, for :class:`transforms.rollups.beam.Rollups`.
 
     Output: see :func:`transforms.intake.beam.take_in`.
 
@@ -229,7 +230,7 @@ class ReadSamples(beam.PTransform):
         InputError: (when bounded or without discovery, on expanding) there is no such topic, or no broker answers.
     """
 
-    def __init__(self, source: KafkaSource, settings: IntakeSettings, source_id: int | None = None) -> None:
+    def __init__(self, source: KafkaSource, settings: BlockSettings, source_id: int | None = None) -> None:
         """With ``source_id``, its number among the sources, it sends watermarks behind the samples (:func:`transforms.machines.beam.mark`)."""
         super().__init__()
         self._source, self._settings, self._source_id = source, settings, source_id
@@ -254,4 +255,4 @@ class ReadSamples(beam.PTransform):
                 >> beam.ParDo(DiscoverPartitions(source.topic, source.discovery_ms)).with_output_types(bytes)
             )
         reading = _ReadToEnd if source.bounded else _ReadForever
-        return take_in(partitions, reading(source, self._settings, self._source_id))
+        return take_in(partitions, reading(source, self._settings, self._source_id), self._settings)
