@@ -8,6 +8,8 @@ PACKAGES = [
     "tidemark.generate",
     "tidemark.report",
     "tidemark.rules",
+    "tidemark.rules.arguments",
+    "tidemark.store",
     "tidemark.submit",
     "tidemark.topics",
     "pipelines",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shlex
 import sys
 import time
@@ -18,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from deploy import logs
+from deploy.arguments import parser
 from deploy.errors import StackError
 from deploy.install.cache import cache_dir, install
 from deploy.install.recipes import RECIPES
@@ -27,29 +27,7 @@ from deploy.progress import for_stderr
 from deploy.settings import TOPICS, Settings
 from deploy.stack import Stack
 from schemas.errors import FAILURE
-from services.kit.arguments import Parser
 from services.kit.commands import refusing
-
-EPILOG = f"""\
-parts:     {", ".join(CATALOGUE.names)}
-groups:    {", ".join(f"{name} = {' + '.join(parts)}" for name, parts in CATALOGUE.groups.items())}
-installs:  {", ".join(RECIPES)}
-
-An instance of the stack is a directory: --dir, else $TIDEMARK_STACK_DIR, else .tidemark/stack here. Downloads and builds are
-kept for all instances in $TIDEMARK_CACHE, else ~/.cache/tidemark.
-
-examples:
-  tidemark stack up                           everything, on the standard ports; what runs already is left alone
-  tidemark stack up kafka influxdb            these two
-  tidemark stack up --free-ports              on ports nobody uses; `status` and `env` show which
-  tidemark stack up --flink state.backend.type=rocksdb
-  eval "$(tidemark stack env)"                KAFKA_BOOTSTRAP, INFLUX_URL, ... for the shell
-  tidemark stack status                       what runs, and where
-  tidemark stack install prometheus3          what the tests compare with; nothing is started
-  tidemark stack logs flink-taskmanager -f    what it says, as it says it
-  tidemark stack down                         stop; the data stays
-  tidemark stack down --wipe                  stop, and remove the instance with its data
-"""
 
 STATE_STYLE = {"running": "green", "dead": "bold red", "stopped": "dim"}
 
@@ -60,76 +38,9 @@ def main(argv: list[str]) -> int:
     Raises:
         UserError: a failure that the message explains.
     """
-    options = _parser().parse_args(argv)
-    run: Callable[[argparse.Namespace], int] = options.run
+    options = parser().parse_args(argv)
     with refusing(OSError, status=FAILURE):
-        return run(options)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="tidemark stack",
-        description="Kafka, Flink, Beam's job server and worker pool, and InfluxDB, as ordinary processes on this machine.",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
-    def command(
-        name: str, run: Callable[[argparse.Namespace], int], meaning: str, parts: str = ""
-    ) -> argparse.ArgumentParser:
-        added = commands.add_parser(
-            name,
-            help=meaning,
-            description=meaning,
-            epilog=f"examples:\n{_examples(name)}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        added.set_defaults(run=run)
-        if parts:
-            added.add_argument("parts", nargs="*", metavar="PART", help=parts)
-        added.add_argument(
-            "--dir",
-            type=Path,
-            default=Path(os.environ.get("TIDEMARK_STACK_DIR") or ".tidemark/stack"),
-            help="the instance's directory (default: $TIDEMARK_STACK_DIR, else .tidemark/stack)",
-        )
-        return added
-
-    up = command(
-        "up", _up, "start parts, installing what is missing, and wait until they serve", "all, if none is named"
-    )
-    up.add_argument(
-        "--free-ports", action="store_true", help="choose free ports for a new instance, not the standard ones"
-    )
-    up.add_argument("--slots", type=int, help="task slots of the TaskManager (default 4)")
-    up.add_argument("--taskmanager-memory", metavar="SIZE", help="the TaskManager's process memory (default 4608m)")
-    up.add_argument(
-        "--flink",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="one entry of Flink's configuration, kept for the instance; may be repeated",
-    )
-    down = command("down", _down, "stop parts; data and ports stay", "all, if none is named")
-    down.add_argument(
-        "--wipe", action="store_true", help="then remove the instance: data, logs, ports, the InfluxDB token"
-    )
-    status = command("status", _status, "show what runs; exit status 3 when a part that was started is dead")
-    status.add_argument("--json", action="store_true", help="as a JSON array, one object a part")
-    show = command("logs", _logs, "show what parts wrote", "all that have a log, if none is named")
-    show.add_argument("-f", "--follow", action="store_true", help="go on showing what is written, until interrupted")
-    show.add_argument("-n", "--lines", type=int, default=40, help="how many of the last lines of each (default 40)")
-    command(
-        "install", _install, "download and build only", f"of {', '.join(RECIPES)}; what `up` needs, if none is named"
-    )
-    command("env", _env, "print the addresses as shell exports, and the path of the InfluxDB token's file")
-    return parser
-
-
-def _examples(name: str) -> str:
-    """The examples that are of one command."""
-    return "\n".join(line for line in EPILOG.splitlines() if f"tidemark stack {name}" in line)
+        return _RUN[options.command](options)
 
 
 def _up(options: argparse.Namespace) -> int:
@@ -251,3 +162,13 @@ def _env(options: argparse.Namespace) -> int:
     for name, value in exports.items():
         print(f"export {name}={shlex.quote(value)}")
     return 0
+
+
+_RUN: dict[str, Callable[[argparse.Namespace], int]] = {
+    "up": _up,
+    "down": _down,
+    "status": _status,
+    "logs": _logs,
+    "install": _install,
+    "env": _env,
+}

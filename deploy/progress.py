@@ -6,10 +6,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Reporter(Protocol):
@@ -65,6 +65,8 @@ class Terminal:
 
     @contextmanager
     def step(self, label: str) -> Iterator[None]:
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
         began = time.monotonic()
         columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
         try:
@@ -85,6 +87,9 @@ class Terminal:
 
 def for_stderr() -> Reporter:
     """The reporter that suits standard error: a spinner on a terminal, else plain lines."""
+    # Not before: it takes longer than the help of `tidemark stack` may.
+    from rich.console import Console
+
     console = Console(stderr=True)
     return Terminal(console) if console.is_terminal else Plain()
 

@@ -22,20 +22,31 @@ COMMANDS: dict[str, Command] = {
         "tidemark.rules.promql",
         "test scripts of PromQL, and expressions as a tree or laid out",
         commands=("test", "parse", "fmt"),
+        parser="tidemark.rules.arguments.promql:parser",
     ),
     "stack": Command(
         "deploy.cli",
         "the local stack of real servers: up, down, status, logs",
         commands=("up", "down", "status", "logs", "install", "env"),
+        parser="deploy.arguments:parser",
     ),
-    "generate": Command("tidemark.generate.cli", "a seeded load: metrics to Kafka or to files", commands=("metrics",)),
+    "generate": Command(
+        "tidemark.generate.cli",
+        "a seeded load: metrics to Kafka or to files",
+        commands=("metrics",),
+        parser="tidemark.generate.arguments:parser",
+    ),
     "store": Command(
-        "tidemark.store", "what a Parquet store holds, and its upkeep", commands=("ls", "runs", "compact", "retain")
+        "tidemark.store.cli",
+        "what a Parquet store holds, and its upkeep",
+        commands=("ls", "runs", "compact", "retain"),
+        parser="tidemark.store.arguments:parser",
     ),
     "topics": Command(
-        "tidemark.topics",
+        "tidemark.topics.cli",
         "topics, offsets, lag and dead letters of a Kafka broker",
         commands=("ls", "create", "lag", "dead-letters"),
+        parser="tidemark.topics.arguments:parser",
     ),
 }
 

@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from deploy.errors import StackError
 from deploy.install.recipes import FLINK, JOBSERVER
 from deploy.parts.base import Command, Instance, Part, get_json
@@ -151,6 +149,9 @@ def _command(
     instance: Instance, resources: str, main: str, arguments: list[str], overrides: Mapping[str, str]
 ) -> Command:
     conf = instance.conf("flink")
+    # Not before: the help of `tidemark stack` lists the parts, and is to be there at once.
+    import yaml
+
     (conf / "config.yaml").write_text(yaml.safe_dump(configuration(instance)), encoding="utf-8")
     (conf / "log4j.properties").write_text(LOG4J, encoding="utf-8")
     flink = FLINK.directory()

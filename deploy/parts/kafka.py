@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import secrets
-
-from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
+from typing import TYPE_CHECKING
 
 from deploy.install.recipes import KAFKA as RECIPE
 from deploy.parts.base import Command, Instance, Part
 from deploy.ports import is_open
 from deploy.settings import TOPIC_CONFIGS
+
+if TYPE_CHECKING:
+    from kafka.admin import KafkaAdminClient
 
 HEAP = "1g"
 
@@ -71,6 +72,8 @@ def command(instance: Instance) -> Command:
 
 def ready(instance: Instance) -> bool:
     """Whether the broker answers a metadata request."""
+    from kafka.errors import KafkaError
+
     # kafka-python logs every refused connection, so the port is asked first.
     if not is_open(instance.ports["kafka"]):
         return False
@@ -88,6 +91,8 @@ def make_topics(instance: Instance) -> None:
     Raises:
         OSError: when the broker refuses.
     """
+    from kafka.errors import KafkaError
+
     try:
         with _admin(instance) as admin:
             present = set(admin.list_topics())
@@ -107,6 +112,9 @@ def make_topics(instance: Instance) -> None:
 
 
 def _admin(instance: Instance) -> KafkaAdminClient:
+    # Not before: the help of `tidemark stack` lists the parts, and is to be there at once.
+    from kafka.admin import KafkaAdminClient
+
     return KafkaAdminClient(bootstrap_servers=instance.address("kafka"), request_timeout_ms=10_000)
 
 

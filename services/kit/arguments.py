@@ -139,6 +139,38 @@ class Parser(argparse.ArgumentParser):
         raise argparse.ArgumentError(action, f"{what} {value!r} among {', '.join(known)}{near}")
 
 
+class Commands:
+    """The commands of a command, each with options and a ``--help`` of its own, which shows those examples of the whole that are its own.
+
+    The argument ``command`` is the name of the one that is chosen.
+
+    Args:
+        parser: of the whole; its examples are in the epilog.
+        parents: of every command: options that all of them have.
+        settings: of :meth:`argparse.ArgumentParser.add_subparsers`.
+    """
+
+    def __init__(self, parser: Parser, parents: Sequence[Parser] = (), **settings: Any) -> None:
+        self._parser = parser
+        self._parents = list(parents)
+        self._commands: argparse._SubParsersAction[Parser] = parser.add_subparsers(
+            dest="command", required=True, metavar="COMMAND", **settings
+        )
+
+    def add(self, name: str, meaning: str) -> Parser:
+        """The parser of a new command."""
+        own = f"{self._parser.prog} {name}"
+        examples = "\n".join(line for line in (self._parser.epilog or "").splitlines() if own in line)
+        return self._commands.add_parser(
+            name,
+            parents=self._parents,
+            help=meaning,
+            description=meaning,
+            epilog=f"examples:\n{examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+
+
 def _options(args: Sequence[str]) -> Iterable[str]:
     """The arguments that look like long options, up to ``--``."""
     for argument in args:

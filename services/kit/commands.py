@@ -54,8 +54,8 @@ def dispatch(program: str, commands: Mapping[str, Command], overview: str, args:
         return 2
     if command.parser and {"-h", "--help"} & {*rest}:
         module, _, function = command.parser.partition(":")
-        getattr(importlib.import_module(module), function)().print_help()
-        return 0
+        # It prints the help, of the whole or of the command's command, and exits.
+        getattr(importlib.import_module(module), function)().parse_known_args(rest)
     return reported(f"{program} {name}", lambda: int(importlib.import_module(command.module).main(rest) or 0))
 
 

@@ -8,7 +8,7 @@ import pytest
 from schemas import rollup
 from services.kit.commands import reported
 from tests.transforms.io.sink_cases import MINUTE, WINDOW, fleet
-from tidemark.store import main
+from tidemark.store.cli import main
 from transforms.io.parquet.rows import rollup_table
 from transforms.io.parquet.runs import start
 from transforms.io.parquet.store import files, read_rollups, write

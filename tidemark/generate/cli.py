@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Iterator
@@ -14,13 +13,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from schemas.errors import FAILURE, MISTAKE
-from services.kit.arguments import Parser
 from services.kit.commands import refusing
 from services.kit.interrupts import INTERRUPTED
 from services.kit.outputs import check_files
+from tidemark.generate.arguments import FORMATS, parser
 from tidemark.generate.fleet import Fleet
-from tidemark.generate.load import FORMATS, Load
-from tidemark.generate.options import EXAMPLES, Options, add_metrics, checked
+from tidemark.generate.load import Load
+from tidemark.generate.options import Options, checked
 from tidemark.generate.outputs import FileOutput, KafkaOutput, Output
 from tidemark.generate.pacing import Pace, instants, live_instants
 from tidemark.generate.plan import scrapes
@@ -36,14 +35,7 @@ def main(argv: list[str]) -> int:
     Raises:
         UserError: with status 1 if not all could be sent, with 2 for a mistake in the options.
     """
-    parser = Parser(
-        prog="tidemark generate",
-        description="A seeded load, to Kafka or to files.",
-        epilog="`tidemark generate metrics --help` shows the options.\n\n" + EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_metrics(parser.add_subparsers(dest="load", required=True, metavar="metrics"))
-    args = parser.parse_args(argv)
+    args = parser().parse_args(argv)
     with refusing(ValueError, OSError, status=MISTAKE):
         options = checked(args)
         fleet = Fleet(options.seed, options.hosts, options.metrics)

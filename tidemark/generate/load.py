@@ -8,19 +8,10 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from typing import NamedTuple
 
-from schemas.records import JSON_SCRAPE, LINE_PROTOCOL, REMOTE_WRITE
 from tidemark.generate.fleet import Fleet
 from tidemark.generate.malformed import Malformed, kinds_for, spoil
 from tidemark.generate.plan import Delivery, Schedule, Scrape
 from tidemark.generate.render import JsonScrape, LineProtocol, RemoteWrite, Renderer
-
-FORMATS: Mapping[str, tuple[str, ...]] = {
-    "json": (JSON_SCRAPE,),
-    "line": (LINE_PROTOCOL,),
-    "remote-write": (REMOTE_WRITE,),
-    "mixed": (JSON_SCRAPE, LINE_PROTOCOL, REMOTE_WRITE),
-}
-"""Content types by the name of a format."""
 
 _RENDERERS: Mapping[str, type[JsonScrape | LineProtocol | RemoteWrite]] = {
     renderer.content_type: renderer for renderer in (JsonScrape, LineProtocol, RemoteWrite)

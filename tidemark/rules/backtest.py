@@ -6,7 +6,6 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from rules.backtest.run import Backtest, backtest
 from rules.backtest.scoring import LabelledSeries, Score, score
@@ -20,39 +19,15 @@ from rules.planning.no_data import Unfed, unfed, unfed_lines
 from rules.planning.reach import reaches, together, written_names
 from rules.promql.context import Options
 from schemas.errors import FAILURE
-from schemas.times import parse_duration
 from services.kit import interrupts
 from services.kit.commands import refusing
-from services.kit.outputs import check_files, path
-from tidemark.rules.arguments import add_rule_files, command_parser
+from services.kit.outputs import check_files
+from tidemark.rules.arguments.backtest import parser
 from tidemark.rules.backtest_text import episode_lines, instant, json_lines, score_lines, summary_lines
 from tidemark.rules.files import rule_sources
 from tidemark.rules.labelled import LabelsError, read_labelled
 from tidemark.rules.progress import Progress
-from transforms.io.history.read import History, add_history_options, read_reach
-
-DESCRIPTION = """\
-Run rules over archived data, with the evaluator that a job runs them with: when would each alert have been pending, firing and resolved, how
-often and how long? Given labelled windows, also what the alerts found and how often they cried wolf.
-"""
-EPILOG = """
-exit status:
-  0  done
-  1  a rule file has errors, rules, data or labels cannot be read, or no evaluation time lies within the data
-  2  wrong usage
-  3  done, but some evaluations failed, some alerts found no data, or a file could not be read to its end (see standard error)
-
-examples:
-  tidemark rules backtest hosts.yml --data=./store
-  tidemark rules backtest hosts.yml --data='metrics/*.lp.gz' --start=2026-01-12T00:00:00Z --end=2026-01-19T00:00:00Z
-  tidemark rules backtest rules/ --data=prometheus:http://127.0.0.1:9090 --start=2026-01-12T00:00:00Z --html=week.html
-  tidemark rules backtest cloudwatch.yml --data=nab/data/realAWSCloudwatch --labels=nab/labels/combined_windows.json
-
-labelled windows (--labels): YAML or JSON, a mapping of series to lists of windows; an empty list says that nothing was wrong.
-  '{instance="web-1"}':
-    - [2026-01-12T08:00:00Z, 2026-01-12T09:30:00Z]
-A series may also be the name of a CSV file, as in the labels of the Numenta Anomaly Benchmark.
-"""
+from transforms.io.history.read import History, read_reach
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,10 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         UserError: rules, data or labels cannot be read or run.
     """
-    parser = _parser()
-    args = parser.parse_args(argv)
+    words = parser()
+    args = words.parse_args(argv)
     if not args.data:
-        parser.error("name the data: --data=SOURCE (--help lists the sources)")
+        words.error("name the data: --data=SOURCE (--help lists the sources)")
     with refusing(OSError, ValueError, status=FAILURE):
         check_files({"--html": args.html}, [*args.files, *args.data, *([args.labels] if args.labels else [])])
         program = _program(args)
@@ -98,47 +73,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(line, file=sys.stderr)
     silent = any(rule.position in lacking and lacking[rule.position].silent for rule in found.alerts)
     return 3 if found.failures or silent or history.damaged else 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = command_parser("backtest", DESCRIPTION, EPILOG)
-    add_rule_files(parser)
-    add_history_options(parser)
-    parser.add_argument(
-        "--interval", type=_duration, metavar="DURATION", help="evaluate all groups this often (their own, else 1m)"
-    )
-    parser.add_argument(
-        "--lookback",
-        type=_duration,
-        default=300_000,
-        metavar="DURATION",
-        help="how old a sample still counts as current (5m); more for data that is sparser, such as rollups of 1h",
-    )
-    parser.add_argument(
-        "--flap",
-        type=_duration,
-        default=900_000,
-        metavar="DURATION",
-        help="an alert that fires again this soon after it was resolved flaps (15m)",
-    )
-    parser.add_argument(
-        "--labels", type=Path, metavar="FILE", help="when something was wrong with which series: see below"
-    )
-    parser.add_argument("--format", choices=("table", "json"), default="table", help="(%(default)s)")
-    parser.add_argument("--pending", action="store_true", help="list the episodes too that never fired")
-    parser.add_argument("--summary", action="store_true", help="no list of episodes")
-    parser.add_argument("--html", type=path, metavar="FILE", help="write a page with a timeline of all alerts")
-    return parser
-
-
-def _duration(text: str) -> int:
-    try:
-        found = parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if found <= 0:
-        raise argparse.ArgumentTypeError(f"{text}: longer than nothing, please")
-    return found
 
 
 def _program(args: argparse.Namespace) -> Program:

@@ -7,11 +7,31 @@ import sys
 from services.kit.commands import Command, dispatch, listing
 
 COMMANDS: dict[str, Command] = {
-    "check": Command("tidemark.rules.check", "faults and doubts in rule files, each with its place"),
-    "fmt": Command("tidemark.rules.fmt", "lay rule files out: YAML and PromQL, comments kept"),
-    "test": Command("tidemark.rules.test", "run unit tests of rules, as `promtool test rules` does"),
-    "backtest": Command("tidemark.rules.backtest", "when alerts would have fired over archived data"),
-    "explain": Command("tidemark.rules.explain", "an expression as a tree: what each part does and needs"),
+    "check": Command(
+        "tidemark.rules.check",
+        "faults and doubts in rule files, each with its place",
+        parser="tidemark.rules.arguments.check:parser",
+    ),
+    "fmt": Command(
+        "tidemark.rules.fmt",
+        "lay rule files out: YAML and PromQL, comments kept",
+        parser="tidemark.rules.arguments.fmt:parser",
+    ),
+    "test": Command(
+        "tidemark.rules.test",
+        "run unit tests of rules, as `promtool test rules` does",
+        parser="tidemark.rules.arguments.test:parser",
+    ),
+    "backtest": Command(
+        "tidemark.rules.backtest",
+        "when alerts would have fired over archived data",
+        parser="tidemark.rules.arguments.backtest:parser",
+    ),
+    "explain": Command(
+        "tidemark.rules.explain",
+        "an expression as a tree: what each part does and needs",
+        parser="tidemark.rules.arguments.explain:parser",
+    ),
     "library": Command("tidemark.rules.library", "the rules that come with Tidemark, to read and to copy"),
     "schema": Command("tidemark.rules.schema", "the JSON Schema of rule files, for editors"),
 }

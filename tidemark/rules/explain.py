@@ -22,47 +22,11 @@ from rules.promql.syntax import ast
 from rules.promql.syntax.errors import PromQLError
 from rules.promql.syntax.parser import parse
 from schemas.errors import FAILURE, UserError
-from schemas.series import DEFAULT_TARGET_LABELS
 from schemas.times import format_duration, parse_time
-from tidemark.rules.arguments import command_parser
+from tidemark.rules.arguments.explain import parser
 from tidemark.rules.files import read_text
 from tidemark.rules.placed import placed
-from transforms.io.history.read import History, add_history_options, read_history, read_reach
-
-EPILOG = """
-exit status:
-  0  done
-  1  the rule or the data cannot be read
-  2  wrong usage
-
-examples:
-  tidemark rules explain hosts.yml HostCpuSaturated
-  tidemark rules explain hosts.yml                                   # every rule of the file
-  tidemark rules explain --expr 'sum by (pool) (rate(errors_total[5m])) > 1'
-  tidemark rules explain hosts.yml HostCpuSaturated --data=./store --time=2026-01-12T08:30:00Z
-
-Each part is shown with what it does; where a job that spreads its targets over shards evaluates it: in the shard, partly there and
-merged, or globally; and how much history it keeps. With data, its value at that time is shown too (by default the newest in the data).
-"""
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = command_parser("explain", "What a rule's expression does, part by part.", EPILOG)
-    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a rule file")
-    parser.add_argument("rule", nargs="?", metavar="RULE", help="the alert or record to explain (all of the file)")
-    parser.add_argument("--expr", metavar="EXPR", help="explain an expression instead of a rule")
-    parser.add_argument(
-        "--target-labels",
-        metavar="A,B",
-        default=",".join(sorted(DEFAULT_TARGET_LABELS)),
-        help="labels that make up a target, as in the job's configuration (%(default)s)",
-    )
-    add_history_options(parser)
-    parser.add_argument(
-        "--time", metavar="TIME", help="when to evaluate: ISO 8601, or ms since 1970 (the newest in the data)"
-    )
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="(%(default)s)")
-    return parser
+from transforms.io.history.read import History, read_history, read_reach
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -71,12 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         UserError: the rule or the data cannot be read.
     """
-    parser = _parser()
-    args = parser.parse_args(argv)
+    words = parser()
+    args = words.parse_args(argv)
     if (args.file is None) == (args.expr is None):
-        parser.error("name a rule file, or give an expression with --expr")
+        words.error("name a rule file, or give an expression with --expr")
     if args.time is not None and not args.data:
-        parser.error("--time needs data to evaluate on: --data=SOURCE")
+        words.error("--time needs data to evaluate on: --data=SOURCE")
     try:
         file = None if args.file is None else _load(args.file)
         rules = [(None, parse(args.expr))] if file is None else _named(file, args.rule)

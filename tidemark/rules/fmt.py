@@ -12,25 +12,9 @@ from rules.diagnostics.model import Severity
 from rules.diagnostics.text import text_of
 from rules.files.format import Formatted, format_rules
 from schemas.errors import UserError
-from tidemark.rules.arguments import add_rule_files, command_parser
+from tidemark.rules.arguments.fmt import parser
 from tidemark.rules.files import STDIN, Source, colours, counter, replace_text, rule_sources
 
-DESCRIPTION = """\
-Lay rule files out in one way: keys in one order, two blanks a level, PromQL over several lines where one is too long. Comments stay, and the
-meaning is loaded again and compared before anything is written. A file with errors is left alone. Files are replaced whole.
-"""
-EPILOG = """\
-exit status:
-  0  all files are in the layout now (with --check, --diff: were already)
-  1  with --check or --diff: some are not; else: some could not be formatted
-  2  wrong usage, or a file that cannot be read or written
-
-examples:
-  tidemark rules fmt rules/                 every *.yml and *.yaml below, in place
-  tidemark rules fmt --check rules/         in CI: names what is not in the layout
-  tidemark rules fmt --diff rules/web.yml   what would change
-  tidemark rules fmt - < web.yml            standard input to standard output
-"""
 _PAINT = {"+": "32", "-": "31", "@": "36"}
 
 
@@ -40,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         UserError: there are no files.
     """
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     found = rule_sources(options.files)
     if not found:
         raise UserError(f"no rule files in {', '.join(options.files)}")
@@ -65,14 +49,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         verb = "would change" if options.check else "changed"
         print(f"{len(found):,} file{'' if len(found) == 1 else 's'}, {changed:,} {verb}", file=sys.stderr)
     return status
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = command_parser("fmt", DESCRIPTION, EPILOG)
-    add_rule_files(parser)
-    parser.add_argument("--check", action="store_true", help="write nothing; name the files that would change")
-    parser.add_argument("--diff", action="store_true", help="write nothing; show what would change")
-    return parser
 
 
 def _format(source: Source) -> Formatted | None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import rules
 from schemas.errors import FAILURE, UserError
 from services.kit.commands import refusing
-from tidemark.rules.arguments import command_parser
+from tidemark.rules.arguments.common import command_parser
 
 RUNBOOKS = "docs/runbooks/"
 """Where the shipped rules say that their runbooks are; copying puts another place there."""

@@ -6,7 +6,7 @@ import importlib.resources
 import sys
 from collections.abc import Sequence
 
-from tidemark.rules.arguments import command_parser
+from tidemark.rules.arguments.common import command_parser
 
 EPILOG = """\
 An editor with the YAML language server takes it from the first line of a rule file:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import gc
 import glob
 import os
@@ -14,33 +13,14 @@ from rules.diagnostics.text import text_of
 from rules.unit_tests.run import Failure
 from schemas.errors import FAILURE, UserError
 from services.kit import outputs
-from tidemark.rules.arguments import command_parser
+from tidemark.rules.arguments.test import parser
 from tidemark.rules.files import STDIN, colours, counter
-from tidemark.rules.unit_tests import ENGINES, FileReport, Options, Runner, of_directory, re2_pattern
+from tidemark.rules.unit_tests import FileReport, Options, Runner, of_directory, re2_pattern
 
 # A second process costs what this many small files do.
 FILES_PER_PROCESS = 24
 
 _SHOWN = 5
-
-DESCRIPTION = """\
-Run unit tests of rules. The files are those of `promtool test rules`, unchanged, and so is the verdict; what fails is shown beside what was
-expected, with its place, all at once. docs/rules-test.md shows how to write them.
-"""
-EPILOG = """\
-exit status:
-  0  all tests pass, and the coverage is not below --coverage-threshold
-  1  a test fails, a file cannot be read or loaded, the coverage is below the threshold, or nothing was tested: no test
-     at all, or none of a file's that the stream engine can evaluate
-  2  wrong usage
-
-examples:
-  tidemark rules test rules/tests/                        every test file below
-  tidemark rules test --run 'disk' --debug hosts_test.yml the tests so named, and the course of their alerts
-  tidemark rules test --coverage rules/tests/             what the tests do not exercise
-  tidemark rules test --engine=both rules/tests/          the same as a stream, and where the verdicts differ
-  tidemark rules test --junit report.xml --coverage-threshold 90 rules/tests/
-"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -49,18 +29,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         UserError: there are no files.
     """
-    parser = _parser()
-    options = parser.parse_args(argv)
+    words = parser()
+    options = words.parse_args(argv)
     covers = options.coverage or options.coverage_threshold is not None
     if options.engine == "stream" and (covers or options.debug):
-        parser.error("--coverage and --debug need the batch engine: use --engine=batch or --engine=both")
+        words.error("--coverage and --debug need the batch engine: use --engine=batch or --engine=both")
     run = Options("|".join(options.run), options.ignore_unknown_fields, covers, options.debug, options.engine)
     try:
         re2_pattern(run.run)
         names = list(_files(options.files))
         outputs.check_files({"--junit": options.junit}, names)
     except (UserError, ValueError) as error:
-        parser.error(str(error))
+        words.error(str(error))
     if not names:
         raise UserError(f"no test files in {', '.join(options.files)}", FAILURE)
     printer = _Printer(options.diff, colours(sys.stdout))
@@ -257,29 +237,3 @@ def _coverage(reports: Sequence[FileReport], form: str, threshold: float | None)
         print(f"tidemark rules test: coverage is {percent:.1f} %, below {threshold:g} %", file=sys.stderr)
         return False
     return True
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = command_parser("test", DESCRIPTION, EPILOG)
-    add = parser.add_argument
-    add("files", nargs="+", metavar="FILE|DIR|GLOB", help="test files, or directories in which to look for them")
-    add("--run", action="append", default=[], metavar="REGEX", help="only tests whose name matches; may be repeated")
-    add("--debug", action="store_true", help="print the course of every alert, and all samples that rules wrote")
-    add("--diff", action="store_true", help="show failures as a unified diff of what was expected and what came")
-    add(
-        "--ignore-unknown-fields",
-        action="store_true",
-        help="leave out keys of rule files that Prometheus does not know",
-    )
-    add("--junit", type=outputs.path, metavar="FILE", help="also write a JUnit report")
-    add("--coverage", action="store_true", help="also report which parts of the rules the tests exercise")
-    add("--coverage-threshold", type=float, metavar="PERCENT", help="fail if less is covered; implies --coverage")
-    add("--coverage-format", choices=("text", "json"), default="text", help="(%(default)s)")
-    add(
-        "--engine",
-        choices=ENGINES,
-        default="batch",
-        help="what evaluates the rules: all evaluation times at once, the stages of a stream, or both, to report where they disagree (%(default)s)",
-    )
-    add("--jobs", type=int, metavar="N", help="processes (as many as pay)")
-    return parser

@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from rules.unit_tests.coverage import Coverage
 
 
-ENGINES = ("batch", "stream", "both")
-"""What evaluates tests: all evaluation times at once, the stages of a stream, or both for comparison."""
-
-
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to run files.
@@ -42,7 +38,7 @@ class Options:
         ignore_unknown: leave unknown keys of rule files out.
         coverage: note what the tests exercise.
         debug: report the course of every alert and all samples.
-        engine: one of :data:`ENGINES`; the others know neither coverage nor the course.
+        engine: one of :data:`tidemark.rules.arguments.test.ENGINES`; the others know neither coverage nor the course.
     """
 
     run: str = ""

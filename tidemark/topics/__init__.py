@@ -1,5 +1,1 @@
 """``tidemark topics``: topics, offsets, lag and dead letters of a Kafka broker, through kafka-python."""
-
-from tidemark.topics.cli import main
-
-__all__ = ["main"]

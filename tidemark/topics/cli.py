@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from kafka.errors import KafkaError
@@ -17,10 +15,10 @@ from rich.text import Text
 
 from schemas.errors import FAILURE, MISTAKE
 from schemas.names import check_topic
-from schemas.records import TOPIC_DEAD_LETTER, DeadLetter
-from services.kit.arguments import Parser
+from schemas.records import DeadLetter
 from services.kit.commands import refusing
 from tidemark.topics import dead_letters, offsets
+from tidemark.topics.arguments import parser
 from transforms.io.kafka.admin import (
     NO_TOPIC,
     client_options,
@@ -31,20 +29,7 @@ from transforms.io.kafka.admin import (
 )
 from transforms.io.kafka.topic import KafkaTopic
 
-BROKERS_VARIABLE = "KAFKA_BOOTSTRAP"
 _SHOWN_BYTES = 120
-
-EXAMPLES = """\
-examples:
-  tidemark topics ls
-  tidemark topics create metrics.raw --partitions=8
-  tidemark topics create alerts.events               deleted after 30 days, never compacted
-  tidemark topics lag GROUP
-  tidemark topics dead-letters                       counts by reason
-  tidemark topics dead-letters show --limit=5        the letters themselves
-  tidemark topics dead-letters export > letters.ndjson
-  tidemark topics dead-letters replay --reason="not JSON"
-"""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -53,89 +38,15 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         UserError: with status 1 if the broker or the topic would not, with 2 for a mistake in the options.
     """
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     with refusing(ValueError, status=MISTAKE):
         config = read_config(args.kafka_config)
     cluster = KafkaTopic(args.brokers, NO_TOPIC, config)
-    run: Callable[[argparse.Namespace, KafkaTopic], int] = args.run
     try:
         with refusing(ValueError, OSError, status=FAILURE):
-            return run(args, cluster)
+            return _RUN[args.command](args, cluster)
     except KafkaError as error:
         raise unavailable(cluster, error) from None
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="tidemark topics",
-        description="Topics, offsets, lag and dead letters of a Kafka broker.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    common = Parser(add_help=False)
-    brokers = os.environ.get(BROKERS_VARIABLE, "localhost:9092")
-    common.add_argument(
-        "--brokers",
-        default=brokers,
-        metavar="HOST:PORT",
-        help=f"several with commas (${BROKERS_VARIABLE}, else localhost:9092)",
-    )
-    common.add_argument(
-        "--kafka-config",
-        type=Path,
-        metavar="FILE",
-        help="YAML file with settings of librdkafka: security.protocol, ...",
-    )
-    common.add_argument("--json", action="store_true", help="JSON instead of a table")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(name: str, meaning: str) -> Parser:
-        examples = "\n".join(line for line in EXAMPLES.splitlines() if f"tidemark topics {name}" in line)
-        return commands.add_parser(
-            name,
-            parents=[common],
-            help=meaning,
-            description=meaning,
-            epilog=f"examples:\n{examples}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-
-    listed = command("ls", "topics and their partitions, with first and last offsets")
-    listed.add_argument("topic", nargs="*", default=[], help="only these")
-    listed.set_defaults(run=_ls)
-
-    created = command("create", "create a topic; no harm if it is there")
-    created.add_argument("topic")
-    created.add_argument("--partitions", type=int, default=4, metavar="N", help="at least the job's parallelism (4)")
-    created.add_argument("--replication", type=int, default=1, metavar="N", help="copies of each record (1)")
-    created.add_argument(
-        "--config",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="a setting of the topic, such as retention.ms=604800000; repeatable",
-    )
-    created.set_defaults(run=_create)
-
-    lagging = command("lag", "how far a consumer group is behind")
-    lagging.add_argument("group")
-    lagging.add_argument("topic", nargs="*", default=[], help="only these")
-    lagging.set_defaults(run=_lag)
-
-    letters = command("dead-letters", "count, show, export or send again what could not be read")
-    letters.add_argument(
-        "action",
-        nargs="?",
-        choices=sorted(_ACTIONS),
-        default="count",
-        help="count by reason (the default), show, export as JSON lines, replay",
-    )
-    letters.add_argument("--topic", default=TOPIC_DEAD_LETTER, help=f"where they are ({TOPIC_DEAD_LETTER})")
-    letters.add_argument("--reason", default="", metavar="TEXT", help="only those whose reason contains this")
-    letters.add_argument("--limit", type=int, metavar="N", help="only the first N")
-    letters.add_argument("--to", metavar="TOPIC", help="replay: to this topic, not to the one each came from")
-    letters.set_defaults(run=_dead_letters)
-    return parser
 
 
 def _show(args: argparse.Namespace, rows: Sequence[Any], columns: Sequence[str]) -> None:
@@ -263,4 +174,11 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace, dict[str, Any], Sequence[DeadL
     "show": _list,
     "export": _export,
     "replay": _replay,
+}
+
+_RUN: dict[str, Callable[[argparse.Namespace, KafkaTopic], int]] = {
+    "ls": _ls,
+    "create": _create,
+    "lag": _lag,
+    "dead-letters": _dead_letters,
 }

@@ -11,7 +11,8 @@ import pytest
 
 from schemas.codecs.block import BlockDecoder
 from tests.tidemark.command import command
-from tidemark.generate.options import add_metrics, checked
+from tidemark.generate.arguments import add_metrics
+from tidemark.generate.options import checked
 from transforms.io.files.records import read_blocks
 
 main = command("generate")

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from schemas.codecs import BlockDecoder
 from schemas.records import RawRecord
+from tidemark.generate.arguments import FORMATS
 from tidemark.generate.fleet import Fleet
-from tidemark.generate.load import FORMATS, Load
+from tidemark.generate.load import Load
 from tidemark.generate.malformed import Malformed
 from tidemark.generate.plan import Faults, scrapes
 from tidemark.generate.truth import Truth

@@ -16,21 +16,10 @@ from rules.planning.reach import Reach
 from rules.promql.storage import MemoryStorage, matching_rows
 from rules.promql.syntax import ast
 from schemas.times import parse_time
+from transforms.io.history.options import SOURCES
 from transforms.io.history.samples import Collected, HistoryError, Wanted
 
-__all__ = ["History", "HistoryError", "add_history_options", "read_history", "read_reach"]
-
-SOURCES = """data sources (--data, repeatable; where two hold the same series and time, the later one counts):
-  FILE, DIR, 'GLOB' or -             *.csv (two columns: timestamp,value), *.lp *.line *.influx, *.json *.jsonl *.ndjson, each also with .gz;
-                                     of another name, what its content is; - is standard input
-  parquet:DIR[?tier=1m&value=avg]    a store that a job wrote with --output=parquet:DIR
-                                     (tier: the finest; value: last, first, avg, min, max, sum, count, increase)
-  prometheus:http://HOST:PORT[?mode=query_range&step=15s]
-                                     a Prometheus; by remote read, which gives its samples as they are. A bearer token
-                                     comes from PROMETHEUS_TOKEN or PROMETHEUS_TOKEN_FILE
-  influxdb://HOST:PORT?org=NAME&bucket=NAME[&value=avg]
-                                     an InfluxDB 2 (influxdbs:// with TLS); the token comes from INFLUX_TOKEN or INFLUX_TOKEN_FILE
-"""
+__all__ = ["History", "HistoryError", "read_history", "read_reach"]
 
 MAX_SHOWN = 10
 """Selectors that an error names."""
@@ -68,24 +57,6 @@ class History:
         return bool(matching_rows(self.storage.labels, matchers).any())
 
 
-def add_history_options(parser: argparse.ArgumentParser) -> None:
-    """The options that :func:`read_history` reads."""
-    parser.add_argument(
-        "--data", action="append", default=[], metavar="SOURCE", help="archived data; may be repeated (see below)"
-    )
-    parser.add_argument("--start", metavar="TIME", help="first instant: ISO 8601, or ms since 1970 (start of the data)")
-    parser.add_argument("--end", metavar="TIME", help="last instant (end of the data)")
-    parser.add_argument(
-        "--csv-name",
-        metavar="METRIC",
-        help="metric name of the series in CSV files (the file's name without its last word)",
-    )
-    parser.add_argument(
-        "--precision", choices=("ns", "us", "ms", "s"), default="ns", help="timestamps of line protocol (%(default)s)"
-    )
-    parser.epilog = f"{parser.epilog or ''}\n{SOURCES}"
-
-
 def read_history(args: argparse.Namespace, exprs: Sequence[ast.Expr]) -> History:
     """Read what these expressions can see.
 
@@ -109,7 +80,7 @@ def read_reach(
     """Read what some rules can see.
 
     Args:
-        given: the options of :func:`add_history_options`.
+        given: the options of :func:`transforms.io.history.options.add_history_options`.
         reach: what the rules read, and how far back.
         recorded: names of metrics that the rules write themselves; what the sources hold under them is left out.
         progress: called with how much of how much is read.

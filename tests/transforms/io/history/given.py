@@ -12,7 +12,8 @@ from rules.planning.reach import Reach, Selector
 from rules.promql.storage import MemoryStorage
 from rules.promql.syntax import ast
 from rules.promql.syntax.parser import parse
-from transforms.io.history.read import History, add_history_options, read_reach
+from transforms.io.history.options import add_history_options
+from transforms.io.history.read import History, read_reach
 from transforms.io.history.samples import Collected, Samples, Wanted
 
 Series = dict[str, list[tuple[int, float]]]

@@ -1,4 +1,4 @@
-"""``tidemark store``: list and maintain a Parquet store."""
+"""What ``tidemark store`` does."""
 
 from __future__ import annotations
 
@@ -18,23 +18,12 @@ from schemas.errors import FAILURE
 from schemas.tiers import Tiers
 from schemas.times import parse_duration
 from services.kit import interrupts
-from services.kit.arguments import Parser
 from services.kit.commands import refusing
+from tidemark.store.arguments import parser
 from transforms.io.parquet.compact import Compaction, compact, expired, retain
 from transforms.io.parquet.layout import time_text
 from transforms.io.parquet.runs import runs
 from transforms.io.parquet.store import files, reason_of, rows_of
-
-EXAMPLES = """
-examples:
-  tidemark store ls ./store
-  tidemark store runs ./store                       # of two rows of a series and time the later run's counts
-  tidemark store compact ./store                    # what is older than two hours, in every tier
-  tidemark store compact ./store raw --older=1d
-  tidemark store retain ./store --config=tiers.yaml --dry-run
-
-A job may write and others may read meanwhile. Run compact every hour or so, retain once a day.
-"""
 
 
 def main(argv: Sequence[str] | None = None, clock: Callable[[], float] = time.time) -> int:
@@ -43,58 +32,14 @@ def main(argv: Sequence[str] | None = None, clock: Callable[[], float] = time.ti
     Raises:
         UserError: the store, a tier or a file is not as it should be.
     """
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     args.damaged = []
     text = "files are replaced whole or not at all, so the store is as good as before; run it again"
     with refusing(OSError, ValueError, pa.ArrowInvalid, status=FAILURE), interrupts.explained(text):
-        args.run(args, int(clock() * 1_000))
+        _RUN[args.command](args, int(clock() * 1_000))
     for path, reason in args.damaged:
         print(f"tidemark store: cannot be read, and left as it is: {path}: {reason}", file=sys.stderr)
     return 1 if args.damaged else 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="tidemark store",
-        description="What a Parquet store holds, and its upkeep.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(name: str, meaning: str) -> Parser:
-        examples = "\n".join(line for line in EXAMPLES.splitlines() if f"tidemark store {name}" in line)
-        return commands.add_parser(
-            name,
-            help=meaning,
-            description=meaning,
-            epilog=f"examples:\n{examples}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-
-    listing = command("ls", "files, rows, bytes and times of each tier")
-    listing.set_defaults(run=_list)
-
-    run_list = command("runs", "the runs that wrote to it, in order: what the later one wrote counts")
-    run_list.set_defaults(run=_runs)
-
-    folding = command("compact", "fold small files, and rows that newer ones replaced, into large files")
-    folding.set_defaults(run=_compact)
-
-    keeping = command("retain", "delete files that are past their tier's retention")
-    keeping.add_argument(
-        "--config", metavar="FILE", help="the job's YAML with its tiers (raw 7 days, 1m 30 days, 1h 365 days)"
-    )
-    keeping.add_argument("--dry-run", action="store_true", help="name the files and delete nothing")
-    keeping.set_defaults(run=_retain)
-
-    for each in (listing, run_list, folding, keeping):
-        each.add_argument("directory", type=Path, metavar="DIR", help="the store, as in --output=parquet:DIR")
-    folding.add_argument("tiers", nargs="*", metavar="TIER", help="1m, 1h, raw, ... (all that there are)")
-    folding.add_argument(
-        "--older", metavar="DURATION", default="2h", help="leave alone what may still change (%(default)s)"
-    )
-    return parser
 
 
 def _list(args: argparse.Namespace, _: int) -> None:
@@ -178,3 +123,11 @@ def _folders(directory: Path) -> list[str]:
     if not folders:
         raise ValueError(f"{directory} is no store, or an empty one: it has no TIER/date=YYYY-MM-DD folders")
     return folders
+
+
+_RUN: dict[str, Callable[[argparse.Namespace, int], None]] = {
+    "ls": _list,
+    "runs": _runs,
+    "compact": _compact,
+    "retain": _retain,
+}

@@ -1,4 +1,4 @@
-"""What the command lines of ``tidemark rules`` have in common."""
+"""What these command lines have in common."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""``tidemark store``: list and maintain a Parquet store."""
