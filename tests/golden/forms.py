@@ -196,7 +196,7 @@ def forms() -> list[Form]:
         ),
         Form("chunk", chunks.to_chunk(samples()), lambda data: chunks.to_chunk(chunks.from_chunk(data))),
         Form("meta of a rule shard", meta.encode(), lambda data: Meta.decode(data).encode()),
-        Form("rules of a shard", live.to_bytes(), lambda data: LiveRules(SETTINGS, data).to_bytes()),
+        Form("rules in force", live.to_bytes(), lambda data: LiveRules(SETTINGS, data).to_bytes()),
         Form("history", History([event()]).to_bytes(), lambda data: History.from_bytes(data).to_bytes()),
         Form(
             "written samples",

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +24,7 @@ from schemas.batch import (
     to_arrow,
     write_ipc,
 )
-from tests.schemas.rows import STALE, row, rows, text, times, values
+from tests.schemas.rows import STALE, rows, text, times, values
 
 
 def batch(
@@ -197,25 +196,3 @@ def test_rows_of_arrow_have_each_metric_once() -> None:
         "value": [1.0, 2.0, 3.0],
         "seq": [0, 1, 2],
     }
-
-
-def test_a_batch_of_an_older_release_is_read() -> None:
-    old = decode((Path(__file__).parent / "data/batch-1.arrow").read_bytes())
-    assert rows(old) == [
-        row('{host="a"}', "up", 5, 1.0),
-        row('{host="a"}', 'load{x="1"}', 5, 2.0),
-        row('{host="a"}', 'load{x="1"}', 7, 3.0),
-    ]
-    assert (old.seq.tolist(), old.watermark, old.late) == ([4096, 4096, 8192], 9, True)
-    assert (old.origins, old.fine) == ((), None)
-
-
-def test_the_form_of_origins_and_nanoseconds_stays() -> None:
-    stored = (Path(__file__).parent / "data/batch-2.arrow").read_bytes()
-    found = decode(stored)
-    assert named(found) == [("a_b_c", "measurement a", 0), ("a_b_c", "measurement a_b", 7), ("up", "", 999_999)]
-    assert rows(found) == rows(with_remainders())
-    # What is written today has the same columns and attributes; the bytes around them are those of Arrow's release.
-    with pa.ipc.open_stream(stored) as was, pa.ipc.open_stream(encode(with_remainders())) as now:
-        assert now.schema.equals(was.schema, check_metadata=True)
-        assert now.read_all().equals(was.read_all())

@@ -15,6 +15,7 @@ from schemas import batch as batches
 from schemas import rollup
 from schemas.forms.model import VersionError
 from schemas.tiers import Tiers
+from tests.golden.release import FOLDER
 from tests.tidemark.command import command
 from tests.transforms.io.sink_cases import WINDOW, rollups, samples, series
 from transforms.io.errors import SinkError
@@ -26,7 +27,7 @@ from transforms.io.parquet.sink import ParquetOutput, ParquetSettings
 from transforms.io.parquet.store import files, read_raw, read_rollups, write
 
 ROOT = Path(__file__).parents[4]
-STORES = Path(__file__).parent / "stores"
+STORES = {"format-1": FOLDER / "v0.1" / "store", "format-2": FOLDER / "v0.2" / "store"}
 NOW = 1_768_176_000_000
 UP = series("a", "up")
 
@@ -202,7 +203,7 @@ def test_stores_of_every_format_are_read_and_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     store = tmp_path / "store"
-    shutil.copytree(STORES / form, store)
+    shutil.copytree(STORES[form], store)
     table = read_rollups(store, "1m")
     assert table.select(["target", "metric", "count", "max", "pane", "run"]).to_pylist() == [
         {
