@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, NamedTuple
 
+from schemas.errors import FAILURE, UserError
+
 VERSION_ATTRIBUTE = b"version"
 """Where Arrow streams hold a version, in the metadata of their schema."""
 
@@ -74,8 +76,13 @@ class Flow(NamedTuple):
 Place = State | Topic | Files | Server | Inside | Flow
 
 
-class VersionError(ValueError):
-    """Bytes of a version that this release does not read. The message says what was found, where, what is read, and what to do."""
+class VersionError(UserError, ValueError):
+    """Bytes of a version that this release does not read. The message says what was found, where, what is read, and what to do.
+
+    A command ends with it. In a job's state it fails the bundle.
+    """
+
+    status = FAILURE
 
 
 class Form(NamedTuple):

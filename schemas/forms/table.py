@@ -48,7 +48,7 @@ SHARD_KEY = Form("key of a rule shard", (State(SHARDS, ("key",)),), _RULES, (_RU
 MARK = Form(
     "mark",
     (Flow("from reading to rule shards, among the samples"),),
-    "transforms.intake.beam",
+    "transforms.machines.beam",
     ("transforms.alerts.shards.beam",),
     mark=Mark.LENGTH,
 )

@@ -6,6 +6,7 @@ import pickle
 
 import pytest
 
+from schemas.errors import FAILURE, UserError
 from schemas.forms.model import Files, Form, Inside, Mark, State, VersionError
 
 KEPT = Form("chunk", (State("Shards", ("chunks", "rest")), Inside("base")), "w", ("r",), version=3, older=(2,))
@@ -75,3 +76,8 @@ def test_the_error_survives_its_way_between_processes() -> None:
     error = KEPT.refusal(None)
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
     assert "chunk without a version; " in str(error)
+
+
+def test_a_command_ends_with_it() -> None:
+    assert isinstance(KEPT.refusal(4), UserError)
+    assert KEPT.refusal(4).status == FAILURE
