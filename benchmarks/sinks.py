@@ -13,7 +13,8 @@ import cramjam
 import numpy as np
 
 from schemas import rollup
-from schemas.aggregates import AGGREGATES, Column, ValueKind
+from schemas.aggregates import AGGREGATES, ValueKind
+from schemas.batch import Column
 from schemas.rollup import RollupBatch
 from schemas.series import labels_text, metric_text
 from transforms.io.influxdb.lines import rollup_lines

@@ -8,18 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
-
-import numpy.typing as npt
-
-Column = npt.NDArray[Any]
-"""The values of one aggregate, one a row, of its kind's type."""
 
 
 class ValueKind(Enum):
     """What the values of an aggregate are. Each store chooses its own type for a kind."""
 
-    COUNT = "count"
+    COUNT = "integer"
     """A number of samples, a 64-bit integer."""
     FLOAT = "float"
     """Made of the samples' values, a 64-bit float; infinite if a sum overflows."""
@@ -48,7 +42,7 @@ class Aggregate:
 
 
 AGGREGATES = (
-    Aggregate("count", ValueKind.COUNT, "samples, duplicates counted once"),
+    Aggregate("count", ValueKind.COUNT, "number of samples, duplicates counted once"),
     Aggregate("sum", ValueKind.FLOAT, "sum of the values"),
     Aggregate("min", ValueKind.FLOAT, "smallest value"),
     Aggregate("max", ValueKind.FLOAT, "largest value"),

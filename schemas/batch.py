@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,8 @@ from schemas.forms import table as forms
 Int32 = npt.NDArray[np.int32]
 Int64 = npt.NDArray[np.int64]
 Float64 = npt.NDArray[np.float64]
+Column = npt.NDArray[Any]
+"""The values of an aggregate, one a row, of the type of its kind (:mod:`schemas.aggregates`)."""
 
 MAX_PARTITIONS = 4096
 MAX_OFFSET = 1 << 51

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from schemas.aggregates import AGGREGATES, Column
+from schemas.aggregates import AGGREGATES
 from schemas.batch import (
     MIN_WATERMARK,
+    Column,
     Int32,
     compact_dictionary,
     dictionary_array,

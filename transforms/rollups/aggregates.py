@@ -13,8 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
-from schemas.aggregates import AGGREGATES, Column
-from schemas.batch import Float64, Int64
+from schemas.aggregates import AGGREGATES
+from schemas.batch import Column, Float64, Int64
 from transforms.rollups.collisions import Rows
 
 

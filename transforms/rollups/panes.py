@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from schemas.aggregates import Column
 from schemas.batch import (
+    Column,
     Int32,
     Int64,
     compact_dictionary,

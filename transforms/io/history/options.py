@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-SOURCES = """data sources (--data, repeatable; where two hold the same series and time, the later one counts):
+from schemas.aggregates import AGGREGATES, ValueKind
+
+ROLLUP_VALUES = tuple(
+    dict.fromkeys(["last", "avg", *(each.name for each in AGGREGATES if each.kind is not ValueKind.TIME)])
+)
+"""What of a rollup can be a sample's value; the first is the default."""
+
+SOURCES = f"""data sources (--data, repeatable; where two hold the same series and time, the later one counts):
   FILE, DIR, 'GLOB' or -             *.csv (two columns: timestamp,value), *.lp *.line *.influx, *.json *.jsonl *.ndjson, each also with .gz;
                                      of another name, what its content is; - is standard input
   parquet:DIR[?tier=1m&value=avg]    a store that a job wrote with --output=parquet:DIR
-                                     (tier: the finest; value: last, first, avg, min, max, sum, count, increase)
+                                     (tier: the finest; value: {", ".join(ROLLUP_VALUES)})
   prometheus:http://HOST:PORT[?mode=query_range&step=15s]
                                      a Prometheus; by remote read, which gives its samples as they are. A bearer token
                                      comes from PROMETHEUS_TOKEN or PROMETHEUS_TOKEN_FILE

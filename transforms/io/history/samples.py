@@ -21,9 +21,6 @@ from transforms.io.history.notes import Notes
 KEPT_PROBLEMS = 20
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[0-9]+")
 
-ROLLUP_VALUES = ("last", "first", "avg", "min", "max", "sum", "count", "increase")
-"""What of a rollup can be a sample's value."""
-
 
 class HistoryError(UserError):
     """A source that cannot be read; the message says which and what to do."""

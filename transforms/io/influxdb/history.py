@@ -17,7 +17,8 @@ import orjson
 from rules.promql.labels import METRIC_NAME, LabelFrame
 from rules.promql.values import Floats, Times
 from transforms.io.errors import SinkError
-from transforms.io.history.samples import ROLLUP_VALUES, Collected, HistoryError, Samples, Wanted
+from transforms.io.history.options import ROLLUP_VALUES
+from transforms.io.history.samples import Collected, HistoryError, Samples, Wanted
 from transforms.io.http import post
 from transforms.io.influxdb.settings import InfluxSettings
 

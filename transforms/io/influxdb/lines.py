@@ -22,8 +22,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.aggregates import AGGREGATES, Column
-from schemas.batch import SampleBatch
+from schemas.aggregates import AGGREGATES
+from schemas.batch import Column, SampleBatch
 from schemas.rollup import COLUMNS, RollupBatch
 from schemas.series import series_text
 from transforms.io.influxdb.tags import Part, metric_part, target_part

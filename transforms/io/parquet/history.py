@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from rules.promql.values import Index
 from schemas.times import parse_duration
-from transforms.io.history.samples import ROLLUP_VALUES, Collected, HistoryError, Samples, Wanted, by_parts
+from transforms.io.history.options import ROLLUP_VALUES
+from transforms.io.history.samples import Collected, HistoryError, Samples, Wanted, by_parts
 from transforms.io.parquet.layout import RAW
 from transforms.io.parquet.store import metrics as metrics_of
 from transforms.io.parquet.store import read_raw, read_rollups

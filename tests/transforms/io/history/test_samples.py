@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from rules.promql.labels import LabelFrame
 from rules.promql.syntax import ast
 from tests.transforms.io.history.given import collected_by, selectors, series_of
+from transforms.io.history.options import ROLLUP_VALUES
 from transforms.io.history.samples import Collected, Samples, Wanted, by_parts
 
 SAMPLES = Samples(
@@ -105,3 +109,9 @@ def test_parts_of_a_series_make_its_labels() -> None:
         {"__name__": "up", "host": "a"},
     ]
     assert labels.size == 3
+
+
+def test_the_docs_list_the_values_of_a_rollup() -> None:
+    docs = (Path(__file__).parents[4] / "docs" / "backtest.md").read_text()
+    (default, others) = re.findall(r"the `(\w+)` value, or the one that `value=` selects\s+\(([^)]*)\)", docs)[0]
+    assert (default, *re.findall(r"`(\w+)`", others)) == ROLLUP_VALUES
