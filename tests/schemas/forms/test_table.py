@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from schemas.forms import table
-from schemas.forms.model import Form, Inside, State, Topic
+from schemas.forms.model import Flow, Form, Inside, State, Topic, place_text
 from schemas.records import TOPIC_ALERT_EVENTS, TOPIC_DEAD_LETTER, TOPIC_LATE, TOPIC_RAW
 from tests.golden.release import FOLDER, NEWEST
 
@@ -31,6 +31,25 @@ def states() -> Iterator[tuple[str, str]]:
         for place in form.places:
             if isinstance(place, State):
                 yield from ((place.step, cell) for cell in place.cells)
+
+
+def documented(form: Form) -> str:
+    """The row of a form in docs/operations.md."""
+    older = ", ".join(map(str, form.older)) or "-"
+    return f"| {form.name} | {form.version} | {older} | {'; '.join(map(place_text, form.places))} |"
+
+
+def test_the_docs_have_the_table() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    _, _, table_and_rest = page.partition("| form | version | also read | where |\n|---|---|---|---|\n")
+    rows = table_and_rest.partition("\n\n")[0].splitlines()
+    assert rows == [
+        documented(form) for form in table.FORMS.values() if not all(isinstance(place, Flow) for place in form.places)
+    ]
+
+
+def test_the_docs_show_a_refusal() -> None:
+    assert f"\n{table.GROUP_META.refusal(4)}\n" in (ROOT / "docs" / "operations.md").read_text()
 
 
 def test_each_form_has_a_name_of_its_own() -> None:
