@@ -7,7 +7,7 @@
 
 A part of ``parts.yml`` is run by itself, with the tests that are near it. Each has its folder, mutants/PART, ignored by git, and goes on where it
 stopped: a mutant is run again when its function has changed. What no test notices is printed with its change, unless ``explained.yml`` says why it
-changes nothing. The status is 1 if any is left.
+changes nothing. So is what the tests did not end with in time: a loop without end, or a machine that was busy. The status is 1 if any is left.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ FOLDER = Path("mutants")
 HERE = Path(__file__).parent
 SURVIVED, NO_TESTS = 0, 33
 """What mutmut writes of a mutant: the exit status of the tests, or that none of them comes by it."""
+TIMED_OUT = (36, 24, -24, 152, 255)
+"""And that the tests did not end in time."""
+FATES = ("killed", "explained", "timed out", "left", "untested", "not run")
 
 
 class Explanation(NamedTuple):
@@ -147,28 +150,31 @@ def sample(of: Sequence[Mutant], size: int) -> list[str]:
 
 
 def report(patterns: Sequence[str]) -> int:
-    """Print what is left and the figure; the exit status."""
+    """Print what is left, what the tests did not end with, and the figure; the exit status."""
     known, counts = explanations(), Counter[str]()
     for mutant in (each for part in parts() for each in mutants(part, patterns)):
         fate = _fate(mutant, known)
         counts[fate] += 1
-        if fate in ("left", "untested"):
+        if fate in ("left", "untested", "timed out"):
             print(f"{mutant.name} ({fate})\n{mutant.change()}\n")
     ran = counts.total() - counts["not run"]
-    print(", ".join(f"{counts[fate]:,} {fate}" for fate in ("killed", "explained", "left", "untested", "not run")))
+    print(", ".join(f"{counts[fate]:,} {fate}" for fate in FATES))
     if ran:
-        print(f"{(counts['killed'] + counts['explained']) / ran:.1%} of {ran:,} killed or explained")
+        noticed = counts["killed"] + counts["explained"] + counts["timed out"]
+        print(f"{noticed / ran:.1%} of {ran:,} killed, explained or timed out")
     return int(bool(counts["left"] or counts["untested"]))
 
 
 def _fate(mutant: Mutant, known: Sequence[Explanation]) -> str:
     if mutant.status is None:
         return "not run"
-    if mutant.status not in (SURVIVED, NO_TESTS):
+    if mutant.status not in (SURVIVED, NO_TESTS, *TIMED_OUT):
         return "killed"
     change = mutant.change()
     if any(fnmatch(mutant.name, each.where) and re.search(each.change, change) for each in known):
         return "explained"
+    if mutant.status in TIMED_OUT:
+        return "timed out"
     return "left" if mutant.status == SURVIVED else "untested"
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rules.planning.plan import State
+from rules.promql.context import Options
 from rules.promql.syntax.parser import parse
 from rules.promql.values import STALE
 from tests.transforms.alerts.streams import Row, Sent, answer_of, asked, batch_of, states_of, storage_of, tasks_of
@@ -183,6 +184,15 @@ def test_an_instant_that_fails_does_not_take_the_others_with_it() -> None:
     assert partials.vectors[task.id].present.tolist() == [[True, True, False, False]]
 
 
+def test_the_lookback_is_that_of_the_options() -> None:
+    (task,) = tasks_of("x")
+    times = np.array([60_000, 60_001])
+    for options, present in ((Options(lookback_ms=60_000), [[True, False]]), (None, [[True, True]])):
+        state = ShardState(0, states_of([task]), options)
+        state.add(batch_of(scrape(1)))
+        assert state.evaluate([task], times).vectors[task.id].present.tolist() == present
+
+
 def test_samples_are_gathered_since_the_last_time() -> None:
     (task,) = tasks_of(samples=("x",))
     state = ShardState(0, states_of([task]))
@@ -257,7 +267,7 @@ def test_what_yields_nothing_is_evaluated_all_the_same() -> None:
     partials = state.evaluate(tasks, np.array([0, 60_000]))
     assert partials.evaluated == {task.id for task in tasks}
     assert partials.times.tolist() == [0, 60_000]
-    assert partials.vectors == {}
+    assert (partials.revision, partials.vectors) == (0, {})
 
 
 def test_a_selector_that_is_not_kept_is_refused() -> None:
