@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import parse_qsl
@@ -17,15 +17,13 @@ from rules.promql.storage import MemoryStorage, matching_rows
 from rules.promql.syntax import ast
 from schemas.times import parse_time
 from transforms.io.history.options import SOURCES
+from transforms.io.history.reader import Progress, collect
 from transforms.io.history.samples import Collected, HistoryError, Wanted
 
 __all__ = ["History", "HistoryError", "read_history", "read_reach"]
 
 MAX_SHOWN = 10
 """Selectors that an error names."""
-
-Progress = Callable[[float, float], None]
-"""Called with how much of how much is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +188,10 @@ def _read_files(
 
 
 def _read_parquet(directory: Path, options: dict[str, str], wanted: Wanted, collected: Collected) -> None:
-    from transforms.io.parquet.history import read_store
+    from transforms.io.parquet.history import ParquetReader
 
-    read_store(directory, options.get("tier"), options.get("value", "last"), wanted, collected)
+    reader = ParquetReader(directory, options.get("tier"), options.get("value", "last"), collected)
+    collect(reader, wanted, collected, lambda done, total: None)
 
 
 def _options(text: str, known: Sequence[str]) -> tuple[str, dict[str, str]]:

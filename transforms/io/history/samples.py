@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -56,9 +56,22 @@ class Wanted:
             found[named[0]] = None
         return [name for name in found if name not in self.recorded]
 
+    def by_name(self) -> Wanted:
+        """The same metrics whatever their other labels; all metrics, if not each selector names one."""
+        names = self.names()
+        selectors = None if names is None else tuple((name_is(name),) for name in names)
+        if self.selectors is not None and selectors is not None and set(selectors) <= set(self.selectors):
+            return self
+        return replace(self, selectors=selectors)
+
+    def without(self, found: LabelFrame) -> Wanted | None:
+        """Only the selectors to ask for that none of these series fits; None if there is none."""
+        missing = tuple(each for each in self.asked() if not matching_rows(found, each).any())
+        return replace(self, selectors=missing) if missing else None
+
     def asked(self) -> list[tuple[ast.Matcher, ...]]:
         """The selectors to ask a server for: each once, without those of what the rules record."""
-        recorded = {ast.Matcher(METRIC_NAME, ast.MatchOp.EQUAL, name) for name in self.recorded}
+        recorded = {name_is(name) for name in self.recorded}
         everything = (ast.Matcher(METRIC_NAME, ast.MatchOp.REGEX, ".+"),)
         found = [everything] if self.selectors is None else [each or everything for each in self.selectors]
         return [each for each in dict.fromkeys(found) if not recorded & set(each)]
@@ -93,6 +106,9 @@ class Samples:
     series: Index
     timestamps: Times
     values: Floats
+
+    def __len__(self) -> int:
+        return len(self.timestamps)
 
     def only(self, wanted: Wanted) -> Samples:
         """The wanted ones."""
@@ -151,14 +167,17 @@ class Collected:
 
     def take(self, samples: Samples, wanted: Wanted) -> None:
         """Keep the wanted ones of some samples."""
-        if len(samples.timestamps):
-            first, last = int(samples.timestamps.min()), int(samples.timestamps.max())
-            self.first_ms = first if self.first_ms is None else min(first, self.first_ms)
-            self.last_ms = last if self.last_ms is None else max(last, self.last_ms)
+        if len(samples):
+            self.spans(int(samples.timestamps.min()), int(samples.timestamps.max()))
         self.catalogue.add(samples.labels)
         kept = samples.only(wanted)
-        if len(kept.timestamps):
+        if len(kept):
             self.parts.append(kept)
+
+    def spans(self, first_ms: int, last_ms: int) -> None:
+        """Count the times of a first and a last sample."""
+        self.first_ms = first_ms if self.first_ms is None else min(first_ms, self.first_ms)
+        self.last_ms = last_ms if self.last_ms is None else max(last_ms, self.last_ms)
 
     def refuse(self, place: str, reason: str) -> None:
         """Count a line that cannot be read."""
@@ -182,16 +201,26 @@ class Collected:
 
     def storage(self) -> MemoryStorage:
         """All samples as one store."""
-        parts = [part for part in self.parts if part.labels.size]
-        if not parts:
-            return MemoryStorage.from_series([])
-        before = np.cumsum([0, *(part.labels.size for part in parts)])
-        return MemoryStorage.from_columns(
-            LabelFrame.concat([part.labels for part in parts]),
-            np.concatenate([part.series + first for part, first in zip(parts, before.tolist(), strict=False)]),
-            np.concatenate([part.timestamps for part in parts]),
-            np.concatenate([part.values for part in parts]),
-        )
+        return stored(self.parts)
+
+
+def stored(parts: Sequence[Samples]) -> MemoryStorage:
+    """Samples as one store in memory; of two with one series and time that of the later part counts."""
+    parts = [part for part in parts if part.labels.size]
+    if not parts:
+        return MemoryStorage.from_series([])
+    before = np.cumsum([0, *(part.labels.size for part in parts)])
+    return MemoryStorage.from_columns(
+        LabelFrame.concat([part.labels for part in parts]),
+        np.concatenate([part.series + first for part, first in zip(parts, before.tolist(), strict=False)]),
+        np.concatenate([part.timestamps for part in parts]),
+        np.concatenate([part.values for part in parts]),
+    )
+
+
+def name_is(name: str) -> ast.Matcher:
+    """The matcher of a metric name."""
+    return ast.Matcher(METRIC_NAME, ast.MatchOp.EQUAL, name)
 
 
 def by_parts(targets: Sequence[str], metrics: Sequence[str], target: Index, metric: Index) -> tuple[LabelFrame, Index]:
@@ -205,14 +234,23 @@ def by_parts(targets: Sequence[str], metrics: Sequence[str], target: Index, metr
         a row of labels a distinct pair, and of each sample its row.
     """
     pairs, series = np.unique(target.astype(np.int64) * max(len(metrics), 1) + metric, return_inverse=True)
-    return LabelFrame.of(list(_rows(targets, metrics, pairs))), series.astype(np.int64)
+    one, other = np.divmod(pairs, max(len(metrics), 1))
+    return labels_of_parts(targets, metrics, one, other), series.astype(np.int64)
 
 
-def _rows(targets: Sequence[str], metrics: Sequence[str], pairs: Index) -> Iterator[dict[str, str]]:
+def labels_of_parts(targets: Sequence[str], metrics: Sequence[str], target: Index, metric: Index) -> LabelFrame:
+    """A row of labels for each pair of parts; arguments as those of :func:`by_parts`.
+
+    Raises:
+        ValueError: a text is not canonical.
+    """
+    return LabelFrame.of(list(_rows(targets, metrics, target, metric)))
+
+
+def _rows(targets: Sequence[str], metrics: Sequence[str], target: Index, metric: Index) -> Iterator[dict[str, str]]:
     known_targets: dict[int, dict[str, str]] = {}
     known_metrics: dict[int, dict[str, str]] = {}
-    for pair in pairs.tolist():
-        one, other = divmod(pair, max(len(metrics), 1))
+    for one, other in zip(target.tolist(), metric.tolist(), strict=True):
         if one not in known_targets:
             known_targets[one] = parse_labels(targets[one])
         if other not in known_metrics:

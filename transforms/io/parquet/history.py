@@ -1,20 +1,30 @@
-"""Archived data in Tidemark's own Parquet store: raw samples, or a tier's rollups."""
+"""The samples of Tidemark's own Parquet store: raw ones, or a tier's rollups."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from rules.promql.labels import LabelFrame
 from rules.promql.values import Index
 from schemas.times import parse_duration
 from transforms.io.history.options import ROLLUP_VALUES
-from transforms.io.history.samples import Collected, HistoryError, Samples, Wanted, by_parts
-from transforms.io.parquet.layout import RAW
+from transforms.io.history.reader import Progress, Remarks, StoreReader, Strict
+from transforms.io.history.samples import (
+    HistoryError,
+    Samples,
+    Wanted,
+    by_parts,
+    labels_of_parts,
+)
+from transforms.io.parquet.layout import RAW, kind_of
+from transforms.io.parquet.scan import codes
 from transforms.io.parquet.store import metrics as metrics_of
-from transforms.io.parquet.store import read_raw, read_rollups
+from transforms.io.parquet.store import read_raw, read_rollups, read_versions
 
 
 def tiers_of(directory: Path) -> list[str]:
@@ -32,57 +42,113 @@ def _length(tier: str) -> int | None:
         return None
 
 
-def read_store(directory: Path, tier: str | None, value: str, wanted: Wanted, collected: Collected) -> None:
-    """Add the wanted samples of a store.
+class ParquetReader(StoreReader):
+    """A tier of a store.
 
     A rollup of the window ``[start, start + length)`` becomes a sample at the time of the last sample that it holds, so that nothing
-    is known before it happened.
+    is known before it happened. A row that a later run, or a newer pane, has replaced does not come.
 
     Args:
         tier: ``raw``, ``1m``, ...; None for the finest there is.
         value: which of a rollup's columns is the sample's value, one of ``ROLLUP_VALUES``; raw samples have their own.
+        remarks: is told once of each file that cannot be read, which is then left out; by default such a file is an error.
 
     Raises:
         HistoryError: no such tier or column, or no store.
-        OSError: the store cannot be read.
     """
-    tiers = tiers_of(directory)
-    if not tiers:
-        raise HistoryError(f"{directory} is no Parquet store: a job writes one with --output=parquet:DIR")
-    chosen = tier or tiers[0]
-    if chosen not in tiers:
-        raise HistoryError(f"{directory} has no tier {chosen!r}; it has {', '.join(tiers)}")
-    if value not in ROLLUP_VALUES:
-        raise HistoryError(f"a rollup has no {value!r}; it has {', '.join(ROLLUP_VALUES)}")
-    start = None if wanted.start_ms is None else wanted.start_ms + 1
-    end = None if wanted.end_ms is None else wanted.end_ms + 1
 
-    def damage(path: Path, reason: str) -> None:
-        collected.damage(str(path), reason)
+    def __init__(
+        self, directory: Path, tier: str | None = None, value: str = "last", remarks: Remarks | None = None
+    ) -> None:
+        tiers = tiers_of(directory)
+        if not tiers:
+            raise HistoryError(f"{directory} is no Parquet store: a job writes one with --output=parquet:DIR")
+        self.tier = tier or tiers[0]
+        if self.tier not in tiers:
+            raise HistoryError(f"{directory} has no tier {self.tier!r}; it has {', '.join(tiers)}")
+        if value not in ROLLUP_VALUES:
+            raise HistoryError(f"a rollup has no {value!r}; it has {', '.join(ROLLUP_VALUES)}")
+        self._directory = directory
+        self._value = value
+        self._remarks = remarks or Strict()
+        self._damaged: set[Path] = set()
 
-    if chosen == RAW:
-        table = read_raw(directory, start, end, wanted.names(), damage)
-        times, values = table.column("ts"), table.column("value")
-    else:
+    def read(self, wanted: Wanted, progress: Progress = lambda done, total: None) -> Iterator[Samples]:
+        """See :meth:`StoreReader.read`.
+
+        Raises:
+            OSError: the store cannot be read.
+        """
+        needed = ("sum", "count") if self._value == "avg" else (self._value,)
+        if self.tier == RAW:
+            table = self._rows(wanted, "ts", "value")
+            times, values = table.column("ts"), table.column("value")
+        else:
+            table = self._rows(wanted, "last_ts", *needed)
+            times = table.column("last_ts")
+            columns = [table.column(name) for name in needed]
+            values = pc.divide(*columns) if self._value == "avg" else columns[0]
+        if table.num_rows:
+            labels, series = _series(table)
+            yield Samples(labels, series, times.cast(pa.int64()).to_numpy(), values.cast(pa.float64()).to_numpy())
+
+    def labels(self, wanted: Wanted) -> LabelFrame:
+        """See :meth:`StoreReader.labels`."""
+        table = self._versions(wanted, *self._bounds(wanted), "target", "metric")
+        if not table.num_rows:
+            return LabelFrame.empty()
+        (targets, target), (metrics, metric) = (codes(table.column(name)) for name in ("target", "metric"))
+        labels, _ = by_parts(targets, metrics, target, metric)
+        return labels
+
+    def extent(self, wanted: Wanted) -> tuple[int, int] | None:
+        """See :meth:`StoreReader.extent`."""
+        time = kind_of(self.tier).time
+        bounds = pc.min_max(self._versions(wanted, *self._bounds(wanted), time).column(time).cast(pa.int64()))
+        first, last = bounds["min"].as_py(), bounds["max"].as_py()
+        if first is None or self.tier == RAW:
+            return None if first is None else (first, last)
+        # Windows do not overlap: the first and the last hold the first and the last sample.
+        ends = [
+            read_rollups(self._directory, self.tier, at, at + 1, wanted.selectors, self._damage, ("last_ts",))
+            for at in (first, last)
+        ]
+        found = [pc.min_max(table.column("last_ts").cast(pa.int64())) for table in ends]
+        return found[0]["min"].as_py(), found[1]["max"].as_py()
+
+    def metrics(self) -> list[str]:
+        """See :meth:`StoreReader.metrics`: those of the newest day."""
+        return metrics_of(self._directory, self.tier, lambda *_: None)
+
+    def _bounds(self, wanted: Wanted) -> tuple[int | None, int | None]:
+        """Bounds of the wanted rows' times, ms: the first one included, the second one not."""
+        start = None if wanted.start_ms is None else wanted.start_ms + 1
+        end = None if wanted.end_ms is None else wanted.end_ms + 1
+        if self.tier == RAW:
+            return start, end
         # A window that begins before the bound may hold samples after it.
-        length = _length(chosen)
-        early = None if start is None or length is None else start - length
-        table = read_rollups(directory, chosen, early, end, wanted.names(), damage)
-        times = table.column("last_ts")
-        values = pc.divide(table.column("sum"), table.column("count")) if value == "avg" else table.column(value)
-    if any(name not in table.column("name").unique().to_pylist() for name in wanted.names() or ()):
-        collected.catalogue.add_names(metrics_of(directory, chosen, lambda *_: None))
-    if not table.num_rows:
-        return
-    targets, target = _dictionary(table.column("target"))
-    metrics, metric = _dictionary(table.column("metric"))
-    labels, series = by_parts(targets, metrics, target, metric)
-    samples = Samples(labels, series, times.cast(pa.int64()).to_numpy(), values.cast(pa.float64()).to_numpy())
-    collected.take(samples, wanted)
+        length = _length(self.tier)
+        return (None if start is None or length is None else start - length), end
+
+    def _rows(self, wanted: Wanted, *columns: str) -> pa.Table:
+        needed = ("target", "metric", *columns)
+        if self.tier == RAW:
+            return read_raw(self._directory, *self._bounds(wanted), wanted.selectors, self._damage, needed)
+        return read_rollups(self._directory, self.tier, *self._bounds(wanted), wanted.selectors, self._damage, needed)
+
+    def _versions(self, wanted: Wanted, start: int | None, end: int | None, *columns: str) -> pa.Table:
+        return read_versions(self._directory, self.tier, start, end, wanted.selectors, self._damage, columns)
+
+    def _damage(self, path: Path, reason: str) -> None:
+        if path not in self._damaged:
+            self._damaged.add(path)
+            self._remarks.damage(str(path), reason)
 
 
-def _dictionary(column: pa.ChunkedArray) -> tuple[list[str], Index]:
-    array = column.unify_dictionaries().combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0)
-    return array.dictionary.to_pylist(), array.indices.to_numpy().astype(np.int64)
+def _series(table: pa.Table) -> tuple[LabelFrame, Index]:
+    """Of rows that are sorted by series their labels, a row a series, and of each row its series."""
+    (targets, target), (metrics, metric) = (codes(table.column(name)) for name in ("target", "metric"))
+    first = np.flatnonzero(np.concatenate(([True], (target[1:] != target[:-1]) | (metric[1:] != metric[:-1]))))
+    labels = labels_of_parts(targets, metrics, target[first], metric[first])
+    lengths = np.diff(np.append(first, len(target)))
+    return labels, np.repeat(np.arange(len(first), dtype=np.int64), lengths)

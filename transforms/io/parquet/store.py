@@ -6,17 +6,14 @@ No Beam. :mod:`transforms.io.parquet.layout` has the names and schemas, :mod:`tr
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Sequence
-from functools import reduce
-from operator import and_
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
+from rules.promql.syntax.ast import Matcher
 from transforms.io.files.atomic import write_atomically
 from transforms.io.parquet.layout import (
     DAY_MS,
@@ -30,13 +27,18 @@ from transforms.io.parquet.layout import (
     file_name,
     kind_of,
 )
+from transforms.io.parquet.matching import SeriesMatcher
 from transforms.io.parquet.rows import by_day, newest
 from transforms.io.parquet.runs import check_format
+from transforms.io.parquet.scan import scan
 
 ROW_GROUP = 131_072
 """Rows of a row group: what a reader that wants one metric can skip."""
 
 _ATTEMPTS = 10
+
+Selectors = Sequence[Sequence[Matcher]]
+"""The matchers of some selectors."""
 
 
 class StoredFile(NamedTuple):
@@ -124,42 +126,44 @@ def read_rollups(
     tier: str,
     start: int | None = None,
     end: int | None = None,
-    names: Collection[str] | None = None,
+    selectors: Selectors | None = None,
     unreadable: Unreadable | None = None,
+    columns: Sequence[str] | None = None,
 ) -> pa.Table:
     """The rows of a tier with window starts in ``[start, end)`` (ms): of each series and window the newest pane of the latest run.
 
     Args:
-        names: metric names to read; all if None.
+        selectors: the series to read: those that fit all matchers of one of them; all series if None.
         unreadable: called with files that cannot be read, which are then left out.
+        columns: the ones to return; beside them only the columns that find a row and its version are read. All if None.
 
     Returns:
         columns of :data:`~transforms.io.parquet.layout.ROLLUP_SCHEMA`, sorted by metric, target and window.
 
     Raises:
         OSError, pyarrow.ArrowInvalid: a file cannot be read, and ``unreadable`` is None.
+        rules.promql.syntax.errors.PromQLSyntaxError: a matcher's pattern is none.
         schemas.forms.model.VersionError: only a newer release can read the store.
     """
-    return _read(directory, tier, start, end, names, unreadable)
+    return _read(directory, tier, start, end, selectors, unreadable, columns)
 
 
 def read_raw(
     directory: str | os.PathLike[str],
     start: int | None = None,
     end: int | None = None,
-    names: Collection[str] | None = None,
+    selectors: Selectors | None = None,
     unreadable: Unreadable | None = None,
+    columns: Sequence[str] | None = None,
 ) -> pa.Table:
     """The raw samples with event times in ``[start, end)`` (ms): of a series and event time the latest run's with the highest ``seq``.
 
+    Arguments and errors are those of :func:`read_rollups`.
+
     Returns:
         columns of :data:`~transforms.io.parquet.layout.RAW_SCHEMA`, sorted by metric, target and time.
-
-    Raises:
-        OSError, pyarrow.ArrowInvalid: a file cannot be read, and ``unreadable`` is None: see :func:`read_rollups`.
-        schemas.forms.model.VersionError: only a newer release can read the store.
     """
-    return _read(directory, RAW, start, end, names, unreadable)
+    return _read(directory, RAW, start, end, selectors, unreadable, columns)
 
 
 def metrics(directory: str | os.PathLike[str], folder: str, unreadable: Unreadable | None = None) -> list[str]:
@@ -187,50 +191,66 @@ def _read(
     folder: str,
     start: int | None,
     end: int | None,
-    names: Collection[str] | None,
+    selectors: Selectors | None,
     unreadable: Unreadable | None,
+    columns: Sequence[str] | None,
 ) -> pa.Table:
+    kind = kind_of(folder)
+    wanted = kind.schema.names if columns is None else columns
+    needed = [name for name in kind.schema.names if name in {*wanted, "metric", "target", kind.time, *kind.versions}]
+    rows = read_versions(directory, folder, start, end, selectors, unreadable, needed)
+    return newest(kind, rows).select(list(wanted))
+
+
+def read_versions(
+    directory: str | os.PathLike[str],
+    folder: str,
+    start: int | None = None,
+    end: int | None = None,
+    selectors: Selectors | None = None,
+    unreadable: Unreadable | None = None,
+    columns: Sequence[str] | None = None,
+) -> pa.Table:
+    """Every row of a folder with times in ``[start, end)`` (ms), in any order, those too that newer ones replace.
+
+    Arguments and errors are those of :func:`read_rollups`.
+    """
     check_format(directory)
     kind = kind_of(folder)
-    condition = _condition(kind, start, end, names)
+    matcher = None if selectors is None else SeriesMatcher(selectors)
     for attempt in range(_ATTEMPTS):
         paths = _settled(lambda: [file.path for file in files(directory, folder, start, end)])
+        tables = [kind.schema.empty_table().select(list(columns or kind.schema.names))]
+        damaged: list[tuple[Path, str]] = []
         try:
-            return newest(kind, read_files(kind, paths, condition))
+            for path in paths:
+                try:
+                    tables.append(scan(kind, path, start, end, matcher, columns))
+                except FileNotFoundError:
+                    raise
+                except (OSError, pa.ArrowException) as error:
+                    if unreadable is None:
+                        raise
+                    damaged.append((path, reason_of(error)))
         except FileNotFoundError:
             # Folded into another file since it was listed.
             if attempt == _ATTEMPTS - 1:
                 raise
-        except (OSError, pa.ArrowException):
-            if unreadable is None:
-                raise
-            return newest(kind, _readable(kind, paths, condition, unreadable))
+            continue
+        if unreadable is not None:
+            for path, reason in damaged:
+                unreadable(path, reason)
+        return pa.concat_tables(tables)
     raise AssertionError("unreachable")
 
 
-def _readable(kind: Kind, paths: Sequence[Path], condition: ds.Expression | None, unreadable: Unreadable) -> pa.Table:
-    """All rows of those files that can be read."""
-    tables = [kind.schema.empty_table()]
-    for path in paths:
-        try:
-            tables.append(read_files(kind, [path], condition))
-        except (OSError, pa.ArrowException) as error:
-            unreadable(path, reason_of(error))
-    return pa.concat_tables(tables)
-
-
-def read_files(kind: Kind, paths: Sequence[Path], condition: ds.Expression | None = None) -> pa.Table:
-    """All rows of some files, or those that meet a condition, in any order; rows of format 1 are of run 0.
+def read_files(kind: Kind, paths: Sequence[Path]) -> pa.Table:
+    """All rows of some files, in any order; rows of format 1 are of run 0.
 
     Raises:
         OSError, pyarrow.ArrowInvalid: a file cannot be read; FileNotFoundError, if it is not there.
     """
-    if not paths:
-        return kind.schema.empty_table()
-    data: ds.Dataset = ds.dataset([str(path) for path in paths], schema=kind.schema, format="parquet")
-    table = data.to_table(filter=condition)
-    run = table.column("run")
-    return table.set_column(table.column_names.index("run"), "run", pc.fill_null(run, 0)) if run.null_count else table
+    return pa.concat_tables([kind.schema.empty_table(), *(scan(kind, path) for path in paths)])
 
 
 def _settled(listing: Callable[[], list[Path]]) -> list[Path]:
@@ -239,15 +259,3 @@ def _settled(listing: Callable[[], list[Path]]) -> list[Path]:
     while (after := listing()) != before:
         before = after
     return after
-
-
-def _condition(kind: Kind, start: int | None, end: int | None, names: Collection[str] | None) -> ds.Expression | None:
-    time = ds.field(kind.time)
-    conditions = []
-    if start is not None:
-        conditions.append(time >= pa.scalar(start, kind.schema.field(kind.time).type))
-    if end is not None:
-        conditions.append(time < pa.scalar(end, kind.schema.field(kind.time).type))
-    if names is not None:
-        conditions.append(ds.field("name").isin(list(names)))
-    return reduce(and_, conditions) if conditions else None

@@ -17,6 +17,7 @@ from schemas.forms.model import VersionError
 from schemas.tiers import Tiers
 from tests.golden.release import FOLDER
 from tests.tidemark.command import command
+from tests.transforms.io.history.given import selectors
 from tests.transforms.io.sink_cases import WINDOW, rollups, samples, series
 from transforms.io.errors import SinkError
 from transforms.io.parquet.compact import compact
@@ -119,7 +120,7 @@ def test_a_compaction_of_some_files_does_not_bring_back_what_others_replace(
     compact(store, "1m", NOW)
     compact(store, "raw", NOW)
     put(store, 2, 3, 5.0)
-    assert read_rollups(store, "1m", names=["up"]).column("max").to_pylist() == [5.0]
+    assert read_rollups(store, "1m", selectors=selectors("up")).column("max").to_pylist() == [5.0]
     assert len(list(files(store, "1m"))) == 2
 
 

@@ -11,6 +11,7 @@ import pytest
 from schemas import batch as batches
 from schemas import rollup
 from schemas.rollup import RollupBatch
+from tests.transforms.io.history.given import selectors
 from tests.transforms.io.sink_cases import MINUTE, WINDOW, fleet, rollups, samples, series
 from transforms.io.files import atomic as atomic_file
 from transforms.io.parquet import store as parquet_store
@@ -101,7 +102,7 @@ def test_a_read_takes_a_range_of_windows_and_some_names(tmp_path: Path) -> None:
     for day in range(3):
         store(tmp_path, *(fleet(1, 3, window=WINDOW + day * DAY + i * MINUTE) for i in range(5)))
     start, end = WINDOW + DAY + MINUTE, WINDOW + DAY + 3 * MINUTE
-    table = read_rollups(tmp_path, "1m", start, end, names=["metric_0", "metric_2", "none"])
+    table = read_rollups(tmp_path, "1m", start, end, selectors("metric_0", "metric_2", "none"))
     assert {(metric.split("{")[0], window - WINDOW - DAY) for _, metric, window in counts(table)} == {
         (name, i * MINUTE) for name in ("metric_0", "metric_2") for i in (1, 2)
     }
