@@ -66,7 +66,7 @@ def propagates_watermarks(pipeline: beam.Pipeline, options: JobOptions) -> bool:
 
 
 def unmarked(pipeline: beam.Pipeline, samples: beam.PCollection, options: JobOptions) -> beam.PCollection:
-    """The samples of :func:`read` without marks, for a step that writes them as they are."""
+    """The samples of :func:`read` without marks."""
     if not propagates_watermarks(pipeline, options):
         return samples
     return samples | "Samples alone" >> beam.Filter(is_no_mark).with_output_types(tuple[bytes, bytes])
@@ -117,8 +117,8 @@ def write_rest(refused: Sequence[beam.PCollection], too_late: beam.PCollection, 
 def _read(index: int, entry: kafka.KafkaSource | FileInput, options: JobOptions, propagates: bool) -> beam.PTransform:
     if isinstance(entry, FileInput):
         before = sum(len(other.paths) for other in options.inputs[:index] if isinstance(other, FileInput))
-        return f"Read {index}: files" >> files.ReadBlocks(entry.paths, options.intake, before, entry.copies)
-    return f"Read {index}: {entry.topic.topic}" >> kafka.ReadBlocks(
+        return f"Read {index}: files" >> files.ReadFiles(entry.paths, options.intake, before, entry.copies)
+    return f"Read {index}: {entry.topic.topic}" >> kafka.ReadKafka(
         entry, options.intake, source_number(index, entry.topic.topic) if propagates else None
     )
 

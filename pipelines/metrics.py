@@ -6,7 +6,8 @@ Run it as ``python -m pipelines.metrics --input=... --output=... --runner=...`` 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import apache_beam as beam
 
@@ -21,26 +22,38 @@ from transforms.rollups.beam import Rollups
 __all__ = ["JOB", "Result", "build", "counters", "main", "run"]
 
 
-def build(pipeline: beam.Pipeline, options: JobOptions) -> dict[str, beam.PCollection]:
-    """Build the job on a pipeline. Returns the rollup rows of each tier by its name, in wire form (:mod:`schemas.rollup`).
+class Built(NamedTuple):
+    """What further steps can read, in wire form.
+
+    Attributes:
+        samples: ``(key, samples)``, each of one shard and one window of the finest tier (:mod:`schemas.batch`).
+        rollups: the rows of each tier by its name (:mod:`schemas.rollup`).
+    """
+
+    samples: beam.PCollection
+    rollups: Mapping[str, beam.PCollection]
+
+
+def build(pipeline: beam.Pipeline, options: JobOptions) -> Built:
+    """Build the job on a pipeline.
 
     Every dead letter, the sources' and the sinks', goes to one place, and so does every sample that comes too late.
     """
     taken = job.read(pipeline, options)
-    rollups: dict[str, beam.PCollection] = taken[SAMPLES] | "Rollups" >> Rollups(options.tiers)
+    samples = job.unmarked(pipeline, taken[SAMPLES], options)
+    rollups: dict[str, beam.PCollection] = samples | "Rollups" >> Rollups(options.tiers)
     refused = [taken[DEAD_LETTERS]]
-    samples = job.unmarked(pipeline, taken[SAMPLES], options) if options.raw else None
     writing = job.writers(options)
     for label, output in writing:
         for tier in options.tiers.rollups:
             refused.append(rollups[tier.name] | f"Write {tier.name} to {label}" >> output.rollups(tier))
-        if samples is not None:
+        if options.raw:
             raw = samples | f"Raw for {label}" >> beam.Values()
             refused.append(raw | f"Write raw to {label}" >> output.raw())
     if options.rules is not None:
         refused += job.evaluate(taken[SAMPLES], options.rules, options, writing)
     job.write_rest(refused, taken[TOO_LATE], options)
-    return rollups
+    return Built(samples, rollups)
 
 
 JOB = job.Job("metrics", job_options.parse, build)

@@ -36,7 +36,7 @@ from transforms import accounting
 from transforms.intake.beam import IntakeSettings
 from transforms.io.kafka import source as kafka_source
 from transforms.io.kafka.reader import Catalog, PartitionReader, ReaderPool
-from transforms.io.kafka.source import KafkaSource, ReadBlocks
+from transforms.io.kafka.source import KafkaSource, ReadKafka
 from transforms.io.kafka.topic import KafkaTopic, Start
 from transforms.io.parquet.layout import RAW
 from transforms.io.parquet.store import files, read_rollups
@@ -117,7 +117,7 @@ def read(source: KafkaSource, wanted: Collection[int], held: Callable[[], Set[in
 
     settings = IntakeSettings(max_future_ms=None)
     pipeline = beam.Pipeline(runner=FnApiRunner())
-    outputs = pipeline | ReadBlocks(source, settings)
+    outputs = pipeline | ReadKafka(source, settings)
     assert_that(outputs["samples"], check)
     result = pipeline.run()
     result.wait_until_finish()

@@ -120,7 +120,7 @@ def test_files_become_rows_and_every_record_is_accounted_for(
 def test_build_gives_the_rows_of_each_tier(directory: Path) -> None:
     _, options, _ = parse(words(directory, "--no-raw"))
     pipeline = beam.Pipeline()
-    assert set(build(pipeline, options)) == {"1m", "1h"}
+    assert set(build(pipeline, options).rollups) == {"1m", "1h"}
     steps: list[str] = []
 
     class Steps(beam.pipeline.PipelineVisitor):

@@ -15,18 +15,27 @@ import time
 
 import apache_beam as beam
 
+from schemas import alert_event
 from transforms.alerts.groups.machine import GroupMachine
 from transforms.alerts.rule_files.source import RuleSource, WatchRules
 from transforms.alerts.settings import CONTRIBUTIONS, EVENTS, SAMPLES, EvaluationSettings
 from transforms.alerts.shards.beam import KeyByRuleShard, extents_of
 from transforms.alerts.shards.machine import ShardMachine, key_of
-from transforms.machines.beam import run_machine
+from transforms.machines.beam import machine_step
 from transforms.machines.watermarks import LAUNCH
 
 GROUP_KEY = b"rules"
 """The one key of the second stage."""
 
 _KEYED = tuple[bytes, bytes]
+
+
+class Events(beam.PTransform):
+    """Alert events in wire form, of :class:`EvaluateRules`, to :class:`schemas.alert_event.AlertEvent`."""
+
+    def expand(self, events: beam.PCollection) -> beam.PCollection:
+        """One step."""
+        return events | "Decode" >> beam.Map(alert_event.decode).with_output_types(alert_event.AlertEvent)
 
 
 def _to_shards(element: bytes, shards: int) -> list[tuple[bytes, bytes]]:
@@ -72,14 +81,14 @@ class EvaluateRules(beam.PTransform):
                 found | "Files for shards" >> beam.FlatMap(_to_shards, settings.shards).with_output_types(_KEYED)
             )
             to_groups.append(found | "Files for groups" >> beam.Map(_to_groups).with_output_types(_KEYED))
-        contributions = _one(to_shards, "All for shards") | "Shards" >> run_machine(
+        contributions = _one(to_shards, "All for shards") | "Shards" >> machine_step(
             ShardMachine, settings, "instants_shards", CONTRIBUTIONS
         )
         if settings.bounded:
             # The local runner would put both steps into one stage, where nothing makes the timers of groups wait for those of shards.
             contributions = contributions | "Wait for shards" >> beam.Reshuffle()
         to_groups.append(contributions | "Key by group" >> beam.Map(_to_groups).with_output_types(_KEYED))
-        evaluated = _one(to_groups, "All for groups") | "Groups" >> run_machine(
+        evaluated = _one(to_groups, "All for groups") | "Groups" >> machine_step(
             GroupMachine, settings, "instants_groups", EVENTS, SAMPLES
         )
         return {EVENTS: evaluated[EVENTS], SAMPLES: evaluated[SAMPLES]}

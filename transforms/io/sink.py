@@ -100,7 +100,7 @@ def dead_letters(uri: str, kafka_config: Mapping[str, str] | None = None) -> Rec
     Raises:
         ValueError: the URI is none of the forms.
     """
-    return _record_output(uri, "dead_letters", dead_letter_records, kafka_config)
+    return record_output(uri, "dead_letters", dead_letter_records, kafka_config)
 
 
 def late_samples(uri: str, kafka_config: Mapping[str, str] | None = None) -> RecordOutput:
@@ -114,7 +114,7 @@ def late_samples(uri: str, kafka_config: Mapping[str, str] | None = None) -> Rec
     Raises:
         ValueError: the URI is none of the forms.
     """
-    return _record_output(uri, "late", late_records, kafka_config)
+    return record_output(uri, "late", late_records, kafka_config)
 
 
 def alert_events(uri: str, kafka_config: Mapping[str, str] | None = None) -> RecordOutput:
@@ -126,10 +126,22 @@ def alert_events(uri: str, kafka_config: Mapping[str, str] | None = None) -> Rec
     Raises:
         ValueError: the URI is none of the forms.
     """
-    return _record_output(uri, "alerts", alert_event_records, kafka_config)
+    return record_output(uri, "alerts", alert_event_records, kafka_config)
 
 
-def _record_output(uri: str, name: str, records_of: RecordsOf, kafka_config: Mapping[str, str] | None) -> RecordOutput:
+def record_output(
+    uri: str, name: str, records_of: RecordsOf, kafka_config: Mapping[str, str] | None = None
+) -> RecordOutput:
+    """The output of a URI, one of :data:`RECORD_FORMS`, for records of any kind.
+
+    Args:
+        name: what they are, for names of files and counters.
+        records_of: makes the records of an element.
+        kafka_config: settings of librdkafka, as :class:`transforms.io.kafka.topic.KafkaTopic` takes them.
+
+    Raises:
+        ValueError: the URI is none of the forms.
+    """
     if uri.startswith("kafka://"):
         from transforms.io.kafka.sink import KafkaRecords
         from transforms.io.kafka.topic import KafkaTopic

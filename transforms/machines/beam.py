@@ -1,4 +1,4 @@
-"""Machines in Beam: :func:`run_machine` gives a machine Beam's state, timers and bundles.
+"""Machines in Beam: :class:`RunMachine` gives a machine Beam's state, timers and bundles.
 
 Everything runs in the global window: no runner drops an element on its own. A machine decides in event-time timers, so its output depends neither on
 bundles nor on the order of elements. The local runner fires the timers of a key in no order of time.
@@ -236,7 +236,14 @@ def _signature(parameters: Mapping[str, Any]) -> inspect.Signature:
     )
 
 
-def run_machine(machine: type[Machine], settings: Any, timers: str, output: str, *others: str) -> beam.PTransform:
+def machine_step(machine: type[Machine], settings: Any, timers: str, output: str, *others: str) -> beam.PTransform:
+    """A machine as one step, for a collection that no other step reads: see :class:`RunMachine`, which makes sure of that."""
+    step = beam.ParDo(stage_dofn(machine, settings, timers, output))
+    step = step.with_output_types(bytes, **dict.fromkeys(others, bytes))
+    return step.with_outputs(*others, main=output) if others else step
+
+
+class RunMachine(beam.PTransform):
     """A machine as a step. Input: ``(key, element)``, both bytes. Output: bytes, a collection, or one by tag if there are several outputs.
 
     Args:
@@ -245,6 +252,20 @@ def run_machine(machine: type[Machine], settings: Any, timers: str, output: str,
         timers: the family of its timers: a name that no other step of the pipeline has. It is part of a savepoint, as the step's label is.
         output, others: the tags of what it hands on.
     """
-    step = beam.ParDo(stage_dofn(machine, settings, timers, output))
-    step = step.with_output_types(bytes, **dict.fromkeys(others, bytes))
-    return step.with_outputs(*others, main=output) if others else step
+
+    def __init__(self, machine: type[Machine], settings: Any, timers: str, output: str, *others: str) -> None:
+        super().__init__()
+        self._step = machine_step(machine, settings, timers, output, *others)
+
+    def expand(self, keyed: beam.PCollection) -> Any:
+        """The machine, behind a collection of its own.
+
+        Flink's runner names a stage, and so its state in a savepoint, after the collection that it reads. Were another step to read this one too,
+        both stages would have that name, and which of them gets a suffix is left to chance: a restart would not find the state.
+        """
+        own = keyed | "Elements" >> beam.Map(_itself).with_output_types(tuple[bytes, bytes])
+        return own | "Machine" >> self._step
+
+
+def _itself(element: tuple[bytes, bytes]) -> tuple[bytes, bytes]:
+    return element

@@ -6,14 +6,29 @@ life, lateness included, is the state machine's. The source has already separate
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import apache_beam as beam
 
 from schemas import rollup as rollups
 from schemas.tiers import Tiers
-from transforms.machines.beam import is_no_mark, run_machine
+from transforms.machines.beam import is_no_mark, machine_step
 from transforms.rollups.contents import windows_of
+from transforms.rollups.rows import Row, rows_of
 from transforms.windows.content import Key
 from transforms.windows.machine import PANES, WindowMachine
+
+
+class Rows(beam.PTransform):
+    """Rollup rows in wire form, of one tier of :class:`Rollups`, to a dict each: see :func:`transforms.rollups.rows.rows_of`."""
+
+    def expand(self, rows: beam.PCollection) -> beam.PCollection:
+        """One step."""
+        return rows | "Decode" >> beam.FlatMap(_rows_of).with_output_types(Row)
+
+
+def _rows_of(data: bytes) -> Iterator[Row]:
+    return rows_of(rollups.decode(data))
 
 
 def _key_by_coarser(data: bytes, window_ms: int) -> tuple[bytes, bytes]:
@@ -36,15 +51,14 @@ class Rollups(beam.PTransform):
     def expand(self, keyed: beam.PCollection) -> dict[str, beam.PCollection]:
         """One stateful step a tier; each feeds the next coarser one."""
         outputs: dict[str, beam.PCollection] = {}
-        # Flink's runner names a stage, and so its state in a savepoint, after the collection that it reads. Were another step to read this one
-        # too, both stages would have that name, and which of them gets a suffix is left to chance: a collection of its own keeps it unique.
+        # A collection of its own: see RunMachine.
         keyed = keyed | "For windows" >> beam.Filter(is_no_mark).with_output_types(tuple[bytes, bytes])
         for level, tier in enumerate(self._tiers.rollups):
             if level:
                 keyed = outputs[self._tiers.rollups[level - 1].name] | f"Key by {tier.name}" >> beam.Map(
                     _key_by_coarser, tier.window_ms
                 ).with_output_types(tuple[bytes, bytes])
-            outputs[tier.name] = keyed | f"Roll up {tier.name}" >> run_machine(
+            outputs[tier.name] = keyed | f"Roll up {tier.name}" >> machine_step(
                 WindowMachine, windows_of(self._tiers, level), f"window_{tier.name}", PANES
             )
         return outputs

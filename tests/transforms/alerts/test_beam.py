@@ -24,7 +24,7 @@ from transforms.alerts.local import LocalPipeline
 from transforms.alerts.rule_files.source import RuleSource
 from transforms.alerts.settings import EVENTS, SAMPLES, EvaluationSettings
 from transforms.intake.beam import IntakeSettings
-from transforms.io.files.source import ReadBlocks
+from transforms.io.files.source import ReadFiles
 
 SECOND = 1_000
 RULES = """
@@ -100,7 +100,7 @@ def test_the_events_of_files_are_those_of_the_machines_without_beam(
     path.write_bytes(b"\n".join(scrapes(seed, disorder)))
     settings = EvaluationSettings({"r.yml": RULES}, shards=shards, bounded=True)
     with beam.Pipeline(FnApiRunner()) as pipeline:
-        taken = pipeline | "Read" >> ReadBlocks([str(path)], INTAKE)
+        taken = pipeline | "Read" >> ReadFiles([str(path)], INTAKE)
         evaluated = taken["samples"] | "Rules" >> EvaluateRules(settings)
         taken["samples"] | "Read samples" >> beam.Map(keep, "read")
         evaluated[EVENTS] | "Events" >> beam.Map(keep, EVENTS)

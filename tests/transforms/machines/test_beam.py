@@ -14,7 +14,7 @@ from apache_beam.utils.timestamp import Timestamp
 
 from pipelines.metrics import counters
 from transforms.machines import beam as host
-from transforms.machines.beam import Complaints, run_machine, stage_dofn
+from transforms.machines.beam import Complaints, RunMachine, stage_dofn
 from transforms.machines.machine import Cells, Machine, Out, Timer, Timers
 
 GOT, DUE, END = "got", "due", "end"
@@ -74,7 +74,7 @@ def run_toy(elements: list[tuple[bytes, bytes]]) -> dict[str, int]:
     """The counters; outputs are kept by their tags."""
     with beam.Pipeline(FnApiRunner()) as pipeline:
         created = pipeline | beam.Create(elements).with_output_types(tuple[bytes, bytes])
-        found = created | "Toy" >> run_machine(Toy, None, "toy", DUE, GOT, END)
+        found = created | "Toy" >> RunMachine(Toy, None, "toy", DUE, GOT, END)
         for tag in (GOT, DUE, END):
             found[tag] | tag >> beam.Map(keep_with_time, tag)
     return counters(pipeline.result)
@@ -179,3 +179,19 @@ def test_a_complaint_is_said_again_after_a_while() -> None:
         now[0] = float(second)
         complaints.log(["a", "b"] if second == 1 else ["a"])
     assert logged == ["a", "b", "a"]
+
+
+def test_a_machine_reads_a_collection_that_nothing_else_reads() -> None:
+    """Flink finds the state of a savepoint by the name of that collection."""
+    pipeline = beam.Pipeline()
+    created = pipeline | beam.Create([(b"a", b"1")]).with_output_types(tuple[bytes, bytes])
+    for name in ("one", "two"):
+        created | name >> RunMachine(Toy, None, name, DUE)
+    created | "Another reader" >> beam.Values()
+    components = pipeline.to_runner_api().components
+    leaves = [step for step in components.transforms.values() if not step.subtransforms]
+    machines = [step for step in leaves if "Machine" in step.unique_name]
+    assert len(machines) == 2
+    for machine in machines:
+        (collection,) = machine.inputs.values()
+        assert [step for step in leaves if collection in step.inputs.values()] == [machine]

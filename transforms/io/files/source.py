@@ -48,8 +48,8 @@ class _ReadFile(beam.DoFn):
             yield from self._intake.refuse(letter)
 
 
-class ReadBlocks(beam.PTransform):
-    """The records of files as elements, as :class:`transforms.io.kafka.source.ReadBlocks` gives those of a topic.
+class ReadFiles(beam.PTransform):
+    """The records of files as elements, as :class:`transforms.io.kafka.source.ReadKafka` gives those of a topic.
 
     Raises:
         ValueError: more files than :data:`schemas.batch.MAX_PARTITIONS`.

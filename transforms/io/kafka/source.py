@@ -221,7 +221,7 @@ class _ReadForever(_ReadPartition):
         yield from self.read(Partition.decode(element), tracker, estimator)
 
 
-class ReadBlocks(beam.PTransform):
+class ReadKafka(beam.PTransform):
     """A topic's records as elements: samples, with :class:`transforms.intake.beam.IntakeSettings`, for :class:`transforms.rollups.beam.Rollups`.
 
     Output: see :func:`transforms.intake.beam.take_in`.

@@ -338,7 +338,7 @@ def test_watching_is_a_step_of_an_unbounded_pipeline() -> None:
 def test_all_splittable_steps_of_a_job_have_one_coder_of_restrictions() -> None:
     pipeline = beam.Pipeline(options=PipelineOptions(["--streaming"]))
     pipeline | "Rule files" >> WatchRules(RuleSource(("rules",)))
-    pipeline | "Read" >> kafka.ReadBlocks(kafka.KafkaSource(KafkaTopic("127.0.0.1:1", "t")), IntakeSettings())
+    pipeline | "Read" >> kafka.ReadKafka(kafka.KafkaSource(KafkaTopic("127.0.0.1:1", "t")), IntakeSettings())
     components = pipeline.to_runner_api().components
     payloads = [
         beam_runner_api_pb2.ParDoPayload.FromString(step.spec.payload)

@@ -19,7 +19,7 @@ from transforms import accounting
 from transforms.intake.beam import PLACES, IntakeSettings
 from transforms.io.files import records as record_files
 from transforms.io.files.content_types import content_type_of
-from transforms.io.files.source import ReadBlocks
+from transforms.io.files.source import ReadFiles
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def line(host: str, minute: float, value: int) -> str:
 def read(paths: list[Path], wanted: dict[str, list[object]], **settings: object) -> dict[str, int]:
     """Read files on the local runner, check each output, and give the counters."""
     pipeline = beam.Pipeline(runner=FnApiRunner())
-    outputs = pipeline | ReadBlocks([str(path) for path in paths], IntakeSettings(**settings))  # type: ignore[arg-type]
+    outputs = pipeline | ReadFiles([str(path) for path in paths], IntakeSettings(**settings))  # type: ignore[arg-type]
 
     def samples(pieces: list[tuple[bytes, bytes]]) -> None:
         found = [sample for _, data in pieces for sample in samples_of(batches.decode(data))]
@@ -138,6 +138,6 @@ def test_an_empty_file_is_no_error(tmp_path: Path) -> None:
 
 def test_more_files_than_partitions_are_refused() -> None:
     with pytest.raises(ValueError, match="4097 files are too many for one run; at most 4096"):
-        ReadBlocks(["x"] * (MAX_PARTITIONS + 1), IntakeSettings())
+        ReadFiles(["x"] * (MAX_PARTITIONS + 1), IntakeSettings())
     with pytest.raises(ValueError, match="4097 files"):
-        ReadBlocks(["x"], IntakeSettings(), first=MAX_PARTITIONS)
+        ReadFiles(["x"], IntakeSettings(), first=MAX_PARTITIONS)

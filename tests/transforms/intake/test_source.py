@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.testing import test_stream
+
+from schemas import batch as batches
+from schemas.records import DeadLetter
+from tests.transforms.naive import MINUTE, NOON, samples_of
+from transforms.intake.beam import DEAD_LETTERS, SAMPLES, TOO_LATE, IntakeSettings
+from transforms.intake.source import CutRecords, Record
+from transforms.windows.content import Key
+
+KEPT: defaultdict[str, list[Any]] = defaultdict(list)
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> None:
+    KEPT.clear()
+
+
+def keep(element: Any, name: str) -> None:
+    """Where the local runner's elements go: it runs in this process."""
+    KEPT[name].append(element)
+
+
+def keep_all(taken: dict[str, beam.PCollection]) -> None:
+    for name, collection in taken.items():
+        collection | f"Keep {name}" >> beam.Map(keep, name)
+
+
+def scrape(second: int, value: float, host: str = "a") -> dict[str, Any]:
+    return {"labels": {"host": host}, "timestamp": NOON + second * 1000, "samples": {"load": value}}
+
+
+def pieces() -> list[tuple[int, bool, list[float]]]:
+    """Of each piece the minute, whether it is late, and the values."""
+    found = [(Key.decode(key).window, batches.decode(data)) for key, data in KEPT[SAMPLES]]
+    return sorted(((window - NOON) // MINUTE, piece.late, sorted(piece.value.tolist())) for window, piece in found)
+
+
+def test_in_a_collection_that_ends_nothing_is_late() -> None:
+    records: list[Record] = [
+        scrape(3_000, 3.0),
+        scrape(5, 1.0),
+        scrape(1, 2.0),
+        f"load,host=b v=7 {NOON}000000".encode(),
+    ]
+    with beam.Pipeline(FnApiRunner()) as pipeline:
+        keep_all(pipeline | beam.Create(records) | CutRecords(IntakeSettings(shards=1)))
+    assert [(minute, late) for minute, late, _ in pieces()] == [(0, False)] * (len(pieces()) - 1) + [(50, False)]
+    assert sorted(value for _, _, values in pieces() for value in values) == [1.0, 2.0, 3.0, 7.0]
+    assert KEPT[TOO_LATE] == KEPT[DEAD_LETTERS] == []
+
+
+@pytest.mark.parametrize("record", [b"no record", {"labels": {"host": "a"}, "timestamp": object()}])
+def test_what_cannot_be_decoded_is_a_dead_letter(record: Record) -> None:
+    with beam.Pipeline(FnApiRunner()) as pipeline:
+        keep_all(pipeline | beam.Create([[record]]) | beam.FlatMap(lambda each: each) | CutRecords(IntakeSettings()))
+    (letter,) = map(DeadLetter.decode, KEPT[DEAD_LETTERS])
+    assert letter.topic == "collection"
+    assert KEPT[SAMPLES] == []
+
+
+def partition_of(record: Record) -> int:
+    assert isinstance(record, dict)
+    return int(record["labels"]["host"] == "b")
+
+
+def test_partitions_decide_by_their_own_watermarks_what_is_late() -> None:
+    stream = test_stream.TestStream().advance_watermark_to(0)
+    for element in (
+        scrape(0, 1.0),
+        scrape(200, 2.0),
+        scrape(10, 3.0),  # late: the minute ended 130 s before the watermark
+        scrape(10, 4.0, "b"),  # another partition
+        scrape(2_000, 5.0),
+        scrape(20, 6.0),  # too late
+    ):
+        stream = stream.add_elements([element])
+    options = PipelineOptions(["--streaming"])
+    options.view_as(StandardOptions).streaming = True
+    with beam.Pipeline(options=options) as pipeline:
+        records = pipeline | stream.advance_watermark_to_infinity()
+        keep_all(records | CutRecords(IntakeSettings(shards=1, delay_ms=10_000), partition_of))
+    assert pieces() == [(0, False, [1.0]), (0, False, [4.0]), (0, True, [3.0]), (3, False, [2.0]), (33, False, [5.0])]
+    (too_late,) = [samples_of(batches.decode(data)) for data in KEPT[TOO_LATE]]
+    assert [sample.value for sample in too_late] == [6.0]
+
+
+def test_a_collection_without_an_end_needs_partitions() -> None:
+    pipeline = beam.Pipeline(options=PipelineOptions(["--streaming"]))
+    endless = pipeline | test_stream.TestStream().advance_watermark_to(0)
+    endless.is_bounded = False
+    with pytest.raises(ValueError, match="give CutRecords a partition_of"):
+        endless | CutRecords(IntakeSettings())
+
+
+def test_a_partition_that_cannot_be_is_named() -> None:
+    with (
+        pytest.raises(Exception, match="partition -1 of a record is not from 0 to 4095"),
+        beam.Pipeline(FnApiRunner()) as pipeline,
+    ):
+        pipeline | beam.Create([scrape(0, 1.0)]) | CutRecords(IntakeSettings(), lambda _: -1)
