@@ -190,6 +190,23 @@ def test_the_series_of_an_aggregate_are_those_of_its_group() -> None:
     assert read == {"x": [(str(number), 9, 3.0, 1) for number in range(MAX_TRACED_SERIES)]}
 
 
+def test_series_are_in_the_order_of_their_names_then_of_their_labels() -> None:
+    rules = "groups: [{name: g, rules: [{alert: A, expr: 'sum({__name__=~\"x|y\"}) > 1'}]}]"
+    series = ('y{a="1",b="1"} 1', 'x{a="2",b="1"} 1', 'x{a="1",b="2"} 1')
+    (found,) = events(rules, *series, last=0)
+    assert [tuple(each.labels.values()) for each in found.trace[0].series] == [
+        ("x", "1", "2"),
+        ("x", "2", "1"),
+        ("y", "1", "1"),
+    ]
+
+
+def test_how_many_series_are_left_out_is_a_whole_number() -> None:
+    series = [f'x{{i="{number}"}} 1' for number in range(MAX_TRACED_SERIES + 2)]
+    (found,) = events("groups: [{name: g, rules: [{alert: A, expr: sum(x) > 1}]}]", *series, last=0)
+    assert encode(found).endswith(b'"omitted":2}]}')
+
+
 def test_both_sides_of_an_operation_are_traced() -> None:
     series = ('x{i="1",k="v"} 0x8 3', 'x{i="2"} 0x8 1', 'y{i="1"} 1+1x9', 'y{i="2"} 1+1x9')
     assert trace("x * on(i) group_left y > 20", *series) == {"x": [("1", 9, 3.0, 1)], "y": [("1", 9, 10.0, 1)]}

@@ -78,7 +78,7 @@ class ShardEvaluator:
         self.counted: Counter[str] = Counter()
         self._settings = settings
         self._begin = begin
-        self._pruned = done
+        self._pruned: int | None = None
         self.state = self._empty()
         self.state.restore(self._that_count(stored), None if done is None else done - self._horizon_ms)
         self.prune()
@@ -143,7 +143,8 @@ class ShardEvaluator:
             end = min([until_ms, *(each.overtaken - grace for each in self.waiting)])
             # There may have been no rules for a year.
             after = max(self.done, first - 1 - self.rules.reach_ms)
-            last = self._empty_until(first, after, end)
+            # The first evaluation times of a shard are evaluated even so: their reports show the groups when event time begins.
+            last = self._empty_until(first, after, end) if self.done >= self._begin else None
             if last is None:
                 reach = first + (STRIDE - 1) * (self.rules.shortest_ms or 1)
                 instants = self.rules.instants(self.done, min(end, reach))[:STRIDE]
@@ -219,13 +220,9 @@ class ShardEvaluator:
             yield self._evaluate(run.tasks, run.times)
 
     def _empty_until(self, first: int, after_ms: int, end_ms: int) -> int | None:
-        """The last of many evaluation times that see no sample, so that the shard has nothing to report; None if these are few, or none.
-
-        The first evaluation times of a shard are evaluated even so: their reports show the groups when event time begins.
-        """
-        done = first - 1 if self.done is None else self.done
+        """The last of many evaluation times that see no sample, so that the shard has nothing to report; None if these are few, or none."""
         far = first + STRIDE * (self.rules.shortest_ms or 1)
-        if end_ms < far or done < self._begin or not self.rules.need_samples:
+        if end_ms < far or not self.rules.need_samples:
             return None
         seen = self.state.seen(after_ms + 1)
         if seen is not None and seen <= far:

@@ -269,6 +269,26 @@ def test_a_job_that_catches_up_evaluates_instants_in_strides() -> None:
     assert [len(part.partials.times) for each in found for part in each.parts] == [STRIDE, 99 - STRIDE]
 
 
+def test_a_job_that_catches_up_passes_over_no_instant_that_sees_a_sample() -> None:
+    driver = Driver(settings_of(PLAIN, bounded=True))
+    found = driver.run([batch_of([x(30_000), x(200 * MINUTE, 3.0)]), messages.of_extent(400 * MINUTE)], 1 << 62)
+    # The first ones are evaluated even if they see nothing; the sample is seen for five minutes from its own instant on.
+    assert [each.until_ms // MINUTE for each in found] == [STRIDE, 199, 199 + STRIDE, 400]
+    assert [each.after_ms // MINUTE for each in found[1:]] == [STRIDE, 199, 199 + STRIDE]
+    assert [each.parts for each in found[1::2]] == [[], []]
+    ((until, [(_, times, values)]),) = reported(found[2:3])
+    assert (until, times[0], values) == ((199 + STRIDE) * MINUTE, 200 * MINUTE, [3.0] * 5)
+
+
+def test_what_waits_when_the_input_ends_counts_at_its_end() -> None:
+    driver = Driver(settings_of(PLAIN, bounded=True))
+    driver.run([batch_of([x(30_000, 2.0), x(130_000, 3.0)])], 125_000)
+    # 2:00 was evaluated, and 3:00 never is.
+    (found,) = driver.run([overtaken(129_000, x(50_000, 5.0))], 1 << 62)
+    assert reported([found]) == [(120_000, [(180_000, [60_000, 120_000], [5.0, 5.0])])]
+    assert (found.amendments, found.newest_ms) == (1, 130_000)
+
+
 def test_a_sample_of_long_ago_does_not_set_timers_for_all_time_since() -> None:
     driver = Driver(settings_of(PLAIN, bounded=True))
     driver.run([batch_of([x(0)]), messages.of_extent(10_000_000 * MINUTE)], 0)
