@@ -11,7 +11,7 @@ an event that replaces another, an event that was missing, or a retraction. Exam
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import replace
 
 import orjson
@@ -36,6 +36,10 @@ class History:
         self._standing: dict[str, AlertEvent] = {}
         for event in events:
             self.apply(event)
+
+    def __contains__(self, event: object) -> bool:
+        """Whether an event of this id was applied."""
+        return event in self._places
 
     def apply(self, event: AlertEvent) -> bool:
         """Apply an event. Returns whether it was new."""
@@ -79,7 +83,12 @@ class History:
         return history
 
 
-def diff(before: Iterable[AlertEvent], after: Iterable[AlertEvent], noticed_ms: int = 0) -> list[AlertEvent]:
+def diff(
+    before: Iterable[AlertEvent],
+    after: Iterable[AlertEvent],
+    noticed_ms: int = 0,
+    traced: Callable[[Sequence[AlertEvent]], Sequence[AlertEvent]] = lambda events: events,
+) -> list[AlertEvent]:
     """The corrections that turn the events before into those after; empty if both agree.
 
     A transition is corrected if any of its fields differs: time, reason, start, value, annotations. A different trace alone does not count.
@@ -90,6 +99,7 @@ def diff(before: Iterable[AlertEvent], after: Iterable[AlertEvent], noticed_ms: 
         after: the events of the second evaluation of the same times, from :class:`rules.events.events.EventMaker`.
         noticed_ms: the evaluation time at which the difference is found. It must differ each time, because an event may be missing, be sent
             and be missing again.
+        traced: adds the traces to those of ``after`` that are sent, which are few. It is called once, and keeps their order.
 
     Returns:
         The corrections by time. The same input gives the same ids.
@@ -99,14 +109,23 @@ def diff(before: Iterable[AlertEvent], after: Iterable[AlertEvent], noticed_ms: 
         sent[event.alert].append(event)
     for event in sorted(after, key=_order):
         due[event.alert].append(event)
-    found = [each for alert in sorted({*sent, *due}) for each in _corrections(sent[alert], due[alert], noticed_ms)]
-    return sorted(found, key=_order)
+    missing: list[tuple[AlertEvent, str | None]] = []
+    wrong: list[AlertEvent] = []
+    for alert in sorted({*sent, *due}):
+        added, gone = _differences(sent[alert], due[alert])
+        missing += added
+        wrong += gone
+    complete = traced([event for event, _ in missing])
+    found = [_correction(event, replaces, noticed_ms) for event, (_, replaces) in zip(complete, missing, strict=True)]
+    return sorted([*found, *map(_retraction, wrong)], key=_order)
 
 
-def _corrections(sent: list[AlertEvent], due: list[AlertEvent], noticed_ms: int) -> list[AlertEvent]:
-    """The corrections of one alert; both sides are sorted by time."""
+def _differences(
+    sent: list[AlertEvent], due: list[AlertEvent]
+) -> tuple[list[tuple[AlertEvent, str | None]], list[AlertEvent]]:
+    """Of one alert, the events that were not sent, each with the id of the one that it replaces, and those to retract. Both sides are sorted."""
     retracted = [event for event in sent if event.state is State.RETRACTED]
-    standing: dict[bytes, list[AlertEvent]] = defaultdict(list)
+    standing: dict[Hashable, list[AlertEvent]] = defaultdict(list)
     for event in sent:
         if event.state is not State.RETRACTED:
             standing[_content(event)].append(event)
@@ -120,13 +139,12 @@ def _corrections(sent: list[AlertEvent], due: list[AlertEvent], noticed_ms: int)
     free: dict[int, list[AlertEvent]] = defaultdict(list)
     for event in sorted((event for rest in standing.values() for event in rest), key=_order):
         free[_KINDS[event.state]].append(event)
-    found = []
+    added = []
     for event in missing:
         # Take a vacated place again, so that each id leads to a newer event.
         places = free[_KINDS[event.state]] or retracted
-        found.append(_correction(event, places.pop(0).id if places else None, noticed_ms))
-    found.extend(_retraction(event) for rest in free.values() for event in rest)
-    return found
+        added.append((event, places.pop(0).id if places else None))
+    return added, [event for rest in free.values() for event in rest]
 
 
 def _correction(event: AlertEvent, replaces: str | None, noticed_ms: int) -> AlertEvent:
@@ -145,8 +163,19 @@ def _retraction(event: AlertEvent) -> AlertEvent:
     )
 
 
-def _content(event: AlertEvent) -> bytes:
-    return encode(replace(event, id="", correction=False, replaces=None, trace=()))
+def _content(event: AlertEvent) -> Hashable:
+    """What a correction would change. Events of one alert agree in its rule and its labels."""
+    return (
+        event.evaluated_at,
+        event.state,
+        event.reason,
+        event.active_since,
+        event.starts_at,
+        event.ends_at,
+        # By its text, not-a-number equals itself, and zero does not equal minus zero.
+        event.value.hex(),
+        frozenset(event.annotations.items()),
+    )
 
 
 def _order(event: AlertEvent) -> tuple[int, str, int, str]:

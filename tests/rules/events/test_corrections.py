@@ -95,12 +95,28 @@ def test_an_end_is_replaced_by_an_end() -> None:
 
 def test_another_value_of_an_event_is_a_correction() -> None:
     assert corrected([0, 3, 3, 3], [0, 4, 3, 3]) == ["1 pending < 1 pending"]
-    assert corrected([0, float("nan"), 3, 3], [0, float("nan"), 3, 3]) == []
+    anything = ONE.replace("x > 2", "x")
+    assert corrected([0.0, float("nan"), 3], [0.0, float("nan"), 3], anything) == []
+    assert corrected([-0.0, 3, 3], [0.0, 3, 3], anything) == ["0 pending < 0 pending"]
 
 
 def test_another_trace_alone_is_none() -> None:
     events = run(of([0, 3, 3, 3]), ONE)
     assert diff(events, [replace(each, trace=()) for each in events]) == []
+
+
+def test_the_trace_is_made_of_what_is_sent_alone() -> None:
+    """And of all of it at once, so that the alerts of a rule share what is read."""
+    before, after = run(of([0, 3, 3, 3, 0, 0, 0, 3]), ONE), run(of([0, 3, 3, 3, 3, 0, 0, 3]), ONE)
+    asked = []
+
+    def traced(events: Sequence[AlertEvent]) -> list[AlertEvent]:
+        asked.append([(each.evaluated_at // MINUTE, each.state.value) for each in events])
+        return [event for event in after if event.id in {each.id for each in events}]
+
+    untraced = [replace(each, trace=()) for each in after]
+    assert diff(before, untraced, 7, traced) == diff(before, after, 7)
+    assert asked == [[(5, "resolved")]]
 
 
 def test_a_correction_is_marked_and_reads_like_the_event_that_was_due() -> None:

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rules.evaluation.alerts import Alert, Labels
 from rules.evaluation.groups import Evaluator, RuleState
-from rules.evaluation.program import Program
+from rules.evaluation.program import Prepared, Program
+from rules.events.corrections import diff
 from rules.events.events import EventMaker
 from rules.events.trace import traced
 from rules.promql.labels import LabelFrame
@@ -20,7 +22,7 @@ from rules.promql.storage import MemoryStorage
 from rules.promql.syntax import ast
 from rules.promql.syntax.errors import EvaluationError
 from rules.promql.values import InstantVector, SeriesSet, Times
-from schemas.alert_event import MAX_TRACED_SERIES, MAX_TRACES, AlertEvent, decode, encode
+from schemas.alert_event import MAX_TRACED_SERIES, MAX_TRACES, AlertEvent, Trace, decode, encode
 from tests.rules.evaluation.stepping import MINUTE, groups_of, minutes, storage_of
 
 RULES = """
@@ -311,3 +313,46 @@ def test_the_value_of_a_fragment_is_traced(expr: str, minute: int) -> None:
     assert found.selector == "x"
     assert [(each.time_ms, each.value) for each in found.series] == [(minute * MINUTE, float(minute))]
     assert traced(Evaluator(program, Shards(fails=True)), program.rules[0], 7 * MINUTE, [(("i", "1"),)]) == [()]
+
+
+def test_a_known_event_is_neither_templated_nor_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = Program(groups_of(RULES))
+    evaluator, maker = Evaluator(program, storage_of(*SERIES)), EventMaker(program)
+    transitions = evaluator.evaluate(minutes(0, 9)).events
+    every = maker.make(evaluator, transitions)
+    seen = watched(monkeypatch, evaluator)
+    assert maker.make(evaluator, transitions, known={each.id for each in every[1:]}) == every[:1]
+    assert seen == {"templated": [MINUTE], "traced": [MINUTE]}
+
+
+def test_corrections_are_those_of_whole_events_and_trace_what_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = Program(groups_of(RULES))
+    evaluator, maker = Evaluator(program, storage_of(*SERIES)), EventMaker(program)
+    transitions = evaluator.evaluate(minutes(0, 9)).events
+    every = maker.make(evaluator, transitions)
+    sent = [every[0], replace(every[1], value=7.0), *every[2:]]
+    due = diff(sent, every, 9)
+    seen = watched(monkeypatch, evaluator)
+    found = maker.corrections(evaluator, sent, transitions, 9)
+    assert found == due
+    assert [each.trace for each in found] == [every[1].trace]
+    assert every[1].trace
+    assert seen["traced"] == [3 * MINUTE]
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, evaluator: Evaluator) -> dict[str, list[int]]:
+    """The times of what is templated and traced from now on."""
+    seen: dict[str, list[int]] = {"templated": [], "traced": []}
+    annotations = evaluator.annotations
+
+    def noted(rule: Prepared, alert: Alert) -> dict[str, str]:
+        seen["templated"].append(alert.seen_at)
+        return annotations(rule, alert)
+
+    def note(of: Evaluator, rule: Prepared, time_ms: int, sources: Sequence[Labels]) -> list[tuple[Trace, ...]]:
+        seen["traced"].append(time_ms)
+        return traced(of, rule, time_ms, sources)
+
+    monkeypatch.setattr(evaluator, "annotations", noted)
+    monkeypatch.setattr("rules.events.events.traced", note)
+    return seen

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterator, Sequence
 from rules.evaluation.groups import Evaluator, aligned
 from rules.evaluation.known_empty import is_known_empty
 from rules.evaluation.outcome import Outcome, RuleError
-from rules.events.corrections import History, diff
+from rules.events.corrections import History
 from rules.promql.syntax import ast
 from rules.promql.values import Times
 from schemas.alert_event import AlertEvent
@@ -123,7 +123,7 @@ class GroupState:
             self.complaints.append(no_samples_from(first))
         counter = "rules.instants" if stretch.rules is None else "rules.instants_skipped"
         self.counted[counter] += self._ready.count(first - 1, last)
-        events = self._ready.events.make(self.evaluator, outcome.events)
+        events = self._ready.events.make(self.evaluator, outcome.events, known=self.history)
         yield from self._event_writer.events(events)
         yield from self._event_writer.samples(
             last, written.written_after(self.evaluator.recorded, first - 1), corrected=False
@@ -160,8 +160,9 @@ class GroupState:
         touched = max(touched, back.time_ms + 1)
         # From the first evaluation time touched, wherever the snapshot was: the places of corrections must not depend on snapshots.
         due = [each for each in outcome.events if each.transition.time_ms >= touched]
-        events = self._ready.events.make(self.evaluator, due)
-        yield from self._event_writer.events(diff(self._standing(touched, again), events, instant), instant)
+        sent = self._standing(touched, again)
+        events = self._ready.events.corrections(self.evaluator, sent, due, instant)
+        yield from self._event_writer.events(events, instant)
         after = written.written_after(self.evaluator.recorded, back.time_ms, again)
         yield from self._event_writer.samples(instant, written.changed(before, after))
 
@@ -208,7 +209,8 @@ class GroupState:
         old, new = self._ready, self.live.change()
         change = changes(old.program, new.program)
         migrated = migrate(self.evaluator.states, change, instant)
-        yield from self._event_writer.events(old.events.make(self.evaluator, migrated.ended))
+        events = old.events.make(self.evaluator, migrated.ended, known=self.history)
+        yield from self._event_writer.events(events)
         evaluator = self._evaluator(new)
         evaluator.states, evaluator.recorded = migrated.states, self.evaluator.recorded
         hand_over(evaluator.recorded, change, migrated.stale, instant)
