@@ -62,6 +62,7 @@ PACKAGES = [
     "deploy",
     "deploy.install",
     "deploy.parts",
+    "deploy.workers",
 ]
 
 PACKAGE_DATA = {

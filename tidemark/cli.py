@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import sys
 
+from tidemark.packages import ForeignPackageError, check_packages
+
+try:
+    check_packages()
+except ForeignPackageError as error:
+    # Before anything of a package that is another's is imported.
+    sys.exit(f"tidemark: {error}")
+
 from services.kit import interrupts, streams
 from services.kit.commands import Command, dispatch, listing
 

@@ -11,7 +11,7 @@ from deploy.ports import is_open
 
 def command(instance: Instance) -> Command:
     """The pool's command line; its workers run this interpreter, wherever PATH points."""
-    return Command([sys.executable, "-m", "deploy.worker_pool", f"--port={instance.ports['workers']}"])
+    return Command([sys.executable, "-m", "deploy.workers.pool", f"--port={instance.ports['workers']}"])
 
 
 def ready(instance: Instance) -> bool:

@@ -40,21 +40,22 @@ def test_an_import_costs_nothing() -> None:
 
 
 @pytest.mark.parametrize("name", packages.PACKAGES)
-def test_another_package_of_the_same_name_is_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_package_of_the_same_name_is_named(name: str, tmp_path: Path) -> None:
     (tmp_path / name).mkdir()
     (tmp_path / name / "__init__.py").touch()
-    script = "import tidemark; tidemark.Tiers"
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=tmp_path,
-        env={"PYTHONPATH": f"{tmp_path}:{ROOT}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    message = done.stderr.splitlines()[-1]
-    assert f"the package '{name}' at {tmp_path / name} is not Tidemark's, which is at {ROOT / name}: " in message
-    assert "environment of its own" in message
+    for words in (["-c", "import tidemark; tidemark.Tiers"], ["-m", "tidemark.cli", "--version"]):
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=tmp_path,
+            env={"PYTHONPATH": f"{tmp_path}:{ROOT}"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        message = done.stderr.splitlines()[-1]
+        assert f"the package '{name}' at {tmp_path / name} is not Tidemark's, which is at {ROOT / name}: " in message
+        assert "environment of its own" in message
+        assert done.returncode == 1
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,10 +21,10 @@ from google.protobuf import text_format
 
 from deploy.ports import free_ports, is_open
 from deploy.process import spawn, stop
-from deploy.worker import environment, provision
+from deploy.workers.worker import environment, provision
 from tests.deploy.waiting import wait_for
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 class Runner(beam_provision_api_pb2_grpc.ProvisionServiceServicer):
@@ -53,7 +53,7 @@ def runner():
 @pytest.fixture
 def pool(tmp_path):
     [port] = free_ports(1)
-    argv = [sys.executable, "-m", "deploy.worker_pool", f"--port={port}"]
+    argv = [sys.executable, "-m", "deploy.workers.pool", f"--port={port}"]
     identity = spawn(argv, log=tmp_path / "log", cwd=tmp_path, env={"PYTHONPATH": str(ROOT)})
     wait_for(lambda: is_open(port), 60)
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -90,7 +90,7 @@ def test_the_pool_starts_and_stops_workers_by_their_ids(pool, runner):
     wait_for(lambda: sorted(runner.asked) == ["w-1", "w-2"], 60)
     commands = {process.pid: process.cmdline() for process in psutil.Process(identity.pid).children()}
     [first] = [pid for pid, words in commands.items() if "--id=w-1" in words]
-    assert all(words[:3] == [sys.executable, "-m", "deploy.worker"] for words in commands.values())
+    assert all(words[:3] == [sys.executable, "-m", "deploy.workers.worker"] for words in commands.values())
     stub.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="w-1"))
     assert not psutil.pid_exists(first)
     stub.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="unknown"))

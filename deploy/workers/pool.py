@@ -25,7 +25,7 @@ STOP_SECONDS = 5.0
 
 
 class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
-    """Starts one `deploy.worker` process for each worker that a runner asks for."""
+    """Starts one `deploy.workers.worker` process for each worker that a runner asks for."""
 
     def __init__(self) -> None:
         self._workers: dict[str, subprocess.Popen[bytes]] = {}
@@ -38,7 +38,7 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             "logging": request.logging_endpoint.url,
             "provision": request.provision_endpoint.url,
         }
-        argv = [sys.executable, "-m", "deploy.worker", f"--id={request.worker_id}"]
+        argv = [sys.executable, "-m", "deploy.workers.worker", f"--id={request.worker_id}"]
         argv += [f"--{name}={url}" for name, url in endpoints.items()]
         try:
             worker = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
@@ -80,7 +80,7 @@ def _end(workers: list[subprocess.Popen[bytes]]) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Serve until TERM or INT."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.worker_pool", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m deploy.workers.pool", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="the port to listen on, on the loopback interface")
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)-5s %(name)s - %(message)s")

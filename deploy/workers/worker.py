@@ -64,7 +64,7 @@ def _descriptor(url: str) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Run until the runner closes the control channel."""
-    parser = argparse.ArgumentParser(prog="python -m deploy.worker", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m deploy.workers.worker", description=__doc__)
     for name, meaning in {
         "id": "the worker's id, given by the runner",
         "control": "URL of the runner's control service",

@@ -1,0 +1,1 @@
+"""What runs beside Flink: the pool that starts Python workers."""
