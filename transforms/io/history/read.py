@@ -150,14 +150,14 @@ def _read(source: str, args: argparse.Namespace, wanted: Wanted, collected: Coll
         directory, options = _options(rest, ("tier", "value"))
         _read_parquet(Path(directory), options, wanted, collected)
     elif scheme == "prometheus":
-        from transforms.io.prometheus.history import read_prometheus
+        from transforms.io.prometheus.history import PrometheusReader
 
         address, options = _options(rest, ("mode", "step"))
-        read_prometheus(address, options, wanted, collected, progress)
+        collect(PrometheusReader(address, options, collected), wanted, collected, progress)
     elif scheme in ("influxdb", "influxdbs"):
-        from transforms.io.influxdb.history import read_influxdb
+        from transforms.io.influxdb.history import InfluxReader
 
-        read_influxdb(source, wanted, collected, progress)
+        collect(InfluxReader(source, collected), wanted, collected, progress)
     else:
         _read_files(source, args, wanted, collected, progress)
 

@@ -1,9 +1,10 @@
-"""What every store's reader has in common: it answers selectors, as the engine asks them, and tells archived data from it."""
+"""What every store's reader has in common: it answers selectors, as the engine asks them."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from rules.promql.labels import LabelFrame
@@ -119,6 +120,8 @@ def collect(reader: StoreReader, wanted: Wanted, collected: Collected, progress:
     missing = wanted.without(found)
     if missing is None:
         return
-    collected.catalogue.add(reader.labels(missing.by_name()))
+    with suppress(HistoryError):
+        # Not knowing why there is nothing is no reason to fail.
+        collected.catalogue.add(reader.labels(missing.by_name()))
     if any(name not in collected.catalogue for name in missing.names() or ()):
         collected.catalogue.add_names(reader.metrics())

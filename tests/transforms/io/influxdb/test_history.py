@@ -11,7 +11,7 @@ import pytest
 from tests.transforms.io.history.given import read, series_of
 from tests.transforms.io.history.serving import serving
 from transforms.io.history.read import HistoryError
-from transforms.io.influxdb.history import flux, read_tables
+from transforms.io.influxdb.history import read_tables
 
 START = 1_767_225_600_000
 
@@ -65,7 +65,7 @@ def token(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_fields_are_series_as_in_line_protocol() -> None:
     with serving(lambda _: (200, ANSWER.encode())) as server:
         history = read(["--data", f"influxdb://{server.address}?org=ops&bucket=raw"], '{__name__=~"cpu.*"}')
-        (request,) = server.requests
+        request = server.requests[0]
     assert request.path == "/api/v2/query?org=ops"
     assert request.headers["authorization"] == "Token secret"
     assert series_of(history.storage) == {
@@ -106,19 +106,6 @@ def _range(query: str) -> tuple[int, int]:
     found = re.search(r"start: time\(v: (\d+)\), stop: time\(v: (\d+)\)", query)
     assert found is not None
     return int(found[1]) // 1_000_000, int(found[2]) // 1_000_000
-
-
-def test_the_query_names_what_is_needed_and_nothing_else() -> None:
-    text = flux('odd "bucket" ${x}', ["cpu_idle"], 5, 9, None)
-    assert text.splitlines() == [
-        'from(bucket: "odd \\"bucket\\" \\${x}")',
-        "  |> range(start: time(v: 5000000), stop: time(v: 10000000))",
-        '  |> filter(fn: (r) => (r._measurement == "cpu_idle" and r._field == "value")'
-        ' or (r._measurement == "cpu" and r._field == "idle"))',
-    ]
-    assert '_measurement == "cpu"' in flux("b", ["cpu"], 0, 1, "max")
-    assert 'r._field == "max" or r._field == "last_ts"' in flux("b", ["cpu"], 0, 1, "max")
-    assert "filter" not in flux("b", None, 0, 1, None)
 
 
 def test_an_error_after_the_first_rows_is_an_error() -> None:
