@@ -25,6 +25,7 @@ PACKAGES = [
     "transforms.alerts.shards",
     "transforms.intake",
     "transforms.io",
+    "transforms.io.blackhole",
     "transforms.io.files",
     "transforms.io.history",
     "transforms.io.influxdb",

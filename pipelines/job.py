@@ -26,10 +26,12 @@ from services.kit.outputs import OutputError, check_files, path
 from transforms.alerts.beam import EvaluateRules
 from transforms.alerts.rule_files.source import RuleSource
 from transforms.intake.beam import DEAD_LETTERS, SAMPLES, TOO_LATE
-from transforms.io import sink as outputs
 from transforms.io.files import source as files
 from transforms.io.files.paths import kept
 from transforms.io.kafka import source as kafka
+from transforms.io.kinds import ALERT_EVENTS, LATE_SAMPLES, RowKind, raw_samples
+from transforms.io.kinds import DEAD_LETTERS as DEAD_LETTER_RECORDS
+from transforms.io.sink import Output
 from transforms.losses.beam import evidence
 from transforms.machines.beam import is_no_mark
 
@@ -72,7 +74,7 @@ def unmarked(pipeline: beam.Pipeline, samples: beam.PCollection, options: JobOpt
     return samples | "Samples alone" >> beam.Filter(is_no_mark).with_output_types(tuple[bytes, bytes])
 
 
-Writers = list[tuple[str, outputs.Output]]
+Writers = list[tuple[str, Output[RowKind]]]
 """The outputs of rows, each with its name in the labels of steps."""
 
 
@@ -93,25 +95,26 @@ def evaluate(
         topics = [entry.topic.topic for entry in options.inputs if isinstance(entry, kafka.KafkaSource)]
         settings = replace(settings, sources=frozenset(source_number(*each) for each in enumerate(topics)))
     evaluated = samples | "Rules" >> EvaluateRules(settings, watch)
-    evaluated["events"] | "Write alerts" >> outputs.alert_events(rules.alerts, options.kafka_config).write()
+    evaluated["events"] | "Write alerts" >> options.sinks.records[ALERT_EVENTS].write(ALERT_EVENTS)
     if not options.raw:
         return []
-    return [evaluated["samples"] | f"Write rule series to {label}" >> output.raw() for label, output in writing]
+    raw = raw_samples(options.tiers)
+    return [evaluated["samples"] | f"Write rule series to {label}" >> output.write(raw) for label, output in writing]
 
 
 def writers(options: JobOptions) -> Writers:
     """The outputs of a job's rows."""
     return [
-        (f"{index}: {uri.partition(':')[0]}", outputs.parse(uri, options.tiers))
-        for index, uri in enumerate(options.outputs)
+        (f"{index}: {uri.partition(':')[0]}", output)
+        for index, (uri, output) in enumerate(zip(options.outputs, options.sinks.rows, strict=True))
     ]
 
 
 def write_rest(refused: Sequence[beam.PCollection], too_late: beam.PCollection, options: JobOptions) -> None:
     """Write the dead letters of sources and sinks to one output, and the samples that came too late to another."""
     dead_letters = _one(refused, "All dead letters")
-    dead_letters | "Write dead letters" >> outputs.dead_letters(options.dead_letter, options.kafka_config).write()
-    too_late | "Write late samples" >> outputs.late_samples(options.late, options.kafka_config).write()
+    dead_letters | "Write dead letters" >> options.sinks.records[DEAD_LETTER_RECORDS].write(DEAD_LETTER_RECORDS)
+    too_late | "Write late samples" >> options.sinks.records[LATE_SAMPLES].write(LATE_SAMPLES)
 
 
 def _read(index: int, entry: kafka.KafkaSource | FileInput, options: JobOptions, propagates: bool) -> beam.PTransform:

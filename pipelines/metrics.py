@@ -17,6 +17,7 @@ from pipelines.options import job as job_options
 from pipelines.options.job import JobOptions
 from pipelines.result import Result
 from transforms.intake.beam import DEAD_LETTERS, SAMPLES, TOO_LATE
+from transforms.io import kinds
 from transforms.rollups.beam import Rollups
 
 __all__ = ["JOB", "Result", "build", "counters", "main", "run"]
@@ -46,10 +47,10 @@ def build(pipeline: beam.Pipeline, options: JobOptions) -> Built:
     writing = job.writers(options)
     for label, output in writing:
         for tier in options.tiers.rollups:
-            refused.append(rollups[tier.name] | f"Write {tier.name} to {label}" >> output.rollups(tier))
+            refused.append(rollups[tier.name] | f"Write {tier.name} to {label}" >> output.write(kinds.rollups(tier)))
         if options.raw:
             raw = samples | f"Raw for {label}" >> beam.Values()
-            refused.append(raw | f"Write raw to {label}" >> output.raw())
+            refused.append(raw | f"Write raw to {label}" >> output.write(kinds.raw_samples(options.tiers)))
     if options.rules is not None:
         refused += job.evaluate(taken[SAMPLES], options.rules, options, writing)
     job.write_rest(refused, taken[TOO_LATE], options)

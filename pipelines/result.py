@@ -16,8 +16,9 @@ from transforms import accounting
 from transforms.accounting import Balance
 from transforms.alerts.live.live import LiveRules
 from transforms.alerts.settings import MAX_METRICS
-from transforms.io import sink as outputs
 from transforms.io.files.paths import name_of
+from transforms.io.kinds import ALERT_EVENTS, DEAD_LETTERS, LATE_SAMPLES, RecordKind
+from transforms.io.outputs import output_type
 from transforms.losses.beam import Evidence
 from transforms.losses.examples import in_files
 from transforms.losses.finding import Finding, Setup, Severity
@@ -111,7 +112,7 @@ def conclude(options: JobOptions, evidence: Evidence) -> Result:
         rollups=options.rollups,
         rules=options.rules is not None,
         raw=options.raw,
-        outputs=Counter(outputs.kind_of(uri) for uri in options.outputs),
+        outputs=Counter(each.name for each in map(output_type, options.outputs) if each is not None),
         delivered=True,
     )
     setup = setup_of(options)
@@ -120,8 +121,7 @@ def conclude(options: JobOptions, evidence: Evidence) -> Result:
         "late samples": (balance[accounting.TOO_LATE], setup.late),
     }
     if options.rules is not None:
-        events = outputs.alert_events(options.rules.alerts, options.kafka_config).describe()
-        counts["events of alerts"] = (balance.events, events)
+        counts["events of alerts"] = (balance.events, _place(options, ALERT_EVENTS))
     places = tuple((f"{what} ({number:,})", place) for what, (number, place) in counts.items() if number)
     unfed_rules = tuple(_unfed(options, evidence))
     files = [name_of(path) for path in options.files]
@@ -159,8 +159,8 @@ def setup_of(options: JobOptions) -> Setup:
     """The parts of a job's options on which advice depends."""
     files = any(isinstance(entry, FileInput) for entry in options.inputs)
     return Setup(
-        dead_letters=outputs.dead_letters(options.dead_letter, options.kafka_config).describe(),
-        late=outputs.late_samples(options.late, options.kafka_config).describe(),
+        dead_letters=_place(options, DEAD_LETTERS),
+        late=_place(options, LATE_SAMPLES),
         files=files,
         file_events=options.intake.file_watermark == "events",
         topics=not all(isinstance(entry, FileInput) for entry in options.inputs),
@@ -168,6 +168,10 @@ def setup_of(options: JobOptions) -> Setup:
         since_ms=options.intake.since_ms,
         default_content_type=options.intake.default_content_type,
     )
+
+
+def _place(options: JobOptions, kind: RecordKind) -> str:
+    return options.sinks.records[kind].describe([kind])
 
 
 def counts_of(summary: Mapping[str, Any]) -> dict[str, int]:

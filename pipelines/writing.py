@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 import apache_beam as beam
 
 from schemas.tiers import Tiers
-from transforms.io import sink
-from transforms.io.records import OutRecord
+from transforms.io import kinds, sink
 
 
 class WriteRollups(beam.PTransform):
@@ -18,7 +17,7 @@ class WriteRollups(beam.PTransform):
     Input: a collection of rows by the name of their tier. Output: the dead letters of rows that the output refused.
 
     Args:
-        uri: one of :data:`transforms.io.sink.FORMS`.
+        uri: of an output of rows (:data:`transforms.io.outputs.OUTPUTS`).
         tiers: those of the rows.
 
     Raises:
@@ -28,13 +27,14 @@ class WriteRollups(beam.PTransform):
 
     def __init__(self, uri: str, tiers: Tiers) -> None:
         super().__init__()
-        self._output, self._tiers = sink.parse(uri, tiers), tiers
+        self._output, self._tiers = sink.rows(uri), tiers
 
     def expand(self, rows: Mapping[str, beam.PCollection]) -> beam.PCollection:
         """A step a tier."""
-        self._output.validate(raw=False)
+        self._output.validate([kinds.rollups(tier) for tier in self._tiers.rollups])
         refused = tuple(
-            rows[tier.name] | f"Write {tier.name}" >> self._output.rollups(tier) for tier in self._tiers.rollups
+            rows[tier.name] | f"Write {tier.name}" >> self._output.write(kinds.rollups(tier))
+            for tier in self._tiers.rollups
         )
         return refused | "Refused" >> beam.Flatten()
 
@@ -48,7 +48,7 @@ class WriteRecords(beam.PTransform):
     Input: dead letters, late samples or alert events as other transforms give them, or lines: bytes without a line feed, each a JSON document.
 
     Args:
-        uri: one of :data:`transforms.io.sink.RECORD_FORMS`.
+        uri: of an output of records (:data:`transforms.io.outputs.OUTPUTS`).
         kind: what the records are.
 
     Raises:
@@ -58,23 +58,11 @@ class WriteRecords(beam.PTransform):
 
     def __init__(self, uri: str, kind: Kind) -> None:
         super().__init__()
-        outputs = {
-            "dead_letters": sink.dead_letters,
-            "late": sink.late_samples,
-            "alerts": sink.alert_events,
-            "lines": _lines_output,
-        }
-        self._output = outputs[kind](uri)
+        known = (kinds.DEAD_LETTERS, kinds.LATE_SAMPLES, kinds.ALERT_EVENTS, kinds.LINES)
+        self._kind = {each.name: each for each in known}[kind]
+        self._output = sink.records(uri, self._kind)
 
     def expand(self, records: beam.PCollection) -> beam.PCollection:
         """One step."""
-        self._output.validate()
-        return records | "Write" >> self._output.write()
-
-
-def _lines_output(uri: str) -> sink.RecordOutput:
-    return sink.record_output(uri, "lines", _line)
-
-
-def _line(element: bytes) -> Iterator[OutRecord]:
-    yield OutRecord(None, element, ())
+        self._output.validate([self._kind])
+        return records | "Write" >> self._output.write(self._kind)

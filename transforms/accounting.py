@@ -18,6 +18,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from transforms.io.outputs import STORES, Store
+
 NAMESPACE = "tidemark"
 
 RECORDS_READ = "records.read"
@@ -100,36 +102,6 @@ COUNTED_AT_INTAKE = (
 )
 
 
-@dataclass(frozen=True)
-class Store:
-    """The counters of a kind of output.
-
-    Attributes:
-        fates: of its rows, each with its meaning; every row that is handed to it is in one of them.
-        refused: the fate of rows that it did not take, and that are dead letters; None if it takes all.
-        others: counters that belong to it and are no fates, each with its meaning.
-    """
-
-    fates: Mapping[str, str]
-    refused: str | None = None
-    others: Mapping[str, str] = field(default_factory=dict)
-
-
-STORES: Mapping[str, Store] = {
-    "influxdb": Store(
-        {
-            "influxdb.rows_written": "rows that InfluxDB took",
-            "influxdb.refused": "rows that InfluxDB refused or cannot hold: dead letters, each with its reason",
-            "influxdb.unwritable": "rows without a finite value: InfluxDB has no notation for NaN and infinities",
-        },
-        refused="influxdb.refused",
-        others={"influxdb.values_unwritable": "values that are not finite, left out of rows written"},
-    ),
-    "parquet": Store({"parquet.rows_written": "rows written; of one series and time the store gives the newest"}),
-    "blackhole": Store({"blackhole.rows": "rows counted and forgotten"}),
-}
-"""Outputs of rows by kind."""
-
 _DELIVERED = {
     "dead letters": ("dead_letters.written", "dead_letters.forgotten"),
     "events": ("alerts.written", "alerts.forgotten"),
@@ -146,7 +118,7 @@ class Balance:
         rollups: whether samples were rolled up, and so have all their fates.
         rules: whether rules were evaluated.
         raw: whether raw samples were handed to the outputs, if samples were rolled up, and the samples that rules wrote.
-        outputs: how many outputs of rows there were of each kind, a key of :data:`STORES`.
+        outputs: how many outputs of rows there were of each kind, a key of :data:`transforms.io.outputs.STORES`.
         delivered: whether the outputs of dead letters and of events count what they deliver.
     """
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
 
 from pipelines.options.inputs import FileInput, inputs, intake
 from pipelines.options.output_checks import check_apart
@@ -21,6 +23,7 @@ from transforms.intake.beam import IntakeSettings
 from transforms.io import sink as outputs
 from transforms.io.kafka.reader import check_topic
 from transforms.io.kafka.source import KafkaSource
+from transforms.io.kinds import ALERT_EVENTS, DEAD_LETTERS, LATE_SAMPLES, RecordKind, RowKind, row_kinds
 
 __all__ = [
     "FileInput",
@@ -32,6 +35,18 @@ __all__ = [
     "parse",
     "parse_alerts",
 ]
+
+
+class Sinks(NamedTuple):
+    """The outputs of a job.
+
+    Attributes:
+        rows: each takes all rows.
+        records: the output of each kind of records.
+    """
+
+    rows: tuple[outputs.Output[RowKind], ...]
+    records: Mapping[RecordKind, outputs.Output[RecordKind]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +80,30 @@ class JobOptions:
         return self.intake.tiers
 
     @property
+    def row_kinds(self) -> list[RowKind]:
+        """The rows that go to every output."""
+        return row_kinds(self.tiers, raw=self.raw, rollups_too=self.rollups)
+
+    @property
+    def record_places(self) -> dict[RecordKind, str]:
+        """The URI of the output of each kind of records."""
+        events = {} if self.rules is None else {ALERT_EVENTS: self.rules.alerts}
+        return {DEAD_LETTERS: self.dead_letter, LATE_SAMPLES: self.late, **events}
+
+    @cached_property
+    def sinks(self) -> Sinks:
+        """The outputs of all URIs.
+
+        Raises:
+            ValueError: there is no such output.
+        """
+        places = self.record_places.items()
+        return Sinks(
+            tuple(map(outputs.rows, self.outputs)),
+            {kind: outputs.records(uri, kind, self.kafka_config) for kind, uri in places},
+        )
+
+    @property
     def files(self) -> list[str]:
         """The files of all inputs, in the order of their partitions."""
         return [path for entry in self.inputs if isinstance(entry, FileInput) for path in entry.paths]
@@ -81,19 +120,17 @@ class JobOptions:
             transforms.io.errors.SinkError: an output cannot be written; the message says what to do.
             transforms.io.errors.InputError: there is no such topic to read, or its brokers do not answer.
         """
-        records = [self.dead_letter, self.late, *([self.rules.alerts] if self.rules is not None else [])]
+        records = self.record_places.values()
         for entry in self.inputs:
             # Check the input before outputs on the same brokers, so that an error names the input.
             if isinstance(entry, KafkaSource) and (
                 entry.bounded or any(uri.startswith(f"kafka://{entry.topic.bootstrap}/") for uri in records)
             ):
                 check_topic(entry.topic)
-        for uri in self.outputs:
-            outputs.parse(uri, self.tiers).validate(self.raw, self.rollups)
-        outputs.dead_letters(self.dead_letter, self.kafka_config).validate()
-        outputs.late_samples(self.late, self.kafka_config).validate()
-        if self.rules is not None:
-            outputs.alert_events(self.rules.alerts, self.kafka_config).validate()
+        for output in self.sinks.rows:
+            output.validate(self.row_kinds)
+        for kind, place in self.sinks.records.items():
+            place.validate([kind])
 
 
 def metrics_options(args: argparse.Namespace) -> JobOptions:
@@ -157,12 +194,7 @@ def _bounded(reads: Sequence[KafkaSource | FileInput]) -> bool:
 
 def _check_outputs(options: JobOptions, read: Sequence[str]) -> None:
     try:
-        for uri in options.outputs:
-            outputs.parse(uri, options.tiers)
-        outputs.dead_letters(options.dead_letter, options.kafka_config)
-        outputs.late_samples(options.late, options.kafka_config)
-        if options.rules is not None:
-            outputs.alert_events(options.rules.alerts, options.kafka_config)
+        _ = options.sinks
         topics = [entry.topic for entry in options.inputs if isinstance(entry, KafkaSource)]
         records = {"--dead-letter": options.dead_letter, "--late": options.late}
         if options.rules is not None:

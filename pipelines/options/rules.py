@@ -38,7 +38,7 @@ class RuleOptions:
     Attributes:
         paths: files, directories and patterns; absolute, because workers have other working directories.
         settings: of the rule evaluation, with the current texts of the files.
-        alerts: the URI for events, see :func:`transforms.io.sink.alert_events`.
+        alerts: the URI for events, see :func:`transforms.io.sink.records`.
         poll_ms: the interval between checks of the files for changes; 0 for never.
     """
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipelines.options.job import FileInput, JobOptions, RuleOptions
+from pipelines.options.job import FileInput, JobOptions
 from pipelines.plans.rules import rule_lines
 from schemas.tiers import Tiers
 from schemas.times import format_duration
-from transforms.io import sink as outputs
+from transforms.io.kinds import ALERT_EVENTS
 
 
 def plan(name: str, options: JobOptions, beam_args: Sequence[str]) -> str:
@@ -74,22 +74,18 @@ def _rolls_up(tiers: Tiers) -> list[str]:
 
 def _writes(options: JobOptions) -> list[str]:
     tiers = options.tiers
-    lines = [f"  {outputs.parse(uri, tiers).describe(options.raw, options.rollups)}" for uri in options.outputs]
+    lines = [f"  {output.describe(options.row_kinds)}" for output in options.sinks.rows]
     kept = f"to the same, kept {_kept(tiers.raw_retention_ms)}" if options.raw and lines else "not written"
     if options.rollups:
         lines.append(f"  raw samples: {kept}")
     if options.rules:
-        lines += _writes_of(options.rules, kept)
+        events = options.sinks.records[ALERT_EVENTS].describe([ALERT_EVENTS])
+        lines += [f"  series that rules write: {kept}", f"  events of alerts: {events}"]
     return [
         *lines,
         f"  what cannot be read: {options.dead_letter}",
         f"  what comes too late: {options.late}",
     ]
-
-
-def _writes_of(rules: RuleOptions, series: str) -> list[str]:
-    events = outputs.alert_events(rules.alerts).describe()
-    return [f"  series that rules write: {series}", f"  events of alerts: {events}"]
 
 
 def _kept(retention_ms: int) -> str:

@@ -32,6 +32,8 @@ from transforms.io import sink as outputs
 from transforms.io.influxdb.lines import Chunk, rollup_lines, sample_lines
 from transforms.io.influxdb.settings import InfluxSettings
 from transforms.io.influxdb.writer import InfluxWriter
+from transforms.io.kinds import RowKind, raw_samples, row_kinds
+from transforms.io.kinds import rollups as rollups_of
 
 pytestmark = pytest.mark.e2e
 
@@ -46,8 +48,8 @@ class Database:
         self.tiers = Tiers(rollups=(Tier("1m", MINUTE, 0, bucket),), raw_bucket=bucket)
         self.uri = url.replace("http:", "influxdb:")
 
-    def output(self, options: str = "") -> outputs.Output:
-        return outputs.parse(self.uri + options, self.tiers)
+    def output(self, options: str = "") -> outputs.Output[RowKind]:
+        return outputs.rows(self.uri + options)
 
     def writer(self) -> InfluxWriter:
         return InfluxWriter(InfluxSettings.parse(self.uri), self.stack.influx_token)
@@ -117,8 +119,8 @@ def run(elements: list[bytes], transform: beam.PTransform, letters: int = 0) -> 
 def test_every_rollup_row_and_field_reads_back_equal(database: Database) -> None:
     parts = [fleet(hosts=20, metrics=10, window=WINDOW + i * MINUTE, seed=i) for i in range(30)]
     output = database.output()
-    output.validate()
-    counters = run([rollup.encode(part) for part in parts], output.rollups(database.tiers.rollups[0]))
+    output.validate(row_kinds(database.tiers))
+    counters = run([rollup.encode(part) for part in parts], output.write(rollups_of(database.tiers.rollups[0])))
     wanted = {(key_of(key), part.window): values for part in parts for key, values in as_rows(part).items()}
     assert database.points() == wanted
     assert counters["influxdb.rows_written"] == len(wanted) == 6_000
@@ -127,7 +129,7 @@ def test_every_rollup_row_and_field_reads_back_equal(database: Database) -> None
 def test_a_correction_replaces_and_a_repetition_changes_nothing(database: Database) -> None:
     key = series("a", "up")
     panes = [rollup.encode(rollups([(key, {"count": count, "sum": float(count)})], pane=count)) for count in (3, 4, 4)]
-    run(panes, database.output().rollups(database.tiers.rollups[0]))
+    run(panes, database.output().write(rollups_of(database.tiers.rollups[0])))
     ((_, values),) = database.points().items()
     assert (values["count"], values["sum"]) == (4, 4.0)
 
@@ -135,7 +137,7 @@ def test_a_correction_replaces_and_a_repetition_changes_nothing(database: Databa
 def test_raw_samples_read_back_equal_and_non_finite_ones_are_counted(database: Database) -> None:
     values = [0.1, -0.0, 1e-7, 5e-324, 1.7976931348623157e308, 123456789.123456789, math.nan, math.inf]
     batch = samples([(series("a", "up"), WINDOW + i, value, i) for i, value in enumerate(values)])
-    counters = run([batches.encode(batch)], database.output().raw())
+    counters = run([batches.encode(batch)], database.output().write(raw_samples(database.tiers)))
     assert database.points() == {
         (key_of(series("a", "up")), WINDOW + i): {"value": value} for i, value in enumerate(values[:6])
     }
@@ -144,7 +146,7 @@ def test_raw_samples_read_back_equal_and_non_finite_ones_are_counted(database: D
 
 def test_a_server_stopped_in_between_loses_nothing(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     parts = [fleet(hosts=50, metrics=10, window=WINDOW + i * MINUTE, seed=i) for i in range(60)]
-    transform = database.output("?retry_for=5m&gzip=off").rollups(database.tiers.rollups[0])
+    transform = database.output("?retry_for=5m&gzip=off").write(rollups_of(database.tiers.rollups[0]))
     writer = database.writer()
     lines = [chunk for part in parts for chunk in rollup_lines(part).chunks]
     for chunk in lines[:20]:
@@ -170,7 +172,7 @@ def test_lines_that_the_server_refuses_become_dead_letters(database: Database) -
     writer = database.writer()
     assert writer.write(database.bucket, Chunk(b"temperature,host=x value=1i %d\n" % WINDOW, 1)) == []
     rows = [(series(f"h{i}", "temperature" if i in (3, 40) else "load"), WINDOW, float(i), i) for i in range(100)]
-    counters = run([batches.encode(samples(rows))], database.output().raw(), letters=2)
+    counters = run([batches.encode(samples(rows))], database.output().write(raw_samples(database.tiers)), letters=2)
     assert (counters["influxdb.rows_written"], counters["influxdb.refused"]) == (98, 2)
     assert len(database.points()) == 99
 
@@ -252,9 +254,9 @@ def test_what_is_left_out_is_what_the_server_refuses_or_changes(database: Databa
 def test_validate_names_what_is_missing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     tiers: Any = Tiers(rollups=(Tier("1m", MINUTE, 0, "no_such_bucket"),), raw_bucket=database.bucket)
     with pytest.raises(Exception, match=r'404 bucket "no_such_bucket" not found: create the bucket'):
-        outputs.parse(database.uri, tiers).validate()
+        outputs.rows(database.uri).validate(row_kinds(tiers))
     with pytest.raises(Exception, match=r'404 organization name "none" not found'):
-        database.output("?org=none").validate()
+        database.output("?org=none").validate(row_kinds(database.tiers))
     monkeypatch.setenv("INFLUX_TOKEN", "not-the-token")
     with pytest.raises(Exception, match=r"401 unauthorized access: the token is wrong"):
-        database.output().validate()
+        database.output().validate(row_kinds(database.tiers))

@@ -16,6 +16,7 @@ from schemas.records import DeadLetter
 from transforms.io import sink as outputs
 from transforms.io.kafka.sink import SHORTENED_BYTES, WriteToKafka
 from transforms.io.kafka.topic import KafkaTopic
+from transforms.io.kinds import DEAD_LETTERS
 from transforms.io.records import dead_letter_records
 
 pytestmark = pytest.mark.e2e
@@ -48,10 +49,10 @@ def consume(kafka: str, topic: str, count: int) -> list[Message]:
 
 def test_dead_letters_of_a_pipeline_arrive(kafka: str, topic: str) -> None:
     sent = [DeadLetter(f"reason {i}", "metrics.raw", i % 4, i, bytes([i % 256])) for i in range(1_000)]
-    output = outputs.dead_letters(f"kafka://{kafka}/{topic}")
-    output.validate()
+    output = outputs.records(f"kafka://{kafka}/{topic}", DEAD_LETTERS)
+    output.validate([DEAD_LETTERS])
     pipeline = beam.Pipeline(runner=FnApiRunner())
-    _ = pipeline | beam.Create([letter.encode() for letter in sent]) | output.write()
+    _ = pipeline | beam.Create([letter.encode() for letter in sent]) | output.write(DEAD_LETTERS)
     pipeline.run().wait_until_finish()
     found = sorted(
         (DeadLetter.decode(message.value()) for message in consume(kafka, topic, 1_000)),

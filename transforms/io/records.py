@@ -61,6 +61,11 @@ def alert_event_records(element: bytes) -> Iterator[OutRecord]:
     yield _alert_event_record(alert_event.decode(element))
 
 
+def line_records(element: bytes) -> Iterator[OutRecord]:
+    """The record of a JSON document of a pipeline's own, without a key."""
+    yield OutRecord(None, element, ())
+
+
 def shortened(record: OutRecord, payload_bytes: int) -> OutRecord | None:
     """A record that takes up less; None for one that is short enough, or is none of these.
 

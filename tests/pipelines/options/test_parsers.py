@@ -8,16 +8,26 @@ from typing import get_args
 
 import pytest
 
-from pipelines.options.parsers import CONTENT_TYPES, FILE_WATERMARKS
+from pipelines.options.parsers import CONTENT_TYPES, FILE_WATERMARKS, metrics_parser
 from schemas.codecs.block import CODECS
 from schemas.units import Precision
 from transforms.intake.blocks import FileWatermark
+from transforms.io.outputs import OUTPUTS, OutputType
 
 
 def test_choices_are_those_that_are_known() -> None:
     assert sorted(CONTENT_TYPES) == sorted(CODECS)
     assert get_args(Precision) == ("ns", "us", "ms", "s")
     assert get_args(FileWatermark) == FILE_WATERMARKS
+
+
+@pytest.mark.parametrize("each", OUTPUTS, ids=lambda each: each.name)
+def test_help_shows_every_output_where_it_can_be_given(each: OutputType) -> None:
+    helps = {action.dest: str(action.help) for action in metrics_parser()._actions}
+    form = each.forms[0].partition("?")[0]
+    assert (form in helps["output"]) is (each.rows is not None)
+    for option in ("dead_letter", "alerts"):
+        assert (form in helps[option]) is each.records
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import importlib
 import os
+import re
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
@@ -16,12 +20,16 @@ from schemas.tiers import Tiers
 from tests.transforms.io.sink_cases import MINUTE, WINDOW, fleet, samples, series
 from transforms.io import sink as outputs
 from transforms.io.errors import SinkError
+from transforms.io.kinds import ALERT_EVENTS, DEAD_LETTERS, LATE_SAMPLES, RowKind, raw_samples, rollups, row_kinds
+from transforms.io.outputs import OUTPUTS, OutputType, output_type
 from transforms.io.parquet.store import files, read_raw, read_rollups
 
 TIERS = Tiers()
+MINUTES, RAW_SAMPLES = rollups(TIERS.rollups[0]), raw_samples(TIERS)
+EVERY = row_kinds(TIERS)
 
 
-def run(output: outputs.Output, rollups: list[bytes], raw: list[bytes]) -> dict[str, int]:
+def run(output: outputs.Output[RowKind], of_tier: list[bytes], raw: list[bytes]) -> dict[str, int]:
     """Run both transforms of an output in one pipeline; no dead letter may come out; the counters."""
     pipeline = beam.Pipeline(runner=FnApiRunner())
 
@@ -34,8 +42,8 @@ def run(output: outputs.Output, rollups: list[bytes], raw: list[bytes]) -> dict[
         )
 
     letters = (
-        windowed("rollups", rollups) | "Write rollups" >> output.rollups(TIERS.rollups[0]),
-        windowed("raw", raw) | "Write raw" >> output.raw(),
+        windowed("rollups", of_tier) | "Write rollups" >> output.write(MINUTES),
+        windowed("raw", raw) | "Write raw" >> output.write(RAW_SAMPLES),
     )
     for name, refused in zip(("rollups", "raw"), letters, strict=True):
         assert_that(refused, equal_to([]), label=f"No dead letters of {name}")
@@ -53,8 +61,8 @@ RAW = [batches.encode(samples([(series("a", "up"), WINDOW + i, float(i), i)])) f
 
 
 def test_a_bundle_of_many_windows_becomes_few_files(tmp_path: Path) -> None:
-    output = outputs.parse(f"parquet:{tmp_path}", TIERS)
-    output.validate()
+    output = outputs.rows(f"parquet:{tmp_path}")
+    output.validate(EVERY)
     counters = run(output, ROLLUPS, RAW)
     assert counters == {"parquet.rows_written": 1_300, "parquet.files_written": 3}
     # Two hours after midnight the windows reach into a second day.
@@ -67,14 +75,14 @@ def test_a_bundle_of_many_windows_becomes_few_files(tmp_path: Path) -> None:
 
 def test_a_large_bundle_is_written_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("transforms.io.parquet.sink.BUFFER_BYTES", sum(map(len, ROLLUPS)) // 3)
-    counters = run(outputs.parse(f"parquet:{tmp_path}", TIERS), ROLLUPS, [])
+    counters = run(outputs.rows(f"parquet:{tmp_path}"), ROLLUPS, [])
     assert counters["parquet.files_written"] > 3
     assert read_rollups(tmp_path, "1m").num_rows == 1_200
 
 
 def test_the_blackhole_counts() -> None:
-    output = outputs.parse("blackhole:", TIERS)
-    output.validate()
+    output = outputs.rows("blackhole:")
+    output.validate(EVERY)
     assert run(output, ROLLUPS, RAW) == {"blackhole.rows": 1_300}
 
 
@@ -93,29 +101,30 @@ def test_the_blackhole_counts() -> None:
 )
 def test_a_wrong_uri_is_named(uri: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        outputs.parse(uri, TIERS)
+        outputs.rows(uri)
 
 
 def test_a_directory_that_cannot_be_written_is_named_before_anything_starts(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for output in (
-        outputs.parse(f"parquet:{tmp_path}/file", TIERS),
-        outputs.dead_letters(f"file:{tmp_path}/file"),
-    ):
+    cases: tuple[tuple[Any, Any], ...] = (
+        (outputs.rows(f"parquet:{tmp_path}/file"), MINUTES),
+        (outputs.records(f"file:{tmp_path}/file", DEAD_LETTERS), DEAD_LETTERS),
+    )
+    for output, kind in cases:
         with pytest.raises(SinkError, match=r"file cannot be written: .*; name another directory"):
-            output.validate()
+            output.validate([kind])
 
 
 def test_validate_leaves_nothing_but_the_directory(tmp_path: Path) -> None:
-    outputs.parse(f"parquet:{tmp_path}/new", TIERS).validate()
+    outputs.rows(f"parquet:{tmp_path}/new").validate(EVERY)
     assert list(tmp_path.rglob("*")) == [tmp_path / "new"]
 
 
 def test_validate_leaves_no_directory_for_records_that_may_never_come(tmp_path: Path) -> None:
-    outputs.dead_letters(f"file:{tmp_path}/new/deeper").validate()
+    outputs.records(f"file:{tmp_path}/new/deeper", DEAD_LETTERS).validate([DEAD_LETTERS])
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "there").mkdir()
-    outputs.late_samples(f"file:{tmp_path}/there").validate()
+    outputs.records(f"file:{tmp_path}/there", LATE_SAMPLES).validate([LATE_SAMPLES])
     assert [path.name for path in tmp_path.rglob("*")] == ["there"]
 
 
@@ -123,22 +132,54 @@ def test_describe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     here = os.getcwd()
     assert (
-        outputs.parse("parquet:store?sync=off", TIERS).describe()
+        outputs.rows("parquet:store?sync=off").describe(EVERY)
         == f"Parquet store {here}/store: raw (7d), 1m (30d), 1h (365d)"
     )
     assert (
-        outputs.parse("parquet:store", TIERS).describe(raw=False) == f"Parquet store {here}/store: 1m (30d), 1h (365d)"
+        outputs.rows("parquet:store").describe(row_kinds(TIERS, raw=False))
+        == f"Parquet store {here}/store: 1m (30d), 1h (365d)"
     )
-    assert outputs.parse("parquet:store", TIERS).describe(rollups=False) == f"Parquet store {here}/store: raw (7d)"
-    assert outputs.parse("blackhole:", TIERS).describe() == "nowhere: rows are counted and forgotten"
-    assert outputs.dead_letters("file:bad").describe() == f"files {here}/bad/dead_letters-*.ndjson"
-    assert outputs.late_samples("kafka://a:1,b:2/late").describe() == "Kafka a:1,b:2, topic late"
-    assert outputs.alert_events("file:told").describe() == f"files {here}/told/alerts-*.ndjson"
+    assert outputs.rows("parquet:store").describe([RAW_SAMPLES]) == f"Parquet store {here}/store: raw (7d)"
+    assert outputs.rows("blackhole:").describe(EVERY) == "nowhere: rows are counted and forgotten"
+    assert (
+        outputs.records("file:bad", DEAD_LETTERS).describe([DEAD_LETTERS]) == f"files {here}/bad/dead_letters-*.ndjson"
+    )
+    assert outputs.records("kafka://a:1,b:2/late", LATE_SAMPLES).describe([LATE_SAMPLES]) == "Kafka a:1,b:2, topic late"
+    assert outputs.records("file:told", ALERT_EVENTS).describe([ALERT_EVENTS]) == f"files {here}/told/alerts-*.ndjson"
 
 
 @pytest.mark.parametrize("uri", ["", "late", "file:", "kafka:late", "parquet:x"])
 def test_a_wrong_uri_of_records_is_named(uri: str) -> None:
-    parsers = ((outputs.dead_letters, "dead letters"), (outputs.late_samples, "late"), (outputs.alert_events, "alerts"))
-    for parse, what in parsers:
+    for kind, what in ((DEAD_LETTERS, "dead letters"), (LATE_SAMPLES, "late"), (ALERT_EVENTS, "alerts")):
         with pytest.raises(ValueError, match=f"no output for {what} '{uri}'; write one of: kafka://HOST:PORT/TOPIC"):
-            parse(uri)
+            outputs.records(uri, kind)
+
+
+@pytest.mark.parametrize("each", OUTPUTS, ids=lambda each: each.name)
+def test_what_the_table_declares_of_an_output_is_so(each: OutputType) -> None:
+    assert each.rows is not None or each.records
+    module, _, name = each.sink.partition(":")
+    sink = importlib.import_module(module)
+    assert {"parse", "validate", "write", "describe"} <= set(dir(getattr(sink, name)))
+    for form in each.forms:
+        uri = form.replace("PORT", "9000")
+        assert output_type(uri) is each
+        if each.rows is not None:
+            outputs.rows(uri)
+        else:
+            with pytest.raises(ValueError, match="no output "):
+                outputs.rows(uri)
+        if each.records:
+            outputs.records(uri, DEAD_LETTERS)
+        else:
+            with pytest.raises(ValueError, match="no output for dead letters"):
+                outputs.records(uri, DEAD_LETTERS)
+    # Each row that the sink counts has a place in the balance.
+    counted = set(
+        re.findall(rf'counter\("tidemark", "({each.name}\.\w*(?:rows|refused|unwritable)\w*)"\)', source_of(sink))
+    )
+    assert counted == ({*each.rows.fates, *each.rows.others} if each.rows else set())
+
+
+def source_of(module: ModuleType) -> str:
+    return Path(str(module.__file__)).read_text()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -14,7 +14,9 @@ from apache_beam.metrics import Metrics
 
 from transforms.io.errors import SinkError
 from transforms.io.files.atomic import write_atomically
+from transforms.io.kinds import RecordKind
 from transforms.io.records import RecordsOf
+from transforms.io.sink import Output
 
 
 class WriteLines(beam.DoFn):
@@ -42,27 +44,31 @@ class WriteLines(beam.DoFn):
         self._written.inc(len(self._lines))
 
 
-class FileRecords:
-    """Records into a directory; see :class:`transforms.io.sink.RecordOutput`."""
+class FileOutput(Output[RecordKind]):
+    """Records into a directory; see :class:`transforms.io.sink.Output`."""
 
-    def __init__(self, directory: str, name: str, records_of: RecordsOf) -> None:
+    def __init__(self, directory: str) -> None:
         self._directory = os.path.abspath(directory)
-        self._name = name
-        self._records_of = records_of
 
-    def validate(self) -> None:
+    @classmethod
+    def parse(cls, uri: str, kafka_config: Mapping[str, str] | None = None) -> FileOutput:
+        """The output of ``file:DIR``."""
+        return cls(uri.removeprefix("file:"))
+
+    def validate(self, kinds: Sequence[RecordKind]) -> None:
         """Check that the directory can be made if need be, and a file in it.
 
         Raises:
             transforms.io.errors.SinkError: that cannot be done.
         """
-        check_directory(f"{self._name} output", Path(self._directory))
+        for kind in kinds:
+            check_directory(f"{kind.name} output", Path(self._directory))
 
-    def write(self) -> beam.PTransform:
-        return beam.ParDo(WriteLines(self._directory, self._name, self._records_of))
+    def write(self, kind: RecordKind) -> beam.PTransform:
+        return beam.ParDo(WriteLines(self._directory, kind.name, kind.records_of))
 
-    def describe(self) -> str:
-        return f"files {self._directory}/{self._name}-*.ndjson"
+    def describe(self, kinds: Sequence[RecordKind]) -> str:
+        return ", ".join(f"files {self._directory}/{kind.name}-*.ndjson" for kind in kinds)
 
 
 def check_directory(what: str, directory: Path, keep: bool = False) -> None:

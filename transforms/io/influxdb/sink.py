@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import apache_beam as beam
 import orjson
@@ -24,11 +24,11 @@ from schemas import rollup
 from schemas.codecs.json_scrape import special_text
 from schemas.records import LINE_PROTOCOL, DeadLetter
 from schemas.series import stable_hash
-from schemas.tiers import Tier, Tiers
-from schemas.times import format_duration
 from transforms.io.influxdb.lines import MAX_BYTES, MAX_LINES, Chunk, Lines, Unholdable, rollup_lines, sample_lines
 from transforms.io.influxdb.settings import InfluxSettings
 from transforms.io.influxdb.writer import InfluxWriter, Refused
+from transforms.io.kinds import RowKind, with_retention
+from transforms.io.sink import Output
 from transforms.losses.beam import Recorder
 from transforms.losses.examples import REFUSED, Example, shown
 
@@ -170,14 +170,22 @@ class _Write(beam.PTransform):
         )
 
 
-class InfluxOutput:
-    """Rollups and raw samples into the buckets that the tiers name; see :class:`transforms.io.sink.Output`."""
+class InfluxOutput(Output[RowKind]):
+    """Rows into the buckets that the tiers name; see :class:`transforms.io.sink.Output`."""
 
-    def __init__(self, settings: InfluxSettings, tiers: Tiers) -> None:
+    def __init__(self, settings: InfluxSettings) -> None:
         self._settings = settings
-        self._tiers = tiers
 
-    def validate(self, raw: bool = True, rollups: bool = True) -> None:
+    @classmethod
+    def parse(cls, uri: str, kafka_config: Mapping[str, str] | None = None) -> InfluxOutput:
+        """The output of a URI of :meth:`InfluxSettings.parse`.
+
+        Raises:
+            ValueError: a part of it is wrong.
+        """
+        return cls(InfluxSettings.parse(uri))
+
+    def validate(self, kinds: Sequence[RowKind]) -> None:
         """Ask the server, for each bucket, whether the token may write there.
 
         Raises:
@@ -185,24 +193,14 @@ class InfluxOutput:
         """
         writer = _connect(self._settings)
         try:
-            for bucket, _ in self._buckets(raw, rollups):
-                writer.check(bucket)
+            for kind in kinds:
+                writer.check(kind.bucket)
         finally:
             writer.close()
 
-    def rollups(self, tier: Tier) -> beam.PTransform:
-        return _Write(self._settings, tier.bucket, rollup_element)
+    def write(self, kind: RowKind) -> beam.PTransform:
+        return _Write(self._settings, kind.bucket, sample_element if kind.raw else rollup_element)
 
-    def raw(self) -> beam.PTransform:
-        return _Write(self._settings, self._tiers.raw_bucket, sample_element)
-
-    def describe(self, raw: bool = True, rollups: bool = True) -> str:
-        buckets = ", ".join(
-            f"{name} ({format_duration(retention) if retention else 'for ever'})"
-            for name, retention in self._buckets(raw, rollups)
-        )
+    def describe(self, kinds: Sequence[RowKind]) -> str:
+        buckets = with_retention((kind.bucket, kind.retention_ms) for kind in kinds)
         return f"InfluxDB {self._settings.url}, organization {self._settings.org}: {buckets}"
-
-    def _buckets(self, raw: bool, rollups: bool) -> list[tuple[str, int]]:
-        buckets = [(tier.bucket, tier.retention_ms) for tier in self._tiers.rollups if rollups]
-        return [(self._tiers.raw_bucket, self._tiers.raw_retention_ms), *buckets] if raw else buckets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -11,7 +11,9 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from transforms.io.errors import SinkError, Unavailable
 from transforms.io.kafka.topic import DISCARDED, KafkaTopic
+from transforms.io.kinds import RecordKind
 from transforms.io.records import OutRecord, RecordsOf, shortened
+from transforms.io.sink import Output
 
 DELIVERY_TIMEOUT_MS = 120_000
 """How long librdkafka tries again to deliver a record before the bundle fails."""
@@ -136,21 +138,28 @@ class WriteToKafka(beam.DoFn):
         return f"Kafka {self._topic.bootstrap}, topic {self._topic.topic}"
 
 
-class KafkaRecords:
-    """Records into a topic; see :class:`transforms.io.sink.RecordOutput`."""
+class KafkaOutput(Output[RecordKind]):
+    """Records into a topic; see :class:`transforms.io.sink.Output`."""
 
-    def __init__(self, topic: KafkaTopic, name: str, records_of: RecordsOf) -> None:
+    def __init__(self, topic: KafkaTopic) -> None:
         self._topic = topic
-        self._name = name
-        self._records_of = records_of
 
-    def validate(self) -> None:
+    @classmethod
+    def parse(cls, uri: str, kafka_config: Mapping[str, str] | None = None) -> KafkaOutput:
+        """The output of a URL of :meth:`KafkaTopic.from_url`.
+
+        Raises:
+            ValueError: a part of it is wrong.
+        """
+        return cls(KafkaTopic.from_url(uri, kafka_config))
+
+    def validate(self, kinds: Sequence[RecordKind]) -> None:
         """Ask a broker for the topic.
 
         Raises:
             transforms.io.errors.SinkError: none answers, or there is no such topic.
         """
-        where = f"{self._name} output: Kafka {self._topic.bootstrap}"
+        where = f"{', '.join(kind.name for kind in kinds)} output: Kafka {self._topic.bootstrap}"
         try:
             topics = Producer(self._topic.librdkafka(), logger=DISCARDED).list_topics(timeout=CHECK_TIMEOUT_S).topics
         except KafkaException as error:
@@ -161,8 +170,8 @@ class KafkaRecords:
             make = f"tidemark topics create {self._topic.topic} --brokers={self._topic.bootstrap}"
             raise SinkError(f"{where} has no topic {self._topic.topic!r}: create it ({make}), or correct the URL")
 
-    def write(self) -> beam.PTransform:
-        return beam.ParDo(WriteToKafka(self._topic, self._name, self._records_of))
+    def write(self, kind: RecordKind) -> beam.PTransform:
+        return beam.ParDo(WriteToKafka(self._topic, kind.name, kind.records_of))
 
-    def describe(self) -> str:
+    def describe(self, kinds: Sequence[RecordKind]) -> str:
         return f"Kafka {self._topic.bootstrap}, topic {self._topic.topic}"

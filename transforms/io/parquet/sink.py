@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,14 +22,13 @@ import pyarrow as pa
 from apache_beam.metrics import Metrics
 
 from schemas.forms.model import VersionError
-from schemas.tiers import Tier, Tiers
-from schemas.times import format_duration
 from transforms.io.errors import SinkError
 from transforms.io.files.sink import check_directory
-from transforms.io.parquet.layout import RAW
+from transforms.io.kinds import RowKind, with_retention
 from transforms.io.parquet.rows import rollup_table, sample_table
 from transforms.io.parquet.runs import check_format, start
 from transforms.io.parquet.store import write
+from transforms.io.sink import Output
 
 TableOf = Callable[[Sequence[bytes], int], pa.Table]
 """Makes a table of encoded batches and the number of their run."""
@@ -102,16 +101,24 @@ class WriteToParquet(beam.DoFn):
         self._files_written.inc(len(paths))
 
 
-class ParquetOutput:
-    """Rollups and raw samples into a store; see :class:`transforms.io.sink.Output`.
+class ParquetOutput(Output[RowKind]):
+    """Rows into a store; see :class:`transforms.io.sink.Output`.
 
     Its run begins with the first of its transforms; all of them are of that run. ``clock`` gives seconds since 1970.
     """
 
-    def __init__(self, settings: ParquetSettings, tiers: Tiers, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, settings: ParquetSettings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
-        self._tiers = tiers
         self._clock = clock
+
+    @classmethod
+    def parse(cls, uri: str, kafka_config: Mapping[str, str] | None = None) -> ParquetOutput:
+        """The output of a URI of :meth:`ParquetSettings.parse`.
+
+        Raises:
+            ValueError: a part of it is wrong.
+        """
+        return cls(ParquetSettings.parse(uri))
 
     @cached_property
     def run(self) -> int:
@@ -125,7 +132,7 @@ class ParquetOutput:
         except (OSError, VersionError) as error:
             raise SinkError(f"Parquet store: no run can begin in {self._settings.directory}: {error}") from None
 
-    def validate(self, raw: bool = True, rollups: bool = True) -> None:
+    def validate(self, kinds: Sequence[RowKind]) -> None:
         """Make the directory if need be, and a file in it.
 
         Raises:
@@ -137,19 +144,10 @@ class ParquetOutput:
         except VersionError as error:
             raise SinkError(str(error)) from None
 
-    def rollups(self, tier: Tier) -> beam.PTransform:
-        return self._write(tier.name, rollup_table)
+    def write(self, kind: RowKind) -> beam.PTransform:
+        table_of = sample_table if kind.raw else rollup_table
+        return beam.ParDo(WriteToParquet(self._settings, kind.name, table_of, self.run)).with_output_types(bytes)
 
-    def raw(self) -> beam.PTransform:
-        return self._write(RAW, sample_table)
-
-    def _write(self, folder: str, table_of: TableOf) -> beam.PTransform:
-        return beam.ParDo(WriteToParquet(self._settings, folder, table_of, self.run)).with_output_types(bytes)
-
-    def describe(self, raw: bool = True, rollups: bool = True) -> str:
-        kept = [(tier.name, tier.retention_ms) for tier in self._tiers.rollups if rollups]
-        kept = [(RAW, self._tiers.raw_retention_ms), *kept] if raw else kept
-        tiers = ", ".join(
-            f"{name} ({format_duration(retention) if retention else 'for ever'})" for name, retention in kept
-        )
+    def describe(self, kinds: Sequence[RowKind]) -> str:
+        tiers = with_retention((kind.name, kind.retention_ms) for kind in kinds)
         return f"Parquet store {self._settings.directory}: {tiers}"

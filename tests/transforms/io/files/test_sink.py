@@ -11,7 +11,8 @@ from schemas.alert_event import decode, encode
 from schemas.records import DeadLetter
 from tests.transforms.io.sink_cases import WINDOW, alert_event, samples, series
 from transforms.io import sink as outputs
-from transforms.io.files.sink import WriteLines
+from transforms.io.files.sink import FileOutput, WriteLines
+from transforms.io.kinds import ALERT_EVENTS, DEAD_LETTERS, LATE_SAMPLES
 from transforms.io.records import dead_letter_records
 
 
@@ -24,11 +25,15 @@ def written(directory: Path, name: str) -> list[bytes]:
 
 
 def test_dead_letters_and_late_samples_become_lines(tmp_path: Path) -> None:
-    dead, late = outputs.dead_letters(f"file:{tmp_path}"), outputs.late_samples(f"file:{tmp_path}")
+    output = FileOutput.parse(f"file:{tmp_path}")
     batch = samples([(series("a", "up"), WINDOW + i, float(i), i) for i in range(5)])
     pipeline = beam.Pipeline(runner=FnApiRunner())
-    _ = pipeline | "Letters" >> beam.Create([letter.encode() for letter in letters(20)]) | "Dead" >> dead.write()
-    _ = pipeline | "Samples" >> beam.Create([batches.encode(batch)]) | "Late" >> late.write()
+    _ = (
+        pipeline
+        | "Letters" >> beam.Create([letter.encode() for letter in letters(20)])
+        | "Dead" >> output.write(DEAD_LETTERS)
+    )
+    _ = pipeline | "Samples" >> beam.Create([batches.encode(batch)]) | "Late" >> output.write(LATE_SAMPLES)
     result = pipeline.run()
     result.wait_until_finish()
     found = {c.key.metric.name: c.result for c in result.metrics().query()["counters"]}
@@ -41,8 +46,8 @@ def test_alert_events_become_lines(tmp_path: Path) -> None:
     events = [alert_event(value=float(number)) for number in range(5)]
     pipeline = beam.Pipeline(runner=FnApiRunner())
     told = pipeline | "Events" >> beam.Create([encode(event) for event in events])
-    _ = told | "Write" >> outputs.alert_events(f"file:{tmp_path}").write()
-    _ = told | "Forget" >> outputs.alert_events("blackhole:").write()
+    _ = told | "Write" >> outputs.records(f"file:{tmp_path}", ALERT_EVENTS).write(ALERT_EVENTS)
+    _ = told | "Forget" >> outputs.records("blackhole:", ALERT_EVENTS).write(ALERT_EVENTS)
     result = pipeline.run()
     result.wait_until_finish()
     assert sorted((decode(line) for line in written(tmp_path, "alerts")), key=lambda event: event.value) == events

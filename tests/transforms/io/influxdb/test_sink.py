@@ -26,8 +26,12 @@ from transforms.io.influxdb.lines import rollup_lines, sample_lines
 from transforms.io.influxdb.settings import InfluxSettings
 from transforms.io.influxdb.sink import refused_letter, unholdable_letter
 from transforms.io.influxdb.writer import Refused
+from transforms.io.kinds import RowKind, raw_samples, row_kinds
+from transforms.io.kinds import rollups as rollups_of
 
 TIERS = Tiers()
+MINUTES = rollups_of(TIERS.rollups[0])
+EVERY = row_kinds(TIERS)
 
 
 @pytest.fixture
@@ -37,8 +41,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         yield server
 
 
-def output(server: Server) -> outputs.Output:
-    return outputs.parse(server.url.replace("http:", "influxdb:"), TIERS)
+def output(server: Server) -> outputs.Output[RowKind]:
+    return outputs.rows(server.url.replace("http:", "influxdb:"))
 
 
 def run(elements: list[bytes], transform: beam.PTransform, letters: list[DeadLetter] | None = None) -> dict[str, int]:
@@ -81,7 +85,7 @@ def row(name: str, time: int = WINDOW, **tags: str) -> Row:
 
 def test_rollups_of_many_windows_arrive_in_few_requests(server: Server) -> None:
     parts = [fleet(hosts=10, metrics=20, window=WINDOW + i * MINUTE, seed=i) for i in range(60)]
-    counters = run([rollup.encode(part) for part in parts], output(server).rollups(TIERS.rollups[0]))
+    counters = run([rollup.encode(part) for part in parts], output(server).write(MINUTES))
     found = stored(server, "rollup_1m")
     assert len(found) == 60 * 200
     for part in parts:
@@ -106,14 +110,14 @@ def test_raw_samples_go_to_the_raw_bucket_and_what_is_not_finite_is_counted(serv
             (series("b", "up"), WINDOW, math.inf, 3),
         ]
     )
-    counters = run([batches.encode(batch)], output(server).raw())
+    counters = run([batches.encode(batch)], output(server).write(raw_samples(TIERS)))
     assert stored(server, "raw") == {row("up", host="a", job="node"): {"value": 1.0}}
     assert (counters["influxdb.rows_written"], counters["influxdb.unwritable"]) == (1, 2)
 
 
 def test_a_correction_replaces_the_row(server: Server) -> None:
     panes = [rollups([(series("a", "up"), {"count": count})], pane=pane) for pane, count in ((0, 3), (1, 4))]
-    run([rollup.encode(pane) for pane in panes], output(server).rollups(TIERS.rollups[0]))
+    run([rollup.encode(pane) for pane in panes], output(server).write(MINUTES))
     (fields,) = stored(server, "rollup_1m").values()
     assert fields["count"] == 4
 
@@ -137,7 +141,7 @@ def test_refused_lines_and_series_that_cannot_be_held_become_dead_letters(server
     )
     (unholdable,) = rollup_lines(batch).unholdable
     letters = [refused_letter("rollup_1m", refused), unholdable_letter("rollup_1m", unholdable)]
-    counters = run([rollup.encode(batch)], output(server).rollups(TIERS.rollups[0]), letters)
+    counters = run([rollup.encode(batch)], output(server).write(MINUTES), letters)
     good, overflowed = (row("up", host=host, job="node") for host in ("good", "d"))
     found = stored(server, "rollup_1m")
     assert set(found) == {good, overflowed}
@@ -168,36 +172,34 @@ def test_dead_letters_say_what_and_why_and_are_recognised_when_they_come_again()
 
 def test_a_busy_server_is_waited_for(server: Server) -> None:
     server.faults = [status(503)]
-    counters = run([rollup.encode(fleet(1, 10))], output(server).rollups(TIERS.rollups[0]))
+    counters = run([rollup.encode(fleet(1, 10))], output(server).write(MINUTES))
     assert len(stored(server, "rollup_1m")) == 10
     assert counters["influxdb.retries"] == 1
 
 
 def test_a_server_that_takes_nothing_fails_the_pipeline(server: Server) -> None:
     server.faults = [status(503)] * 100
-    transform = outputs.parse(f"{server.url.replace('http:', 'influxdb:')}?retry_for=0s", TIERS).rollups(
-        TIERS.rollups[0]
-    )
+    transform = outputs.rows(f"{server.url.replace('http:', 'influxdb:')}?retry_for=0s").write(MINUTES)
     with pytest.raises(Unavailable, match="no write taken in 0 s and 1 tries"):
         run([rollup.encode(fleet(1, 1))], transform)
 
 
 def test_validate_asks_for_every_bucket(server: Server) -> None:
-    output(server).validate()
+    output(server).validate(EVERY)
     server.buckets.remove("raw")
-    output(server).validate(raw=False)
+    output(server).validate(row_kinds(TIERS, raw=False))
     with pytest.raises(SinkError, match="bucket raw: 404"):
-        output(server).validate()
+        output(server).validate(EVERY)
     server.buckets = {"raw", "rollup_1m"}
-    output(server).validate(rollups=False)
+    output(server).validate([raw_samples(TIERS)])
     with pytest.raises(SinkError, match="bucket rollup_1h: 404"):
-        output(server).validate()
+        output(server).validate(EVERY)
 
 
 def test_validate_without_a_token_says_where_it_goes(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("INFLUX_TOKEN")
     with pytest.raises(SinkError, match="no token; put it into the environment variable INFLUX_TOKEN"):
-        output(server).validate()
+        output(server).validate(EVERY)
 
 
 def test_no_token_travels_with_the_pipeline(server: Server) -> None:
@@ -207,8 +209,8 @@ def test_no_token_travels_with_the_pipeline(server: Server) -> None:
 
 
 def test_describe(server: Server) -> None:
-    assert output(server).describe() == (
+    assert output(server).describe(EVERY) == (
         f"InfluxDB {server.url}, organization tidemark: raw (7d), rollup_1m (30d), rollup_1h (365d)"
     )
-    assert "raw" not in output(server).describe(raw=False)
-    assert "rollup" not in output(server).describe(rollups=False)
+    assert "raw" not in output(server).describe(row_kinds(TIERS, raw=False))
+    assert "rollup" not in output(server).describe([raw_samples(TIERS)])

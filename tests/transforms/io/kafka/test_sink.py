@@ -13,8 +13,9 @@ from tests.transforms.io.sink_cases import alert_event
 from transforms.io import sink as outputs
 from transforms.io.errors import SinkError
 from transforms.io.kafka import sink as kafka_sink
-from transforms.io.kafka.sink import KafkaRecords, WriteToKafka
+from transforms.io.kafka.sink import KafkaOutput, WriteToKafka
 from transforms.io.kafka.topic import KafkaTopic
+from transforms.io.kinds import DEAD_LETTERS, LATE_SAMPLES
 from transforms.io.records import RecordsOf, alert_event_records, dead_letter_records
 
 TOPIC = "metrics.dead-letter"
@@ -120,24 +121,24 @@ def test_records_that_are_not_delivered_fail_the_bundle() -> None:
 
 def test_validate_asks_for_the_topic(cluster: str) -> None:
     Producer({"bootstrap.servers": cluster}).list_topics(TOPIC, timeout=10)
-    outputs.dead_letters(f"kafka://{cluster}/{TOPIC}").validate()
+    outputs.records(f"kafka://{cluster}/{TOPIC}", DEAD_LETTERS).validate([DEAD_LETTERS])
     with pytest.raises(
         SinkError, match=r"has no topic 'none': create it \(tidemark topics create none --brokers=\S+\), or correct"
     ):
-        outputs.dead_letters(f"kafka://{cluster}/none").validate()
+        outputs.records(f"kafka://{cluster}/none", DEAD_LETTERS).validate([DEAD_LETTERS])
 
 
 def test_validate_names_brokers_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kafka_sink, "CHECK_TIMEOUT_S", 0.2)
     with pytest.raises(SinkError, match=r"dead_letters output: Kafka 127.0.0.1:1 does not answer: .*; start it"):
-        outputs.dead_letters("kafka://127.0.0.1:1/t", {"log_level": "0"}).validate()
+        outputs.records("kafka://127.0.0.1:1/t", DEAD_LETTERS, {"log_level": "0"}).validate([DEAD_LETTERS])
 
 
 def test_settings_are_filled_in_where_the_connection_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KAFKA_PASSWORD", raising=False)
-    records = KafkaRecords(KafkaTopic("a:1", "t", {"sasl.password": "${KAFKA_PASSWORD}"}), "late", dead_letter_records)
+    output = KafkaOutput(KafkaTopic("a:1", "t", {"sasl.password": "${KAFKA_PASSWORD}"}))
     with pytest.raises(SinkError, match="environment variable KAFKA_PASSWORD is not set"):
-        records.validate()
+        output.validate([LATE_SAMPLES])
 
 
 def test_an_unknown_setting_is_named() -> None:

@@ -20,6 +20,8 @@ from tests.tidemark.command import command
 from tests.transforms.io.history.given import selectors
 from tests.transforms.io.sink_cases import WINDOW, rollups, samples, series
 from transforms.io.errors import SinkError
+from transforms.io.kinds import raw_samples
+from transforms.io.kinds import rollups as rollup_rows
 from transforms.io.parquet.compact import compact
 from transforms.io.parquet.layout import FORMAT, FORMAT_KEY, RAW_SCHEMA, ROLLUP_SCHEMA
 from transforms.io.parquet.rows import rollup_table, sample_table
@@ -28,6 +30,7 @@ from transforms.io.parquet.sink import ParquetOutput, ParquetSettings
 from transforms.io.parquet.store import files, read_raw, read_rollups, write
 
 ROOT = Path(__file__).parents[4]
+RAW = raw_samples(Tiers())
 STORES = {"format-1": FOLDER / "v0.1" / "store", "format-2": FOLDER / "v0.2" / "store"}
 NOW = 1_768_176_000_000
 UP = series("a", "up")
@@ -151,10 +154,10 @@ def test_a_store_that_lost_its_list_of_runs_goes_by_its_files(store: Path) -> No
 
 def test_an_output_is_one_run_and_the_next_one_the_next(store: Path) -> None:
     def output() -> ParquetOutput:
-        return ParquetOutput(ParquetSettings(str(store)), Tiers(), clock=lambda: NOW / 1_000)
+        return ParquetOutput(ParquetSettings(str(store)), clock=lambda: NOW / 1_000)
 
     first, second = output(), output()
-    first.raw(), first.rollups(Tiers().rollups[0]), second.raw()
+    first.write(RAW), first.write(rollup_rows(Tiers().rollups[0])), second.write(RAW)
     assert (first.run, second.run) == (NOW, NOW + 1)
     assert len(list((store / "_runs").iterdir())) == 2
 
@@ -163,12 +166,12 @@ def test_a_store_of_a_newer_release_is_left_alone(store: Path, capsys: pytest.Ca
     put(store, 1, 3, 1.0)
     (store / "_runs").mkdir()
     (store / "_runs" / "5.json").write_text('{"format": 3, "run": 5}')
-    output = ParquetOutput(ParquetSettings(str(store)), Tiers())
+    output = ParquetOutput(ParquetSettings(str(store)))
     for refused, error in (
         (lambda: read_raw(store), VersionError),
         (lambda: compact(store, "1m", NOW), VersionError),
-        (output.validate, SinkError),
-        (output.raw, SinkError),
+        (lambda: output.validate([RAW]), SinkError),
+        (lambda: output.write(RAW), SinkError),
     ):
         with pytest.raises(
             error, match="Parquet store of version 3; this release reads versions 1 and 2: a newer release wrote it"
