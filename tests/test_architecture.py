@@ -65,7 +65,7 @@ def pure_modules() -> list[Path]:
     return (
         modules("schemas", "rules")
         + [path for path in modules(*(f"transforms/{room}" for room in ROOMS)) if path.stem not in GLUE]
-        + [ROOT / "transforms" / name for name in ("accounting.py", "io/outputs.py")]
+        + [ROOT / "transforms" / name for name in ("accounting.py", "io/outputs.py", "ledger.py")]
     )
 
 

@@ -15,10 +15,11 @@ A job without rollups keeps all of them but the second. What rules write is coun
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from transforms.io.outputs import STORES, Store
+from transforms.ledger import Identity, Ledger, Side, count_lines, each_once, total
 
 NAMESPACE = "tidemark"
 
@@ -102,12 +103,44 @@ COUNTED_AT_INTAKE = (
 )
 
 
-_DELIVERED = {
-    "dead letters": ("dead_letters.written", "dead_letters.forgotten"),
-    "events": ("alerts.written", "alerts.forgotten"),
-}
-_EVENTS = ("alerts.pending", "alerts.firing", "alerts.resolved", "alerts.inactive", "alerts.corrections")
-_SAMPLE_FATES = (WRITTEN, MERGED_LATE, DUPLICATE, COLLIDED, TOO_LATE, UNWRITABLE, EARLY)
+_EVENTS = each_once("alerts.pending", "alerts.firing", "alerts.resolved", "alerts.inactive", "alerts.corrections")
+_KEPT = {SAMPLES_READ: 1, TOO_LATE: -1, EARLY: -1}
+
+RECORDS = Identity("records", each_once(RECORDS_READ), each_once(RECORDS_DECODED, RECORDS_DEAD_LETTERED))
+SAMPLES = Identity(
+    "samples",
+    each_once(SAMPLES_READ),
+    each_once(WRITTEN, MERGED_LATE, DUPLICATE, COLLIDED, TOO_LATE, UNWRITABLE, EARLY),
+)
+EVENTS = Identity("events", _EVENTS, each_once("alerts.written", "alerts.forgotten"))
+
+
+def rows_handed_over(*, rollups: bool, rules: bool, raw: bool) -> Side:
+    """The rows that go to each output: of all tiers, raw samples, and samples that rules wrote."""
+    tiers = {"rows.*": 1} if rollups else {}
+    samples = {**(_KEPT if rollups else {}), **({RULE_SAMPLES: 1} if rules else {})}
+    return {**tiers, **(samples if raw else {})}
+
+
+def identities(
+    rows: Side, outputs: Mapping[str, int], *, rollups: bool, rules: bool, delivered: bool
+) -> Iterator[Identity]:
+    """The identities of a job on metrics, in the order in which they are reported; see :class:`Balance`."""
+    yield RECORDS
+    if rollups:
+        yield SAMPLES
+    for kind, number in outputs.items():
+        handed_over = {name: number * factor for name, factor in rows.items()}
+        yield Identity(f"{kind} rows", handed_over, each_once(*STORES[kind].fates))
+    if delivered:
+        refused = (STORES[kind].refused for kind in outputs)
+        yield Identity(
+            "dead letters",
+            each_once(DEAD_LETTERS, *(name for name in refused if name)),
+            each_once("dead_letters.written", "dead_letters.forgotten"),
+        )
+        if rules:
+            yield EVENTS
 
 
 @dataclass(frozen=True)
@@ -135,24 +168,22 @@ class Balance:
     @property
     def records_missing(self) -> int:
         """Records read less records accounted for; 0 when all is well."""
-        return self[RECORDS_READ] - self[RECORDS_DECODED] - self[RECORDS_DEAD_LETTERED]
+        return RECORDS.difference(self.counts)
 
     @property
     def samples_missing(self) -> int:
         """Samples read less samples accounted for; 0 when all is well, and without rollups."""
-        return 0 if not self.rollups else self[SAMPLES_READ] - sum(self[name] for name in _SAMPLE_FATES)
+        return SAMPLES.difference(self.counts) if self.rollups else 0
 
     @property
     def samples_kept(self) -> int:
         """Samples that went beyond the intake, to windows, rules and outputs."""
-        return self[SAMPLES_READ] - self[TOO_LATE] - self[EARLY]
+        return total(_KEPT, self.counts)
 
     @property
     def rows(self) -> int:
         """Rows handed to each output: of all tiers, and raw."""
-        tiers = sum(count for name, count in self.counts.items() if name.startswith("rows.")) if self.rollups else 0
-        raw = (self.samples_kept if self.rollups else 0) + (self[RULE_SAMPLES] if self.rules else 0)
-        return tiers + (raw if self.raw else 0)
+        return total(self._rows, self.counts)
 
     @property
     def rows_refused(self) -> int:
@@ -167,23 +198,19 @@ class Balance:
     @property
     def events(self) -> int:
         """Events that alerts made."""
-        return sum(self[name] for name in _EVENTS) if self.rules else 0
+        return total(_EVENTS, self.counts) if self.rules else 0
+
+    @property
+    def ledger(self) -> Ledger:
+        """The identities that this job keeps."""
+        return Ledger(
+            identities(self._rows, self.outputs, rollups=self.rollups, rules=self.rules, delivered=self.delivered)
+        )
 
     @property
     def differences(self) -> dict[str, int]:
         """What came less what is accounted for, of each identity that this job keeps, by what it is about; all 0 when all is well."""
-        found = {"records": self.records_missing}
-        if self.rollups:
-            found["samples"] = self.samples_missing
-        for kind, store in self._stores.items():
-            found[f"{kind} rows"] = self.rows * self.outputs[kind] - sum(self[name] for name in store.fates)
-        if self.delivered:
-            made = {"dead letters": self[DEAD_LETTERS] + self.rows_refused}
-            if self.rules:
-                made["events"] = self.events
-            for what, number in made.items():
-                found[what] = number - sum(self[name] for name in _DELIVERED[what])
-        return found
+        return self.ledger.differences(self.counts)
 
     @property
     def adds_up(self) -> bool:
@@ -197,28 +224,24 @@ class Balance:
         return {**dict.fromkeys(names, 0), **self.counts}
 
     @property
+    def _rows(self) -> Side:
+        return rows_handed_over(rollups=self.rollups, rules=self.rules, raw=self.raw)
+
+    @property
     def _stores(self) -> dict[str, Store]:
         return {kind: STORES[kind] for kind in self.outputs}
 
     def lines(self) -> list[str]:
         """The balance as text, a line each."""
         names = MEANINGS if self.rollups else {name: MEANINGS[name] for name in COUNTED_AT_INTAKE}
-        left = {what: self._difference(what, missing) for what, missing in self.differences.items()}
-        lines = [*self._counted(names), *(left[what] for what in ("records", "samples") if what in left)]
+        left = self.ledger.difference_lines(self.counts)
+        lines = [*count_lines(self.counts, names), *(left.pop(what) for what in ("records", "samples") if what in left)]
         for kind, store in self._stores.items():
             number = self.outputs[kind]
             lines.append(
                 f"{kind}, {self.rows:,} rows handed over{f' to each of {number} outputs' if number > 1 else ''}:"
             )
-            lines += [*self._counted({**store.fates, **store.others}), left[f"{kind} rows"]]
+            lines += [*count_lines(self.counts, {**store.fates, **store.others}), left.pop(f"{kind} rows")]
         if self.rules:
-            lines += ["rules:", *self._counted(RULE_MEANINGS)]
-        return [*lines, *(left[what] for what in _DELIVERED if what in left)]
-
-    def _difference(self, what: str, missing: int) -> str:
-        return f"  {what}: difference {missing:,}" + ("" if not missing else "  <-- does not add up")
-
-    def _counted(self, meanings: Mapping[str, str]) -> list[str]:
-        width = max(len(f"{self[name]:,}") for name in meanings)
-        longest = max(map(len, meanings))
-        return [f"  {name:<{longest}} {self[name]:>{width},}  {meaning}" for name, meaning in meanings.items()]
+            lines += ["rules:", *count_lines(self.counts, RULE_MEANINGS)]
+        return [*lines, *left.values()]
