@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
 import json
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any
 from deploy.install.cache import Recipe
 from deploy.ports import LOOPBACK
 from deploy.settings import Settings
+from services.kit.http import ask
 
 HTTP_SECONDS = 5
 
@@ -98,7 +96,7 @@ def get_json(url: str, headers: Mapping[str, str] | None = None) -> Any:
     Raises:
         OSError: when the server cannot be reached, answers with an error, or does not answer in JSON.
     """
-    return _json_answer(urllib.request.Request(url, headers=dict(headers or {})))
+    return _json_answer("GET", url, None, headers or {})
 
 
 def post_json(url: str, document: object, headers: Mapping[str, str] | None = None) -> Any:
@@ -108,18 +106,17 @@ def post_json(url: str, document: object, headers: Mapping[str, str] | None = No
         OSError: as `get_json` does.
     """
     headers = {"Content-Type": "application/json", **(headers or {})}
-    return _json_answer(urllib.request.Request(url, json.dumps(document).encode(), headers))
+    return _json_answer("POST", url, json.dumps(document).encode(), headers)
 
 
-def _json_answer(request: urllib.request.Request) -> Any:
+def _json_answer(method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Any:
+    answer = ask(method, url, timeout_s=HTTP_SECONDS, body=body, headers=headers)
+    if not answer.success:
+        raise HTTPStatus(answer.status, f"{url} answered {answer.status}: {answer.text()}")
     try:
-        with urllib.request.urlopen(request, timeout=HTTP_SECONDS) as answer:
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        answer = error.read().decode(errors="replace")[:500]
-        raise HTTPStatus(error.code, f"{request.full_url} answered {error.code}: {answer}") from error
-    except (http.client.HTTPException, ValueError) as error:
-        raise OSError(f"{request.full_url} did not answer as expected: {error}") from error
+        return json.loads(answer.body)
+    except ValueError as error:
+        raise OSError(f"{url} did not answer as expected: {error}") from error
 
 
 class HTTPStatus(OSError):

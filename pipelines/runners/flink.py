@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
 from schemas.errors import FAILURE, UserError
+from services.kit.http import NoAnswer, ask
 
 ENDED = frozenset({"CANCELED", "FAILED", "FINISHED", "SUSPENDED"})
 REQUEST_TIMEOUT_S = 30.0
@@ -117,14 +116,12 @@ class Flink:
     def _ask(self, method: str, path: str, body: object = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + path, data, headers, method=method)
+        where = f"{method} {self.url}{path}"
         try:
-            with urllib.request.urlopen(request, timeout=REQUEST_TIMEOUT_S) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            answer = error.read().decode(errors="replace")[:500]
-            raise FlinkError(f"{method} {self.url}{path}: {error.code} {answer}") from None
-        except (OSError, ValueError) as error:
-            raise FlinkError(
-                f"{method} {self.url}{path}: {error}; is the cluster up? `tidemark stack status`"
-            ) from None
+            answer = ask(method, self.url + path, timeout_s=REQUEST_TIMEOUT_S, body=data, headers=headers)
+            found = json.loads(answer.body) if answer.success else None
+        except (NoAnswer, ValueError) as error:
+            raise FlinkError(f"{where}: {error}; is the cluster up? `tidemark stack status`") from None
+        if not answer.success:
+            raise FlinkError(f"{where}: {answer.status} {answer.text()}")
+        return found

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
 import os
-import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from services.kit.http import NoAnswer, ask
 from transforms.io.history.samples import HistoryError
-
-_SHOWN = 500
 
 
 def post(
@@ -31,18 +26,15 @@ def post(
     Raises:
         HistoryError: there is no answer, or one that is no success.
     """
-    request = urllib.request.Request(url, data=body, headers=dict(headers), method="GET" if body is None else "POST")
-    context = ssl.create_default_context(cafile=ca_file) if url.startswith("https:") else None
+    method = "GET" if body is None else "POST"
     try:
-        with urllib.request.urlopen(request, timeout=timeout_s, context=context) as answer:
-            return bytes(answer.read())
-    except urllib.error.HTTPError as error:
-        answer = error.read(_SHOWN).decode(errors="replace").strip()
-        hint = f"; {advice[error.code]}" if error.code in advice else ""
-        raise HistoryError(f"{url}: the server answers {error.code}: {answer or error.reason}{hint}") from None
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", error)
-        raise HistoryError(f"{url}: {reason}; is the server up, and is this its address?") from None
+        answer = ask(method, url, timeout_s=timeout_s, body=body, headers=headers, ca_file=ca_file)
+    except NoAnswer as error:
+        raise HistoryError(f"{url}: {error}; is the server up, and is this its address?") from None
+    if not answer.success:
+        hint = f"; {advice[answer.status]}" if answer.status in advice else ""
+        raise HistoryError(f"{url}: the server answers {answer.status}: {answer.text() or answer.reason}{hint}")
+    return answer.body
 
 
 def secret(variable: str, where: str) -> str | None:
