@@ -219,6 +219,9 @@ class GroupState:
         self.evaluator = evaluator
         self.store.follow(new.tasks)
         self.counted["rules.changes"] += 1
+        if self.done is not None and self._ready.following(self.done) != self._ready.following(instant - 1):
+            # The old rules had no evaluation time since then, or none for long: the new ones have none before the change.
+            self.done = instant - 1
         # What was evaluated by other rules is not evaluated again.
         self._snapshots.clear()
         if self.done is not None:
