@@ -34,11 +34,13 @@ class Aggregate:
         name: of its column, and of its field in InfluxDB.
         kind: of its values.
         meaning: what it is of the samples of a series in a window, for the docs.
+        missing: its value in rows that an older release wrote without it, such as NaN; None if every release writes it.
     """
 
     name: str
     kind: ValueKind
     meaning: str
+    missing: float | None = None
 
 
 AGGREGATES = (

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from schemas.aggregates import AGGREGATES
+from schemas.aggregates import AGGREGATES, Aggregate
 from schemas.batch import (
     MIN_WATERMARK,
     Column,
@@ -108,13 +108,19 @@ def from_arrow(batch: pa.RecordBatch) -> RollupBatch:
     )
 
 
-def read_columns(batch: pa.RecordBatch) -> dict[str, Column]:
-    """The aggregates of rows in Arrow.
+def read_columns(batch: pa.RecordBatch, aggregates: Sequence[Aggregate] = AGGREGATES) -> dict[str, Column]:
+    """The aggregates of rows in Arrow; :attr:`~schemas.aggregates.Aggregate.missing` for a column that older rows do not have.
 
     Raises:
-        KeyError: a column is missing.
+        KeyError: a column is missing that every release writes.
     """
-    return {name: batch.column(name).to_numpy() for name in COLUMNS}
+    return {each.name: _read_column(batch, each) for each in aggregates}
+
+
+def _read_column(batch: pa.RecordBatch, aggregate: Aggregate) -> Column:
+    if aggregate.missing is not None and aggregate.name not in batch.schema.names:
+        return np.full(batch.num_rows, aggregate.missing)
+    return batch.column(aggregate.name).to_numpy()  # type: ignore[no-any-return]
 
 
 def encode(batch: RollupBatch) -> bytes:

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from schemas.aggregates import AGGREGATES
-from schemas.rollup import COLUMNS, RollupBatch, decode, encode
+from schemas.aggregates import AGGREGATES, Aggregate, ValueKind
+from schemas.rollup import COLUMNS, RollupBatch, decode, encode, read_columns, to_arrow
 
 
 def some_rows() -> RollupBatch:
@@ -62,6 +62,27 @@ def test_take_and_compact_keep_rows(chosen: np.ndarray | slice) -> None:
     assert set(compact.metrics) == {metric for _, metric in series}
     for name in COLUMNS:
         assert compact.columns[name].tolist() == some_rows().columns[name][chosen].tolist()
+
+
+def test_an_aggregate_that_older_rows_do_not_have_is_unknown_in_them() -> None:
+    added = Aggregate("sum_of_squares", ValueKind.FLOAT, "sum of the squared values", np.nan)
+    columns = read_columns(to_arrow(some_rows()), [*AGGREGATES, added])
+    np.testing.assert_array_equal(columns.pop("sum_of_squares"), [np.nan] * 3)
+    assert {name: column.tolist() for name, column in columns.items()} == {
+        name: column.tolist() for name, column in some_rows().columns.items()
+    }
+
+
+def test_an_added_aggregate_is_read_of_rows_that_have_it() -> None:
+    added = [replace(each, missing=np.nan) for each in AGGREGATES]
+    columns = read_columns(to_arrow(some_rows()), added)
+    assert columns["sum"].tolist() == some_rows().columns["sum"].tolist()
+
+
+def test_a_column_that_every_release_writes_must_be_there() -> None:
+    arrow = to_arrow(some_rows()).drop_columns(["sum"])
+    with pytest.raises(KeyError, match="sum"):
+        read_columns(arrow)
 
 
 def test_decode_refuses_what_is_no_rollup() -> None:

@@ -75,8 +75,9 @@ def counter_step(before: Float64, after: Float64) -> Float64:
     return np.where(after < before, after, after - before)
 
 
-def _sum_of_panes(panes: PaneRuns) -> Column:
-    column = panes.columns["sum"]
+def _left_sum(panes: PaneRuns, name: str) -> Column:
+    """The sum of an aggregate, to the bit the same whenever a prefix of the rows was folded."""
+    column = panes.columns[name]
     total: Column = column[panes.starts]
     for series, row in panes.steps:
         total[series] += column[row]
@@ -108,7 +109,7 @@ REDUCTIONS: Mapping[str, Reduction] = {
     ),
     "sum": Reduction(
         lambda samples: np.add.reduceat(samples.value, samples.starts),
-        _sum_of_panes,
+        lambda panes: _left_sum(panes, "sum"),
     ),
     "min": Reduction(
         lambda samples: np.minimum.reduceat(samples.value, samples.starts),
