@@ -65,24 +65,23 @@ class StoreReader(ABC):
             rules.promql.syntax.errors.PromQLSyntaxError: a matcher's pattern is none.
         """
 
+    @abstractmethod
     def labels(self, wanted: Wanted) -> LabelFrame:
         """The labels of series that may have wanted samples, a row each; equal ones may come twice.
 
         Raises:
             HistoryError: the store cannot be read.
         """
-        return LabelFrame.concat([LabelFrame.empty(), *(each.labels for each in self.read(wanted))])
 
     def extent(self, wanted: Wanted) -> tuple[int, int] | None:
-        """Times (ms) of the first and the last of the wanted samples; None if there are none.
+        """Times (ms) of the first and the last of the wanted samples; None if there are none, or to say so all would have to be read.
 
         A bound of ``wanted`` itself may be passed by as much as a window of the store is long.
 
         Raises:
             HistoryError: the store cannot be read.
         """
-        bounds = [(int(each.timestamps.min()), int(each.timestamps.max())) for each in self.read(wanted) if len(each)]
-        return (min(first for first, _ in bounds), max(last for _, last in bounds)) if bounds else None
+        return None
 
     @abstractmethod
     def metrics(self) -> list[str]:

@@ -12,9 +12,11 @@ import pytest
 from rules.promql.values import is_stale
 from schemas.codecs.remote_read_pb2 import QueryResult, ReadRequest, ReadResponse
 from schemas.codecs.remote_write_pb2 import Label, Sample, TimeSeries
-from tests.transforms.io.history.given import MINUTE, read, series_of
+from tests.transforms.io.history.given import MINUTE, read, selectors, series_of
 from tests.transforms.io.history.serving import Request, serving
 from transforms.io.history.read import HistoryError
+from transforms.io.history.samples import Wanted
+from transforms.io.prometheus.history import PrometheusReader
 
 START = 1_767_225_600_000
 DAY = 86_400_000
@@ -137,6 +139,64 @@ def test_a_server_that_is_not_there() -> None:
         gone = server.address
     with pytest.raises(HistoryError, match="is the server up"):
         read(["--data", f"prometheus:http://{gone}", "--start", str(START)], "up")
+
+
+def test_the_server_is_an_engine_s_store() -> None:
+    with serving(raw) as server:
+        reader = PrometheusReader(f"http://{server.address}", {})
+        (matchers,) = selectors("up")
+        found = reader.select(matchers, START, START + 3 * DAY, stale=True)
+        (request,) = server.requests
+    (query,) = ReadRequest.FromString(bytes(cramjam.snappy.decompress_raw(request.body))).queries
+    assert (query.start_timestamp_ms, query.end_timestamp_ms) == (START + 1, START + 3 * DAY)
+    assert found.labels.rows() == [{"__name__": "up"}]
+    assert found.timestamps.tolist() == [START + day * DAY for day in (1, 2, 3)]
+
+
+def test_labels_come_without_samples() -> None:
+    labels = [{"__name__": "up", "job": "a"}, {"__name__": "up", "job": "b"}]
+    with serving(lambda _: (200, orjson.dumps({"status": "success", "data": labels}))) as server:
+        reader = PrometheusReader(f"http://{server.address}", {})
+        found = reader.labels(Wanted(selectors('up{job!="c"}', "down"), start_ms=START, end_ms=START + 500))
+        (request,) = server.requests
+    assert found.rows() == labels
+    assert request.path == "/api/v1/series"
+    assert parse_qs(request.body.decode()) == {
+        "match[]": ['{__name__="up",job!="c"}', '{__name__="down"}'],
+        "start": [str(START / 1000)],
+        "end": [str(START / 1000 + 0.5)],
+    }
+
+
+def test_native_histograms_are_an_error_of_a_selection_and_a_note_of_archived_data(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def with_histogram(request: Request) -> tuple[int, bytes]:
+        status, body = raw(request)
+        answer = ReadResponse.FromString(bytes(cramjam.snappy.decompress_raw(body)))
+        # Field 4 of a series: a histogram, empty.
+        answer.results[0].timeseries[0] += b"\x22\x00"
+        return status, bytes(cramjam.snappy.compress_raw(answer.SerializeToString()))
+
+    with serving(with_histogram) as server:
+        words = ["--data", f"prometheus:http://{server.address}", "--start", str(START), "--end", str(START + DAY)]
+        assert len(read(words, "up").storage.timestamps) == 2
+        assert "1 native histograms, not supported" in capsys.readouterr().err
+        with pytest.raises(HistoryError, match="native histograms"):
+            PrometheusReader(f"http://{server.address}", {}).select(selectors("up")[0], START, START + DAY, stale=True)
+
+
+def test_an_open_end_reads_nothing_twice() -> None:
+    with serving(raw) as server:
+        words = ["--data", f"prometheus:http://{server.address}", "--start", str(START)]
+        read(words, 'up{job!="c"}')
+        asked = [
+            query.start_timestamp_ms
+            for request in server.requests
+            if request.path.endswith("/read")
+            for query in ReadRequest.FromString(bytes(cramjam.snappy.decompress_raw(request.body))).queries
+        ]
+    assert len(asked) == len(set(asked))
 
 
 def test_a_metric_that_is_not_there_is_told_from_those_that_are() -> None:
