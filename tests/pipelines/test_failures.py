@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from pipelines.failures import RunFailed, explained, reason_of
-from transforms.io.errors import SinkError, Unavailable
+from transforms.io.errors import InputError, SinkError, Unavailable
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
@@ -18,6 +18,8 @@ def caused(error: Exception, cause: Exception) -> Exception:
     [
         (Unavailable("no write taken [while running 'Write 1m/Write(raw)']"), "no write taken"),
         (SinkError("bucket raw: 404 not found"), "bucket raw: 404 not found"),
+        (InputError("Kafka has no topic 'a'"), "Kafka has no topic 'a'"),
+        (RuntimeError("Traceback ...\ntransforms.io.errors.InputError: no topic [while running 'a']\n"), "no topic"),
         (OSError(28, "No space left on device", "/data"), "[Errno 28] No space left on device: '/data'"),
         (caused(RuntimeError("wrapped"), OSError("disk")), "disk"),
         (

@@ -51,7 +51,7 @@ class ParquetReader(StoreReader):
     Args:
         tier: ``raw``, ``1m``, ...; None for the finest there is.
         value: which of a rollup's columns is the sample's value, one of ``ROLLUP_VALUES``; raw samples have their own.
-        remarks: is told once of each file that cannot be read, which is then left out; by default such a file is an error.
+        remarks: is called once for each file that cannot be read, which is then left out; by default such a file is an error.
 
     Raises:
         HistoryError: no such tier or column, or no store.

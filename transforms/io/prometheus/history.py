@@ -48,7 +48,7 @@ class PrometheusReader(StoreReader):
     Args:
         address: ``http://HOST:PORT``, with a path if it has one.
         options: ``mode``, one of :data:`MODES`, and ``step`` for the second.
-        remarks: is told of series with native histograms, which are not supported; by default they are an error.
+        remarks: is called for series with native histograms, which are not supported; by default they are an error.
 
     Raises:
         HistoryError: an address or option that is none.
