@@ -7,6 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 import apache_beam as beam
+from apache_beam.coders import BytesCoder
 from apache_beam.testing.test_stream import TestStream as Stream
 
 from schemas.batch import MIN_WATERMARK
@@ -27,6 +28,12 @@ class _Given(beam.PTransform):
         return self._files | beam.Values().with_output_types(bytes)
 
 
+def apart(element: bytes) -> Element:
+    """Key and value of an element of a stream."""
+    end = element[0] + 1
+    return element[1:end], element[end:]
+
+
 def has_rules(element: Element) -> bool:
     """Whether an element is a rule file."""
     return element[0] == RULE_FILES
@@ -39,10 +46,11 @@ def has_samples(element: Element) -> bool:
 
 def stream(programme: Programme) -> Stream:
     """The elements of transcripts, with the job's watermark after those of each step."""
-    found = Stream().with_output_types(tuple[bytes, bytes])
+    # Runners decode the elements themselves, and all know bytes.
+    found = Stream(coder=BytesCoder())
     reached = MIN_WATERMARK
     for elements, watermark in programme.steps:
-        found.add_elements(elements)
+        found.add_elements([bytes([len(key)]) + key + data for key, data in elements])
         if watermark > reached:
             found.advance_watermark_to(watermark / 1000)
             reached = watermark
@@ -53,11 +61,12 @@ def evaluated(elements: beam.PCollection, settings: EvaluationSettings, launch_m
     """The outputs of the rules.
 
     Args:
-        elements: of a :class:`Programme`.
+        elements: those of a :func:`stream`.
         settings: of both stages.
         launch_ms: the time by the clock when the job is launched.
     """
     kind = tuple[bytes, bytes]
+    elements |= "Keys" >> beam.Map(apart).with_output_types(kind)
     files = elements | "Rule files alone" >> beam.Filter(has_rules).with_output_types(kind)
     samples = elements | "Others alone" >> beam.Filter(has_samples).with_output_types(kind)
     with (

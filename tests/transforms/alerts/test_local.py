@@ -17,7 +17,6 @@ from schemas.batch import MIN_WATERMARK
 from schemas.series import shard_of
 from tests.transforms.alerts.logs import LATE, Log, log_of
 from tests.transforms.alerts.streams import Row, Sent, batch_of
-from transforms.alerts.live.live import LiveRules
 from transforms.alerts.local import END_MS, LocalPipeline
 from transforms.alerts.messages import RuleFiles
 from transforms.alerts.settings import EVENTS, SAMPLES, EvaluationSettings
@@ -144,34 +143,6 @@ def plain(history: History) -> list[bytes]:
     )
 
 
-def test_an_alert_from_pending_to_resolved() -> None:
-    stage = LocalPipeline(settings_of(HIGH))
-    outs = []
-    for when, value in ((50_000, 0.0), (110_000, 2.0), (170_000, 2.0), (230_000, 2.0), (290_000, 1.0)):
-        stage.add(batch_of([x(when, value)]))
-        outs += stage.advance(when + 15_006)
-    assert sent(outs) == [("pending", 120_000), ("firing", 180_000), ("resolved", 300_000)]
-    wrote = {metric for out in outs if out.tag == SAMPLES for _, metric, _, _ in rows(out.data)}
-    assert {metric.split("{")[0] for metric in wrote} == {"ALERTS", "ALERTS_FOR_STATE"}
-
-
-def test_a_bundle_that_was_lost_tells_the_same_events_again() -> None:
-    stage = LocalPipeline(settings_of(HIGH))
-    stage.add(batch_of([x(50_000, 2.0)]))
-    stage.advance(70_000)
-    stage.checkpoint()
-    found = []
-    for _ in range(2):
-        stage.add(batch_of([x(110_000, 2.0)]))
-        found.append(stage.advance(130_000))
-        stage.lose()
-    assert sent(found[0]) == [("firing", 120_000)]
-    assert events(found[0]) == events(found[1])
-    assert [rows(out.data) for out in found[0] if out.tag == SAMPLES] == [
-        rows(out.data) for out in found[1] if out.tag == SAMPLES
-    ]
-
-
 def test_every_shard_keeps_up_with_the_newest_event_time_of_all() -> None:
     stage = LocalPipeline(settings_of(HIGH, bounded=True))
     stage.add(batch_of([x(when, 2.0, f"h{n}") for n, when in enumerate((50_000, 50_000, 180_000))]))
@@ -190,27 +161,6 @@ def test_only_an_input_that_ends_can_be_closed() -> None:
     ended.extent(185_000)
     assert sent(ended.close()) == [("pending", 60_000), ("firing", 120_000)]
     assert ended.advance(END_MS) == []
-
-
-def test_rules_change_in_both_stages_at_one_instant() -> None:
-    stage = LocalPipeline(settings_of(HIGH))
-    low = HIGH.replace("High", "Low").replace("x > 1", "x < 3")
-    outs = []
-    for when in range(50_000, 500_000, 60_000):
-        if when == 230_000:
-            stage.rules(RuleFiles(260_000, {"r.yml": low}))
-        stage.add(batch_of([x(when, 2.0)]))
-        outs += stage.advance(when + 15_006)
-        stage.restart()
-    found = [(event.rule, event.state.value, event.evaluated_at) for event in events(outs)]
-    assert found == [
-        ("High", "pending", 60_000),
-        ("High", "firing", 120_000),
-        ("High", "resolved", 300_000),
-        ("Low", "pending", 300_000),
-        ("Low", "firing", 360_000),
-    ]
-    assert LiveRules(stage.settings).current.rules.files["r.yml"].text == HIGH
 
 
 def test_what_is_stored_does_not_grow_with_time() -> None:
@@ -243,30 +193,6 @@ def test_a_change_may_be_heard_of_early_or_at_the_last_moment(seed: int) -> None
         assert any(event.rule == "Join" and event.evaluated_at % 40_000 for event in events(outs))
         found.append(sorted(map(encode, events(outs))))
     assert found[0] == found[1]
-
-
-def test_late_samples_change_nothing_of_what_other_rules_told_before_a_change() -> None:
-    stage = LocalPipeline(settings_of(HIGH))
-    low = HIGH.replace("High", "Low").replace("x > 1", "x < 3")
-    outs = []
-    for when in range(50_000, 500_000, 60_000):
-        if when == 230_000:
-            stage.rules(RuleFiles(260_000, {"r.yml": low}))
-        stage.add(batch_of([x(when, 2.0)]))
-        if when == 350_000:
-            # With these in place `High` would not have fired at 120 s, nor `Low` been pending at 300 s.
-            stage.add(replace(batch_of([x(111_000, 0.0), x(291_000, 4.0)]), overtaken=when))
-        outs += stage.advance(when + 15_006)
-    found = [(event.rule, event.state.value, event.evaluated_at, event.correction) for event in events(outs)]
-    assert found == [
-        ("High", "pending", 60_000, False),
-        ("High", "firing", 120_000, False),
-        ("High", "resolved", 300_000, False),
-        ("Low", "pending", 300_000, False),
-        ("Low", "retracted", 300_000, True),
-        ("Low", "pending", 360_000, False),
-        ("Low", "firing", 420_000, False),
-    ]
 
 
 REPLACED = [

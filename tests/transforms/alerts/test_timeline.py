@@ -1,4 +1,4 @@
-"""The timeline that docs/alerting.md tells."""
+"""Inputs that end, or seem to; the timeline of docs/alerting.md without an end is tests/transcripts/alerts/late_undoes.yaml."""
 
 from __future__ import annotations
 
@@ -12,27 +12,11 @@ from transforms.machines.machine import Out
 
 RULES = "groups: [{name: g, interval: 15s, rules: [{alert: High, expr: x > 2, for: 30s}]}]"
 X = (("__name__", "x"), ("instance", "a"))
-OTHER = (("__name__", "other"), ("instance", "a"))
 
 
 def sent(outs: list[Out]) -> list[tuple[int, str, bool]]:
     events = [decode(out.data) for out in outs if out.tag == EVENTS]
     return [(event.evaluated_at // 1000, event.state.value, event.correction) for event in events]
-
-
-def test_a_delayed_sample() -> None:
-    stage = LocalPipeline(EvaluationSettings({"rules.yml": RULES}, shards=2))
-
-    def comes(labels: tuple[tuple[str, str], ...], second: float, value: float) -> list[Out]:
-        stage.add(batch_of([Sent(labels, int(second * 1000), value, int(second))]))
-        return stage.advance(int(second * 1000) - 10_000)
-
-    assert sent(comes(X, 14, 3.0)) == []
-    assert sent(comes(OTHER, 25.5, 0.0)) == [(15, "pending", False)]
-    assert sent(comes(OTHER, 40.5, 0.0)) == []
-    stage.add(replace(batch_of([Sent(X, 29_000, 1.0, 41)]), overtaken=31_000))
-    assert sent(stage.advance(30_500)) == []
-    assert sent(comes(OTHER, 55.5, 0.0)) == [(30, "inactive", True)]
 
 
 def test_an_input_that_ends_before_a_late_sample_is_known() -> None:
