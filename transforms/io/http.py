@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from services.kit.http import NoAnswer, ask
 from transforms.io.history.samples import HistoryError
+from transforms.io.secrets import read_secret
 
 
 def post(
@@ -48,10 +48,4 @@ def secret(variable: str, where: str) -> str | None:
     path = os.environ.get(f"{variable}_FILE")
     if not path:
         return None
-    try:
-        text = Path(path).read_text(encoding="utf-8-sig").strip()
-    except OSError as error:
-        raise HistoryError(f"{where}: the file that {variable}_FILE names cannot be read: {error}") from None
-    if not text:
-        raise HistoryError(f"{where}: the file {path}, which {variable}_FILE names, is empty")
-    return text
+    return read_secret(path, f"{where}: the file that {variable}_FILE names", HistoryError)

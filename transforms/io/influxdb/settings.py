@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from schemas.times import parse_duration
 from transforms.io.errors import SinkError
+from transforms.io.secrets import read_secret
 
 TOKEN_VARIABLE = "INFLUX_TOKEN"
 TOKEN_FILE_VARIABLE = "INFLUX_TOKEN_FILE"
@@ -80,13 +80,7 @@ class InfluxSettings:
         path = path or environment.get(TOKEN_FILE_VARIABLE)
         if not path:
             raise SinkError(f"InfluxDB {self.url}: no token; {_WHERE_TOKENS_GO}")
-        try:
-            token = Path(path).read_text(encoding="utf-8-sig").strip()
-        except OSError as error:
-            raise SinkError(f"InfluxDB {self.url}: the token file cannot be read: {error}") from None
-        if not token:
-            raise SinkError(f"InfluxDB {self.url}: the token file {path} is empty")
-        return token
+        return read_secret(path, f"InfluxDB {self.url}: the token file", SinkError)
 
 
 def _switch(value: str) -> bool:

@@ -75,14 +75,17 @@ def test_a_token_may_stand_behind_a_byte_order_mark(tmp_path: Path) -> None:
     assert InfluxSettings("http://db", token_file=str(tmp_path / "token")).token({}) == "s3cret"
 
 
-def test_a_missing_token_is_named(tmp_path: Path) -> None:
+def test_a_token_that_is_missing_or_cannot_be_read_is_named(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.write_text("\n")
+    latin = tmp_path / "latin"
+    latin.write_bytes(b"s3cr\xe9t")
     for settings, environment, words in (
         (InfluxSettings("http://db"), {}, "no token; put it into the environment variable INFLUX_TOKEN"),
         (InfluxSettings("http://db"), {"INFLUX_TOKEN": ""}, "no token"),
         (InfluxSettings("http://db", token_file=str(tmp_path / "none")), {}, "cannot be read: .*none"),
-        (InfluxSettings("http://db", token_file=str(empty)), {}, "empty is empty"),
+        (InfluxSettings("http://db", token_file=str(empty)), {}, "the token file is empty: .*empty"),
+        (InfluxSettings("http://db", token_file=str(latin)), {}, "latin is no text in UTF-8$"),
     ):
         with pytest.raises(SinkError, match=words):
             settings.token(environment)
