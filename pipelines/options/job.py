@@ -24,7 +24,6 @@ from transforms.io import sink as outputs
 from transforms.io.kafka.reader import check_topic
 from transforms.io.kafka.source import KafkaSource
 from transforms.io.kinds import ALERT_EVENTS, DEAD_LETTERS, LATE_SAMPLES, RecordKind, RowKind, row_kinds
-from transforms.io.outputs import local_directory
 
 __all__ = [
     "FileInput",
@@ -184,8 +183,8 @@ def _options(args: argparse.Namespace, *, rollups: bool, raw: bool) -> JobOption
 
 
 def _beside_store(uris: Sequence[str], directory: str) -> str:
-    """A directory beside the first local store, or in the working directory if there is none."""
-    stores = [store for store in map(local_directory, uris) if store is not None]
+    """A directory beside the first Parquet store, or in the working directory if there is none."""
+    stores = [uri.removeprefix("parquet:").partition("?")[0] for uri in uris if uri.startswith("parquet:")]
     return os.path.join(os.path.dirname(os.path.abspath(stores[0])), directory) if stores and stores[0] else directory
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipelines.options.values import OptionError
 from transforms.io.kafka.topic import KafkaTopic
-from transforms.io.outputs import local_directory
+from transforms.io.outputs import output_type
 
 
 def check_apart(
@@ -48,8 +48,9 @@ def _check_directories(inputs: Sequence[str], outputs: Iterable[tuple[str, str]]
     """Refuse to write into a directory all of whose files are read."""
     reads = {_place(uri.removeprefix("file:")) for uri in inputs if uri.startswith("file:")}
     for option, uri in outputs:
-        directory = local_directory(uri)
-        if directory is not None and (place := _place(directory)) in reads and place.is_dir():
+        found = output_type(uri)
+        rest = uri.partition(":")[2].partition("?")[0]
+        if found is not None and found.local and (place := _place(rest)) in reads and place.is_dir():
             raise OptionError(
                 f"{option}={uri}: this directory is read, so what is written there comes in again; name another"
             )

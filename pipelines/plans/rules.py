@@ -29,7 +29,7 @@ def rule_lines(rules: RuleOptions) -> list[str]:
     ready = LiveRules(settings).current
     program = ready.program
     alerting = len(program.alerts)
-    intervals = " or ".join(format_duration(each) for each in ready.intervals_ms)
+    intervals = " or ".join(format_duration(each) for each in program.times.intervals_ms)
     offset_ms = max((rule.turn.query_offset_ms for rule in program.rules), default=0)
     lines = [
         f"  {_count(len(settings.files), 'rule file')}: {_few(sorted(settings.files), 3)}",

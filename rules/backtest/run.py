@@ -13,7 +13,6 @@ import numpy as np
 from rules.backtest.peaks import ValueLog
 from rules.evaluation.alerts import Labels, Phase, Transition
 from rules.evaluation.groups import Evaluator
-from rules.evaluation.instants import aligned
 from rules.evaluation.known_empty import needs_samples
 from rules.evaluation.outcome import Event
 from rules.evaluation.program import Prepared, Program
@@ -23,7 +22,7 @@ from rules.promql.storage import MemoryStorage
 from rules.promql.values import Times
 
 _CELLS_AT_ONCE = 400_000
-_FEWEST_INSTANTS = 256
+_FEWEST_TIMES = 256
 
 Progress = Callable[[int, int], None]
 """Called with the milliseconds that are done, and their total."""
@@ -31,18 +30,18 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One alert from the instant at which it becomes active until it is so no longer; times are instants of evaluation, in ms.
+    """One alert from the time at which it becomes active until it is so no longer; times are evaluation times, in ms.
 
     Attributes:
         rule: whose alert it is.
         labels: the alert's.
-        pending_since: the first instant at which its series was there.
-        firing_since: the first instant at which it fired; None if it never did.
-        ended_at: the first instant at which it was neither pending nor firing; None if it is active at the end of the backtest.
+        pending_since: the first time at which its series was there.
+        firing_since: the first time at which it fired; None if it never did.
+        ended_at: the first time at which it was neither pending nor firing; None if it is active at the end of the backtest.
         until: ``ended_at``, or else the end of the backtest.
         peak: the value of the expression that lies furthest in the direction which the rule compares to: the smallest for ``<`` and ``<=``,
             else the largest. NaN if every value was.
-        annotations: as they were at the first instant of firing.
+        annotations: as they were at the first time of firing.
         reason: why it ended.
     """
 
@@ -62,13 +61,13 @@ class Episode:
 
     @property
     def firing_ms(self) -> int:
-        """How long it fired: from the first firing instant until the first that is not."""
+        """How long it fired: from the first firing time until the first that is not."""
         return 0 if self.firing_since is None else self.until - self.firing_since
 
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Evaluations of a rule that failed: how many, the first one's instant, and its message."""
+    """Evaluations of a rule that failed: how many, the first one's time, and its message."""
 
     count: int
     first_ms: int
@@ -83,7 +82,7 @@ class Backtest:
         start_ms, end_ms: the range that was asked for, both ends included.
         episodes: those that are active somewhere in it, by time of beginning, then by the order of the rules, then by labels.
         failures: of rules that failed somewhere, by position.
-        evaluations: how many there were, of all rules and instants, those before the range included.
+        evaluations: how many there were, of all rules and times, those before the range included.
         reaches: what each rule reads, by position.
     """
 
@@ -121,21 +120,21 @@ def backtest(
     evaluator = Evaluator(program, source, observer=values.observe)
     course = _Course(evaluator, end_ms)
     evaluations = 0
-    intervals = [program.interval_ms(number) for number in range(len(program.groups))]
-    slice_ms = _slice_ms(source.labels.size, min(intervals, default=60_000))
+    slice_ms = _slice_ms(source.labels.size, program.times.shortest_ms or 60_000)
     stamps = _stamps(program, source, reach)
     after = begin - 1
     while after < end_ms:
         idle_until = _idle_until(evaluator, stamps, reach, after, end_ms)
         if idle_until > after + slice_ms:
-            # One sample of another decade must not cost the evaluation of all instants between.
+            # One sample of another decade must not cost the evaluation of all times between.
             evaluations += sum(
-                idle_until // step - after // step for rule in program.rules for step in [intervals[rule.group_number]]
+                len(group.rules) * each.count(after, idle_until)
+                for group, each in zip(program.groups, program.schedules, strict=True)
             )
             after = idle_until
             continue
         until = min(after + slice_ms, end_ms)
-        schedule = [aligned(interval, after, until) for interval in intervals]
+        schedule = program.due(after, until)
         outcome = evaluator.evaluate_schedule(schedule)
         evaluations += sum(len(schedule[rule.group_number]) for rule in program.rules)
         for event in outcome.events:
@@ -186,7 +185,7 @@ def _idle_until(evaluator: Evaluator, stamps: Times | None, reach: Reach, after_
 
 def _slice_ms(series: int, interval_ms: int) -> int:
     """How much to evaluate at once, to bound intermediate results and to report progress."""
-    return max(_CELLS_AT_ONCE // max(series, 1), _FEWEST_INSTANTS) * interval_ms
+    return max(_CELLS_AT_ONCE // max(series, 1), _FEWEST_TIMES) * interval_ms
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
-"""An alerting rule over many instants: the state machine is stepped where something changes, and what lies between is filled in.
+"""An alerting rule over many evaluation times: the state machine is stepped where something changes, and what lies between is filled in.
 
-Between two instants with the same series present, an alert changes only when its ``for`` or ``keep_firing_for`` has passed
+Between two times with the same series present, an alert changes only when its ``for`` or ``keep_firing_for`` has passed
 (``rules.evaluation.alerts.due``); all else is its value.
 """
 
@@ -33,7 +33,7 @@ from rules.promql.values import InstantVector, Mask, Times
 
 
 class Snapshot(NamedTuple):
-    """The pending and firing alerts of a rule after its evaluation at an instant."""
+    """The pending and firing alerts of a rule after its evaluation at a time."""
 
     time_ms: int
     alerts: tuple[Alert, ...]
@@ -61,7 +61,7 @@ class Course:
 
 
 class Samples:
-    """The series of an expression as samples of alerts, instant by instant."""
+    """The series of an expression as samples of alerts, one evaluation time after the other."""
 
     def __init__(self, vector: InstantVector, times: Times, text: AlertText, query_at: Callable[[int], Query]) -> None:
         self._vector = vector
@@ -76,7 +76,7 @@ class Samples:
             self._identities = text.identities(self._rows, [0.0] * len(self._rows), when, query_at(when))
 
     def at(self, index: int) -> list[Sample]:
-        """The series that are present at an instant."""
+        """The series that are present at a time."""
         vector = self._vector
         rows = np.flatnonzero(vector.present[:, index]).tolist()
         if not rows:
@@ -89,14 +89,14 @@ class Samples:
         ]
 
     def changes(self) -> list[int]:
-        """The instants at which the alerts present may differ from those before."""
+        """The times, by index, at which the alerts present may differ from those before."""
         present = self._vector.present
-        instants = len(self._times)
+        count = len(self._times)
         if not self._text.steady:
-            return list(range(instants))
+            return list(range(count))
         if not present.size:
             return [0]
-        changed = np.ones(instants, np.bool_)
+        changed = np.ones(count, np.bool_)
         changed[1:] = (present[:, 1:] != present[:, :-1]).any(axis=0)
         return np.flatnonzero(changed).tolist()
 
@@ -106,7 +106,7 @@ class Samples:
 
 
 class _Spans:
-    """The series of alerts, and from which instant to which they have which value."""
+    """The series of alerts, and from which time to which they have which value."""
 
     def __init__(self, text: AlertText) -> None:
         self._text = text
@@ -114,7 +114,7 @@ class _Spans:
         self._spans: dict[str, dict[Labels, list[tuple[int, int, float]]]] = {ALERTS: {}, ALERTS_FOR_STATE: {}}
 
     def add(self, active: Iterable[Alert], start: int, end: int) -> None:
-        """The alerts are as they are at the instants ``[start, end)``."""
+        """The alerts are as they are at the times ``[start, end)``."""
         for alert in active:
             key = alert.labels, alert.phase
             if key not in self._series:
@@ -124,11 +124,11 @@ class _Spans:
             since = float(alert.active_at // 1000)
             self._spans[ALERTS_FOR_STATE].setdefault(for_state, []).append((start, end, since))
 
-    def blocks(self, instants: int) -> tuple[Block, ...]:
+    def blocks(self, count: int) -> tuple[Block, ...]:
         found = []
         for name, series in self._spans.items():
-            values = np.zeros((len(series), instants))
-            mask = np.zeros((len(series), instants), np.bool_)
+            values = np.zeros((len(series), count))
+            mask = np.zeros((len(series), count), np.bool_)
             for row, spans in enumerate(series.values()):
                 for start, end, value in spans:
                     values[row, start:end] = value
@@ -140,25 +140,25 @@ class _Spans:
 def run_alerts(
     text: AlertText, policy: Policy, state: AlertState, samples: Samples, times: Times, wanted: Collection[int]
 ) -> Course:
-    """The course of a rule's alerts over ascending instants.
+    """The course of a rule's alerts over ascending evaluation times.
 
     Args:
         text: the rule's templates.
         policy: what the rule says.
-        state: after the instant before the first.
+        state: after the time before the first.
         samples: the series of its expression.
         times: ``[T]`` milliseconds.
-        wanted: the instants, in milliseconds, to take snapshots of.
+        wanted: the times, in milliseconds, to take snapshots of.
     """
-    instants = times.tolist()
-    course = Course(state, np.ones(len(instants), np.bool_))
-    asked = [index for index, when in enumerate(instants) if when in wanted] if wanted else []
+    moments = times.tolist()
+    course = Course(state, np.ones(len(moments), np.bool_))
+    asked = [index for index, when in enumerate(moments) if when in wanted] if wanted else []
     stops = sorted({*samples.changes(), *asked})
     asked_set = set(asked)
     spans = _Spans(text)
     index, stop = 0, 0
-    while index < len(instants):
-        when = instants[index]
+    while index < len(moments):
+        when = moments[index]
         stepped = step(policy, course.state, samples.at(index), when)
         course.state = stepped.state
         course.transitions.extend(stepped.transitions)
@@ -167,7 +167,7 @@ def run_alerts(
             course.snapshots.append(Snapshot(when, tuple(active)))
         while stop < len(stops) and stops[stop] <= index:
             stop += 1
-        following = stops[stop] if stop < len(stops) else len(instants)
+        following = stops[stop] if stop < len(stops) else len(moments)
         if stepped.error:
             course.errors[index] = stepped.error
             course.good[index] = False
@@ -178,7 +178,7 @@ def run_alerts(
                 following = min(following, max(int(np.searchsorted(times, next_due)), index + 1))
             spans.add(active, index, following)
             if following - 1 > index and active:
-                course.state = touch(course.state, samples.at(following - 1), instants[following - 1])
+                course.state = touch(course.state, samples.at(following - 1), moments[following - 1])
         index = following
-    course.blocks = spans.blocks(len(instants))
+    course.blocks = spans.blocks(len(moments))
     return course

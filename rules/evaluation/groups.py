@@ -1,8 +1,8 @@
 """Evaluation of rule groups over event time: the one evaluator of unit tests, backtests and the streaming job.
 
-Semantics: Prometheus 3 (``rules/group.go``, ``recording.go``, ``alerting.go``). At an instant the groups, and the rules of a group, are evaluated
-in order, and each sees what those before it have written. Columnar over time: a rule that reads nothing which itself or a later rule writes is
-evaluated for all instants at once, with the same result as instant by instant (``tests/rules/evaluation/test_groups.py`` compares the two).
+Semantics: Prometheus 3 (``rules/group.go``, ``recording.go``, ``alerting.go``). At an evaluation time the groups, and the rules of a group, are
+evaluated in order, and each sees what those before it have written. Columnar over time: a rule that reads nothing which itself or a later rule writes
+is evaluated for all times at once, with the same result as one by one (``tests/rules/evaluation/test_groups.py`` compares the two).
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from rules.evaluation.alert_text import Query
 from rules.evaluation.alerting import Course
 from rules.evaluation.alerts import Alert, Labels, Phase
 from rules.evaluation.dependencies import Component
-from rules.evaluation.instants import aligned
 from rules.evaluation.kinds import Evaluated
 from rules.evaluation.outcome import ActiveAlert, Event, Outcome, QueriedSample, RuleError
 from rules.evaluation.program import Prepared, Program
@@ -32,16 +31,16 @@ from rules.promql.syntax.errors import PromQLError
 from rules.promql.syntax.parser import parse
 from rules.promql.values import InstantVector, Mask, Times
 
-__all__ = ["NOT_A_VECTOR", "Evaluator", "Observer", "RuleState", "aligned"]
+__all__ = ["NOT_A_VECTOR", "Evaluator", "Observer", "RuleState"]
 
 Observer = Callable[[Prepared, Times, InstantVector], None]
 """Called for every evaluated expression with the rule, the times and the vector at them; for one rule in ascending time."""
 
 
 class Evaluator:
-    """Evaluates a program's groups at the instants it is given, in ascending order, few or many at a time.
+    """Evaluates a program's groups at the evaluation times it is given, in ascending order, few or many at a time.
 
-    What bounds its state: per rule, the active alerts, those resolved in the last 15 minutes, and the series written at the last instant;
+    What bounds its state: per rule, the active alerts, those resolved in the last 15 minutes, and the series written at the last time;
     and what the rules have written (:attr:`recorded`), which grows until :meth:`prune` is called. A restart goes on from :attr:`states`; what
     the rules wrote before it has to be among the source's samples, if a rule reads it.
     """
@@ -59,9 +58,9 @@ class Evaluator:
 
         Args:
             program: the groups.
-            source: the samples; what is dated after an instant must not change what the instant sees, and need not be there yet.
+            source: the samples; what is dated after an evaluation time must not change what is seen at it, and need not be there yet.
                 It may be replaced between evaluations (:attr:`source`).
-            stepped: go instant by instant throughout; for comparison.
+            stepped: take one evaluation time after the other throughout; for comparison.
             observer: called for every evaluated expression.
             is_known_empty: whether an expression need not be evaluated.
         """
@@ -80,24 +79,24 @@ class Evaluator:
         return Combined(self.source, self.recorded)
 
     def evaluate(self, times: Times, snapshots: Collection[int] = ()) -> Outcome:
-        """Evaluate all groups at the same instants.
+        """Evaluate all groups at the same evaluation times.
 
         Args:
             times: ascending milliseconds, after all earlier ones.
-            snapshots: the instants among them whose active alerts are wanted.
+            snapshots: the times among them whose active alerts are wanted.
         """
         return self.evaluate_schedule([times] * len(self.program.groups), snapshots)
 
     def evaluate_schedule(
         self, schedule: Sequence[Times], snapshots: Collection[int] = (), *, only: Collection[int] | None = None
     ) -> Outcome:
-        """Evaluate each group at its own instants; see :func:`aligned`.
+        """Evaluate each group at its own evaluation times; see :meth:`Program.due`.
 
         Args:
             schedule: ascending milliseconds, for each group of the program; after all earlier ones.
-            snapshots: instants whose active alerts are wanted, of the groups that are evaluated then.
+            snapshots: evaluation times whose active alerts are wanted, of the groups that are evaluated then.
             only: the positions of the rules to evaluate, all of a component (:attr:`Program.components`) or none; None: all rules. They are
-                evaluated again, say: the states and records of the others are those of later instants, and stay as they are.
+                evaluated again, say: the states and records of the others are those of later times, and stay as they are.
         """
         ends = [int(times[-1]) for times in schedule if len(times)]
         if not ends:
@@ -114,7 +113,7 @@ class Evaluator:
         return rule.kind.annotations(alert, self.query_as(rule, alert.seen_at))
 
     def query_as(self, rule: Prepared, time_ms: int) -> Query:
-        """Answers queries with what a rule sees at an instant, for templates."""
+        """Answers queries with what a rule sees at an evaluation time, for templates."""
         view = View(self.source, self.recorded, rule.position, time_ms)
 
         def query(expr: str, when_ms: int) -> list[Any]:
@@ -133,7 +132,7 @@ class Evaluator:
         self.recorded.prune(before_ms)
 
     def observe(self, rule: Prepared, expr: ast.Expr, times: Times) -> InstantVector:
-        """An expression as its rule sees it at instants that have been evaluated: a part of the rule's own, say.
+        """An expression as its rule sees it at times that have been evaluated: a part of the rule's own, say.
 
         Raises:
             PromQLError: it fails at one of them.
@@ -172,7 +171,7 @@ class _Run:
             self._component(self._program.components[number], speaking, schedule)
 
     def _silent(self, asked: Mask, schedule: Sequence[Times]) -> Mask:
-        """Which rules nothing comes of: their expression yields nothing at any of their instants, and they have nothing that could end."""
+        """Which rules nothing comes of: their expression yields nothing at any of their evaluation times, and they have nothing that could end."""
         program, states = self._program, self._evaluator.states
         numbers: dict[bytes, int] = {}
         schedules = np.array([numbers.setdefault(times.tobytes(), len(numbers)) for times in schedule], np.int64)
@@ -208,19 +207,19 @@ class _Run:
             self._write(each, checked=checked)
 
     def step(self, positions: Sequence[int], schedule: Sequence[Times]) -> None:
-        """Evaluate rules instant by instant, in their order at each."""
+        """Evaluate rules at one evaluation time after the other, in their order at each."""
         rules = [self._program.rules[position] for position in positions]
         due = [set(schedule[rule.group_number].tolist()) for rule in rules]
         for when in sorted(set().union(*due)):
-            instant = np.array([when], np.int64)
-            for rule, instants in zip(rules, due, strict=True):
-                if when in instants:
-                    for each in self._evaluated(rule, instant):
+            alone = np.array([when], np.int64)
+            for rule, times in zip(rules, due, strict=True):
+                if when in times:
+                    for each in self._evaluated(rule, alone):
                         self._write(each, checked=True)
 
     def outcome(self) -> Outcome:
         found = self._outcome
-        # The order of series is an accident of the store: alerts of one rule and instant are in the order of their labels.
+        # The order of series is an accident of the store: alerts of one rule and time are in the order of their labels.
         found.events.sort(key=_place)
         found.errors.sort(key=lambda each: (each.time_ms, each.rule.position))
         snapshots = {
@@ -249,7 +248,7 @@ class _Run:
             if len(times) == 1:
                 self._outcome.errors.append(RuleError(int(times[0]), rule, error.message))
                 return
-            # One instant that fails must not take the others with it; halving also fits what was too large at once.
+            # One time that fails must not take the others with it; halving also fits what was too large at once.
             middle = len(times) // 2
             yield from self._evaluated(rule, times[:middle], whole=False)
             yield from self._evaluated(rule, times[middle:], whole=False)
@@ -289,7 +288,7 @@ class _Run:
         return (number, -1) if number >= 0 else (-1, rule.position)
 
     def _write(self, yielded: Yield, *, checked: bool) -> None:
-        """Write what a rule yields; ``checked``, at one instant, if others may write the same."""
+        """Write what a rule yields; ``checked``, at one time, if others may write the same."""
         evaluator, rule = self._evaluator, yielded.rule
         good = yielded if yielded.good.all() else yielded.of(yielded.good)
         if not len(good.times):

@@ -1,4 +1,4 @@
-"""Rule groups made ready to be evaluated: the rules in their order, and what may be evaluated for many instants at once."""
+"""Rule groups made ready to be evaluated: the rules in their order, and what may be evaluated for many times at once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from rules.evaluation.alerts import Policy
 from rules.evaluation.dependencies import Component, Turn, components, looks_ahead
 from rules.evaluation.kinds import AlertingKind, RecordingKind, RuleKind, kind_of
 from rules.evaluation.recorded import Writer
+from rules.evaluation.schedule import EvaluationTimes, Schedule
 from rules.model import Rule, RuleGroup
 from rules.promql.context import Options
 from rules.promql.syntax.ast import Expr, VectorSelector, walk
 from rules.promql.syntax.printer import to_text
-from rules.promql.values import Index
+from rules.promql.values import Index, Times
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Settings:
         options: of the engine.
         site: what templates know of the installation.
         interval_ms: between evaluations of a group that names none.
-        query_offset_ms: how far behind its instants a group that does not say looks.
+        query_offset_ms: how far behind its evaluation times a group that does not say looks.
     """
 
     options: Options = field(default_factory=Options)
@@ -45,7 +46,7 @@ class Prepared:
         position: in the order of evaluation of all rules.
         number: the rule's place in its group.
         group_number: the group's place among the groups.
-        ahead: whether it may read what is dated after the instant.
+        ahead: whether it may read what is dated after the evaluation time.
         kind: what depends on whether it alerts or records.
     """
 
@@ -76,7 +77,7 @@ class Prepared:
 
 
 class Program:
-    """Groups in the order in which they are evaluated at an instant; it holds no state and may be shared."""
+    """Groups in the order in which they are evaluated at a time; it holds no state and may be shared."""
 
     def __init__(
         self,
@@ -145,6 +146,21 @@ class Program:
     def interval_ms(self, group_number: int) -> int:
         """The time between evaluations of a group."""
         return self.groups[group_number].interval_ms or self.settings.interval_ms
+
+    @cached_property
+    def schedules(self) -> tuple[Schedule, ...]:
+        """The evaluation times of each group."""
+        return tuple(Schedule(self.interval_ms(number)) for number in range(len(self.groups)))
+
+    @cached_property
+    def times(self) -> EvaluationTimes:
+        """The evaluation times of all groups."""
+        return EvaluationTimes(each.interval_ms for each in self.schedules)
+
+    def due(self, after_ms: int, until_ms: int) -> list[Times]:
+        """The evaluation times of each group in ``(after, until]``, as :class:`rules.evaluation.groups.Evaluator` takes them."""
+        found = {each: each.times(after_ms, until_ms) for each in set(self.schedules)}
+        return [found[each] for each in self.schedules]
 
     def _prepared(self) -> list[Prepared]:
         found: list[Prepared] = []

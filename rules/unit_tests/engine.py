@@ -1,6 +1,6 @@
-"""What unit tests ask of an engine: a test's rules and samples in; failures of rules, the alerts of some instants, and a store to ask, out.
+"""What unit tests ask of an engine: a test's rules and samples in; failures of rules, the alerts at some evaluation times, and a store to ask, out.
 
-Two engines evaluate unit tests: :func:`batch` here, at all instants at once, and :func:`transforms.alerts.unit_tests.stream`, as the stages of a
+Two engines evaluate unit tests: :func:`batch` here, at all times at once, and :func:`transforms.alerts.unit_tests.stream`, as the stages of a
 stream do. The verdict is made of what they give, by the same code (:mod:`rules.unit_tests.run`).
 """
 
@@ -43,8 +43,8 @@ class Trial:
         program: its rules, in their order of evaluation, whatever intervals their groups name.
         series: distinct by labels; no sample is dated after the last evaluation.
         step_ms: between evaluations of all groups.
-        times: the instants of evaluation, ascending.
-        looks: the instants at which alerts are looked at, and the names of these.
+        times: the evaluation times, ascending.
+        looks: the evaluation times at which alerts are looked at, and the names of these.
     """
 
     test: UnitTest
@@ -60,7 +60,7 @@ class Trial:
 
 
 class Looked(NamedTuple):
-    """A pending or firing alert after the evaluation of an instant.
+    """A pending or firing alert after an evaluation.
 
     Attributes:
         name: the rule's.
@@ -79,8 +79,8 @@ class Ran:
     """What came of a test's evaluation.
 
     Attributes:
-        errors: failed evaluations, by time and by the order of the rules: all those of the first instant that has any.
-        alerts: by instant, those that :attr:`Trial.looks` names, where there are any; by the order of the rules and by labels.
+        errors: failed evaluations, by time and by the order of the rules: all those of the first time that has any.
+        alerts: by evaluation time, those that :attr:`Trial.looks` names, where there are any; by the order of the rules and by labels.
         storage: the samples that came in, and those that rules wrote.
     """
 
@@ -111,7 +111,7 @@ Inspect = Callable[[Evaluated], None]
 
 
 def batch(observer: Observer | None = None, inspect: Inspect | None = None) -> Engine:
-    """The engine that evaluates all instants at once.
+    """The engine that evaluates all times at once.
 
     Args:
         observer: see :class:`rules.evaluation.groups.Evaluator`.

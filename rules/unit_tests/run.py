@@ -20,6 +20,7 @@ from rules.evaluation.alerts import ALERT_NAME, Labels, Phase
 from rules.evaluation.groups import NOT_A_VECTOR
 from rules.evaluation.outcome import RuleError
 from rules.evaluation.program import Program, Programs, Settings, ordered
+from rules.evaluation.schedule import Schedule
 from rules.golang.durations import format_duration
 from rules.model import RuleGroup
 from rules.promql.context import Options
@@ -113,6 +114,8 @@ class _Test:
     def __init__(self, file: UnitTestFile, test: UnitTest) -> None:
         self._file = file
         self._test = test
+        # A test begins with an evaluation, whatever its interval.
+        self._schedule = Schedule(file.evaluation_interval_ms, -test.start_ms)
         self._failures: list[Failure] = []
 
     def run(self, groups: Sequence[RuleGroup], programs: Programs, engine: Engine) -> list[Failure]:
@@ -124,7 +127,7 @@ class _Test:
                 "too-long", test.span, what, hint="test at an earlier time, or with a longer `evaluation_interval`"
             )
             return self._failures
-        times = test.start_ms + np.arange(0, test.last_ms + 1, step, dtype=np.int64)
+        times = self._schedule.times(test.start_ms - 1, test.start_ms + test.last_ms)
         series = self._series(int(times[-1]))
         for case in test.alert_cases:
             if not case.alertname:
@@ -136,8 +139,8 @@ class _Test:
         ran = engine(Trial(test, program, series, step, times, self._looks()))
         stopped = ran.errors[0].time_ms if ran.errors else None
         for case in sorted(test.alert_cases, key=lambda each: each.eval_time_ms):
-            if stopped is None or self._instant(case) < stopped:
-                self._check_alerts(case, program, ran.alerts.get(self._instant(case), ()))
+            if stopped is None or self._looked_at(case) < stopped:
+                self._check_alerts(case, program, ran.alerts.get(self._looked_at(case), ()))
         if stopped is None:
             for expr_case in test.expr_cases:
                 self._check_expr(expr_case, ran.storage, settings.options)
@@ -148,12 +151,12 @@ class _Test:
     def _looks(self) -> dict[int, frozenset[str]]:
         names: dict[int, set[str]] = {}
         for case in self._test.alert_cases:
-            names.setdefault(self._instant(case), set()).add(case.alertname)
+            names.setdefault(self._looked_at(case), set()).add(case.alertname)
         return {when: frozenset(found) for when, found in names.items()}
 
-    def _instant(self, case: AlertCase) -> int:
-        step = self._file.evaluation_interval_ms
-        return self._test.start_ms + case.eval_time_ms // step * step
+    def _looked_at(self, case: AlertCase) -> int:
+        """The evaluation time whose alerts a case looks at."""
+        return self._schedule.latest(self._test.start_ms + case.eval_time_ms)
 
     def _series(self, last_ms: int) -> list[Input] | None:
         found: dict[Labels, Input] = {}

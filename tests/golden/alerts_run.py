@@ -101,7 +101,7 @@ def repeatable(start: int = 0) -> Iterator[None]:
     with (
         patch.object(shard_machine, "new_token", token),
         patch.object(group_machine, "new_token", token),
-        patch.object(group_machine, "BASE_EVERY_INSTANTS", 6),
+        patch.object(group_machine, "BASE_EVERY_TIMES", 6),
     ):
         yield
 

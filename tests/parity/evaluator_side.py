@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rules.evaluation.groups import Evaluator, aligned
+from rules.evaluation.groups import Evaluator
 from rules.evaluation.program import Program
 from rules.events.events import EventMaker
 from rules.promql.storage import MemoryStorage
@@ -16,7 +16,7 @@ from tests.parity.verdict import PartitionWatermark, Rule, Turn, Verdict
 def of_evaluator(program: Program, series: Sequence[Series], start_ms: int, end_ms: int) -> Verdict:
     """Evaluate the rules at the instants in ``[start, end]``."""
     evaluator = Evaluator(program, MemoryStorage.from_series(series))
-    schedule = [aligned(program.interval_ms(number), start_ms - 1, end_ms) for number in range(len(program.groups))]
+    schedule = program.due(start_ms - 1, end_ms)
     outcome = evaluator.evaluate_schedule(schedule)
     told = EventMaker(program).make(evaluator, outcome.events)
     written = {

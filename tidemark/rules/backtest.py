@@ -11,7 +11,6 @@ from rules.backtest.run import Backtest, backtest
 from rules.backtest.scoring import LabelledSeries, Score, score
 from rules.backtest.summary import RuleSummary, summarize
 from rules.diagnostics.text import text_of
-from rules.evaluation.instants import count, distinct
 from rules.evaluation.program import Program, Settings
 from rules.files.load import load_rules
 from rules.model import AlertingRule, RuleGroup
@@ -45,8 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         program = _program(args)
         with interrupts.explained("nothing was written"), Progress("reading") as progress:
             history = read_reach(args, together(reaches(program)), written_names(program), progress)
-        intervals = distinct(program.interval_ms(number) for number in range(len(program.groups)))
-        if history.start_ms <= history.end_ms and not count(intervals, history.start_ms - 1, history.end_ms):
+        if history.start_ms <= history.end_ms and not program.times.count(history.start_ms - 1, history.end_ms):
             raise ValueError(
                 f"nothing was evaluated: no multiple of a group's interval lies between {instant(history.start_ms)} and "
                 f"{instant(history.end_ms)} UTC; say --start and --end, or a shorter --interval"

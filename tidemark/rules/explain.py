@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from rules.evaluation.groups import Evaluator, aligned
+from rules.evaluation.groups import Evaluator
 from rules.evaluation.program import Program
 from rules.files.load import load_rules
 from rules.model import AlertingRule, Rule, RuleFile
@@ -128,9 +128,7 @@ def _data(args: argparse.Namespace, file: RuleFile | None, rules: Sequence[tuple
     # What is recorded earlier than this no longer counts.
     first_ms = max(time_ms - reach.back_ms, history.start_ms) if reach.bounded else history.start_ms
     evaluator = Evaluator(program, history.storage)
-    evaluator.evaluate_schedule(
-        [aligned(program.interval_ms(number), first_ms - 1, time_ms) for number in range(len(file.groups))]
-    )
+    evaluator.evaluate_schedule(program.due(first_ms - 1, time_ms))
     found_nothing = unfed(program, history.finds, history.catalogue)
     by_rule: dict[int | None, tuple[NoData, ...]] = {
         id(program.rules[position].rule): each.selectors for position, each in found_nothing.items()

@@ -17,6 +17,7 @@ from rules.evaluation.alerts import Phase
 from rules.evaluation.dependencies import Writes, readers
 from rules.evaluation.outcome import ActiveAlert, RuleError
 from rules.evaluation.program import Prepared, Program
+from rules.evaluation.schedule import Schedule
 from rules.events.identity import alert_id, rule_keys
 from rules.golang.durations import format_duration
 from rules.golang.quoting import is_text
@@ -213,7 +214,7 @@ class _Course:
         self._written: list[SampleBatch] = []
         # Event time begins even without samples: at the evaluation time of shards that the largest query offset reads.
         offset = max((rule.turn.query_offset_ms for rule in trial.program.rules), default=0)
-        self.stage.extent((trial.test.start_ms - offset) // trial.step_ms * trial.step_ms)
+        self.stage.extent(Schedule(trial.step_ms).latest(trial.test.start_ms - offset))
         self._take(self.stage.advance(MIN_WATERMARK))
 
     @property
@@ -221,9 +222,9 @@ class _Course:
         """How many evaluations of rules have failed."""
         return self.stage.groups.machine.counted.get("rules.failures", 0)
 
-    def advance(self, instant: int) -> None:
+    def advance(self, time_ms: int) -> None:
         """Evaluate up to an evaluation time."""
-        watermark = instant + 1
+        watermark = time_ms + 1
         last = int(np.searchsorted(self._samples.ts, watermark, side="right"))
         self.stage.add(self._samples.take(slice(self._added, last)).compact())
         self._added = last

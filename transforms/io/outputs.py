@@ -88,9 +88,3 @@ STORES: Mapping[str, Store] = {each.name: each.rows for each in OUTPUTS if each.
 def output_type(uri: str) -> OutputType | None:
     """The output that a URI asks for."""
     return next((each for each in OUTPUTS if re.match(each.pattern, uri)), None)
-
-
-def local_directory(uri: str) -> str | None:
-    """The local directory that a URI names, as it is written; None if it names none."""
-    found = output_type(uri)
-    return uri.partition(":")[2].partition("?")[0] if found is not None and found.local else None

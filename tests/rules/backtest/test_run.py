@@ -134,7 +134,7 @@ def test_a_rule_that_looks_ahead_sees_no_future() -> None:
 
 def test_progress_ends_at_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backtests, "_CELLS_AT_ONCE", 1)
-    monkeypatch.setattr(backtests, "_FEWEST_INSTANTS", 2)
+    monkeypatch.setattr(backtests, "_FEWEST_TIMES", 2)
     seen: list[tuple[int, int]] = []
     backtest(program(), storage_of("x 1x20"), 0, 20 * MINUTE, lambda done, total: seen.append((done, total)))
     assert len(seen) > 5
@@ -192,7 +192,7 @@ def test_slices_change_nothing(rows: list[list[str]], instants: int) -> None:
     whole = backtest(program(), source, 0, end)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backtests, "_CELLS_AT_ONCE", 1)
-        patch.setattr(backtests, "_FEWEST_INSTANTS", instants)
+        patch.setattr(backtests, "_FEWEST_TIMES", instants)
         sliced = backtest(program(), source, 0, end)
     assert told(sliced) == told(whole)
     assert [each.peak for each in sliced.episodes] == [each.peak for each in whole.episodes]
@@ -217,7 +217,7 @@ def test_time_without_samples_is_skipped_and_nothing_else_changes(runs: list[tup
     found = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backtests, "_CELLS_AT_ONCE", 1)
-        patch.setattr(backtests, "_FEWEST_INSTANTS", 2)
+        patch.setattr(backtests, "_FEWEST_TIMES", 2)
         found.append(backtest(program(rules), source, 0, now * MINUTE))
         patch.setattr(backtests, "_stamps", lambda *_: None)
         found.append(backtest(program(rules), source, 0, now * MINUTE))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rules.evaluation.alerts import Phase
-from rules.evaluation.groups import Evaluator, RuleState, aligned
+from rules.evaluation.groups import Evaluator, RuleState
 from rules.evaluation.program import Program, Settings
 from rules.promql.engine import instant
 from rules.promql.values import InstantVector
@@ -398,7 +398,7 @@ groups:
 """
     program = Program(groups_of(rules))
     evaluator = Evaluator(program, storage_of("x 1x9"))
-    schedule = [aligned(program.interval_ms(number), -1, 4 * MINUTE) for number in range(2)]
+    schedule = program.due(-1, 4 * MINUTE)
     evaluator.evaluate_schedule(schedule)
     assert samples(evaluator, "s") == ["2=2", "4=4"]
     assert samples(evaluator, "f") == ["0=1", "1=1", "2=1", "3=1", "4=1"]
@@ -472,12 +472,6 @@ def test_the_observer_sees_every_expression() -> None:
 def test_nothing_is_evaluated_at_no_instant() -> None:
     outcome = Evaluator(Program(groups_of(CHAIN)), storage_of("x 1")).evaluate(np.empty(0, np.int64))
     assert (outcome.events, outcome.errors, outcome.snapshots) == ([], [], {})
-
-
-def test_aligned_instants() -> None:
-    assert aligned(15, 0, 45).tolist() == [15, 30, 45]
-    assert aligned(15, -1, 29).tolist() == [0, 15]
-    assert aligned(15, 16, 29).tolist() == []
 
 
 def test_some_rules_are_evaluated_again_over_what_the_others_wrote() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from rules.evaluation.groups import Evaluator, aligned
+from rules.evaluation.groups import Evaluator
 from rules.evaluation.program import Program
 from rules.events.events import EventMaker
 from rules.files.load import load_rules
@@ -22,7 +22,7 @@ def events_of(
     assert loaded.file is not None, loaded.diagnostics
     program = Program(loaded.file.groups)
     evaluator = Evaluator(program, MemoryStorage.from_series(series))
-    schedule = [aligned(program.interval_ms(number), start - 1, end) for number in range(len(program.groups))]
+    schedule = program.due(start - 1, end)
     return EventMaker(program).make(evaluator, evaluator.evaluate_schedule(schedule).events)
 
 

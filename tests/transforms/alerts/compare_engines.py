@@ -20,7 +20,7 @@ from unittest.mock import patch
 import numpy as np
 
 from rules.evaluation.alerts import Labels
-from rules.evaluation.groups import Evaluator, aligned
+from rules.evaluation.groups import Evaluator
 from rules.evaluation.program import Program, Settings
 from rules.events.corrections import History
 from rules.events.events import EventMaker
@@ -76,9 +76,7 @@ def _of_stages(case: Case) -> Iterator[str]:
     evaluator = Evaluator(program, storage_of(case.log.samples))
     outcome = evaluator.evaluate_schedule(
         [
-            aligned(
-                program.interval_ms(number), _begins(written, number) + (group.query_offset_ms or 0) - 1, case.end_ms
-            )
+            program.schedules[number].times(_begins(written, number) + (group.query_offset_ms or 0) - 1, case.end_ms)
             for number, group in enumerate(program.groups)
         ]
     )

@@ -21,7 +21,7 @@ from tests.transforms.io.sink_cases import MINUTE, WINDOW, fleet, samples, serie
 from transforms.io import sink as outputs
 from transforms.io.errors import SinkError
 from transforms.io.kinds import ALERT_EVENTS, DEAD_LETTERS, LATE_SAMPLES, RowKind, raw_samples, rollups, row_kinds
-from transforms.io.outputs import OUTPUTS, OutputType, local_directory, output_type
+from transforms.io.outputs import OUTPUTS, OutputType, output_type
 from transforms.io.parquet.store import files, read_raw, read_rollups
 
 TIERS = Tiers()
@@ -179,21 +179,6 @@ def test_what_the_table_declares_of_an_output_is_so(each: OutputType) -> None:
         re.findall(rf'counter\("tidemark", "({each.name}\.\w*(?:rows|refused|unwritable)\w*)"\)', source_of(sink))
     )
     assert counted == ({*each.rows.fates, *each.rows.others} if each.rows else set())
-
-
-@pytest.mark.parametrize(
-    ("uri", "directory"),
-    [
-        ("parquet:a/b?sync=off", "a/b"),
-        ("file:c", "c"),
-        ("blackhole:", None),
-        ("influxdb://h:1", None),
-        ("kafka://h:1/t", None),
-        ("d", None),
-    ],
-)
-def test_a_local_directory_is_that_of_the_uri(uri: str, directory: str | None) -> None:
-    assert local_directory(uri) == directory
 
 
 def source_of(module: ModuleType) -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from rules.evaluation.alerts import RESOLVED_RETENTION_MS
 from rules.evaluation.dependencies import Writes
 from rules.evaluation.program import Prepared, Program
+from rules.evaluation.schedule import Schedule
 from rules.golang.quoting import is_text
 from rules.model import Rule
 from rules.planning.plan import Placement, State, Step, plan
@@ -20,9 +21,9 @@ from rules.promql.syntax.parser import parse
 from rules.promql.syntax.printer import to_text
 from schemas.series import DEFAULT_TARGET_LABELS
 from transforms.alerts.fragments.long_ranges import states
-from transforms.alerts.fragments.rewriting import SHARD_LABEL, Fragments, FragmentSpec, Schedule, named
+from transforms.alerts.fragments.rewriting import SHARD_LABEL, Fragments, FragmentSpec, named
 
-__all__ = ["SHARD_LABEL", "FragmentSpec", "NotStreamable", "Refusal", "Schedule", "SplitProgram", "cut", "refusals"]
+__all__ = ["SHARD_LABEL", "FragmentSpec", "NotStreamable", "Refusal", "SplitProgram", "cut", "refusals"]
 
 
 class Refusal(NamedTuple):

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
+from rules.evaluation.schedule import Schedule
 from rules.planning.plan import Placement, Step
 from rules.promql.labels import METADATA, METRIC_NAME
 from rules.promql.syntax import ast
@@ -21,14 +22,6 @@ from rules.promql.syntax.printer import to_text
 
 SHARD_LABEL = "__shard__"
 """The label that distinguishes the partial aggregates of different shards. Remainders aggregate it away."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Schedule:
-    """The evaluation times ``k * interval_ms - behind_ms`` for whole ``k``."""
-
-    interval_ms: int
-    behind_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)

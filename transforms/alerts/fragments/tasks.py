@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from rules.evaluation.groups import aligned
+from rules.evaluation.schedule import Schedule, union
 from rules.promql.values import Times
 from schemas.series import stable_hash
 from transforms.alerts.fragments.fragments import FragmentSpec
@@ -40,22 +40,15 @@ class Run:
 
 def due(tasks: Iterable[Task], after_ms: int, until_ms: int) -> list[Run]:
     """The fragments due in ``(after_ms, until_ms]`` with their evaluation times. Those with the same times are together."""
-    instants: dict[object, bytes] = {}
+    times: dict[tuple[Schedule, ...], bytes] = {}
     found: dict[bytes, list[Task]] = {}
     for task in tasks:
-        spec = task.spec
-        key = spec.schedules if spec.step_ms is None else spec.step_ms
-        if key not in instants:
-            instants[key] = np.unique(np.concatenate([*_instants(spec, after_ms, until_ms)])).tobytes()
-        found.setdefault(instants[key], []).append(task)
-    return [Run(tuple(together), np.frombuffer(times, np.int64)) for times, together in found.items() if times]
+        key = _schedules(task.spec)
+        if key not in times:
+            times[key] = union([each.times(after_ms, until_ms) for each in key]).tobytes()
+        found.setdefault(times[key], []).append(task)
+    return [Run(tuple(together), np.frombuffer(due_at, np.int64)) for due_at, together in found.items() if due_at]
 
 
-def _instants(spec: FragmentSpec, after_ms: int, until_ms: int) -> Iterator[Times]:
-    yield np.empty(0, np.int64)
-    if spec.step_ms is not None:
-        yield aligned(spec.step_ms, after_ms, until_ms)
-        return
-    for schedule in spec.schedules:
-        behind = schedule.behind_ms
-        yield aligned(schedule.interval_ms, after_ms + behind, until_ms + behind) - behind
+def _schedules(spec: FragmentSpec) -> tuple[Schedule, ...]:
+    return spec.schedules if spec.step_ms is None else (Schedule(spec.step_ms),)

@@ -56,9 +56,9 @@ class ReceivedContributions:
         self.waiting.sort(key=lambda each: (each.effective_ms, each.partials.shard, each.partials.revision))
         return [part.partials for part in contribution.parts if part.partials.revision <= 0]
 
-    def known(self, instant: int) -> list[Part]:
+    def known(self, time_ms: int) -> list[Part]:
         """Take out the parts that count at an evaluation time."""
-        known = [part for part in self.waiting if part.effective_ms <= instant]
+        known = [part for part in self.waiting if part.effective_ms <= time_ms]
         self.waiting = self.waiting[len(known) :]
         return known
 

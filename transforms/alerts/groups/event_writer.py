@@ -31,15 +31,15 @@ class EventWriter:
         self.counted: Counter[str] = Counter()
         self._samples = SampleMaker(target_labels)
 
-    def events(self, events: Iterable[AlertEvent], instant: int | None = None) -> Iterator[Out]:
+    def events(self, events: Iterable[AlertEvent], time_ms: int | None = None) -> Iterator[Out]:
         """Emit the events that were not sent before, at the given evaluation time, from which they are known, or else each at its own."""
         for event in events:
             if self.history.apply(event):
                 self.counted["alerts.corrections" if event.correction else f"alerts.{event.state.value}"] += 1
-                yield Out(event.evaluated_at if instant is None else instant, EVENTS, encode(event))
+                yield Out(event.evaluated_at if time_ms is None else time_ms, EVENTS, encode(event))
 
-    def samples(self, instant: int, columns: Iterable[Column], *, corrected: bool = True) -> Iterator[Out]:
+    def samples(self, time_ms: int, columns: Iterable[Column], *, corrected: bool = True) -> Iterator[Out]:
         """Emit what rules wrote up to an evaluation time; ``corrected`` if it replaces earlier samples from that time on."""
-        for batch in self._samples.batches(columns, instant if corrected else None):
+        for batch in self._samples.batches(columns, time_ms if corrected else None):
             self.counted["rules.samples_written"] += len(batch)
-            yield Out(instant, SAMPLES, batches.encode(batch))
+            yield Out(time_ms, SAMPLES, batches.encode(batch))

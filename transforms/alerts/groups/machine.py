@@ -23,7 +23,7 @@ from transforms.alerts.settings import EvaluationSettings
 from transforms.machines.machine import TOKEN_BYTES, Cells, Machine, Memory, Out, Timer, Timers, new_token
 
 BASE_EVERY_MS = 60_000
-BASE_EVERY_INSTANTS = 16
+BASE_EVERY_TIMES = 16
 """Minimum event time, and evaluation times, between two bases: a base ends a batch of evaluations, and writes all active alerts."""
 
 MOST_TIMERS = 256
@@ -38,11 +38,11 @@ class _Open:
     Attributes:
         due: the last evaluation time that is due.
         based: the value of ``due`` when the base was taken.
-        instants: evaluation times since then, at most ``BASE_EVERY_INSTANTS``.
+        passed: evaluation times since then, at most ``BASE_EVERY_TIMES``.
     """
 
-    def __init__(self, state: GroupState, due: int = LONG_AGO, based: int = LONG_AGO, instants: int = 0) -> None:
-        self.state, self.due, self.based, self.instants = state, due, based, instants
+    def __init__(self, state: GroupState, due: int = LONG_AGO, based: int = LONG_AGO, passed: int = 0) -> None:
+        self.state, self.due, self.based, self.passed = state, due, based, passed
         self.token = b""
 
 
@@ -83,8 +83,8 @@ class GroupMachine(Machine):
         cells.append("contributions", element)
         self._touch(opened, cells)
         first = min([contribution.until_ms, *(int(part.partials.times[0]) for part in contribution.parts)])
-        for instant in self._instants(opened, first, contribution.until_ms):
-            timers.at(instant + self._settings.grace_ms + 1)
+        for time_ms in self._timers(opened, first, contribution.until_ms):
+            timers.at(time_ms + self._settings.grace_ms + 1)
         known = max((part.effective_ms for part in contribution.parts), default=contribution.until_ms)
         if known > contribution.until_ms:
             # The input has ended, and this is the last contribution.
@@ -92,27 +92,27 @@ class GroupMachine(Machine):
         # Once all shards have reported an evaluation time there is nothing to wait for: its timer fires with the watermark, a second or more later.
         yield from self._reach(opened, opened.state.complete_ms, cells)
 
-    def _instants(self, opened: _Open, first: int, until_ms: int) -> list[int]:
+    def _timers(self, opened: _Open, first: int, until_ms: int) -> list[int]:
         """The evaluation times that a shard has reported; of very many, at which it has no values, only the last."""
         after = max(first - 1, opened.due)
-        if opened.state.live.current.count(after, until_ms) > MOST_TIMERS:
+        if opened.state.live.current.times.count(after, until_ms) > MOST_TIMERS:
             return [until_ms]
-        return opened.state.live.instants(after, until_ms)
+        return opened.state.live.possible(after, until_ms)
 
     def fire(self, key: bytes, timer: Timer, cells: Cells, timers: Timers) -> Iterator[Out]:
         """An evaluation time is due. It is evaluated at the end of the bundle, or now if it is time to take a base."""
         opened = self._opened(key, cells)
         yield from self._reach(opened, timer.time_ms - self._settings.grace_ms - 1, cells)
 
-    def _reach(self, opened: _Open, instant: int, cells: Cells) -> Iterator[Out]:
+    def _reach(self, opened: _Open, until_ms: int, cells: Cells) -> Iterator[Out]:
         """All evaluation times up to one are due."""
-        if instant <= opened.due:
+        if until_ms <= opened.due:
             return
-        passed = opened.state.live.current.count(opened.due, instant) if opened.due != LONG_AGO else 1
-        opened.due = instant
-        opened.instants = min(opened.instants + passed, BASE_EVERY_INSTANTS)
-        if opened.instants >= BASE_EVERY_INSTANTS and instant - opened.based >= BASE_EVERY_MS:
-            yield from opened.state.advance(instant)
+        passed = opened.state.live.current.times.count(opened.due, until_ms) if opened.due != LONG_AGO else 1
+        opened.due = until_ms
+        opened.passed = min(opened.passed + passed, BASE_EVERY_TIMES)
+        if opened.passed >= BASE_EVERY_TIMES and until_ms - opened.based >= BASE_EVERY_MS:
+            yield from opened.state.advance(until_ms)
             self._take_base(opened, cells)
         self._touch(opened, cells)
 
@@ -147,22 +147,20 @@ class GroupMachine(Machine):
         if meta is None:
             return _Open(GroupState(self._settings))
         forms.GROUP_META.check(meta[0] if meta else None)
-        _, token, due, based, instants = _META.unpack(meta)
+        _, token, due, based, passed = _META.unpack(meta)
         state = self._memory.take(key, token)
         if state is None:
             contributions = [messages.contribution(each) for each in cells.read_bag("contributions")]
             announced = [messages.rules(each) for each in cells.read_bag("announced")]
             done = None if due == LONG_AGO else due
             state = GroupState.from_base(self._settings, cells.read("base"), contributions, announced, done)
-        opened = _Open(state, due, based, instants)
+        opened = _Open(state, due, based, passed)
         opened.token = token
         return opened
 
     def _touch(self, opened: _Open, cells: Cells) -> None:
         opened.token = new_token()
-        cells.write(
-            "meta", _META.pack(forms.GROUP_META.version, opened.token, opened.due, opened.based, opened.instants)
-        )
+        cells.write("meta", _META.pack(forms.GROUP_META.version, opened.token, opened.due, opened.based, opened.passed))
 
     def _take_base(self, opened: _Open, cells: Cells) -> None:
         state = opened.state
@@ -172,7 +170,7 @@ class GroupMachine(Machine):
         oldest = state.oldest_ms
         kept = [each for each in cells.read_bag("contributions") if messages.until(each) >= oldest]
         cells.replace("contributions", kept)
-        opened.based, opened.instants = opened.due, 0
+        opened.based, opened.passed = opened.due, 0
 
     def _complain(self, state: GroupState) -> None:
         self.complaints += state.complaints

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
-from rules.evaluation.groups import Evaluator, aligned
+from rules.evaluation.groups import Evaluator
 from rules.evaluation.known_empty import is_known_empty
 from rules.evaluation.outcome import Outcome, RuleError
 from rules.events.corrections import History
@@ -94,15 +94,12 @@ class GroupState:
         if self.done is None and self._received.first_reported_ms is None:
             return None
         after = self.done if self.done is not None else self._begin(self._earliest_ms())
-        found = [self._ready.following(after)]
-        change = self.live.change_ms
-        coming = self.live.coming() if change is not None else None
-        if change is not None and coming is not None:
-            found.append(coming.following(max(after, change - 1)))
-        return min((each for each in found if each is not None), default=None)
+        return self.live.ahead.following(after)
 
     def _earliest_ms(self) -> int:
-        return self._received.earliest_ms(self._ready.following(self._begin(self._received.first_reported_ms or 0)))
+        return self._received.earliest_ms(
+            self._ready.times.following(self._begin(self._received.first_reported_ms or 0))
+        )
 
     def _begin(self, first_reported_ms: int) -> int:
         """The time before the first evaluation, given the first time that shards report: with an offset, data may only seem absent before."""
@@ -111,7 +108,7 @@ class GroupState:
     def _evaluate(self, first: int, end: int) -> Iterator[Out]:
         """First evaluations, of a stretch."""
         stretch = next_stretch(self._ready, self.store, self.evaluator, first - 1, end, alone=self._alone)
-        last = self._ready.latest(stretch.until_ms)
+        last = self._ready.times.latest(stretch.until_ms)
         if last is None or last < first:
             return
         if not self._snapshots:
@@ -122,7 +119,7 @@ class GroupState:
             self._long = True
             self.complaints.append(no_samples_from(first))
         counter = "rules.instants" if stretch.rules is None else "rules.instants_skipped"
-        self.counted[counter] += self._ready.count(first - 1, last)
+        self.counted[counter] += self._ready.times.count(first - 1, last)
         events = self._ready.events.make(self.evaluator, outcome.events, known=self.history)
         yield from self._event_writer.events(events)
         yield from self._event_writer.samples(
@@ -135,9 +132,9 @@ class GroupState:
             # They may write for years before anything is stored.
             self.prune()
 
-    def _correct(self, instant: int) -> Iterator[Out]:
+    def _correct(self, time_ms: int) -> Iterator[Out]:
         """Take the changes by late samples, and evaluate again the rules that they touch."""
-        known = self._received.known(instant)
+        known = self._received.known(time_ms)
         if not known:
             return
         revised = frozenset[int]().union(*(self.store.revise(part.partials) for part in known))
@@ -155,16 +152,16 @@ class GroupState:
         back = self._snapshots.before(touched, again)
         before = list(written.written_after(self.evaluator.recorded, back.time_ms, again))
         outcome = self._again(back, again, self.done)
-        self.counted["rules.instants_again"] += self._ready.count(back.time_ms, self.done)
+        self.counted["rules.instants_again"] += self._ready.times.count(back.time_ms, self.done)
         # Events that the rules sent before a change are kept, and so are the ends of alerts that the change caused.
         touched = max(touched, back.time_ms + 1)
         # From the first evaluation time touched, wherever the snapshot was: the places of corrections must not depend on snapshots.
         due = [each for each in outcome.events if each.transition.time_ms >= touched]
         sent = self._standing(touched, again)
-        events = self._ready.events.corrections(self.evaluator, sent, due, instant)
-        yield from self._event_writer.events(events, instant)
+        events = self._ready.events.corrections(self.evaluator, sent, due, time_ms)
+        yield from self._event_writer.events(events, time_ms)
         after = written.written_after(self.evaluator.recorded, back.time_ms, again)
-        yield from self._event_writer.samples(instant, written.changed(before, after))
+        yield from self._event_writer.samples(time_ms, written.changed(before, after))
 
     def _standing(self, since_ms: int, rules: Collection[int]) -> list[AlertEvent]:
         """The newest sent events of these rules at evaluation times from a time on, retractions included."""
@@ -204,24 +201,24 @@ class GroupState:
                 self._snapshots.forget(last)
         self._initial = self._initial and self._snapshots.base.time_ms == base
 
-    def _change(self, instant: int) -> Iterator[Out]:
+    def _change(self, time_ms: int) -> Iterator[Out]:
         """Apply other rules from an evaluation time on."""
         old, new = self._ready, self.live.change()
         change = changes(old.program, new.program)
-        migrated = migrate(self.evaluator.states, change, instant)
+        migrated = migrate(self.evaluator.states, change, time_ms)
         events = old.events.make(self.evaluator, migrated.ended, known=self.history)
         yield from self._event_writer.events(events)
         evaluator = self._evaluator(new)
         evaluator.states, evaluator.recorded = migrated.states, self.evaluator.recorded
-        hand_over(evaluator.recorded, change, migrated.stale, instant)
+        hand_over(evaluator.recorded, change, migrated.stale, time_ms)
         # Staleness markers are written at this very evaluation time.
-        yield from self._event_writer.samples(instant, written.written_after(evaluator.recorded, instant - 1))
+        yield from self._event_writer.samples(time_ms, written.written_after(evaluator.recorded, time_ms - 1))
         self.evaluator = evaluator
         self.store.follow(new.tasks)
         self.counted["rules.changes"] += 1
-        if self.done is not None and self._ready.following(self.done) != self._ready.following(instant - 1):
+        if self.done is not None and self._ready.times.following(self.done) != self._ready.times.following(time_ms - 1):
             # The old rules had no evaluation time since then, or none for long: the new ones have none before the change.
-            self.done = instant - 1
+            self.done = time_ms - 1
         # What was evaluated by other rules is not evaluated again.
         self._snapshots.clear()
         if self.done is not None:
@@ -263,8 +260,7 @@ class GroupState:
         among = only if stretch.rules is None else stretch.rules
         if among is not None and not among:
             return Outcome()
-        intervals = map(program.interval_ms, range(len(program.groups)))
-        schedule = [aligned(interval, after_ms, stretch.until_ms) for interval in intervals]
+        schedule = program.due(after_ms, stretch.until_ms)
         outcome = self.evaluator.evaluate_schedule(schedule, only=among)
         rules = program.rules if among is None else [program.rules[position] for position in among]
         evaluations = sum(len(schedule[rule.group_number]) for rule in rules)

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from rules.evaluation.groups import Evaluator
 from rules.evaluation.rule_state import IDLE
+from rules.evaluation.schedule import reach
 from schemas.strict_json import format_time
 from transforms.alerts.groups.partial_store import PartialStore
 from transforms.alerts.live.live import CompiledRules
@@ -74,11 +75,11 @@ def next_stretch(
         most: evaluation times at once where there are samples.
         alone: whether rules that need no samples were evaluated by themselves up to ``after_ms``.
     """
-    first = ready.following(after_ms)
-    if first is None or ready.count(after_ms, until_ms) <= most:
+    first = ready.times.following(after_ms)
+    if first is None or ready.times.count(after_ms, until_ms) <= most:
         return Stretch(until_ms)
-    shortest = ready.intervals_ms[0]
-    usual = Stretch(min(until_ms, first + (most - 1) * shortest))
+    shortest = ready.times.shortest_ms or 1
+    usual = Stretch(min(until_ms, reach(first, most, shortest)))
     offset = max((rule.turn.query_offset_ms for rule in ready.program.rules), default=0)
     empty_until = _before(store.seen(first, offset), until_ms)
     if empty_until <= usual.until_ms:
@@ -96,7 +97,7 @@ def next_stretch(
     last_ones = empty_until - MOST_ALONE * shortest
     if alone and last_ones >= first:
         return Stretch(last_ones, frozenset())
-    return Stretch(min(empty_until, first + (BLOCK - 1) * shortest), unprompted)
+    return Stretch(min(empty_until, reach(first, BLOCK, shortest)), unprompted)
 
 
 def _before(seen_ms: int | None, until_ms: int) -> int:

@@ -12,18 +12,16 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
-import numpy as np
 import orjson
 
 from rules.diagnostics.model import Diagnostic, Severity
 from rules.evaluation.alerts import RESOLVED_RETENTION_MS
-from rules.evaluation.instants import aligned, count, distinct
 from rules.evaluation.known_empty import needs_samples
 from rules.evaluation.program import Program
+from rules.evaluation.schedule import EvaluationTimes, Span, SpannedTimes, union
 from rules.events.events import EventMaker
 from rules.model import RuleFile
 from rules.promql.syntax import ast
-from rules.promql.values import Times
 from schemas.forms import table as forms
 from transforms.alerts.fragments.fragments import SplitProgram, cut, refusals
 from transforms.alerts.fragments.tasks import Task
@@ -47,13 +45,16 @@ class CompiledRules:
         self.rules = rules
         self.cut: SplitProgram = cut(rules.program(settings.program), settings.target_labels)
         self.tasks = tuple(Task.of(spec) for spec in self.cut.fragments)
-        self.intervals_ms = sorted({self.program.interval_ms(number) for number in range(len(self.program.groups))})
-        self._distinct_ms = distinct(self.intervals_ms)
 
     @property
     def program(self) -> Program:
         """The rules with remainders in the place of their expressions."""
         return self.cut.program
+
+    @property
+    def times(self) -> EvaluationTimes:
+        """The evaluation times of all groups."""
+        return self.program.times
 
     @cached_property
     def events(self) -> EventMaker:
@@ -82,25 +83,8 @@ class CompiledRules:
         if program.queries:
             # The annotations of an alert are asked for again as long as it is remembered.
             keeping = max((rule.policy.keep_firing_for_ms for rule in program.rules), default=0)
-            queries += keeping + RESOLVED_RETENTION_MS + 2 * max(self.intervals_ms, default=0)
+            queries += keeping + RESOLVED_RETENTION_MS + 2 * max(self.times.intervals_ms, default=0)
         return program.settings.options.lookback_ms + max(rules, queries)
-
-    def instants(self, after_ms: int, until_ms: int) -> Times:
-        """The evaluation times in ``(after, until]`` at which any group is evaluated, ascending."""
-        multiples = [aligned(step, after_ms, until_ms) for step in self._distinct_ms]
-        return np.unique(np.concatenate(multiples)) if multiples else np.empty(0, np.int64)
-
-    def count(self, after_ms: int, until_ms: int) -> int:
-        """How many evaluation times are in ``(after, until]``, without listing them."""
-        return count(self._distinct_ms, after_ms, until_ms)
-
-    def latest(self, time_ms: int) -> int | None:
-        """The last evaluation time up to a time; None if there are no groups."""
-        return max((time_ms // step * step for step in self._distinct_ms), default=None)
-
-    def following(self, time_ms: int) -> int | None:
-        """The first evaluation time after a time; None if there are no groups."""
-        return min(((time_ms // step + 1) * step for step in self.intervals_ms), default=None)
 
 
 def _back(expr: ast.Expr) -> int:
@@ -168,11 +152,20 @@ class LiveRules:
         self._ahead = None
         return self.current
 
-    def instants(self, after_ms: int, until_ms: int) -> list[int]:
-        """The evaluation times in ``(after, until]`` at which any group may be evaluated, now or after the next change, ascending."""
+    @property
+    def ahead(self) -> SpannedTimes:
+        """The evaluation times of the rules in force, and of those after the next change from when it counts."""
+        coming, change_ms = self.coming(), self.change_ms
+        spans = [Span(self.current.times)]
+        if coming is not None and change_ms is not None:
+            spans.append(Span(coming.times, change_ms))
+        return SpannedTimes(spans)
+
+    def possible(self, after_ms: int, until_ms: int) -> list[int]:
+        """The evaluation times in ``(after, until]``, ascending, whenever the next change counts: its rules' are among them from the beginning."""
         coming = self.coming()
-        found = {*self.current.instants(after_ms, until_ms).tolist()}
-        return sorted(found if coming is None else found | {*coming.instants(after_ms, until_ms).tolist()})
+        every = [self.current.times] if coming is None else [self.current.times, coming.times]
+        return list(map(int, union([each.times(after_ms, until_ms) for each in every])))
 
     def _next(self, found: RuleFiles) -> RuleSet:
         before = self.current.rules

@@ -21,7 +21,6 @@ from rules.promql.values import Times
 from schemas import batch as batches
 from schemas.batch import MIN_WATERMARK, SampleBatch
 from transforms.alerts.fragments.partials import HISTORY, Partials
-from transforms.alerts.fragments.rewriting import Schedule
 from transforms.alerts.fragments.tasks import Run, Task, due
 from transforms.alerts.messages import BEGINNING_MS, Contribution, Part, RuleFiles, of_contribution
 from transforms.alerts.settings import CONTRIBUTIONS, EvaluationSettings
@@ -138,7 +137,9 @@ class ShardEvaluator:
             newest_ms: the newest event time, to be reported.
         """
         grace = self._settings.grace_ms
-        while self.done is not None and (first := self.rules.following(self.done)) is not None and first <= until_ms:
+        while (
+            self.done is not None and (first := self.rules.times.following(self.done)) is not None and first <= until_ms
+        ):
             parts = self._late(first)
             end = min([until_ms, *(each.overtaken - grace for each in self.waiting)])
             # There may have been no rules for a year.
@@ -146,22 +147,21 @@ class ShardEvaluator:
             # The first evaluation times of a shard are evaluated even so: their reports show the groups when event time begins.
             last = self._empty_until(first, after, end) if self.done >= self._begin else None
             if last is None:
-                reach = first + (STRIDE - 1) * (self.rules.shortest_ms or 1)
-                instants = self.rules.instants(self.done, min(end, reach))[:STRIDE]
-                last = int(instants[-1])
+                times = self.rules.times.first(STRIDE, self.done, end)
+                last = int(times[-1])
                 parts += [Part(first, each) for each in self._first_partials(after, last)]
-                self.counted["rules.shard_instants"] += len(instants)
+                self.counted["rules.shard_instants"] += len(times)
             previous_ms, self.done = self.done, last
             yield self._contribution(parts, newest_ms, BEGINNING_MS if previous_ms < self._begin else previous_ms)
         if self.done is not None and (self._pruned is None or self.done - self._pruned >= PRUNE_EVERY_MS):
             self.prune()
 
-    def close(self, instant: int, newest_ms: int) -> Iterator[Out]:
+    def close(self, time_ms: int, newest_ms: int) -> Iterator[Out]:
         """Add all samples that wait: the input has ended before this evaluation time, which is not evaluated."""
         if not self.waiting or self.done is None:
             return
         known, self.waiting = self.waiting, []
-        parts = self._add_late(known, instant)
+        parts = self._add_late(known, time_ms)
         if parts:
             yield self._amendment(parts, newest_ms)
 
@@ -191,7 +191,7 @@ class ShardEvaluator:
         self._reselect()
         if done is None:
             return
-        known = self.rules.following(done)
+        known = self.rules.times.following(done)
         known = done + 1 if known is None else known
         parts: list[Part] = []
         for task in fresh:
@@ -212,7 +212,7 @@ class ShardEvaluator:
         vectors = {run.times.tobytes(): run for run in due(self.rules.vectors, after_ms, until_ms)}
         for schedules, tasks in self.rules.gathering.items():
             for run in due(tasks, after_ms, until_ms):
-                since = _last(schedules, after_ms)
+                since = max(each.latest(after_ms) for each in schedules)
                 # Fragments of the same evaluation times go together.
                 beside = vectors.pop(run.times.tobytes(), None)
                 yield self._evaluate((*(beside.tasks if beside is not None else ()), *run.tasks), run.times, since)
@@ -221,13 +221,13 @@ class ShardEvaluator:
 
     def _empty_until(self, first: int, after_ms: int, end_ms: int) -> int | None:
         """The last of many evaluation times that see no sample, so that the shard has nothing to report; None if these are few, or none."""
-        far = first + STRIDE * (self.rules.shortest_ms or 1)
+        far = first + STRIDE * (self.rules.times.shortest_ms or 1)
         if end_ms < far or not self.rules.need_samples:
             return None
         seen = self.state.seen(after_ms + 1)
         if seen is not None and seen <= far:
             return None
-        return self.rules.latest(end_ms if seen is None else min(end_ms, seen - 1))
+        return self.rules.times.latest(end_ms if seen is None else min(end_ms, seen - 1))
 
     def _late(self, first: int) -> list[Part]:
         """Add the samples that waited for an evaluation time, and evaluate again the times that they touch."""
@@ -316,13 +316,6 @@ class ShardEvaluator:
         before, self.state = self.state, self._empty()
         self.state.take_over(before)
         self.waiting = [kept for each in self.waiting if len(kept := self.state.wanted(each))]
-
-
-def _last(schedules: Iterable[Schedule], until_ms: int) -> int:
-    """The last evaluation time up to a time."""
-    return max(
-        (until_ms + each.behind_ms) // each.interval_ms * each.interval_ms - each.behind_ms for each in schedules
-    )
 
 
 def _revision(effective_ms: int) -> int:

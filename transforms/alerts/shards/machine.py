@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 
+from rules.evaluation.schedule import SpannedTimes
 from rules.planning.catalogue import Catalogue
 from rules.planning.no_data import exact_name, selector_key
 from schemas import batch as batches
@@ -103,30 +104,30 @@ class ShardMachine(Machine):
         """An evaluation time is due, unless watermarks completed it before."""
         yield from self._come(self._opened(key, cells), timer.time_ms - self._settings.grace_ms, cells, timers)
 
-    def _come(self, shard: _Shard, instant: int, cells: Cells, timers: Timers) -> Iterator[Out]:
+    def _come(self, shard: _Shard, until_ms: int, cells: Cells, timers: Timers) -> Iterator[Out]:
         """Evaluation times up to one are due. They are evaluated at the end of the bundle, or now if rules change or chunks are compacted."""
         meta, evaluator = shard.meta, shard.evaluator
-        due = min(instant, meta.newest) if self._settings.bounded else instant
+        due = min(until_ms, meta.newest) if self._settings.bounded else until_ms
         changed = False
         while evaluator.rules.change_ms is not None and evaluator.rules.change_ms <= due:
             self._reach(shard, evaluator.rules.change_ms - 1)
             yield from self._change(shard)
             changed = True
         self._reach(shard, due)
-        if evaluator.rules.is_past(meta.evaluated):
-            yield from evaluator.advance(meta.evaluated, meta.newest)
-            evaluator.expire(meta.evaluated)
+        if evaluator.rules.is_past(meta.due):
+            yield from evaluator.advance(meta.due, meta.newest)
+            evaluator.expire(meta.due)
             changed = True
         if self._is_grown(shard):
-            yield from evaluator.advance(meta.evaluated, meta.newest)
+            yield from evaluator.advance(meta.due, meta.newest)
             self._compact(shard, cells)
         if changed:
             cells.write("rules", evaluator.rules.to_bytes())
             meta.armed = LONG_AGO
-        if instant > due:
+        if until_ms > due:
             # The input has ended: what waits for a later evaluation time counts now.
-            yield from evaluator.advance(meta.evaluated, meta.newest)
-            yield from evaluator.close(instant, meta.newest)
+            yield from evaluator.advance(meta.due, meta.newest)
+            yield from evaluator.close(until_ms, meta.newest)
             # Should anything arrive after all, this evaluation time and its timer are still ahead.
             meta.armed = meta.after
             self._store(shard, cells)
@@ -137,7 +138,7 @@ class ShardMachine(Machine):
         """Evaluate what is due."""
         for key, shard in self._open.items():
             meta, evaluator = shard.meta, shard.evaluator
-            yield from evaluator.advance(meta.evaluated, meta.newest)
+            yield from evaluator.advance(meta.due, meta.newest)
             if evaluator.counted["rules.series_refused"]:
                 self.complaints.append(
                     f"rules: shard {evaluator.shard} keeps {self._settings.max_series:,} series that rules select, which is the most (max_series): "
@@ -162,9 +163,9 @@ class ShardMachine(Machine):
         if not len(batch):
             return
         oldest, grace = int(batch.ts.min()), self._settings.grace_ms
-        if meta.evaluated != LONG_AGO and (batch.overtaken != MIN_WATERMARK or oldest <= meta.evaluated):
+        if meta.due != LONG_AGO and (batch.overtaken != MIN_WATERMARK or oldest <= meta.due):
             # Whatever the source reports, a sample at or before an evaluated time is late.
-            batch = replace(batch, overtaken=max(batch.overtaken, meta.evaluated + grace))
+            batch = replace(batch, overtaken=max(batch.overtaken, meta.due + grace))
         kept = evaluator.keep(batch)
         begin = oldest if batch.overtaken == MIN_WATERMARK else batch.overtaken - grace + 1
         noted = self._note(meta, evaluator.rules, int(batch.ts.max()), begin, kept is not None)
@@ -182,15 +183,14 @@ class ShardMachine(Machine):
         noted = newest is not None and self._note(meta, rules, newest, newest)
 
         def crosses(before: int, after: int) -> bool:
-            crossed = rules.following(before - grace)
-            return crossed is not None and crossed <= after - grace
+            return rules.times.between(before - grace, after - grace)
 
         changed = shard.watermarks.update(messages.partition_watermarks(element), crosses)
         if changed:
             cells.write("told", shard.watermarks.to_bytes())
-            due = rules.latest(shard.watermarks.complete_ms - grace)
+            due = rules.times.latest(shard.watermarks.complete_ms - grace)
             if due is not None and meta.begin != LONG_AGO and due > meta.after:
-                shard.evaluator.counted["rules.instants_early"] += rules.count(meta.after, due)
+                shard.evaluator.counted["rules.instants_early"] += rules.times.count(meta.after, due)
                 yield from self._come(shard, due, cells, timers)
                 return
         if noted or changed:
@@ -201,22 +201,21 @@ class ShardMachine(Machine):
     def _note(self, meta: Meta, rules: ShardRules, newest: int, oldest: int, always: bool = False) -> bool:
         """Take the newest event time. Returns whether state should be written; ``always`` forces that."""
         worth = always
-        if meta.evaluated == LONG_AGO:
-            begins = rules.following(oldest - 1) is not None
+        if meta.due == LONG_AGO:
+            begins = rules.times.following(oldest - 1) is not None
             if begins and (meta.begin == LONG_AGO or oldest < meta.begin):
                 meta.begin, meta.armed, worth = oldest, LONG_AGO, True
         if newest > meta.newest:
-            crossed = rules.following(meta.newest)
-            worth = worth or (crossed is not None and crossed <= newest)
+            worth = worth or rules.times.between(meta.newest, newest)
             meta.newest = newest if worth else meta.newest
         return worth
 
     def _announce(self, shard: _Shard, found: messages.RuleFiles, cells: Cells, timers: Timers) -> Iterator[Out]:
         meta, evaluator = shard.meta, shard.evaluator
-        yield from evaluator.advance(meta.evaluated, meta.newest)
+        yield from evaluator.advance(meta.due, meta.newest)
         if not evaluator.announce(found):
             return
-        while evaluator.rules.change_ms is not None and evaluator.rules.change_ms <= meta.evaluated:
+        while evaluator.rules.change_ms is not None and evaluator.rules.change_ms <= meta.due:
             yield from self._change(shard)
         if evaluator.rules.change_ms is not None:
             timers.at(evaluator.rules.change_ms + self._settings.grace_ms)
@@ -229,54 +228,54 @@ class ShardMachine(Machine):
     def _reach(self, shard: _Shard, due: int) -> None:
         """All evaluation times up to one are due."""
         meta = shard.meta
-        last = shard.evaluator.rules.latest(due)
+        last = shard.evaluator.rules.times.latest(due)
         if last is None or meta.begin == LONG_AGO or last <= meta.after:
             return
-        if meta.evaluated == LONG_AGO:
+        if meta.due == LONG_AGO:
             shard.evaluator.start(meta.begin)
-        meta.evaluated = last
+        meta.due = last
 
     def _change(self, shard: _Shard) -> Iterator[Out]:
-        yield from shard.evaluator.advance(shard.meta.evaluated, shard.meta.newest)
+        yield from shard.evaluator.advance(shard.meta.due, shard.meta.newest)
         yield from shard.evaluator.change(shard.meta.newest)
 
     def _is_grown(self, shard: _Shard) -> bool:
         meta = shard.meta
-        aged = meta.evaluated - meta.compacted >= COMPACT_EVERY_MS
+        aged = meta.due - meta.compacted >= COMPACT_EVERY_MS
         return aged and meta.stored > 2 * shard.evaluator.samples + _SLACK
 
     def _compact(self, shard: _Shard, cells: Cells) -> None:
         meta, evaluator = shard.meta, shard.evaluator
         evaluator.prune()
         cells.replace("chunks", [*evaluator.state.to_chunks(), *map(to_chunk, evaluator.waiting)])
-        meta.stored, meta.compacted = evaluator.samples, meta.evaluated
+        meta.stored, meta.compacted = evaluator.samples, meta.due
 
     def _go_on(self, shard: _Shard, cells: Cells, timers: Timers) -> None:
         """Set timers for what is ahead, and write the meta state."""
         meta, rules, grace = shard.meta, shard.evaluator.rules, self._settings.grace_ms
-        shortest = rules.shortest_ms
+        shortest = rules.times.shortest_ms
         if meta.begin != LONG_AGO and shortest is not None:
             after = meta.after
-            ahead = _timers(rules, max(after, meta.armed), meta.newest)
-            following = rules.following(after)
+            ahead = _timers(rules.times, max(after, meta.armed), meta.newest)
+            following = rules.times.following(after)
             if not ahead and meta.armed <= after and following is not None:
                 # Time goes on even without input. A bounded input gets one such timer: the watermark reaches it only at the end.
                 ahead = [following]
-            for instant in ahead:
-                timers.at(instant + grace)
-                meta.armed = instant
+            for when in ahead:
+                timers.at(when + grace)
+                meta.armed = when
         self._store(shard, cells)
 
     def _arm(self, shard: _Shard, oldest: int, newest: int, timers: Timers) -> None:
         """Set timers for the first evaluation times that see samples of an event time, if not every evaluation time has one."""
         meta, rules = shard.meta, shard.evaluator.rules
-        shortest = rules.shortest_ms
+        shortest = rules.times.shortest_ms
         if meta.begin == LONG_AGO or shortest is None or not _is_far(shortest, meta.after, meta.newest):
             return
         for time_ms in {newest, *range(oldest, min(newest, oldest + _NEXT * shortest), shortest)}:
-            instant = rules.following(max(meta.after, time_ms - 1))
-            if instant is not None:
-                timers.at(instant + self._settings.grace_ms)
+            when = rules.times.following(max(meta.after, time_ms - 1))
+            if when is not None:
+                timers.at(when + self._settings.grace_ms)
 
     def _store(self, shard: _Shard, cells: Cells) -> None:
         meta, rules = shard.meta, shard.evaluator.rules
@@ -305,7 +304,7 @@ class ShardMachine(Machine):
             ShardRules(self._settings, cells.read("rules") if stored else None),
             map(from_chunk, cells.read_bag("chunks")) if stored else (),
             meta.begin,
-            None if meta.evaluated == LONG_AGO else meta.evaluated,
+            None if meta.due == LONG_AGO else meta.due,
             meta.amendments,
         )
         watermarks = cells.read("told") if stored else None
@@ -324,18 +323,18 @@ def _labels(state: ShardState) -> Iterator[str]:
     return found.texts()
 
 
-def _timers(rules: ShardRules, after_ms: int, until_ms: int) -> list[int]:
+def _timers(times: SpannedTimes, after_ms: int, until_ms: int) -> list[int]:
     """The evaluation times in ``(after, until]`` that need a timer: all, or so many that the distance between them doubles.
 
     A timer makes all evaluation times up to its own due, so one covers all before it.
     """
-    shortest = rules.shortest_ms or 1
+    shortest = times.shortest_ms or 1
     if not _is_far(shortest, after_ms, until_ms):
-        return list(map(int, rules.instants(after_ms, until_ms)))
+        return list(map(int, times.times(after_ms, until_ms)))
     # The watermark may be anywhere, but is most likely a little behind the newest event time.
     near = _NEXT * shortest
-    found = {*rules.instants(after_ms, after_ms + near).tolist(), *rules.instants(until_ms - near, until_ms).tolist()}
+    found = {*times.times(after_ms, after_ms + near).tolist(), *times.times(until_ms - near, until_ms).tolist()}
     while near < until_ms - after_ms:
-        found.update(rules.latest(each) or 0 for each in (after_ms + near, until_ms - near))
+        found.update(times.latest(each) or 0 for each in (after_ms + near, until_ms - near))
         near *= 2
     return sorted(each for each in found if after_ms < each <= until_ms)

@@ -18,7 +18,7 @@ class Meta:
 
     Attributes:
         token: of this version of the state; empty if there is none yet.
-        evaluated: the last time that was evaluated, or will be at the end of the bundle.
+        due: the last evaluation time that is due: it was evaluated, or will be at the end of the bundle.
         begin: the time of the first sample, as far as it is known before the first evaluation.
         armed: the last evaluation time for which a timer is set; there are timers for all before it, or for some of them if they are very many.
         newest: event time, as far as it matters for evaluation times.
@@ -28,7 +28,7 @@ class Meta:
     """
 
     token: bytes = b""
-    evaluated: int = LONG_AGO
+    due: int = LONG_AGO
     begin: int = LONG_AGO
     armed: int = LONG_AGO
     newest: int = LONG_AGO
@@ -39,7 +39,7 @@ class Meta:
     @property
     def after(self) -> int:
         """Evaluation times after this time are still ahead."""
-        return self.evaluated if self.evaluated != LONG_AGO else self.begin - 1
+        return self.due if self.due != LONG_AGO else self.begin - 1
 
     def encode(self) -> bytes:
         """For the state."""

@@ -7,17 +7,15 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
-import numpy as np
 import orjson
 
 from rules.evaluation.known_empty import needs_samples
+from rules.evaluation.schedule import NEVER, Schedule, Span, SpannedTimes
 from rules.planning.plan import State
 from rules.promql.context import Options
 from rules.promql.syntax import ast
-from rules.promql.values import Times
 from schemas.forms import table as forms
 from schemas.times import LONG_AGO
-from transforms.alerts.fragments.rewriting import Schedule
 from transforms.alerts.fragments.tasks import Task
 from transforms.alerts.live.live import CompiledRules, LiveRules
 from transforms.alerts.messages import RuleFiles
@@ -25,8 +23,6 @@ from transforms.alerts.settings import EvaluationSettings
 
 OLD_RULES_MS = 120_000
 """How long after a change, besides the lateness, the fragments of the rules before it are evaluated."""
-
-_NEVER = 1 << 62
 
 
 class _Span(NamedTuple):
@@ -49,6 +45,7 @@ class ShardRules:
     """Which fragments a shard evaluates, when, and what it keeps for them.
 
     Attributes:
+        times: the evaluation times, of the rules to come too, from when they apply.
         tasks: of the rules in force and of those before, each once.
         vectors: those of them that yield vectors.
         gathering: those that gather samples, by their schedules, since each sample goes with one evaluation time of theirs.
@@ -130,42 +127,6 @@ class ShardRules:
         self._past = [each for each in self._past if each.span.until_ms >= evaluated_ms]
         self._renew()
 
-    # When to evaluate.
-
-    @property
-    def shortest_ms(self) -> int | None:
-        """The shortest interval between evaluation times; None if there are no groups."""
-        return min((step for span in self._spans for step in span.ready.intervals_ms), default=None)
-
-    def instants(self, after_ms: int, until_ms: int) -> Times:
-        """The evaluation times in ``(after, until]``, ascending."""
-        found = [
-            span.ready.instants(max(after_ms, span.since_ms - 1), min(until_ms, span.until_ms)) for span in self._spans
-        ]
-        return found[0] if len(found) == 1 else np.unique(np.concatenate(found))
-
-    def count(self, after_ms: int, until_ms: int) -> int:
-        """How many evaluation times are in ``(after, until]``, without listing them; those of two rule sets in force together count twice."""
-        return sum(
-            span.ready.count(max(after_ms, span.since_ms - 1), min(until_ms, span.until_ms)) for span in self._spans
-        )
-
-    def following(self, time_ms: int) -> int | None:
-        """The first evaluation time after a time; None if there is none."""
-        found = [(span.ready.following(max(time_ms, span.since_ms - 1)), span.until_ms) for span in self._spans]
-        return min((each for each, until_ms in found if each is not None and each <= until_ms), default=None)
-
-    def latest(self, time_ms: int) -> int | None:
-        """The last evaluation time up to a time; None if there is none."""
-        return max(self._latest(time_ms), default=None)
-
-    def _latest(self, time_ms: int) -> Iterator[int]:
-        for span in self._spans:
-            until_ms = min(time_ms, span.until_ms)
-            for step in span.ready.intervals_ms:
-                if until_ms - until_ms % step >= span.since_ms:
-                    yield until_ms - until_ms % step
-
     @property
     def need_samples(self) -> bool:
         """Whether nothing comes of any task where a shard has no samples."""
@@ -173,7 +134,7 @@ class ShardRules:
 
     def _renew(self) -> None:
         spans = [each.span for each in self._past]
-        spans.append(_Span(self._live.current, self._since_ms, _NEVER))
+        spans.append(_Span(self._live.current, self._since_ms, NEVER))
         # While old rules are still in use, one list of tasks covers all evaluation times.
         self.tasks = _united(span.ready.tasks for span in spans)
         self.vectors = tuple(task for task in self.tasks if task.spec.kind == "vector")
@@ -185,8 +146,8 @@ class ShardRules:
         self.reach_ms = self.behind_ms + max((task.spec.history_ms for task in self.tasks), default=0)
         coming = self._live.coming()
         if coming is not None and self.change_ms is not None:
-            spans.append(_Span(coming, self.change_ms, _NEVER))
-        self._spans = spans
+            spans.append(_Span(coming, self.change_ms, NEVER))
+        self.times = SpannedTimes(Span(span.ready.times, span.since_ms, span.until_ms) for span in spans)
         self.states = tuple(state for span in spans for state in _states(span.ready))
 
 

@@ -7,6 +7,7 @@ import textwrap
 import pytest
 
 from rules.evaluation.program import Program, Settings
+from rules.evaluation.schedule import Schedule
 from rules.model import RecordingRule, RuleGroup
 from rules.promql.context import Options
 from rules.promql.engine import instant
@@ -15,7 +16,7 @@ from rules.promql.syntax.errors import PromQLError
 from rules.promql.syntax.parser import parse
 from rules.promql.syntax.printer import to_text
 from tests.rules.evaluation.stepping import MINUTE, groups_of, storage_of
-from transforms.alerts.fragments.fragments import FragmentSpec, NotStreamable, Schedule, SplitProgram, cut
+from transforms.alerts.fragments.fragments import FragmentSpec, NotStreamable, SplitProgram, cut
 
 TARGET = frozenset({"job", "instance"})
 

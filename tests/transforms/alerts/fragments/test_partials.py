@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rules.evaluation.groups import Evaluator
 from rules.evaluation.program import Program
+from rules.evaluation.schedule import Schedule
 from rules.promql.labels import LabelFrame
 from rules.promql.notation import parse_series_description
 from rules.promql.syntax.ast import Matcher, MatchOp
@@ -21,7 +22,7 @@ from schemas.series import shard_of, split_labels
 from tests.rules.evaluation.stepping import MINUTE, failures, groups_of, minutes, told, written
 from tests.rules.evaluation.stepping import storage_of as described
 from tests.transforms.alerts.streams import Sent, batch_of, bits, cells
-from transforms.alerts.fragments.fragments import SHARD_LABEL, FragmentSpec, Schedule, cut
+from transforms.alerts.fragments.fragments import SHARD_LABEL, FragmentSpec, cut
 from transforms.alerts.fragments.partials import HISTORY, Failure, Partials, PartialsBuilder
 from transforms.alerts.fragments.partials_wire import decode, encode
 from transforms.alerts.fragments.tasks import Task, due

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from rules.evaluation.schedule import Schedule
 from rules.promql.syntax.parser import parse
-from transforms.alerts.fragments.fragments import FragmentSpec, Schedule
+from transforms.alerts.fragments.fragments import FragmentSpec
 from transforms.alerts.fragments.tasks import Task, due
 
 SECOND = 1_000

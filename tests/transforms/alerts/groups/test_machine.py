@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rules.evaluation.groups import Evaluator, aligned
+from rules.evaluation.groups import Evaluator
 from rules.evaluation.program import Program, Settings
 from rules.events.corrections import History
 from rules.events.events import EventMaker
@@ -134,7 +134,7 @@ def in_order(log: Sequence[Late], rules: str = RULES) -> tuple[list[AlertEvent],
     offset = max(rule.turn.query_offset_ms for rule in program.rules)
     begin = -MINUTE + offset
     evaluator = Evaluator(program, storage_of([each.sent for each in log]))
-    schedule = [aligned(program.interval_ms(n), begin, LAST * MINUTE) for n in range(len(program.groups))]
+    schedule = program.due(begin, LAST * MINUTE)
     outcome = evaluator.evaluate_schedule(schedule)
     events = EventMaker(program).make(evaluator, outcome.events)
     written = {

@@ -42,13 +42,13 @@ def files(effective_ms: int, text: str) -> RuleFiles:
 
 def test_instants_are_those_of_all_groups() -> None:
     ready = intervals(20, 30, 60, 30)
-    assert ready.intervals_ms == [20_000, 30_000, 60_000]
-    assert ready.instants(0, 60_000).tolist() == [20_000, 30_000, 40_000, 60_000]
-    assert ready.count(0, 60_000) == 4
+    assert ready.times.intervals_ms == (20_000, 30_000, 60_000)
+    assert ready.times.times(0, 60_000).tolist() == [20_000, 30_000, 40_000, 60_000]
+    assert ready.times.count(0, 60_000) == 4
     # After the first time, and up to the second one.
-    assert ready.instants(19_999, 30_000).tolist() == [20_000, 30_000]
-    assert ready.instants(20_000, 29_999).tolist() == []
-    assert (ready.count(19_999, 30_000), ready.count(20_000, 29_999)) == (2, 0)
+    assert ready.times.times(19_999, 30_000).tolist() == [20_000, 30_000]
+    assert ready.times.times(20_000, 29_999).tolist() == []
+    assert (ready.times.count(19_999, 30_000), ready.times.count(20_000, 29_999)) == (2, 0)
 
 
 @pytest.mark.parametrize(
@@ -57,13 +57,13 @@ def test_instants_are_those_of_all_groups() -> None:
 )
 def test_the_instants_beside_a_time(time_ms: int, latest: int, following: int) -> None:
     ready = intervals(20, 30)
-    assert (ready.latest(time_ms), ready.following(time_ms)) == (latest, following)
+    assert (ready.times.latest(time_ms), ready.times.following(time_ms)) == (latest, following)
 
 
 def test_without_groups_there_are_no_instants() -> None:
     ready = LiveRules(EvaluationSettings({})).current
-    assert (ready.latest(0), ready.following(0), ready.count(0, MINUTE)) == (None, None, 0)
-    assert ready.instants(0, MINUTE).tolist() == []
+    assert (ready.times.latest(0), ready.times.following(0), ready.times.count(0, MINUTE)) == (None, None, 0)
+    assert ready.times.times(0, MINUTE).tolist() == []
 
 
 # How far back.
@@ -186,9 +186,9 @@ def test_what_is_in_force_and_what_is_to_come_outlive_a_restart() -> None:
 
 def test_the_instants_of_what_is_to_come_are_among_those_that_may_be() -> None:
     live = LiveRules(EvaluationSettings({"r.yml": ONE.replace("name: g", "name: g, interval: 20s")}))
-    assert live.instants(0, 40_000) == [20_000, 40_000]
+    assert live.possible(0, 40_000) == [20_000, 40_000]
     live.announce(files(MINUTE, ONE.replace("name: g", "name: g, interval: 15s")))
-    assert live.instants(0, 40_000) == [15_000, 20_000, 30_000, 40_000]
+    assert live.possible(0, 40_000) == [15_000, 20_000, 30_000, 40_000]
 
 
 def test_rules_that_differ_in_what_settings_say_are_made_ready_apart() -> None:

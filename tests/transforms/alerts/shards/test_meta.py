@@ -27,7 +27,7 @@ def test_the_stored_form_is_read_by_later_releases() -> None:
 
 def test_a_new_shard_has_been_nowhere() -> None:
     new = Meta.decode(Meta().encode())
-    assert (new.evaluated, new.begin, new.armed, new.newest, new.compacted) == (LONG_AGO,) * 5
+    assert (new.due, new.begin, new.armed, new.newest, new.compacted) == (LONG_AGO,) * 5
     assert (new.stored, new.amendments) == (0, 0)
 
 
@@ -46,4 +46,4 @@ def test_another_format_is_refused() -> None:
     ],
 )
 def test_instants_come_after_the_last_one_or_from_the_first_sample_on(evaluated: int, begin: int, after: int) -> None:
-    assert Meta(evaluated=evaluated, begin=begin).after == after
+    assert Meta(due=evaluated, begin=begin).after == after

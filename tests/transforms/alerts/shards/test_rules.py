@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from rules.evaluation.schedule import Schedule
 from rules.promql.syntax.printer import to_text
 from tests.transforms.alerts.logs import LATE
 from tests.transforms.alerts.shards.test_machine import rule_file, settings_of
-from transforms.alerts.fragments.rewriting import Schedule
 from transforms.alerts.fragments.tasks import Task
 from transforms.alerts.messages import RuleFiles
 from transforms.alerts.settings import EvaluationSettings
@@ -34,7 +34,7 @@ def restored(rules: ShardRules) -> ShardRules:
 
 def seconds(rules: ShardRules, after: int, until: int) -> list[int]:
     """The instants between two times, s."""
-    return [when // SECOND for when in rules.instants(after * SECOND, until * SECOND).tolist()]
+    return [when // SECOND for when in rules.times.times(after * SECOND, until * SECOND).tolist()]
 
 
 def texts(tasks: list[Task] | tuple[Task, ...]) -> set[str]:
@@ -45,15 +45,15 @@ def texts(tasks: list[Task] | tuple[Task, ...]) -> set[str]:
 def test_until_a_change_is_made_its_instants_are_added_from_its_time_on(again: bool) -> None:
     rules = changing(rule_file("x > 1", interval="40s"))
     rules = restored(rules) if again else rules
-    assert (rules.change_ms, rules.shortest_ms) == (CHANGE, 40 * SECOND)
+    assert (rules.change_ms, rules.times.shortest_ms) == (CHANGE, 40 * SECOND)
     # Every 60 s, and every 40 s from 600 s on, which is such an instant itself.
     assert seconds(rules, 480, 720) == [540, 600, 640, 660, 680, 720]
     # 600 and 720 are instants of both.
-    assert rules.count(480 * SECOND, 720 * SECOND) == 4 + 4
-    assert [rules.following(each * SECOND) for each in (480, 599, 600, 640)] == [
+    assert rules.times.count(480 * SECOND, 720 * SECOND) == 4 + 4
+    assert [rules.times.following(each * SECOND) for each in (480, 599, 600, 640)] == [
         each * SECOND for each in (540, 600, 640, 660)
     ]
-    assert [rules.latest(each * SECOND) for each in (599, 600, 659, 660, 719)] == [
+    assert [rules.times.latest(each * SECOND) for each in (599, 600, 659, 660, 719)] == [
         each * SECOND for each in (540, 600, 640, 660, 680)
     ]
 
@@ -61,12 +61,12 @@ def test_until_a_change_is_made_its_instants_are_added_from_its_time_on(again: b
 def test_a_change_between_two_instants_has_its_first_one_after_it() -> None:
     rules = changing(rule_file("x > 1", interval="40s"), CHANGE + 1)
     assert seconds(rules, 560, 660) == [600, 640, 660]
-    assert rules.count(560 * SECOND, 660 * SECOND) == 2 + 1
-    assert rules.following(CHANGE - 1) == CHANGE
+    assert rules.times.count(560 * SECOND, 660 * SECOND) == 2 + 1
+    assert rules.times.following(CHANGE - 1) == CHANGE
     # 640 s is an instant of the new rules alone, and too early by a millisecond.
     behind = changing(rule_file("x > 1", interval="40s"), 640 * SECOND + 1)
     assert seconds(behind, 600, 700) == [660, 680]
-    assert behind.following(600 * SECOND) == 660 * SECOND
+    assert behind.times.following(600 * SECOND) == 660 * SECOND
 
 
 @pytest.mark.parametrize("again", [False, True])
@@ -74,14 +74,14 @@ def test_rules_of_before_a_change_count_for_a_while_longer(again: bool) -> None:
     rules = changing(rule_file("x > 1", interval="40s"))
     rules.change(540 * SECOND)
     rules = restored(rules) if again else rules
-    assert (rules.change_ms, rules.shortest_ms) == (None, 40 * SECOND)
+    assert (rules.change_ms, rules.times.shortest_ms) == (None, 40 * SECOND)
     # 600 + 150 + 120 s.
     assert OVER == 870 * SECOND
     assert seconds(rules, 520, 640) == [540, 600, 640]
     assert seconds(rules, 820, 960) == [840, 880, 920, 960]
     assert seconds(rules, 719, 760) == [720, 760]
-    assert rules.count(780 * SECOND, 960 * SECOND) == 1 + 5
-    assert rules.latest(OVER) == 840 * SECOND
+    assert rules.times.count(780 * SECOND, 960 * SECOND) == 1 + 5
+    assert rules.times.latest(OVER) == 840 * SECOND
     assert not rules.is_past(OVER)
     assert rules.is_past(OVER + 1)
     rules.expire(OVER)
@@ -90,8 +90,12 @@ def test_rules_of_before_a_change_count_for_a_while_longer(again: bool) -> None:
     assert not rules.is_past(1 << 60)
     # Without them there is nothing before the change.
     assert seconds(rules, 520, 680) == [600, 640, 680]
-    assert rules.following(0) == CHANGE
-    assert (rules.latest(CHANGE - 1), rules.latest(CHANGE), rules.latest(CHANGE + 1)) == (None, CHANGE, CHANGE)
+    assert rules.times.following(0) == CHANGE
+    assert (rules.times.latest(CHANGE - 1), rules.times.latest(CHANGE), rules.times.latest(CHANGE + 1)) == (
+        None,
+        CHANGE,
+        CHANGE,
+    )
 
 
 def test_rules_of_a_change_that_is_made_late_count_for_a_while_after_that() -> None:
@@ -104,11 +108,11 @@ def test_rules_of_a_change_that_is_made_late_count_for_a_while_after_that() -> N
 def test_after_the_last_group_is_gone_no_instant_follows_the_time_of_the_old_ones() -> None:
     rules = changing("groups: []")
     rules.change(540 * SECOND)
-    assert rules.following(OVER - 31 * SECOND) == 840 * SECOND
-    assert rules.following(840 * SECOND) is None
-    assert rules.shortest_ms == 60 * SECOND
+    assert rules.times.following(OVER - 31 * SECOND) == 840 * SECOND
+    assert rules.times.following(840 * SECOND) is None
+    assert rules.times.shortest_ms == 60 * SECOND
     rules.expire(OVER + 1)
-    assert (rules.following(0), rules.latest(1 << 40), rules.shortest_ms) == (None, None, None)
+    assert (rules.times.following(0), rules.times.latest(1 << 40), rules.times.shortest_ms) == (None, None, None)
     assert seconds(rules, 0, 10_000) == []
     assert (rules.tasks, rules.states, rules.behind_ms, rules.reach_ms) == ((), (), 0, 0)
 
@@ -117,9 +121,9 @@ def test_the_last_instant_of_old_rules_may_be_the_end_of_their_time() -> None:
     rules = changing("groups: []", 570 * SECOND)
     rules.change(540 * SECOND)
     # 570 + 150 + 120 s.
-    assert (rules.following(780 * SECOND), rules.following(840 * SECOND)) == (840 * SECOND, None)
+    assert (rules.times.following(780 * SECOND), rules.times.following(840 * SECOND)) == (840 * SECOND, None)
     assert seconds(rules, 780, 1_000) == [840]
-    assert rules.latest(1_000 * SECOND) == 840 * SECOND
+    assert rules.times.latest(1_000 * SECOND) == 840 * SECOND
 
 
 def test_fragments_that_are_new_or_due_more_often_are_told() -> None:
