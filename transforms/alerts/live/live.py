@@ -108,7 +108,7 @@ class LiveRules:
             ValueError: what was stored is no such thing; :class:`schemas.forms.model.VersionError` if another release wrote it.
         """
         self._settings = settings
-        self._ahead: CompiledRules | None = None
+        self._ahead: list[CompiledRules] = []
         plain: Mapping[str, Any] | None = orjson.loads(stored) if stored is not None else None
         if plain is None:
             self.current = self._ready(_cached(settings, (settings.files,), self._begun))
@@ -138,38 +138,34 @@ class LiveRules:
         """From when on the next change counts; None if none is known."""
         return self._coming[0].effective_ms if self._coming else None
 
-    def coming(self) -> CompiledRules | None:
-        """The rules after the next change, made ready."""
+    def coming(self) -> list[tuple[int, CompiledRules]]:
+        """The rules after each change that is known, made ready, and from when on they count."""
         # Asked for with every element while a change is coming, which takes an hour where a job lags as much.
-        if self._ahead is None and self._coming:
-            self._ahead = self._ready(self._next(self._coming[0]))
-        return self._ahead
+        for found in self._coming[len(self._ahead) :]:
+            before = self._ahead[-1] if self._ahead else self.current
+            self._ahead.append(self._ready(self._next(found, before.rules)))
+        return [(found.effective_ms, ready) for found, ready in zip(self._coming, self._ahead, strict=True)]
 
     def change(self) -> CompiledRules:
         """Go on with the rules after the next change; there must be one."""
-        self.current = self.coming() or self.current
+        self.current = self.coming()[0][1]
         self._coming.pop(0)
-        self._ahead = None
+        self._ahead.pop(0)
         return self.current
 
     @property
     def ahead(self) -> SpannedTimes:
-        """The evaluation times of the rules in force, and of those after the next change from when it counts."""
-        coming, change_ms = self.coming(), self.change_ms
-        spans = [Span(self.current.times)]
-        if coming is not None and change_ms is not None:
-            spans.append(Span(coming.times, change_ms))
-        return SpannedTimes(spans)
+        """The evaluation times of the rules in force, and of those after each change from when it counts."""
+        return SpannedTimes(
+            [Span(self.current.times), *(Span(ready.times, change_ms) for change_ms, ready in self.coming())]
+        )
 
     def possible(self, after_ms: int, until_ms: int) -> list[int]:
-        """The evaluation times in ``(after, until]``, ascending, whenever the next change counts: its rules' are among them from the beginning."""
-        coming = self.coming()
-        every = [self.current.times] if coming is None else [self.current.times, coming.times]
+        """The evaluation times in ``(after, until]``, ascending, whenever changes count: their rules' are among them from the beginning."""
+        every = [self.current.times, *(ready.times for _, ready in self.coming())]
         return list(map(int, union([each.times(after_ms, until_ms) for each in every])))
 
-    def _next(self, found: RuleFiles) -> RuleSet:
-        before = self.current.rules
-
+    def _next(self, found: RuleFiles, before: RuleSet) -> RuleSet:
         def load(files: Mapping[str, str], _: object) -> RuleSet:
             return RuleSet.load(files, before, streamable)
 

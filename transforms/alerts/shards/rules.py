@@ -144,9 +144,7 @@ class ShardRules:
                 self.gathering.setdefault(task.spec.schedules, []).append(task)
         self.behind_ms = max((each.behind_ms for task in self.tasks for each in task.spec.schedules), default=0)
         self.reach_ms = self.behind_ms + max((task.spec.history_ms for task in self.tasks), default=0)
-        coming = self._live.coming()
-        if coming is not None and self.change_ms is not None:
-            spans.append(_Span(coming, self.change_ms, NEVER))
+        spans += [_Span(ready, change_ms, NEVER) for change_ms, ready in self._live.coming()]
         self.times = SpannedTimes(Span(span.ready.times, span.since_ms, span.until_ms) for span in spans)
         self.states = tuple(state for span in spans for state in _states(span.ready))
 

@@ -123,19 +123,18 @@ groups:
 
 def test_changes_count_one_after_the_other_in_the_order_in_which_they_were_found() -> None:
     live = LiveRules(EvaluationSettings({"r.yml": ONE}))
-    assert (live.change_ms, live.coming()) == (None, None)
+    assert (live.change_ms, live.coming()) == (None, [])
     assert live.announce(files(2 * MINUTE, TWO))
     # The clock was set back.
     assert live.announce(files(MINUTE, THREE))
     assert names(live.current) == ["A1"]
-    for expected in ("A2", "A3"):
+    for expected in (["A2", "A3"], ["A3"]):
         assert live.change_ms == 2 * MINUTE
         coming = live.coming()
-        assert coming is not None
-        assert names(coming) == [expected]
-        assert live.coming() is coming
-        assert live.change() is live.current is coming
-    assert (live.change_ms, live.coming()) == (None, None)
+        assert [(since_ms, names(ready)) for since_ms, ready in coming] == [(2 * MINUTE, [each]) for each in expected]
+        assert live.coming()[0][1] is coming[0][1]
+        assert live.change() is live.current is coming[0][1]
+    assert (live.change_ms, live.coming()) == (None, [])
 
 
 def test_files_as_they_are_known_are_no_change() -> None:
