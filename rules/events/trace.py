@@ -145,7 +145,8 @@ def _read(part: _Part, storage: Storage) -> _Read | None:
 def _order(labels: LabelFrame) -> Index:
     """The rows by name, then by the other labels."""
     keys = []
-    for name in sorted(labels.columns, reverse=True):
+    # The last key counts most.
+    for name in sorted(labels.columns, key=lambda name: (name != METRIC_NAME, name), reverse=True):
         column = labels.columns[name]
         ranks = np.empty(len(column.values), np.int64)
         ranks[sorted(range(len(column.values)), key=column.values.__getitem__)] = np.arange(len(column.values))

@@ -194,9 +194,9 @@ def test_the_series_of_an_aggregate_are_those_of_its_group() -> None:
 
 def test_series_are_in_the_order_of_their_names_then_of_their_labels() -> None:
     rules = "groups: [{name: g, rules: [{alert: A, expr: 'sum({__name__=~\"x|y\"}) > 1'}]}]"
-    series = ('y{a="1",b="1"} 1', 'x{a="2",b="1"} 1', 'x{a="1",b="2"} 1')
+    series = ('y{A="1",b="1"} 1', 'x{A="2",b="1"} 1', 'x{A="1",b="2"} 1')
     (found,) = events(rules, *series, last=0)
-    assert [tuple(each.labels.values()) for each in found.trace[0].series] == [
+    assert [tuple(each.labels[name] for name in ("__name__", "A", "b")) for each in found.trace[0].series] == [
         ("x", "1", "2"),
         ("x", "2", "1"),
         ("y", "1", "1"),
