@@ -41,7 +41,7 @@ class Events:
     def __init__(self, bootstrap: str, topic: str, partitions: int) -> None:
         self._consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": topic, "enable.auto.commit": False})
         self._consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in range(partitions)])
-        self.told: list[Arrival] = []
+        self.reported: list[Arrival] = []
         self.others = 0
         """Events of other rules, and corrections."""
 
@@ -63,7 +63,7 @@ class Events:
                 self.others += 1
                 continue
             firing = event.state is State.FIRING
-            self.told.append(Arrival(event.labels["instance"], firing, event.evaluated_at, message.timestamp()[1]))
+            self.reported.append(Arrival(event.labels["instance"], firing, event.evaluated_at, message.timestamp()[1]))
 
     def close(self) -> None:
         """Leave the broker."""
@@ -74,7 +74,7 @@ class Notifications:
     """The alerts of :data:`RULE` that were posted, each when it was posted first; a Prometheus repeats them."""
 
     def __init__(self) -> None:
-        self.told: list[Arrival] = []
+        self.reported: list[Arrival] = []
         self.others = 0
         """Notifications of other rules."""
         self._known: set[tuple[str, bool, int]] = set()
@@ -93,7 +93,7 @@ class Notifications:
             with self._lock:
                 if key not in self._known:
                     self._known.add(key)
-                    self.told.append(Arrival(key[0], firing, begins if firing else ends, at_ms))
+                    self.reported.append(Arrival(key[0], firing, begins if firing else ends, at_ms))
 
     @contextmanager
     def serving(self) -> Iterator[str]:

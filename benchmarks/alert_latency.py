@@ -34,7 +34,7 @@ START_S = 120
 TAIL_S = 30
 POLL_S = 1.0
 WITHIN_MS = STEP_MS + 2_000
-"""A transition is told of at the next instant, give or take the clocks."""
+"""A transition is reported at the next instant, give or take the clocks."""
 
 PARTS = ["flink-taskmanager", "workers"]
 SIDES = ("Tidemark", "Prometheus")
@@ -95,7 +95,7 @@ class Figures:
 
     Attributes:
         transitions: how many there were.
-        told: how many of them it told of, as of an instant within an interval after them.
+        reported: how many of them it reported, as of an instant within an interval after them.
         wrong: what else it said of these alerts in that time.
         from_sample: from the arrival of the sample that shows a transition to that of the word about it.
         from_watermark: from the watermark's passing of its instant; None for Prometheus, which has none.
@@ -105,7 +105,7 @@ class Figures:
     """
 
     transitions: int
-    told: int
+    reported: int
     wrong: int
     from_sample: Latency | None
     from_watermark: Latency | None
@@ -175,7 +175,7 @@ class _Run:
                     for side in sides.values():
                         side.feed.check()
                 seconds = time.time() - start_ms / 1000
-            # What was shown last is told of at the next instant, which only further samples let pass.
+            # What was shown last is reported at the next instant, which only further samples let pass.
             events.take(TAIL_S + load.delay_ms / 1000)
             for side in sides.values():
                 side.feed.halt()
@@ -191,7 +191,7 @@ class _Run:
         side = PrometheusSide(self._fleet, server)
         self._say("loading the past into Prometheus ...")
         side.load(*past)
-        return _Side(Feed(self._fleet, side.send), side.arrived, posted.told, Meter(lambda: [server.pid]))
+        return _Side(Feed(self._fleet, side.send), side.arrived, posted.reported, Meter(lambda: [server.pid]))
 
     def _tidemark(self, cleanup: ExitStack, past: tuple[int, int], events: Events) -> _Side:
         side = KafkaSide(self._fleet, self._kafka, f"{self._name}.raw", self._load.partitions)
@@ -203,7 +203,7 @@ class _Run:
         def passed(instant_ms: int) -> int | None:
             return side.passing(instant_ms + self._load.delay_ms)
 
-        return _Side(Feed(self._fleet, side.send), side.arrived, events.told, meter, passed, side.flush)
+        return _Side(Feed(self._fleet, side.send), side.arrived, events.reported, meter, passed, side.flush)
 
     @contextmanager
     def _job(self) -> Iterator[str]:
@@ -243,14 +243,14 @@ class _Run:
                 time.sleep(POLL_S)
 
     def _catch_up(self, events: Events, job: str) -> None:
-        """Wait until the job tells of an instant of the present.
+        """Wait until the job reports an instant of the present.
 
         Raises:
             RuntimeError: it does not within :data:`CATCH_UP_S`, or ended.
         """
         self._say("waiting until it has caught up ...")
         begin = time.time()
-        while not any(each.instant_ms > begin * 1000 for each in events.told):
+        while not any(each.instant_ms > begin * 1000 for each in events.reported):
             events.take(POLL_S)
             if self._flink.state(job) != "RUNNING":
                 raise RuntimeError(f"job {self._name} is {self._flink.state(job)}: {self._flink.failure(job)}")
@@ -268,7 +268,7 @@ class _Side:
 
     feed: Feed
     arrived: Mapping[Scrape, int]
-    told: list[Arrival]
+    reported: list[Arrival]
     meter: Meter
     passed: Callable[[int], int | None] | None = None
     flush: Callable[[], None] = lambda: None
@@ -276,13 +276,13 @@ class _Side:
     def figures(self, expected: Sequence[Transition], span: tuple[int, int], seconds: float) -> Figures:
         """What it came to over the transitions of a span of time."""
         said: dict[tuple[str, bool], list[Arrival]] = {}
-        for word in self.told:
+        for word in self.reported:
             said.setdefault((word.host, word.firing), []).append(word)
         from_sample: list[float] = []
         from_watermark: list[float] = []
         right: set[Arrival] = set()
         for each in expected:
-            # Event time is exact; a Prometheus can tell no sooner than it has the sample.
+            # Event time is exact; a Prometheus can report no sooner than it has the sample.
             since = each.time_ms if self.passed is not None else self.arrived[each.scrape]
             words = [
                 word
@@ -298,10 +298,10 @@ class _Side:
             if passed is not None:
                 from_watermark.append(first.at_ms - passed)
         # At the edges what is said is of transitions outside.
-        within = [word for word in self.told if span[0] + WITHIN_MS <= word.instant_ms < span[1]]
+        within = [word for word in self.reported if span[0] + WITHIN_MS <= word.instant_ms < span[1]]
         return Figures(
             transitions=len(expected),
-            told=len(right),
+            reported=len(right),
             wrong=sum(word not in right for word in within),
             from_sample=Latency.of(from_sample),
             from_watermark=Latency.of(from_watermark),

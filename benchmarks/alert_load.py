@@ -1,7 +1,7 @@
 """Hosts scraped in real time, into Kafka and into a Prometheus: the same samples, with alerts that are due at known times.
 
 A host has 100 counters and ``crossing``, which is 1 during four scrapes of every twelve on the hosts that are watched, and 0 else: each change of
-it is a *transition*, and the rule ``crossing > 0`` has to tell of it. A sample is a function of its host and its scrape alone.
+it is a *transition*, and the rule ``crossing > 0`` has to report of it. A sample is a function of its host and its scrape alone.
 """
 
 from __future__ import annotations

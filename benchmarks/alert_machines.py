@@ -46,8 +46,8 @@ class Machines:
         contributed: list[Out] = self.clock(step, partial(self.shards.run, elements, watermark_ms))
         if contributed:
             self.sent += sum(len(out.data) for out in contributed)
-            told = [(GROUPS_KEY, out.data) for out in contributed]
-            self.clock("groups", partial(self.groups.run, told, watermark_ms))
+            reported = [(GROUPS_KEY, out.data) for out in contributed]
+            self.clock("groups", partial(self.groups.run, reported, watermark_ms))
 
 
 def measure(rules: int, series: int, shards: int, instants: int, bundles: int, profile: int = 0) -> Row:
@@ -99,7 +99,7 @@ def measure(rules: int, series: int, shards: int, instants: int, bundles: int, p
 
 
 def arrivals(fleet: Fleet, end_ms: int, shards: int, bundles: int) -> Iterator[Elements]:
-    """The elements of one scrape of the fleet, in bundles by event time, each with the extent that shards are told."""
+    """The elements of one scrape of the fleet, in bundles by event time, each with the extent that shards are reported."""
     whole = list(fleet.scrape(end_ms))
     bounds = end_ms - STEP_MS + STEP_MS * np.arange(bundles + 1) // bundles
     for after, until in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""Alert rules as a stage of the stream: what they cost, and how soon an alert is told, beside a Prometheus with the same rules and samples.
+"""Alert rules as a stage of the stream: what they cost, and how soon an alert is reported, beside a Prometheus with the same rules and samples.
 
 ``--local`` runs both stages of evaluation in this process, without Beam or Flink, over a grid of rules and series: processor time an instant,
 bytes of state.
@@ -167,7 +167,7 @@ def _flink(args: argparse.Namespace, rest: Sequence[str]) -> list[dict[str, Any]
             "series",
             "",
             "transitions",
-            "told",
+            "reported",
             "wrong",
             "from sample, s",
             "from watermark, s",
@@ -187,7 +187,7 @@ def _flink(args: argparse.Namespace, rest: Sequence[str]) -> list[dict[str, Any]
 
 
 def _columns(figures: Figures) -> Iterator[str]:
-    yield from (f"{figures.transitions:,}", f"{figures.told:,}", f"{figures.wrong:,}")
+    yield from (f"{figures.transitions:,}", f"{figures.reported:,}", f"{figures.wrong:,}")
     yield from map(_seconds, (figures.from_sample, figures.from_watermark))
     yield from (f"{figures.cores:.2f}", f"{figures.peak_mb:,}", f"{figures.fed_late_s:.2f}")
 

@@ -273,7 +273,7 @@ def texts() -> dict[Path, str]:
         check=False,
     )
     if listed.returncode:
-        pytest.skip("not a git checkout: its files cannot be told from what tools left in it")
+        pytest.skip("not a git checkout: its files cannot be known from what tools left in it")
     found = {}
     for name in listed.stdout.splitlines():
         path = ROOT / name

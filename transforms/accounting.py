@@ -75,7 +75,7 @@ RULE_MEANINGS: dict[str, str] = {
     "rules.instants_again": "instants evaluated again after late data",
     "rules.rules_again": "evaluations of single rules among them: of those that late data touch",
     "rules.shard_instants": "instants evaluated by shards, each once a shard",
-    "rules.instants_early": "of those: known to be complete from what sources told, before the runner's watermark passed",
+    "rules.instants_early": "of those: known to be complete from the watermarks of sources, before the runner's watermark passed",
     "rules.evaluations": "evaluations of single rules",
     "rules.failures": "evaluations of single rules that failed: their alerts stayed as they were",
     "rules.changes": "changes of rule files that came into force",

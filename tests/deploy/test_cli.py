@@ -126,7 +126,7 @@ def test_down_stops_what_runs_and_wipe_removes_the_instance(run, started, tmp_pa
         (("env", "--dir", "/dev/null/x"), "Not a directory"),
     ],
 )
-def test_mistakes_are_told_on_one_line_with_status_1(run, words, message, tmp_path):
+def test_mistakes_are_reported_on_one_line_with_status_1(run, words, message, tmp_path):
     (tmp_path / "stack").mkdir()
     status, _, err = run(*words)
     assert status == 1

@@ -101,7 +101,7 @@ def test_a_recycled_pid_is_not_the_process_and_is_not_stopped(start):
     assert other.alive()
 
 
-def test_a_process_without_a_mark_is_told_by_its_start_time():
+def test_a_process_without_a_mark_is_reported_by_its_start_time():
     own = psutil.Process()
     assert MARK not in own.environ()
     assert Identity(own.pid, own.create_time(), "x").alive()
@@ -140,9 +140,9 @@ def test_other_signals_are_delivered(start, tmp_path):
 # On TERM, the first thread ends alone; another ends the process a little later, as those of Go and gRPC do.
 LINGERING = """
 import ctypes, os, signal, sys, threading, time
-told = threading.Event()
-threading.Thread(target=lambda: (told.wait(), time.sleep(0.5), os._exit(0))).start()
-signal.signal(signal.SIGTERM, lambda *_: (told.set(), ctypes.CDLL(None).syscall(int(sys.argv[1]), 0)))
+asked = threading.Event()
+threading.Thread(target=lambda: (asked.wait(), time.sleep(0.5), os._exit(0))).start()
+signal.signal(signal.SIGTERM, lambda *_: (asked.set(), ctypes.CDLL(None).syscall(int(sys.argv[1]), 0)))
 print("ready", flush=True)
 signal.pause()
 """

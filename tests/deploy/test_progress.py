@@ -17,7 +17,7 @@ def run(reporter):
         raise ValueError("no")
 
 
-def test_plain_lines_tell_when_a_step_begins_and_how_it_ended():
+def test_plain_lines_report_when_a_step_begins_and_how_it_ended():
     shown = io.StringIO()
     run(Plain(shown))
     assert re.sub(r"\d+\.\d", "N", shown.getvalue()).splitlines() == [

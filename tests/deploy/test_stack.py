@@ -70,7 +70,7 @@ def make(tmp_path):
 
 
 class Noted(Silent):
-    """Keeps what it is told."""
+    """Keeps what it is reported."""
 
     def __init__(self):
         self.notes = []
@@ -98,7 +98,7 @@ def test_up_starts_all_parts_and_down_stops_them(make):
     assert stack.down() == []
 
 
-def test_status_tells_pid_address_since_version_and_log(make):
+def test_status_reports_pid_address_since_version_and_log(make):
     stack = make(server("a"), script("quiet", "exec sleep 600", ports={}, ready=lambda _: True))
     stack.up()
     a, quiet = stack.status()

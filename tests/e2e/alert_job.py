@@ -1,6 +1,6 @@
 """Alert rules on the stack's Flink: scrapes at exact event times into the partitions of a topic, and the events that come of them.
 
-What events are due is told by both stages of rule evaluation in this process (:mod:`transforms.alerts.local`), which are given the same samples
+What events are due is reported by both stages of rule evaluation in this process (:mod:`transforms.alerts.local`), which are given the same samples
 in one piece.
 """
 
@@ -102,20 +102,20 @@ class AlertGround(Ground):
         assert producer.flush(60) == 0
         self.fed += found
 
-    def told(self) -> list[AlertEvent]:
+    def reported(self) -> list[AlertEvent]:
         """All events so far, repetitions too, each alert's in their order."""
         return [decode(message.value) for message in self.messages(self.events)]
 
-    def wait_told(self, due: Sequence[AlertEvent], seconds: float = 90) -> list[AlertEvent]:
-        """Wait until the events that are due have been told; all that were."""
+    def wait_reported(self, due: Sequence[AlertEvent], seconds: float = 90) -> list[AlertEvent]:
+        """Wait until the events that are due have been reported; all that were."""
         wanted = {event.id for event in due}
 
         def found() -> list[AlertEvent]:
-            told = self.told()
-            return told if wanted <= {event.id for event in told} else []
+            reported = self.reported()
+            return reported if wanted <= {event.id for event in reported} else []
 
         def missing() -> str:
-            known = {event.id for event in self.told()}
+            known = {event.id for event in self.reported()}
             return "; ".join(line(event) for event in due if event.id not in known)
 
         try:
@@ -131,7 +131,7 @@ class AlertGround(Ground):
         return rules.settings
 
     def due(self, watermark_ms: int | None = None) -> list[AlertEvent]:
-        """The events that a run without trouble tells of what was fed, all of it in order, and with room for all series.
+        """The events that a run without trouble reports what was fed, all of it in order, and with room for all series.
 
         Args:
             watermark_ms: how far time has come; None for as far as the scrapes themselves bring it.
@@ -157,17 +157,17 @@ def line(event: AlertEvent) -> str:
     return f"{time} {event.rule}{{{labels}}} {event.state.value}{' corrected' if event.correction else ''}"
 
 
-def check_timeline(told: Sequence[AlertEvent], wanted: Sequence[AlertEvent]) -> None:
-    """What was told is what is due: the same events, to the byte; what was told twice has the same id and says the same.
+def check_timeline(reported: Sequence[AlertEvent], wanted: Sequence[AlertEvent]) -> None:
+    """What was reported is what is due: the same events, to the byte; what was reported twice has the same id and says the same.
 
     Raises:
         AssertionError: it is not; the message has the differences.
     """
     said: dict[str, bytes] = {}
-    for event in told:
-        assert said.setdefault(event.id, encode(event)) == encode(event), f"told in two ways: {line(event)}"
+    for event in reported:
+        assert said.setdefault(event.id, encode(event)) == encode(event), f"sent in two ways: {line(event)}"
     right = {event.id: encode(event) for event in wanted}
-    odd = [line(event) for event in told if said[event.id] != right.get(event.id)]
+    odd = [line(event) for event in reported if said[event.id] != right.get(event.id)]
     missing = [line(event) for event in wanted if event.id not in said]
     assert (odd, missing) == ([], []), f"odd: {odd}; missing: {missing}"
-    assert list(map(encode, History(told).events())) == list(map(encode, History(wanted).events()))
+    assert list(map(encode, History(reported).events())) == list(map(encode, History(wanted).events()))

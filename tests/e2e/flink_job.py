@@ -252,15 +252,15 @@ class Ground(ReadBack):
         """Start the load generator into this ground's topic."""
         base = self.directory / f"{self.name}-load{len(self.loads)}"
         truth, summary, log = (base.with_suffix(suffix) for suffix in (".parquet", ".json", ".log"))
-        told = [f"--output={self.input}", f"--truth={truth}", f"--summary-json={summary}", "--quiet", *words]
-        argv = [sys.executable, "-m", "tidemark.cli", "generate", "metrics", *told]
+        reported = [f"--output={self.input}", f"--truth={truth}", f"--summary-json={summary}", "--quiet", *words]
+        argv = [sys.executable, "-m", "tidemark.cli", "generate", "metrics", *reported]
         with log.open("wb") as file:
             load = Load(subprocess.Popen(argv, cwd=ROOT, stderr=file), truth, summary, log)
         self.loads.append(load)
         return load
 
     def logs(self) -> str:
-        """The ends of the logs that tell why a job did not do what a test wants, and of the generator's."""
+        """The ends of the logs that report why a job did not do what a test wants, and of the generator's."""
         parts = []
         for part in LOGS:
             if self.stack.log(part).exists():

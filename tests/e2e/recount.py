@@ -74,7 +74,7 @@ def truth_samples(truth: Path, too_late: pa.Table | None = None) -> pa.Table:
 
 
 def rollups(samples: pa.Table, window_ms: int) -> pa.Table:
-    """A row for each series and window; ``whole`` tells whether its sums are of whole numbers, and exact."""
+    """A row for each series and window; ``whole`` reports whether its sums are of whole numbers, and exact."""
     with duckdb.connect() as db:
         db.register("samples", samples)
         return db.sql(

@@ -31,8 +31,8 @@ groups:
 
 def test_events_of_a_topic_are_in_a_topic_keyed_by_alert_and_in_order(kafka: str, tmp_path: Path) -> None:
     name = f"alerts-{uuid.uuid4().hex[:8]}"
-    raw, told, dead, late = (f"{name}.{what}" for what in ("raw", "events", "dead", "late"))
-    for topic in (raw, told, dead, late):
+    raw, reported, dead, late = (f"{name}.{what}" for what in ("raw", "events", "dead", "late"))
+    for topic in (raw, reported, dead, late):
         assert main(["topics", "create", topic, "--partitions=3", f"--brokers={kafka}"]) == 0
     # Ten minutes that end now: records may not lie far after the broker's time.
     start = int(time.time()) // 60 * 60 - 600
@@ -46,7 +46,12 @@ def test_events_of_a_topic_are_in_a_topic_keyed_by_alert_and_in_order(kafka: str
     producer.close()
     (tmp_path / "rules.yml").write_text(RULES)
 
-    words = [f"--input=kafka://{kafka}/{raw}", "--bounded", f"--rules={tmp_path}", f"--alerts=kafka://{kafka}/{told}"]
+    words = [
+        f"--input=kafka://{kafka}/{raw}",
+        "--bounded",
+        f"--rules={tmp_path}",
+        f"--alerts=kafka://{kafka}/{reported}",
+    ]
     rests = [f"--dead_letter=kafka://{kafka}/{dead}", f"--late=kafka://{kafka}/{late}"]
     # A process of its own: consumers stay in theirs for the next bundle.
     argv = [sys.executable, "-m", "tidemark.cli", "run", "alerts", *words, *rests]
@@ -54,7 +59,7 @@ def test_events_of_a_topic_are_in_a_topic_keyed_by_alert_and_in_order(kafka: str
     assert done.returncode == 0, done.stdout + done.stderr
 
     consumer = Consumer({"bootstrap.servers": kafka, "group.id": name, "auto.offset.reset": "earliest"})
-    partitions = [TopicPartition(told, number, 0) for number in range(3)]
+    partitions = [TopicPartition(reported, number, 0) for number in range(3)]
     wanted = sum(consumer.get_watermark_offsets(each, timeout=10)[1] for each in partitions)
     consumer.assign(partitions)
     records = consumer.consume(wanted, timeout=60)

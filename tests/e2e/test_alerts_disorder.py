@@ -69,7 +69,7 @@ def test_disorder_and_a_label_explosion_leave_the_history_of_a_run_in_order(stac
     with ground:
         ground.feed(scenario.scrapes(begin, 0, 10))
         job = ground.begin()
-        ground.wait_told(ground.due())
+        ground.wait_reported(ground.due())
         rest = [
             scrape
             for scrape in scenario.scrapes(begin, 10)
@@ -81,18 +81,18 @@ def test_disorder_and_a_label_explosion_leave_the_history_of_a_run_in_order(stac
         wanted = history(ground.due())
 
         def odd() -> str:
-            said = set(history(ground.told()))
+            said = set(history(ground.reported()))
             return f"{sorted(said - {*wanted})} {sorted({*wanted} - said)}"
 
         try:
-            wait_for(lambda: history(ground.told()) == wanted, 90, "the history of a run in order")
+            wait_for(lambda: history(ground.reported()) == wanted, 90, "the history of a run in order")
         except AssertionError as error:
             raise AssertionError(f"{error}: {odd()}") from None
         job.stop()
-        told = ground.told()
-        assert history(told) == wanted
+        reported = ground.reported()
+        assert history(reported) == wanted
         assert job.restored() == 0
-        assert any(event.correction for event in told if event.rule != EXPLODING), "nothing was late"
-        assert [event.state.value for event in told if event.rule == EXPLODING][:1] == ["firing"]
-        assert not any(event.rule == UNBOUNDED for event in told)
-        assert len({event.id for event in told}) == len(told)
+        assert any(event.correction for event in reported if event.rule != EXPLODING), "nothing was late"
+        assert [event.state.value for event in reported if event.rule == EXPLODING][:1] == ["firing"]
+        assert not any(event.rule == UNBOUNDED for event in reported)
+        assert len({event.id for event in reported}) == len(reported)

@@ -1,4 +1,4 @@
-"""What sources tell of their partitions on Flink: instants are evaluated that the runner's own watermark does not get past."""
+"""What sources report of their partitions on Flink: instants are evaluated that the runner's own watermark does not get past."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def test_an_event_does_not_wait_for_the_runner_s_watermark(stack: Stack, tmp_pat
         first = int(time.time() * 1_000) // STEP_MS * STEP_MS - 60_000
         ground.feed([*scrapes(first - 4_000, 9.0), *scrapes(first + DELAY_MS + 2_000, 1.0)])
         job = ground.begin()
-        ground.wait_told(ground.due())
+        ground.wait_reported(ground.due())
         # The runner knows watermarks to the full second. All partitions end between the second instant with its grace and the next second.
         ground.feed(scrapes(first + STEP_MS + DELAY_MS + 700, 1.0))
         due = ground.due()
         assert [event.evaluated_at for event in due] == [first] * 4 + [first + STEP_MS] * 4
-        check_timeline(ground.wait_told(due), due)
+        check_timeline(ground.wait_reported(due), due)
         assert (job.state, job.restored()) == ("RUNNING", 0)

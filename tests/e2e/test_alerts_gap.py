@@ -35,6 +35,6 @@ def test_a_sample_of_decades_ago_does_not_stop_the_rules(stack: Stack, tmp_path:
         job = ground.begin()
         due = ground.due()
         assert next(event.evaluated_at for event in due if event.state.value == "firing") == LONG_AGO_MS + 5_000
-        told = ground.wait_told(due)
-        check_timeline(told, due)
+        reported = ground.wait_reported(due)
+        check_timeline(reported, due)
         job.stop()

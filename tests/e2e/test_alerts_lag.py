@@ -33,7 +33,9 @@ def test_what_is_unread_is_not_absent(stack: Stack, tmp_path: Path) -> None:
         # No step of the job but the readers asks the broker for anything meanwhile.
         job = ground.begin("--discovery_interval=1h", idle="2s", checkpoint_ms=500)
         wait_for(
-            lambda: any(event.state is State.FIRING and event.rule == "Hot" for event in ground.told()), 60, "an alert"
+            lambda: any(event.state is State.FIRING and event.rule == "Hot" for event in ground.reported()),
+            60,
+            "an alert",
         )
         stack.kill("workers", signal.SIGSTOP)
         try:
@@ -52,8 +54,8 @@ def test_what_is_unread_is_not_absent(stack: Stack, tmp_path: Path) -> None:
 
         absent = feeder.newest_ms + WINDOW_MS
         due = ground.due(-(-absent // 1_000) * 1_000 + 1)
-        ground.wait_told(due)
-        check_timeline([event for event in ground.told() if event.evaluated_at <= due[-1].evaluated_at], due)
+        ground.wait_reported(due)
+        check_timeline([event for event in ground.reported() if event.evaluated_at <= due[-1].evaluated_at], due)
         assert [(event.rule, event.state.value) for event in due] == [
             ("Hot", "pending"),
             ("Hot", "firing"),

@@ -47,34 +47,34 @@ def kill(job: Job, stack: Stack, part: str) -> None:
 def test_the_timeline_of_alerts_is_the_same_through_all_failures(ground: AlertGround, stack: Stack) -> None:
     begin = scenario.begin_ms()
     ground.feed(scenario.scrapes(begin, 0, 10))
-    # Only checkpoints that the test takes: what is told after one is lost with a kill, and told again.
+    # Only checkpoints that the test takes: what is reported after one is lost with a kill, and sent again.
     job = ground.begin(checkpoint_ms=NEVER_MS)
-    ground.wait_told(ground.due())
+    ground.wait_reported(ground.due())
     job.take_checkpoint()
 
     ground.feed(scenario.scrapes(begin, 10, 16))
-    told = ground.wait_told(ground.due())
-    assert states(told, "Overloaded", "h1") == ["pending"]
-    assert states(told, "Briefly", "h1") == ["pending", "firing"]
+    reported = ground.wait_reported(ground.due())
+    assert states(reported, "Overloaded", "h1") == ["pending"]
+    assert states(reported, "Briefly", "h1") == ["pending", "firing"]
     kill(job, stack, "workers")
     ground.feed(scenario.scrapes(begin, 16, 20))
-    again = ground.wait_told(ground.due())
-    assert len(again) > len({event.id for event in again}), "nothing was told twice: the kill had nothing to undo"
+    again = ground.wait_reported(ground.due())
+    assert len(again) > len({event.id for event in again}), "nothing was sent twice: the kill had nothing to undo"
 
     job.take_checkpoint()
     ground.feed(scenario.scrapes(begin, 20, 27))
-    told = ground.wait_told(ground.due())
-    assert states(told, "Overloaded", "h6") == ["pending"]
+    reported = ground.wait_reported(ground.due())
+    assert states(reported, "Overloaded", "h6") == ["pending"]
     kill(job, stack, "flink-taskmanager")
 
     # A partition of which nothing comes holds back the others: its samples may be unread.
     rest = scenario.scrapes(begin, 27, 43)
     ground.feed(scrape for scrape in rest if scrape.partition != 3)
     job.take_checkpoint()
-    assert {line(event) for event in ground.told()} == {line(event) for event in ground.due()}
+    assert {line(event) for event in ground.reported()} == {line(event) for event in ground.due()}
     ground.feed(scrape for scrape in rest if scrape.partition == 3)
-    told = ground.wait_told(ground.due())
-    assert states(told, "Overloaded", "h5") == ["pending"]
+    reported = ground.wait_reported(ground.due())
+    assert states(reported, "Overloaded", "h5") == ["pending"]
 
     savepoint = job.stop()
     ground.feed(scenario.scrapes(begin, 43))
@@ -82,11 +82,11 @@ def test_the_timeline_of_alerts_is_the_same_through_all_failures(ground: AlertGr
     resumed = ground.begin(f"--savepoint_path={savepoint}", parallelism=3, idle="2s")
     assert resumed.restored() == 1
     due = ground.due(begin + 3_600_000)
-    told = ground.wait_told(due)
+    reported = ground.wait_reported(due)
     resumed.stop()
-    check_timeline(ground.told(), due)
+    check_timeline(ground.reported(), due)
 
-    assert states(told, "Briefly", "h4").count("resolved") == 1, "an alert that fires was resolved by a failure"
+    assert states(reported, "Briefly", "h4").count("resolved") == 1, "an alert that fires was resolved by a failure"
     gone = [event for event in due if event.rule in ("Gone", "AllGone") and event.state is State.FIRING]
     last_h3, last = (begin + tick * scenario.TICK_MS for tick in (scenario.SILENT["h3"] - 1, scenario.TICKS - 1))
     # The sample of a host is a little after the tick: five minutes of lookback, a step, and the rule's `for`.

@@ -32,7 +32,7 @@ def course(ground: AlertGround, rule: str, host: str | None = None) -> list[tupl
 
 
 def found(ground: AlertGround, rule: str, host: str | None = None) -> list[AlertEvent]:
-    return [event for event in ground.told() if event.rule == rule and event.labels.get("host") == host]
+    return [event for event in ground.reported() if event.rule == rule and event.labels.get("host") == host]
 
 
 def test_rules_change_while_samples_flow(stack: Stack, tmp_path: Path) -> None:
@@ -43,7 +43,9 @@ def test_rules_change_while_samples_flow(stack: Stack, tmp_path: Path) -> None:
         job = ground.begin("--rules_poll=1s", checkpoint_ms=2_000)
 
         def wait(what: str, condition: Callable[[], bool]) -> None:
-            wait_for(condition, 60, f"{what}: {job.state}; {sorted({(e.rule, e.state.value) for e in ground.told()})}")
+            wait_for(
+                condition, 60, f"{what}: {job.state}; {sorted({(e.rule, e.state.value) for e in ground.reported()})}"
+            )
 
         firing = [("pending", "condition_met"), ("firing", "held")]
         wait("alerts of the first rules", lambda: course(ground, "Kept", "h0") == firing)
@@ -73,9 +75,9 @@ def test_rules_change_while_samples_flow(stack: Stack, tmp_path: Path) -> None:
         wait("an alert's end", lambda: course(ground, "Kept", "h1") == [*firing, ("resolved", "condition_lost")])
 
         assert (job.state, job.restored()) == ("RUNNING", 0)
-        told = ground.told()
-        assert len({event.id for event in told}) == len(told)
-        assert not any(event.correction for event in told)
+        reported = ground.reported()
+        assert len({event.id for event in reported}) == len(reported)
+        assert not any(event.correction for event in reported)
         for rule, wanted in (("Kept", firing), ("Patient", firing), ("Removed", ended)):
             assert course(ground, rule, "h0") == wanted
         assert course(ground, "Added") == [("firing", "condition_met")]

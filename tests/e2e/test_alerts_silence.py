@@ -35,11 +35,11 @@ def test_absent_fires_when_producers_stop(stack: Stack, tmp_path: Path) -> None:
         )
         fires = last + LOOKBACK_MS + FOR_MS
         job = ground.begin(idle="2s")
-        told = wait_for(
-            lambda: [e for e in ground.told() if e.rule == "Silent" and e.state.value == "firing"], 120, "the alert"
+        reported = wait_for(
+            lambda: [e for e in ground.reported() if e.rule == "Silent" and e.state.value == "firing"], 120, "the alert"
         )
-        assert int(time.time() * 1_000) >= fires, "told before its time"
-        assert [event.evaluated_at for event in told] == [fires]
+        assert int(time.time() * 1_000) >= fires, "sent before its time"
+        assert [event.evaluated_at for event in reported] == [fires]
         job.stop()
         # Groups are evaluated a millisecond behind the shards.
-        check_timeline(ground.told(), ground.due(fires + 1))
+        check_timeline(ground.reported(), ground.due(fires + 1))

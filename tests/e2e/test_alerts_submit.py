@@ -30,7 +30,7 @@ groups:
 
 
 class Session:
-    """The job, a host that it watches, and what it tells of that."""
+    """The job, a host that it watches, and what it reports that."""
 
     def __init__(self, stack: Stack) -> None:
         self.shell, self.flink = Shell(stack), Flink(stack.address("flink"))

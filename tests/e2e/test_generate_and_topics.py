@@ -88,16 +88,16 @@ def test_what_arrives_is_what_the_summary_and_the_truth_say(kafka, topic, tmp_pa
     }
 
 
-def test_a_missing_topic_is_told_with_the_command_that_makes_it(kafka, topic, capsys):
+def test_a_missing_topic_is_reported_with_the_command_that_makes_it(kafka, topic, capsys):
     assert main(["generate", "metrics", *FLEET, f"--output=kafka://{kafka}/{topic}"]) == 2
-    told = capsys.readouterr().err
-    assert f"has no topic {topic}" in told
-    command = told.partition("or: tidemark ")[2].split()
+    reported = capsys.readouterr().err
+    assert f"has no topic {topic}" in reported
+    command = reported.partition("or: tidemark ")[2].split()
     assert main(command) == 0
     assert main(["generate", "metrics", *FLEET, f"--output=kafka://{kafka}/{topic}"]) == 0
 
 
-def test_a_broker_that_is_not_there_is_told(capsys):
+def test_a_broker_that_is_not_there_is_reported(capsys):
     assert main(["generate", "metrics", *FLEET, "--output=kafka://127.0.0.1:1/metrics.raw"]) == 2
     assert "Kafka at 127.0.0.1:1 does not answer" in capsys.readouterr().err
     assert main(["topics", "ls", "--brokers=127.0.0.1:1"]) == 1

@@ -27,7 +27,7 @@ def topic(kafka: str) -> str:
     name = f"dead-letter-{uuid.uuid4().hex[:8]}"
     admin = AdminClient({"bootstrap.servers": kafka})
     admin.create_topics([NewTopic(name, 2, 1)])[name].result(30)
-    # A broker hears of a topic a little after the controller has made it.
+    # A broker receives of a topic a little after the controller has made it.
     while name not in admin.list_topics(timeout=30).topics:
         pass
     return name

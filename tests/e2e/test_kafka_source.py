@@ -313,7 +313,7 @@ def test_new_partitions_are_read_and_idle_ones_hold_nothing_back(live: tuple[Top
     wait_for(lambda: partitions_in(store) == {0, 2}, 90, "samples of a partition that was added")
 
 
-def test_records_without_headers_are_told_by_their_content(topic: Topic) -> None:
+def test_records_without_headers_are_reported_by_their_content(topic: Topic) -> None:
     """As Telegraf writes them, which can set no header; each format beside the others."""
     nanoseconds = [(NOON + second * 1000) * 1_000_000 for second in range(4)]
     lines = [f"m,host=h0 value={number} {time}\n" for number, time in enumerate(nanoseconds)]

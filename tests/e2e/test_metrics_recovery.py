@@ -47,7 +47,7 @@ def check_all_written_once(ground: Ground, load: Load) -> None:
     recount.assert_rows_equal(recount.rollups(samples, 60_000), ground.points(ground.fine))
     recount.assert_rows_equal(recount.rollups(samples, 3_600_000), ground.points(ground.coarse))
     assert ground.messages(ground.late) == []
-    # A dead letter may be written twice, which its key tells.
+    # A dead letter may be written twice, which its key reports.
     assert len({message.key for message in ground.messages(ground.dead_letters)}) == sent["malformed"]["total"]
 
 

@@ -45,8 +45,8 @@ def test_submit_stop_and_go_on(stack: Stack) -> None:
     try:
         wait_for(lambda: shell.total("rollup_1m", "count") > before, 60, "rows while the job runs")
         assert "job metrics runs already" in shell.submit("metrics", status=1)
-        told = shell.submit("--stop")
-        savepoint = re.search(r"--savepoint_path=(\S+)", told)[1]
+        reported = shell.submit("--stop")
+        savepoint = re.search(r"--savepoint_path=(\S+)", reported)[1]
         assert Path(savepoint, "_metadata").is_file()
         assert flink.jobs("metrics") == []
         assert "no job metrics runs" in shell.submit("--stop", status=1)

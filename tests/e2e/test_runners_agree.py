@@ -77,7 +77,7 @@ class Outcome:
     @property
     def balance(self) -> Balance:
         counts = json.loads((self.directory / "balance.json").read_text())
-        # A sink's counters tell how often it wrote what, which may differ.
+        # A sink's counters report how often it wrote what, which may differ.
         return Balance({name: counts.get(name, 0) for name in MEANINGS})
 
     def rows(self, tier: str) -> list[tuple[object, ...]]:
@@ -147,7 +147,7 @@ def test_the_balance_is_the_same_and_adds_up(outcomes: dict[str, Outcome], runne
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
-def test_what_is_put_aside_is_the_same(outcomes: dict[str, Outcome], runner: str) -> None:
+def test_what_is_kept_is_the_same(outcomes: dict[str, Outcome], runner: str) -> None:
     def letters(outcome: Outcome) -> list[tuple[object, ...]]:
         found = map(DeadLetter.decode, outcome.lines("dead"))
         return sorted((each.partition, each.offset, each.line or 0, each.reason, each.payload) for each in found)

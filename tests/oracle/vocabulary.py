@@ -1,4 +1,4 @@
-"""What the generated expressions are made of: names, numbers and labels, in classes that the generator tells apart."""
+"""What the generated expressions are made of: names, numbers and labels, in classes that the generator reports apart."""
 
 from __future__ import annotations
 

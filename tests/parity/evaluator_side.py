@@ -1,4 +1,4 @@
-"""What our evaluator makes of rule files and samples in one piece, without shards and streams: to tell where a difference comes from."""
+"""What our evaluator makes of rule files and samples in one piece, without shards and streams: to report where a difference comes from."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ def of_evaluator(program: Program, series: Sequence[Series], start_ms: int, end_
     evaluator = Evaluator(program, MemoryStorage.from_series(series))
     schedule = program.due(start_ms - 1, end_ms)
     outcome = evaluator.evaluate_schedule(schedule)
-    told = EventMaker(program).make(evaluator, outcome.events)
+    reported = EventMaker(program).make(evaluator, outcome.events)
     written = {
         labels: dict(zip(times.tolist(), values.tolist(), strict=True))
         for labels, _, times, values in evaluator.recorded.series()
     }
-    return Verdict(dict(map(turn_of, told)), written)
+    return Verdict(dict(map(turn_of, reported)), written)
 
 
 def turn_of(event: AlertEvent) -> tuple[Turn, PartitionWatermark]:
     """An event as a verdict holds it."""
     rule = Rule(event.file, event.group, event.rule)
     labels = tuple(sorted(event.labels.items()))
-    told = PartitionWatermark(event.active_since, event.starts_at, event.ends_at, event.value)
-    return Turn(rule, labels, event.evaluated_at, event.state.value), told
+    reported = PartitionWatermark(event.active_since, event.starts_at, event.ends_at, event.value)
+    return Turn(rule, labels, event.evaluated_at, event.state.value), reported

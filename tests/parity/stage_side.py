@@ -1,4 +1,4 @@
-"""What the stage of the stream makes of rule files and samples, told once by its events and once by the samples that it hands on."""
+"""What the stage of the stream makes of rule files and samples, reported once by its events and once by the samples that it hands on."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def verdict_of(outs: Iterable[Out]) -> Verdict:
     for out in outs:
         if out.tag == EVENTS:
             event = decode(out.data)
-            assert history.apply(event), f"told twice: {event}"
+            assert history.apply(event), f"sent twice: {event}"
             corrections += event.correction
         elif out.tag == SAMPLES:
             add_samples(written, batches.decode(out.data))

@@ -1,4 +1,4 @@
-"""The alerts job on the local runner, from files to files, tells what a real Prometheus decides on the same samples."""
+"""The alerts job on the local runner, from files to files, reports what a real Prometheus decides on the same samples."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ SHARE = 0.1
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(540)]
 
 
-def told(directory: Path, program: Program) -> Verdict:
-    """What the job told: its events, and of the raw samples those under the names that rules write."""
+def reported(directory: Path, program: Program) -> Verdict:
+    """What the job reported: its events, and of the raw samples those under the names that rules write."""
     history = History()
     for path in (directory / "alerts").glob("*.ndjson"):
         for line in path.read_bytes().splitlines():
@@ -59,4 +59,4 @@ def test_the_alerts_job(tmp_path: Path) -> None:
     assert alerts.main(words) == 0
     theirs = of_prometheus(tmp_path / "prometheus", program, series, *evaluated(program, series))
     assert len(theirs.fired()) >= 5
-    assert differences(told(tmp_path, program), theirs) == []
+    assert differences(reported(tmp_path, program), theirs) == []

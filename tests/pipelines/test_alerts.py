@@ -74,7 +74,7 @@ def words(directory: Path, *more: str) -> list[str]:
     ]
 
 
-def told(directory: Path) -> list[AlertEvent]:
+def reported(directory: Path) -> list[AlertEvent]:
     """The events, in the order in which they were written to files."""
     return [decode(line) for path in (directory / "alerts").glob("*.ndjson") for line in path.read_bytes().splitlines()]
 
@@ -107,11 +107,11 @@ def written(directory: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_alerts_are_told_and_what_rules_write_is_stored(
+def test_alerts_are_reported_and_what_rules_write_is_stored(
     job: str, directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert JOBS[job](words(directory)) == 0
-    events = told(directory)
+    events = reported(directory)
     assert course(events) == WANTED
     (fired,) = [event for event in events if event.rule == "Overloaded" and event.state is State.FIRING]
     assert fired.labels == {"alertname": "Overloaded", "host": "a", "severity": "page"}
@@ -172,14 +172,14 @@ def test_the_alerts_job_writes_what_rules_wrote_and_nothing_else(
 
 def test_without_raw_samples_the_series_of_rules_are_not_written_either(directory: Path) -> None:
     assert metrics.main(words(directory, "--no-raw")) == 0
-    assert course(told(directory)) == WANTED
+    assert course(reported(directory)) == WANTED
     assert not (directory / "store" / "raw").exists()
 
 
 def test_the_alerts_job_needs_no_output(directory: Path) -> None:
     given = [word for word in words(directory) if not word.startswith("--output")]
     assert alerts.main(given) == 0
-    assert course(told(directory)) == WANTED
+    assert course(reported(directory)) == WANTED
     assert not (directory / "store").exists()
 
 
@@ -187,7 +187,7 @@ def test_records_that_cannot_be_read_and_samples_too_late_go_where_they_always_g
     with (directory / "scrapes.jsonl").open("ab") as file:
         file.write(b"not json\n" + scrape("a", -3_600, 99) + b"\n")
     assert alerts.main(words(directory, "--file-watermark=events")) == 0
-    assert course(told(directory)) == WANTED
+    assert course(reported(directory)) == WANTED
     assert [len(list((directory / name).iterdir())) for name in ("dead", "late")] == [1, 1]
 
 
@@ -197,7 +197,7 @@ def test_late_samples_make_corrections_and_the_history_is_that_of_a_run_in_order
     at = rest.index(("a", 360))
     write(directory, [*rest[:at], *late, *rest[at:]])
     assert metrics.main(words(directory, "--file-watermark=events")) == 0
-    events = told(directory)
+    events = reported(directory)
     corrections = [event for event in events if event.correction]
     assert corrections
     history = History()
@@ -213,7 +213,7 @@ def test_late_samples_make_corrections_and_the_history_is_that_of_a_run_in_order
 def test_a_file_in_any_order_has_the_alerts_of_one_in_order(directory: Path) -> None:
     write(directory, sorted(SCRAPES, key=lambda each: (each[0], -each[1])))
     assert metrics.main(words(directory)) == 0
-    assert course(told(directory)) == WANTED
+    assert course(reported(directory)) == WANTED
     counts = json.loads((directory / "balance.json").read_text())
     untouched = ("samples.too_late", "samples.merged_late", "alerts.corrections", "rules.instants_again")
     assert [counts[name] for name in untouched] == [0, 0, 0, 0]
@@ -222,12 +222,12 @@ def test_a_file_in_any_order_has_the_alerts_of_one_in_order(directory: Path) -> 
 def test_a_rule_that_fails_is_counted_and_stops_nothing(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (directory / "rules.yml").write_text(RULES + "  - {record: twice, expr: 'load * on() group_left() load'}\n")
     assert metrics.main(words(directory)) == 0
-    assert course(told(directory)) == WANTED
+    assert course(reported(directory)) == WANTED
     assert json.loads((directory / "balance.json").read_text())["rules.failures"] == 80
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_broken_rules_are_told_before_anything_runs(
+def test_broken_rules_are_reported_before_anything_runs(
     job: str, directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (directory / "rules.yml").write_text(RULES.replace("max(load)", "max(load"))
@@ -246,7 +246,7 @@ def test_broken_rules_are_told_before_anything_runs(
         (["--alerts=kafka://127.0.0.1:1/alerts.events"], "alerts output: Kafka 127.0.0.1:1 does not answer"),
     ],
 )
-def test_an_output_of_events_that_cannot_be_written_is_told_before_anything_runs(
+def test_an_output_of_events_that_cannot_be_written_is_reported_before_anything_runs(
     more: list[str], message: str, directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("transforms.io.kafka.sink.CHECK_TIMEOUT_S", 0.2)
@@ -266,6 +266,6 @@ def test_a_job_built_without_rules_is_no_alerts_job(directory: Path) -> None:
         alerts.build(beam.Pipeline(), parse(given)[1])
 
 
-def test_every_event_is_told_once(directory: Path) -> None:
+def test_every_event_is_reported_once(directory: Path) -> None:
     assert metrics.main(words(directory)) == 0
-    assert set(Counter(event.id for event in told(directory)).values()) == {1}
+    assert set(Counter(event.id for event in reported(directory)).values()) == {1}

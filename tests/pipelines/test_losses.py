@@ -1,4 +1,4 @@
-"""Runs that lose or refuse: what a person is told, and the exit status."""
+"""Runs that lose or refuse: what a person is reported, and the exit status."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_dead_letters_are_announced_and_explained(run: Run) -> None:
     assert len(run.summary["findings"][0]["examples"]) == 1
 
 
-def test_rules_that_select_nothing_are_told(run: Run) -> None:
+def test_rules_that_select_nothing_are_reported(run: Run) -> None:
     assert run([text.replace("usage", "usag") for text in HONEST], job="alerts") == 0
     assert run.codes == ["rules-without-data"]
     assert "1 of 1 rules found no data" in run.err
@@ -220,7 +220,7 @@ def test_different_series_and_times_that_become_one_are_no_duplicates(run: Run) 
     assert rows == {"cpu_usage": 290.0, "disk_used_percent": 10.0, "fine": 2.0}
 
 
-def test_names_that_measurements_share_are_told_where_nothing_is_rolled_up(run: Run) -> None:
+def test_names_that_measurements_share_are_reported_where_nothing_is_rolled_up(run: Run) -> None:
     at = NOON * 1_000_000
     assert run([*HONEST, f"cpu_usage,host=web-2 value=1 {at}"], job="alerts") == 0
     assert run.codes == ["names-shared"]

@@ -153,7 +153,7 @@ def test_a_plan_is_printed_and_nothing_runs(directory: Path, capsys: pytest.Capt
         (["--config=/no/such.yaml"], "--config=/no/such.yaml"),
     ],
 )
-def test_a_mistake_is_told_before_anything_runs(
+def test_a_mistake_is_reported_before_anything_runs(
     directory: Path, more: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert metrics.main(words(directory, *more)) == 2

@@ -78,9 +78,9 @@ def test_what_cannot_be_written_is_refused_before_anything_is_done(
 ) -> None:
     before = {path: path.read_bytes() for path in here.iterdir() if path.is_file()}
     assert status(words) in (1, 2)
-    told = capsys.readouterr()
-    assert said in told.err
-    assert "Traceback" not in told.err
+    reported = capsys.readouterr()
+    assert said in reported.err
+    assert "Traceback" not in reported.err
     assert {path: path.read_bytes() for path in here.iterdir() if path.is_file()} == before
     assert not list(here.glob("store/*/date=*"))
 

@@ -48,7 +48,7 @@ def test_no_two_alerts_share_a_name() -> None:
 
 
 @pytest.mark.parametrize("name", ALERTS)
-def test_an_alert_tells_its_reader_what_to_do(name: str) -> None:
+def test_an_alert_reports_its_reader_what_to_do(name: str) -> None:
     _, rule = ALERTS[name]
     assert rule.labels["severity"] in ("critical", "warning")
     assert set(rule.annotations) == {"summary", "description", "runbook_url"}

@@ -29,7 +29,7 @@ def run(now: int, *words: object) -> int:
     return reported("tidemark store", lambda: main([str(word) for word in words], clock=lambda: now / 1_000))
 
 
-def test_ls_tells_files_rows_and_times(
+def test_ls_reports_files_rows_and_times(
     store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "120")
@@ -40,7 +40,7 @@ def test_ls_tells_files_rows_and_times(
     assert "2023-11-14T22-16-00Z" in row
 
 
-def test_runs_are_told_in_their_order(
+def test_runs_are_reported_in_their_order(
     store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "120")
@@ -86,9 +86,9 @@ def test_a_damaged_file_is_named_left_alone_and_the_others_are_folded(
     assert err.startswith(f"tidemark store: cannot be read, and left as it is: {damaged}: ")
     assert err.count("\n") == 1
     assert damaged.read_bytes() == before
-    told: list[Path] = []
-    assert read_rollups(store, "1m", unreadable=lambda path, _: told.append(path)).num_rows == whole - 2
-    assert told == [damaged]
+    reported: list[Path] = []
+    assert read_rollups(store, "1m", unreadable=lambda path, _: reported.append(path)).num_rows == whole - 2
+    assert reported == [damaged]
 
 
 @pytest.mark.parametrize("spoil", [cut, empty])

@@ -71,7 +71,7 @@ class RunningFlink:
 
 
 @pytest.mark.parametrize(
-    ("job", "given", "told", "not_told"),
+    ("job", "given", "reported", "not_reported"),
     [
         ("metrics", [], ["buckets raw, rollup_1m", "tidemark submit --stop\n"], ["its alerts"]),
         ("metrics", ["--rules=r.yml"], ["its alerts: topic alerts.events at k:9092", "buckets raw"], []),
@@ -84,11 +84,11 @@ class RunningFlink:
         ),
     ],
 )
-def test_what_can_be_done_with_a_job_is_told(
+def test_what_can_be_done_with_a_job_is_reported(
     job: str,
     given: list[str],
-    told: list[str],
-    not_told: list[str],
+    reported: list[str],
+    not_reported: list[str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -98,8 +98,8 @@ def test_what_can_be_done_with_a_job_is_told(
     submit.submit(job, given, AT)
     assert f"--job_name={job}" in ran[0]
     said = capsys.readouterr().out
-    assert [word for word in told if word not in said] == []
-    assert [word for word in not_told if word in said] == []
+    assert [word for word in reported if word not in said] == []
+    assert [word for word in not_reported if word in said] == []
 
 
 def test_a_job_that_runs_already_is_not_run_twice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +121,7 @@ def test_a_job_that_runs_already_is_not_run_twice(monkeypatch: pytest.MonkeyPatc
         (["clicks"], "no 'clicks' among alerts, metrics"),
     ],
 )
-def test_mistakes_are_told(args: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_mistakes_are_reported(args: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(args)
     assert ended.value.code == 2

@@ -36,7 +36,7 @@ from tests.transforms.naive import HOUR, Row, Sample, Series, rows_of
 
 DAY = 24 * HOUR
 BASE = 1_700_006_400_000
-"""2023-11-15T00:00:00Z, the day on which a transcript plays unless it is told another."""
+"""2023-11-15T00:00:00Z, the day on which a transcript plays unless it is reported another."""
 DELAY = 10 * HOUR
 """How far the watermark stays behind the newest event time: the clock alone gets that far ahead."""
 SHARDS = 32

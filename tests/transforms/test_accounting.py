@@ -61,7 +61,7 @@ def test_every_counter_of_the_intake_has_a_meaning() -> None:
     assert set(accounting.COUNTED_AT_INTAKE) <= set(MEANINGS)
 
 
-def test_without_rollups_the_fates_of_records_are_told_and_those_of_samples_are_not() -> None:
+def test_without_rollups_the_fates_of_records_are_reported_and_those_of_samples_are_not() -> None:
     balance = Balance({**WHOLE, "samples.written": 0}, rollups=False)
     assert (balance.records_missing, balance.samples_missing) == (0, 0)
     lines = balance.lines()
@@ -69,7 +69,7 @@ def test_without_rollups_the_fates_of_records_are_told_and_those_of_samples_are_
     assert lines[-1] == "  records: difference 0"
 
 
-def test_what_rules_came_to_is_told_where_there_are_rules() -> None:
+def test_what_rules_came_to_is_reported_where_there_are_rules() -> None:
     counts = {**WHOLE, "alerts.firing": 1_234, "rules.samples_written": 5}
     lines = Balance(counts, rules=True).lines()
     assert lines[: len(MEANINGS) + 2] == Balance(counts).lines()

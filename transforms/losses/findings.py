@@ -148,11 +148,11 @@ def _dead_letters(balance: Balance, examples: _Examples, setup: Setup) -> Iterat
     if setup.default_content_type is not None:
         advice.append(
             f"--default-content-type={setup.default_content_type} takes all records that do not say their format for that: "
-            "without it, each is told by its content"
+            "without it, each is recognised by its content"
         )
     elif any("taken for" in example.reason for example in shown):
         advice.append(
-            "records that do not say their format are told by their content: a content-type header or --default-content-type=TYPE "
+            "records that do not say their format are recognised by their content: a content-type header or --default-content-type=TYPE "
             "fixes it, of a file its name does (.lp, .jsonl)"
         )
     text = f"{dead:,} of {read:,} records could not be read, or not all of their lines"

@@ -1,4 +1,4 @@
-"""Installs: whole or not at all, once, under a name that tells what decided the content."""
+"""Installs: whole or not at all, once, under a name that reports what decided the content."""
 
 import fcntl
 import multiprocessing
@@ -146,7 +146,7 @@ def test_two_processes_build_a_thing_once(tmp_path):
     assert len(builds.read_text().splitlines()) == 1
 
 
-def test_waiting_for_another_process_is_told(cache):
+def test_waiting_for_another_process_is_reported(cache):
     class Noted(Silent):
         labels: list[str] = []  # noqa: RUF012
 

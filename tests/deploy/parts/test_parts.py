@@ -133,7 +133,7 @@ def test_jars_of_the_job_server_that_flink_has_already_stay_off_its_class_path()
     assert any(name.startswith("beam-runners-flink-") for name in cluster)
 
 
-def test_the_job_server_is_told_its_addresses(instance):
+def test_the_job_server_is_reported_its_addresses(instance):
     *words, name, artifacts = jobserver.command(instance).argv
     # A path may have blanks, which the server's parser takes in a word of their own only.
     assert (name, artifacts) == ("--artifacts-dir", str(instance.data("jobserver") / "artifacts"))

@@ -304,7 +304,7 @@ def test_options_come_from_a_namespace_too(records: Path) -> None:
     ("output", "beside"),
     [("parquet:data/store", "data/"), ("parquet:store?sync=off", ""), ("parquet:/data/store/", "/data/")],
 )
-def test_what_is_put_aside_of_files_stands_beside_the_store(
+def test_what_is_kept_of_files_stands_beside_the_store(
     output: str, beside: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

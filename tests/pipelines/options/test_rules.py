@@ -74,8 +74,8 @@ def test_files_directories_and_patterns_may_be_named_together(directory: Path, t
 
 
 def test_words_reach_the_stage(directory: Path) -> None:
-    found = options("--rules=rules", "--alerts=file:told", "--rules-poll=0s", "--rule-shards=3")
-    assert (found.alerts, found.poll_ms, found.settings.shards) == ("file:told", 0, 3)
+    found = options("--rules=rules", "--alerts=file:events", "--rules-poll=0s", "--rule-shards=3")
+    assert (found.alerts, found.poll_ms, found.settings.shards) == ("file:events", 0, 3)
 
 
 def test_a_bounded_run_reads_its_files_once_and_knows_its_end(directory: Path, tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_doubts_about_a_file_do_not_keep_a_job_from_starting(directory: Path) ->
     assert options("--rules=rules").settings.files["pools.yaml"] == "groups: []\n"
 
 
-def test_of_many_faults_the_first_are_told(directory: Path) -> None:
+def test_of_many_faults_the_first_are_reported(directory: Path) -> None:
     rules = "".join(f"  - alert: A{number}\n    expr: sum(\n" for number in range(30))
     (directory / "pools.yaml").write_text(f"groups:\n- name: g\n  rules:\n{rules}")
     said = refused("--rules=rules").splitlines()

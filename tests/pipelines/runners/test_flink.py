@@ -131,7 +131,7 @@ def test_a_refusal_shows_the_request_and_the_answer(fake: FakeFlink) -> None:
         Flink(fake.address).cancel("a")
 
 
-def test_a_cluster_that_is_down_is_told(fake: FakeFlink) -> None:
+def test_a_cluster_that_is_down_is_reported(fake: FakeFlink) -> None:
     # Closed while it serves, it could still take the connection, and drop it.
     fake.server.shutdown()
     fake.server.server_close()

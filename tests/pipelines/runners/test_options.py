@@ -171,8 +171,11 @@ def test_a_job_server_that_cannot_be_had_is_a_refusal(monkeypatch: pytest.Monkey
         raise RuntimeError(reasons.pop(0))
 
     monkeypatch.setattr(beam.Pipeline, "run", run)
-    for told in ("cannot: Unable to fetch remote job server jar at there; name one", "cannot: Java must be installed"):
-        with pytest.raises(RunnerError, match=told):
+    for reported in (
+        "cannot: Unable to fetch remote job server jar at there; name one",
+        "cannot: Java must be installed",
+    ):
+        with pytest.raises(RunnerError, match=reported):
             started(beam.Pipeline())
     with pytest.raises(RuntimeError, match="no luck"):
         started(beam.Pipeline())

@@ -41,7 +41,7 @@ def run(given: Program, *lines: str, start: int = 0, end: int) -> Backtest:
     return backtest(given, storage_of(*lines), start * MINUTE, end * MINUTE)
 
 
-def told(found: Backtest) -> list[tuple[object, ...]]:
+def reported(found: Backtest) -> list[tuple[object, ...]]:
     """Episodes in minutes: rule, pending, firing, end."""
     return [
         (each.rule.rule.name, *(when if when is None else when // MINUTE for when in times))
@@ -65,7 +65,7 @@ def told(found: Backtest) -> list[tuple[object, ...]]:
     ],
 )
 def test_episodes(rule: str, values: str, wanted: list[tuple[object, ...]]) -> None:
-    assert told(run(one(rule), f'x{{host="a"}} {values}', end=4)) == wanted
+    assert reported(run(one(rule), f'x{{host="a"}} {values}', end=4)) == wanted
 
 
 def test_what_an_episode_says() -> None:
@@ -122,14 +122,14 @@ def test_samples_before_the_range_count() -> None:
 
 def test_nothing_is_evaluated_before_the_first_sample() -> None:
     late = run(one("{alert: A, expr: absent(x), for: 2m}"), "x _ _ _ _ 1 1 1", start=3, end=6)
-    assert told(late) == [("A", 3, None, 4)]
+    assert reported(late) == [("A", 3, None, 4)]
     early = run(one("{alert: A, expr: absent(y), for: 2m}"), "x _ _ 1 1 1 1 1", start=3, end=6)
-    assert told(early) == [("A", 2, 4, None)]
+    assert reported(early) == [("A", 2, 4, None)]
 
 
 def test_a_rule_that_looks_ahead_sees_no_future() -> None:
     found = run(one("{alert: A, expr: 'x offset -2m > 5'}"), "x 0 0 0 9 0 0", end=5)
-    assert told(found) == [("A", 3, 3, 4)]
+    assert reported(found) == [("A", 3, 3, 4)]
 
 
 def test_progress_ends_at_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,7 +194,7 @@ def test_slices_change_nothing(rows: list[list[str]], instants: int) -> None:
         patch.setattr(backtests, "_CELLS_AT_ONCE", 1)
         patch.setattr(backtests, "_FEWEST_TIMES", instants)
         sliced = backtest(program(), source, 0, end)
-    assert told(sliced) == told(whole)
+    assert reported(sliced) == reported(whole)
     assert [each.peak for each in sliced.episodes] == [each.peak for each in whole.episodes]
 
 
@@ -221,7 +221,7 @@ def test_time_without_samples_is_skipped_and_nothing_else_changes(runs: list[tup
         found.append(backtest(program(rules), source, 0, now * MINUTE))
         patch.setattr(backtests, "_stamps", lambda *_: None)
         found.append(backtest(program(rules), source, 0, now * MINUTE))
-    assert told(found[0]) == told(found[1])
+    assert reported(found[0]) == reported(found[1])
     assert found[0].evaluations == found[1].evaluations
 
 
@@ -230,6 +230,6 @@ def test_a_sample_of_another_decade_costs_no_evaluation_of_those_between() -> No
     source = MemoryStorage.from_series([({"__name__": "x"}, when, np.array([9.0, 9.0]))])
     steps: list[int] = []
     found = backtest(one("{alert: A, expr: x > 5}"), source, 0, int(when[1]), lambda done, _: steps.append(done))
-    assert told(found) == [("A", 0, 0, 5), ("A", int(when[1]) // MINUTE, int(when[1]) // MINUTE, None)]
+    assert reported(found) == [("A", 0, 0, 5), ("A", int(when[1]) // MINUTE, int(when[1]) // MINUTE, None)]
     assert found.evaluations == int(when[1]) // MINUTE + 1
     assert len(steps) == 2

@@ -1,4 +1,4 @@
-"""The kinds of diagnostics and the limits, as the docs tell them."""
+"""The kinds of diagnostics and the limits, as the docs report them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def test_the_docs_list_every_code() -> None:
     assert rows == {code: kind.meaning for code, kind in CODES.items()}
 
 
-def test_the_docs_tell_the_limits() -> None:
+def test_the_docs_report_the_limits() -> None:
     for limit in (MAX_CHARACTERS, MAX_NODES, MAX_DEPTH, MAX_MERGES, MAX_ALIASED, MAX_FAULTS):
         assert f"| {limit:,} |" in DOCS
 

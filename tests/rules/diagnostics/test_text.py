@@ -76,7 +76,7 @@ def test_sarif_points_at_the_place() -> None:
     assert place["region"] == {"startLine": 2, "startColumn": 3, "endLine": 2, "endColumn": 6}
 
 
-def test_text_that_is_no_unicode_can_be_told() -> None:
+def test_text_that_is_no_unicode_can_be_reported() -> None:
     odd = Diagnostic("bad-label-value", Severity.ERROR, "\udcff", "\udcff.yml")
     assert orjson.loads(json_of([odd], 1, 0))
     assert orjson.loads(sarif_of([odd]))
@@ -84,15 +84,15 @@ def test_text_that_is_no_unicode_can_be_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "told"),
+    ("found", "reported"),
     [
         ([], "1 file, 1,200 rules: no faults"),
         ([ERROR], "1 file, 1,200 rules: 1 error"),
         ([ERROR, WARNING, WARNING], "1 file, 1,200 rules: 1 error, 2 warnings"),
     ],
 )
-def test_the_summary_counts(found: list[Diagnostic], told: str) -> None:
-    assert summary(found, 1, 1_200) == told
+def test_the_summary_counts(found: list[Diagnostic], reported: str) -> None:
+    assert summary(found, 1, 1_200) == reported
 
 
 def test_where_there_is_no_rule_nothing_was_checked() -> None:

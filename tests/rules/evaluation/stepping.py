@@ -46,7 +46,7 @@ def written(evaluator: Evaluator) -> dict[tuple[tuple[str, str], ...], list[tupl
     }
 
 
-def told(outcome: Outcome) -> list[tuple[object, ...]]:
+def reported(outcome: Outcome) -> list[tuple[object, ...]]:
     """Transitions in a form that compares, NaN with NaN too."""
     return [
         (

@@ -18,9 +18,9 @@ from tests.rules.evaluation.stepping import (
     failures,
     groups_of,
     minutes,
+    reported,
     samples,
     storage_of,
-    told,
     written,
 )
 
@@ -109,8 +109,8 @@ def test_only_rules_that_read_backward_take_turns() -> None:
 )  # fmt: skip
 def test_what_is_evaluated_together(rules: str, expected: dict[tuple[int, ...], str]) -> None:
     found = Program(groups_of(f"groups: [{{name: g, rules: [{rules}]}}]")).components
-    told = {each.positions: "stepped" if each.stepped else "contested" if each.contested else "" for each in found}
-    assert told == expected
+    reported = {each.positions: "stepped" if each.stepped else "contested" if each.contested else "" for each in found}
+    assert reported == expected
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_alerts_of_one_name_are_evaluated_at_all_instants_at_once(series: tuple[
     ]
     one, other = (evaluator.evaluate(minutes(0, 5)) for evaluator in both)
     assert seen == [(0, 6), (1, 6), *[(0, 1), (1, 1)] * 6]
-    assert (told(one), failures(one), written(both[0])) == (told(other), failures(other), written(both[1]))
+    assert (reported(one), failures(one), written(both[0])) == (reported(other), failures(other), written(both[1]))
     assert [when // MINUTE for when, position, _ in failures(one) if position == 1] == failed
 
 
@@ -497,7 +497,7 @@ groups:
     evaluator.states[1:] = before[1:]
     again = evaluator.evaluate_schedule([minutes(2, 4)], only={1, 2})
     assert seen == ["s", "A"]
-    assert told(again) == told(outcome)
+    assert reported(again) == reported(outcome)
     assert (written(evaluator), [each.as_plain() for each in evaluator.states]) == expected
 
 

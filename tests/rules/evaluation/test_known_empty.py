@@ -69,7 +69,7 @@ def test_what_shards_evaluated_counts_as_samples(expr: ast.Expr, needs: bool) ->
     "func",
     ["time", *["day_of_month", "day_of_week", "day_of_year", "days_in_month", "hour", "minute", "month", "year"]],
 )
-def test_what_tells_the_time_may_say_something_at_another(func: str) -> None:
+def test_what_reports_the_time_may_say_something_at_another(func: str) -> None:
     expr = parse(f"x > 1 or vector({func}()) < 0" if func == "time" else f"x > 1 or {func}() < 0")
     assert not needs_samples(expr, Options())
     if func != "time":

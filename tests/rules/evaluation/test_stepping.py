@@ -12,7 +12,7 @@ from rules.model import AlertingRule, RecordingRule, RuleGroup
 from rules.promql.storage import MemoryStorage
 from rules.promql.syntax.parser import parse
 from rules.promql.values import STALE
-from tests.rules.evaluation.stepping import MINUTE, failures, minutes, told, written
+from tests.rules.evaluation.stepping import MINUTE, failures, minutes, reported, written
 
 NAMES = ("r1", "r2", "r3")
 EXPRESSIONS = (
@@ -157,7 +157,7 @@ def test_columnar_is_stepped(program: Program, storage: MemoryStorage, cut: int)
                 when: [(each.rule.position, repr(each.alert)) for each in there]
                 for when, there in outcome.snapshots.items()
             }
-            found.append((told(outcome), failures(outcome), active))
+            found.append((reported(outcome), failures(outcome), active))
             notes.append(
                 [evaluator.annotations(each.rule, each.alert) for there in outcome.snapshots.values() for each in there]
             )

@@ -17,7 +17,7 @@ from rules.promql.storage import MemoryStorage
 from rules.promql.syntax.ast import Matcher
 from rules.promql.syntax.errors import EvaluationError
 from rules.promql.values import InstantVector, SeriesSet, Times
-from tests.rules.evaluation.stepping import MINUTE, failures, groups_of, minutes, storage_of, told, written
+from tests.rules.evaluation.stepping import MINUTE, failures, groups_of, minutes, reported, storage_of, written
 from transforms.alerts.fragments.fragments import SplitProgram, cut
 
 RULES = """
@@ -35,7 +35,7 @@ groups:
   rules:
   - {alert: Many, expr: x > 2}
   - {alert: None, expr: absent(x)}
-  - {alert: Told, expr: 'ALERTS{alertname="High"} > 0'}
+  - {alert: Sent, expr: 'ALERTS{alertname="High"} > 0'}
   - {record: "b:sum", expr: sum(x > 2)}
 - name: c
   rules:
@@ -120,7 +120,7 @@ def test_events_and_samples_are_those_of_rules_one_by_one(
         evaluator = Evaluator(made.program, Fragments(made, storage, sorted(broken)), stepped=stepped)
         begins = [0, *(end + 1 for end in ends[:-1])]
         outcomes = [evaluator.evaluate(minutes(begin, end)) for begin, end in zip(begins, ends, strict=True)]
-        events = [each for outcome in outcomes for each in told(outcome)]
+        events = [each for outcome in outcomes for each in reported(outcome)]
         wrong = [each for outcome in outcomes for each in failures(outcome)]
         alerts = [sorted(map(repr, state.alerts.alerts.values())) for state in evaluator.states]
         return events, wrong, written(evaluator), alerts

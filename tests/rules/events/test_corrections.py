@@ -55,9 +55,9 @@ def of(values: Sequence[float | None]) -> Samples:
 ONE = "groups: [{name: g, rules: [{alert: High, expr: 'x > 2', for: 2m}]}]"
 
 
-def corrected(told: Sequence[float | None], due: Sequence[float | None], rules: str = ONE) -> list[str]:
+def corrected(reported: Sequence[float | None], due: Sequence[float | None], rules: str = ONE) -> list[str]:
     """The corrections as ``minute state < minute state``, the right side being what is replaced."""
-    before = run(of(told), rules)
+    before = run(of(reported), rules)
     by_id = {each.id: f"{each.evaluated_at // MINUTE} {each.state.value}" for each in before}
     return [
         f"{each.evaluated_at // MINUTE} {each.state.value} < {by_id.get(each.replaces or '', 'nothing')}"
@@ -65,11 +65,11 @@ def corrected(told: Sequence[float | None], due: Sequence[float | None], rules: 
     ]
 
 
-def test_what_is_as_it_was_told_needs_no_correction() -> None:
+def test_what_is_as_it_was_reported_needs_no_correction() -> None:
     assert corrected([0, 0, 3, 3, 3, 3, 0], [1, 2, 3, 4, 3, 3, 0]) == []
 
 
-def test_an_alert_that_was_active_earlier_than_told() -> None:
+def test_an_alert_that_was_active_earlier_than_reported() -> None:
     assert corrected([0, 0, 3, 3, 3, 3, 0], [0, 3, 3, 3, 3, 3, 0]) == [
         "1 pending < 2 pending",
         "3 firing < 4 firing",
@@ -77,11 +77,11 @@ def test_an_alert_that_was_active_earlier_than_told() -> None:
     ]
 
 
-def test_an_alert_that_was_never_told() -> None:
+def test_an_alert_that_was_never_reported() -> None:
     assert corrected([0] * 10, [0, 3, 3, 3, 0]) == ["1 pending < nothing", "3 firing < nothing", "4 resolved < nothing"]
 
 
-def test_an_alert_that_should_not_have_been_told() -> None:
+def test_an_alert_that_should_not_have_been_reported() -> None:
     assert corrected([0, 3, 3, 3, 0], [0] * 10) == [
         "1 retracted < 1 pending",
         "3 retracted < 3 firing",
@@ -132,13 +132,13 @@ def test_what_was_missing_and_lost_its_place_may_be_missing_again() -> None:
     none, late, early = (run(of(values), ONE) for values in ([0] * 10, [0] * 6 + [3, 0], [0] * 3 + [3, 0]))
     both = run(of([0] * 3 + [3, 0, 0, 3, 0]), ONE)
     history = History(none)
-    for told_ms, due in enumerate((late, early, both)):
-        for each in diff(history.standing(), due, told_ms):
+    for reported_ms, due in enumerate((late, early, both)):
+        for each in diff(history.standing(), due, reported_ms):
             assert history.apply(each)
         assert [each.evaluated_at for each in history.events()] == [each.evaluated_at for each in due]
 
 
-def test_there_and_back_again_is_told_each_time() -> None:
+def test_there_and_back_again_is_reported_each_time() -> None:
     """The same correction a second time is no repetition of the first: consumers know events by their ids."""
     one, other = run(of([0, 3, 3, 3, 0]), ONE), run(of([0] * 10), ONE)
     history, ids = History(one), {each.id for each in one}
@@ -153,8 +153,10 @@ def test_there_and_back_again_is_told_each_time() -> None:
 
 
 def test_the_last_word_counts_where_a_restarted_job_says_another() -> None:
-    told, lost, due = (run(of(values), ONE) for values in ([0, 0, 0, 3, 3, 3, 0], [0, 0, 3, 3, 3, 0], [0, 3, 3, 3, 0]))
-    history = History([*told, *diff(told, lost), *diff(told, due)])
+    reported, lost, due = (
+        run(of(values), ONE) for values in ([0, 0, 0, 3, 3, 3, 0], [0, 0, 3, 3, 3, 0], [0, 3, 3, 3, 0])
+    )
+    history = History([*reported, *diff(reported, lost), *diff(reported, due)])
     assert plain(history.events()) == plain(due)
 
 
@@ -167,7 +169,7 @@ def test_history_forgets() -> None:
 
 
 def plain(events: Sequence[AlertEvent]) -> list[bytes]:
-    """Events without what tells corrections; the trace of an event that stands may be of an earlier evaluation."""
+    """Events without what reports corrections; the trace of an event that stands may be of an earlier evaluation."""
     return sorted(encode(replace(each, id="", correction=False, replaces=None, trace=())) for each in events)
 
 
@@ -218,16 +220,16 @@ def test_after_late_data_the_history_is_that_of_a_run_in_order(
 
 
 def test_a_retraction_says_what_it_takes_back_and_why() -> None:
-    told = run(of([0, 3, 3, 3]), ONE)
-    found = [each for each in diff(told, []) if each.evaluated_at == told[0].evaluated_at]
+    reported = run(of([0, 3, 3, 3]), ONE)
+    found = [each for each in diff(reported, []) if each.evaluated_at == reported[0].evaluated_at]
     assert found == [
         replace(
-            told[0],
-            id=retraction_id(told[0].id),
+            reported[0],
+            id=retraction_id(reported[0].id),
             state=State.RETRACTED,
             reason="late_data",
             correction=True,
-            replaces=told[0].id,
+            replaces=reported[0].id,
             trace=(),
         )
     ]
@@ -236,15 +238,15 @@ def test_a_retraction_says_what_it_takes_back_and_why() -> None:
 
 
 def test_a_history_goes_on_from_its_bytes() -> None:
-    told = run(of([0, 3, 3, 3, 0, 0]), ONE)
+    reported = run(of([0, 3, 3, 3, 0, 0]), ONE)
     due = run(of([3, 3, 3, 3, 0, 0]), ONE)
-    corrections = diff(told, due, 7)
-    history = History(told)
+    corrections = diff(reported, due, 7)
+    history = History(reported)
     restored = History.from_bytes(history.to_bytes())
     assert restored.standing() == history.standing() != []
     # What is known is known, and what is replaced is found.
-    assert [restored.apply(event) for event in told] == [False] * len(told)
+    assert [restored.apply(event) for event in reported] == [False] * len(reported)
     assert [restored.apply(event) for event in corrections] == [True] * len(corrections)
     again = History.from_bytes(restored.to_bytes())
-    assert again.events() == History([*told, *corrections]).events()
-    assert [again.apply(event) for event in (*told, *corrections)] == [False] * (len(told) + len(corrections))
+    assert again.events() == History([*reported, *corrections]).events()
+    assert [again.apply(event) for event in (*reported, *corrections)] == [False] * (len(reported) + len(corrections))

@@ -50,7 +50,7 @@ def events(rules: str, *series: str, last: int = 9, cuts: Sequence[int] = ()) ->
     return found
 
 
-def told(found: Sequence[AlertEvent]) -> list[tuple[object, ...]]:
+def reported(found: Sequence[AlertEvent]) -> list[tuple[object, ...]]:
     return [
         (
             each.evaluated_at // MINUTE,
@@ -67,7 +67,7 @@ def told(found: Sequence[AlertEvent]) -> list[tuple[object, ...]]:
 
 def test_the_life_of_an_alert() -> None:
     found = events(RULES, *SERIES)
-    assert told(found) == [
+    assert reported(found) == [
         (1, "pending", "condition_met", 1, None, None, 3.0),
         (3, "firing", "held", 1, 3, None, 3.0),
         (5, "resolved", "kept_long_enough", 1, 3, 5, 3.0),
@@ -85,7 +85,7 @@ def test_the_life_of_an_alert() -> None:
 
 def test_a_pending_alert_that_vanishes_is_inactive() -> None:
     found = events(RULES, 'x{pool="a"} 3 0')
-    assert told(found)[1] == (1, "inactive", "condition_lost", 0, None, 1, 3.0)
+    assert reported(found)[1] == (1, "inactive", "condition_lost", 0, None, 1, 3.0)
 
 
 @settings(max_examples=30, deadline=None)
@@ -120,7 +120,7 @@ def test_ids_survive_what_is_not_the_alert() -> None:
     ("old", "new"),
     [("name: g", "name: h"), ("High", "Low"), ("page", "ticket"), ("team: a", "team: b"), ("for: 2m", "for: 3m")],
 )
-def test_ids_tell_apart(old: str, new: str) -> None:
+def test_ids_differ(old: str, new: str) -> None:
     other = RULES.replace(old, new)
     assert not {each for each, _ in identifiers(other)} >= {each for each, _ in identifiers(RULES)}
 
@@ -240,7 +240,7 @@ def test_an_absence_has_no_samples() -> None:
     assert found.trace == ()
 
 
-def test_the_number_of_traces_is_bounded_and_each_is_told_once() -> None:
+def test_the_number_of_traces_is_bounded_and_each_is_reported_once() -> None:
     names = [f"x{number}" for number in range(MAX_TRACES + 2)]
     series = [f"{name} 1" for name in names]
     (found,) = events(f"groups: [{{name: g, rules: [{{alert: A, expr: {' + '.join(names)}}}]}}]", *series, last=0)

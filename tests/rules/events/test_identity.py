@@ -1,4 +1,4 @@
-"""What tells rules, alerts and transitions apart, and what does not."""
+"""What reports rules, alerts and transitions apart, and what does not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALERT = Alert(LABELS, (("i", "1"),), Phase.PENDING, 3.0, active_at=60_000, seen_
 BECAME_PENDING = Transition(60_000, Phase.INACTIVE, Phase.PENDING, Reason.CONDITION_MET, ALERT)
 
 
-def test_rules_are_told_by_where_they_stand_what_they_are_and_their_number_among_equals() -> None:
+def test_rules_are_reported_by_where_they_stand_what_they_are_and_their_number_among_equals() -> None:
     rules = """
 groups:
 - name: g
@@ -42,7 +42,7 @@ groups:
     ]
 
 
-def test_all_that_tells_an_alert_is_in_its_id_and_the_kind_of_its_rule_is_not() -> None:
+def test_all_that_reports_an_alert_is_in_its_id_and_the_kind_of_its_rule_is_not() -> None:
     others = [
         replace(KEY, file="s.yml"),
         replace(KEY, group="h"),
@@ -55,7 +55,7 @@ def test_all_that_tells_an_alert_is_in_its_id_and_the_kind_of_its_rule_is_not() 
     assert alert_id(replace(KEY, kind="record"), LABELS) == ids[0]
 
 
-def test_a_transition_is_told_by_its_episode_and_the_change_in_it_and_by_nothing_else() -> None:
+def test_a_transition_is_reported_by_its_episode_and_the_change_in_it_and_by_nothing_else() -> None:
     others = [
         replace(BECAME_PENDING, time_ms=120_000),
         replace(BECAME_PENDING, before=Phase.FIRING),
@@ -68,7 +68,7 @@ def test_a_transition_is_told_by_its_episode_and_the_change_in_it_and_by_nothing
     assert event_id("a", alike) == ids[0]
 
 
-def test_corrections_are_told_by_what_they_say_what_they_replace_and_since_when_it_is_known() -> None:
+def test_corrections_are_reported_by_what_they_say_what_they_replace_and_since_when_it_is_known() -> None:
     ids = [
         correction_id("a", None, 0),
         correction_id("b", None, 0),

@@ -153,7 +153,7 @@ def test_hints_say_what_to_write(text: str, hint: str) -> None:
     assert any(hint in each.hint for each in load_rules(text, "f").diagnostics)
 
 
-def test_every_fault_of_a_file_is_told_at_once() -> None:
+def test_every_fault_of_a_file_is_reported_at_once() -> None:
     text = rule("alert: A", "expr: sum(", "for: 1x", "sevrity: x", "labels: {__name__: y}")
     codes = [each.code for each in load_rules(text, "f").diagnostics]
     assert codes == ["promql-syntax", "bad-duration", "unknown-key", "bad-label-name"]

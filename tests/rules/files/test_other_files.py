@@ -88,7 +88,7 @@ def test_what_is_one_whole_or_broken(text: str) -> None:
     assert kind_of(text) is None
 
 
-def test_one_line_tells_how_many_were_left_out_and_why() -> None:
+def test_one_line_reports_how_many_were_left_out_and_why() -> None:
     assert left_out([("a.yml", UNIT_TESTS)]) == (
         "left out 1 file without rules: unit tests (a.yml); name a file to have it read all the same"
     )

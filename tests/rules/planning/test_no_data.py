@@ -1,4 +1,4 @@
-"""Rules that find no data: told from rules that are quiet, and why."""
+"""Rules that find no data: reported from rules that are quiet, and why."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def look(*rules: str, lines: tuple[str, ...] = DATA) -> dict[str, Unfed]:
 
 
 @pytest.mark.parametrize(
-    ("expr", "silent", "told"),
+    ("expr", "silent", "reported"),
     [
         ("cpu_usage > 1", None, []),
         ("cpu_usge > 1", True, ["no data for cpu_usge: the data hold no metric cpu_usge; did you mean cpu_usage?"]),
@@ -102,14 +102,14 @@ def look(*rules: str, lines: tuple[str, ...] = DATA) -> dict[str, Unfed]:
         ("cpu_usage > scalar(zebra)", False, ["no data for zebra: the data hold no metric zebra"]),
     ],
 )
-def test_what_a_rule_lacks(expr: str, silent: bool | None, told: list[str]) -> None:
+def test_what_a_rule_lacks(expr: str, silent: bool | None, reported: list[str]) -> None:
     found = look(f"{{alert: A, expr: '{expr}'}}")
     if silent is None:
         assert found == {}
         return
     assert found["A"].silent is silent
     texts = list(map(str, found["A"].selectors))
-    assert [text[: len(start)] for text, start in zip(texts, told, strict=True)] == told
+    assert [text[: len(start)] for text, start in zip(texts, reported, strict=True)] == reported
 
 
 def test_a_rule_lacks_what_another_records_of_nothing() -> None:
@@ -141,7 +141,7 @@ def test_rules_that_record_for_each_other_have_nothing_to_begin_with() -> None:
         assert look(*rules) == {}
 
 
-def test_a_selector_is_told_once() -> None:
+def test_a_selector_is_reported_once() -> None:
     assert len(look("{alert: A, expr: 'rate(zebra[5m]) > 2 * rate(zebra[1h] offset 1d)'}")["A"].selectors) == 1
 
 

@@ -138,7 +138,7 @@ groups:
   rules:
   - {record: deep, expr: x}
   - {record: near, expr: deep}
-  - {record: aside, expr: x}
+  - {record: apart, expr: x}
   - {alert: A, expr: near > 1}
   - {alert: B, expr: near > 1}
 """
@@ -165,7 +165,7 @@ def test_what_was_only_pending_does_not_resolve() -> None:
     assert (points["is pending"], points["fires"], points["resolves"]) == (True, False, False)
 
 
-def test_meeting_no_data_is_told() -> None:
+def test_meeting_no_data_is_reported() -> None:
     for tests in (["_ 1"], ["1 1", "_ 1"]):
         found = covered(
             *(

@@ -98,7 +98,7 @@ def test_faults_have_a_place_and_a_hint(text: str, code: str, line: int, hint: s
     assert hint in found.hint
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     text = "tests:\n- nme: a\n- interval: x\n- start_timestamp: z\nextra: 1\n"
     assert [each.code for each in load_unit_tests(text, "t").diagnostics] == [
         *("unknown-key", "bad-duration", "bad-timestamp", "unknown-key")

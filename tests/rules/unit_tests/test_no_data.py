@@ -23,7 +23,7 @@ QUIET = "{eval_time: 1m, alertname: %s, exp_alerts: []}"
 FIRES = "{eval_time: 1m, alertname: %s, exp_alerts: [{}]}"
 
 
-def told(alerts: str = "", exprs: str = "", more: str = "") -> list[tuple[str, str]]:
+def reported(alerts: str = "", exprs: str = "", more: str = "") -> list[tuple[str, str]]:
     text = f"""
 rule_files: [rules.yml]
 tests:
@@ -49,22 +49,22 @@ tests:
     ],
 )
 def test_an_alert_that_cannot_fire(alert: str, message: str, hint: str) -> None:
-    ((said, advised),) = told(QUIET % alert)
+    ((said, advised),) = reported(QUIET % alert)
     assert said == f"that {alert!r} does not fire says nothing: {message}"
     assert hint in advised
 
 
 @pytest.mark.parametrize("alert", ["Fed", "Either", "Absent", "''"])
-def test_an_alert_that_could_fire_is_not_told(alert: str) -> None:
-    assert told(QUIET % alert) == []
+def test_an_alert_that_could_fire_is_not_reported(alert: str) -> None:
+    assert reported(QUIET % alert) == []
 
 
-def test_an_alert_is_told_once_and_not_if_some_test_expects_it_or_feeds_it() -> None:
-    assert len(told(f"{QUIET % 'Typo'}, {QUIET % 'Typo'}")) == 1
+def test_an_alert_is_reported_once_and_not_if_some_test_expects_it_or_feeds_it() -> None:
+    assert len(reported(f"{QUIET % 'Typo'}, {QUIET % 'Typo'}")) == 1
     other = "  - interval: 1m\n    input_series: [%s]\n    alert_rule_test: [%s]\n"
-    assert told(QUIET % "Typo", more=other % ("", FIRES % "Typo")) == []
-    assert told(QUIET % "Typo", more=other % ("{series: cpu_usge, values: 1}", QUIET % "Typo")) == []
-    found = told(QUIET % "Typo", more=other % ("{series: cpu_usge, values: 1}", QUIET % "Fed"))
+    assert reported(QUIET % "Typo", more=other % ("", FIRES % "Typo")) == []
+    assert reported(QUIET % "Typo", more=other % ("{series: cpu_usge, values: 1}", QUIET % "Typo")) == []
+    found = reported(QUIET % "Typo", more=other % ("{series: cpu_usge, values: 1}", QUIET % "Fed"))
     assert [message.split("'")[1] for message, _ in found] == ["Typo", "Fed"]
 
 
@@ -80,8 +80,8 @@ def test_an_alert_is_told_once_and_not_if_some_test_expects_it_or_feeds_it() -> 
     ],
 )
 def test_an_expression_that_finds_nothing(expr: str, count: int) -> None:
-    found = told(exprs=f"{{eval_time: 1m, expr: {expr}, exp_samples: []}}")
+    found = reported(exprs=f"{{eval_time: 1m, expr: {expr}, exp_samples: []}}")
     assert len(found) == count
     if count:
         assert found[0][0] == "that this expression yields nothing says nothing: the test gives it no data"
-    assert told(exprs=f"{{eval_time: 1m, expr: {expr}, exp_samples: [{{labels: x, value: 1}}]}}") == []
+    assert reported(exprs=f"{{eval_time: 1m, expr: {expr}, exp_samples: [{{labels: x, value: 1}}]}}") == []

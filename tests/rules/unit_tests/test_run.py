@@ -1,4 +1,4 @@
-"""Running unit tests of rules: what passes, what fails, and what is told of it."""
+"""Running unit tests of rules: what passes, what fails, and what is reported it."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_a_difference_is_shown_beside_the_nearest() -> None:
     assert '    severity: "page"' in failure.got
 
 
-def test_a_pending_alert_is_told_of() -> None:
+def test_a_pending_alert_is_reported() -> None:
     (failure,) = run(FIRING.replace("2m, alertname: High", "2m, alertname: High, exp_alerts: [{}]"))
     assert failure.details == (
         "- expected, not firing: {}",
@@ -99,7 +99,7 @@ def test_a_pending_alert_is_told_of() -> None:
     )
 
 
-def test_an_alert_that_no_rule_has_is_told_of() -> None:
+def test_an_alert_that_no_rule_has_is_reported() -> None:
     (failure,) = run("alert_rule_test: [{eval_time: 0, alertname: Hihg, exp_alerts: [{}]}]")
     assert failure.diagnostic.hint == "no rule of the test is named 'Hihg': did you mean 'High'?"
 

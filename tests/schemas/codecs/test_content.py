@@ -124,7 +124,7 @@ texts = st.text(alphabet='{}[]"\\ ,:=\n#a1.ui', max_size=12)
 
 @given(st.one_of(texts, st.tuples(st.sampled_from(["{", "["]), texts, st.sampled_from(["}", "]", ""])).map("".join)))
 def test_no_text_is_json_and_line_protocol(text: str) -> None:
-    """Which is why what begins like JSON can be told exactly."""
+    """Which is why what begins like JSON can be reported exactly."""
     lines = list(parse(text.encode()))
     try:
         is_json = isinstance(json.loads(text), (dict, list))

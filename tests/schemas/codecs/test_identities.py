@@ -46,7 +46,7 @@ def test_a_metric_says_of_which_measurement_it_is(more: str) -> None:
     assert named(decoded('{"samples": {"disk_used_percent": 1}}').batch) == [("{}", "disk_used_percent", "", 1.0)]
 
 
-def test_a_name_of_two_measurements_is_told_once_a_pair() -> None:
+def test_a_name_of_two_measurements_is_reported_once_a_pair() -> None:
     decoder = BlockDecoder()
     first, second, third = (
         decoded(lines, content_type=LINE_PROTOCOL, decoder=decoder)

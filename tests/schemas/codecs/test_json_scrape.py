@@ -162,7 +162,7 @@ def test_a_bad_document_of_an_array_leaves_its_neighbours() -> None:
     assert 'samples["b"]: a number is wanted, not false' in bad[2].reason
 
 
-def test_an_element_too_deep_to_be_written_again_is_told_by_the_whole_record() -> None:
+def test_an_element_too_deep_to_be_written_again_is_reported_by_the_whole_record() -> None:
     builder = BatchBuilder()
     data = b'[{"samples": ' + b"[" * 900 + b"]" * 900 + b"}]"
     _, bad, _ = decode(JsonScrapeCodec(builder), builder, data)

@@ -57,7 +57,7 @@ def tidying() -> int:
 
     signal.signal(signal.SIGINT, stop)
     interrupts.lead()
-    # What a server dies of, of which this process hears later.
+    # What a server dies of, of which this process receives later.
     dying = threading.Thread(target=lambda: 1 // 0)
     dying.start()
     return plain()

@@ -90,14 +90,14 @@ def test_the_table():
 
 def test_of_many_alerts_those_that_fired_longest_are_listed():
     episodes = [episode(0, 0, number + 1, host=f"h{number:03d}") for number in range(3 * MOST_ROWS)]
-    told = text_of(Alerts(0, DAY, [AlertRule("g", "High")], episodes))
-    assert f"and {2 * MOST_ROWS} more alerts in the report" in told
-    assert f"h{2 * MOST_ROWS:03d} is high" in told
-    assert f"h{2 * MOST_ROWS - 1:03d} is high" not in told
-    assert f"{3 * MOST_ROWS} episodes fired" in told
+    reported = text_of(Alerts(0, DAY, [AlertRule("g", "High")], episodes))
+    assert f"and {2 * MOST_ROWS} more alerts in the report" in reported
+    assert f"h{2 * MOST_ROWS:03d} is high" in reported
+    assert f"h{2 * MOST_ROWS - 1:03d} is high" not in reported
+    assert f"{3 * MOST_ROWS} episodes fired" in reported
 
 
-def test_without_alerts_the_counts_are_told():
+def test_without_alerts_the_counts_are_reported():
     alerts = Alerts(0, DAY, [AlertRule("g", "High")], [])
     assert counts(alerts) == "0 episodes fired, 0 pending only; 1 of 1 rule stayed quiet."
     assert text_of(alerts).splitlines() == ["Alerts: A fleet, 00:00 to 24:00", f" {counts(alerts)}"]
@@ -105,9 +105,9 @@ def test_without_alerts_the_counts_are_told():
 
 def test_an_alert_without_a_host_and_a_summary():
     bare = replace(episode(1, 1, 2), labels=(("pool", "[a]"), ("severity", "page")), annotations={})
-    told = text_of(Alerts(0, DAY, [AlertRule("g", "High")], [bare]))
-    assert 'High {pool="[a]"}' in told
-    assert "value 3" in told
+    reported = text_of(Alerts(0, DAY, [AlertRule("g", "High")], [bare]))
+    assert 'High {pool="[a]"}' in reported
+    assert "value 3" in reported
 
 
 def test_a_source_without_rules_has_no_alerts():
@@ -124,7 +124,7 @@ def test_it_fits_the_terminal(width):
     assert "still active" in lines[2]
 
 
-def test_within_an_hour_seconds_are_told():
-    told = text_of(Alerts(0, 30_500, [AlertRule("g", "High")], [replace(episode(0, 0, None), firing_ms=20_000)]))
-    assert "00:00:00 to 00:00:30" in told
-    assert told.splitlines()[2].split()[-5:] == ["00:00:00", "00:00:20", "still", "active", "10s"]
+def test_within_an_hour_seconds_are_reported():
+    reported = text_of(Alerts(0, 30_500, [AlertRule("g", "High")], [replace(episode(0, 0, None), firing_ms=20_000)]))
+    assert "00:00:00 to 00:00:30" in reported
+    assert reported.splitlines()[2].split()[-5:] == ["00:00:00", "00:00:20", "still", "active", "10s"]

@@ -91,13 +91,13 @@ def test_alerts_are_those_of_the_same_rules_over_the_stored_samples(ran):
     span = (DAY_START_MS, max(int(times[-1]) for _, times, _ in series))
     wanted = alerts_of(events_of(text, series, *span), (), span)
     found = read_alerts(folder / "alerts" / "fleet", (), span)
-    # A trace shows what a rule saw when it was told, and where shards work, their parts of it.
+    # A trace shows what a rule saw when it was reported, and where shards work, their parts of it.
     plain = [[replace(each, trace=(), corrected=False) for each in alerts.episodes] for alerts in (found, wanted)]
     assert plain[0] == plain[1]
     assert {"HostSilent", "PoolGone"} <= {each.rule[1] for each in found.fired}
 
 
-def test_alerts_are_told_in_the_report(ran):
+def test_alerts_are_reported_in_the_report(ran):
     folder, _ = ran
     page = (folder / "report.html").read_text()
     assert "api-00001 has sent nothing for three minutes" in page
@@ -137,16 +137,16 @@ def test_an_earlier_demo_is_replaced_and_nothing_else(ran, tmp_path, capsys):
     assert (tmp_path / "precious").read_text() == "mine"
 
 
-def test_a_job_that_fails_is_told_at_once_with_its_last_words(tmp_path, monkeypatch, capsys):
+def test_a_job_that_fails_is_reported_at_once_with_its_last_words(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(CONFIGS["fleet"], "shards", 0)
     assert main(["demo", "--seconds=600", "--hours=1", f"--output={tmp_path / 'out'}", "--no-open"]) == 1
-    told = capsys.readouterr().err
-    assert "the job fleet ended with status 2" in told
-    assert "shards: a number from 1" in told
+    reported = capsys.readouterr().err
+    assert "the job fleet ended with status 2" in reported
+    assert "shards: a number from 1" in reported
 
 
 @pytest.mark.parametrize("words", [["--seconds=0"], ["--hours=x"], ["--nothing"]])
-def test_a_mistake_in_the_options_is_told(words, capsys):
+def test_a_mistake_in_the_options_is_reported(words, capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["demo", *words])
     assert stopped.value.code == 2

@@ -57,7 +57,7 @@ def test_every_rule_fires_on_the_fleets_day_and_few_of_them_much(day):
     assert day.pending_only
 
 
-def test_the_silent_host_is_told_of(day):
+def test_the_silent_host_is_reported(day):
     (silent,) = of(day, "HostSilent")
     (gone,) = of(day, "PoolGone")
     # The newest sample is an interval older than the silence; it is looked for over three minutes, then over five.
@@ -103,7 +103,7 @@ def test_rules_of_ones_own_are_taken_for_the_fleet(tmp_path):
         (None, "No such file"),
     ],
 )
-def test_rules_that_cannot_be_read_are_told_before_anything_is_replaced(content, message, tmp_path, capsys):
+def test_rules_that_cannot_be_read_are_reported_before_anything_is_replaced(content, message, tmp_path, capsys):
     own, folder = tmp_path / "own.yml", tmp_path / "out"
     if content is not None:
         own.write_bytes(content)

@@ -110,15 +110,15 @@ def test_standard_output_carries_records_and_nothing_else(capfdbinary):
         (["--output=kafka://127.0.0.1:1/metrics.raw", "--kafka-config=/no/file"], "/no/file"),
     ],
 )
-def test_a_mistake_is_told_before_anything_is_sent(words, message, capsys):
+def test_a_mistake_is_reported_before_anything_is_sent(words, message, capsys):
     try:
         status = run(*words)
     except SystemExit as error:
         status = error.code
-    told = capsys.readouterr()
+    reported = capsys.readouterr()
     assert status == 2
-    assert told.out == ""
-    assert message in told.err
+    assert reported.out == ""
+    assert message in reported.err
 
 
 def test_times_are_utc_unless_they_say_otherwise():

@@ -1,4 +1,4 @@
-"""What the page is given of alerts: all that tells why, and never too much."""
+"""What the page is given of alerts: all that reports why, and never too much."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ groups:
 """
 
 
-def test_what_is_told():
+def test_what_is_reported():
     series = [
         ({"__name__": "x", "pool": "a", "host": "1"}, *minutes(1, 2, 2, 0, 0)),
         ({"__name__": "x", "pool": "a", "host": "2"}, *minutes(1, 2, 2, 0, 0)),

@@ -82,13 +82,13 @@ def test_rules_are_known_by_what_they_read():
     assert [name for name in ("x", "y", "z") if twice.reads(name)] == ["y", "z"]
 
 
-def test_a_rule_of_no_file_is_told_too():
+def test_a_rule_of_no_file_is_reported_too():
     alerts = alerts_of(events_of(RULES, series(), 0, END), read_rules(RULES, "rules.yml")[:1], (0, END))
     assert alerts.rules[1:] == [AlertRule("g", "Recorded")]
     assert not alerts.rules[1].reads("x")
 
 
-def test_a_rule_file_that_is_refused_is_told_with_its_place():
+def test_a_rule_file_that_is_refused_is_reported_with_its_place():
     with pytest.raises(AlertsError, match=r"f\.yml:1:\d+: "):
         read_rules("groups: [{name: g, rules: [{alert: A, expr: 'x >'}]}]", "f.yml")
 
@@ -98,13 +98,13 @@ _LEVELS = st.lists(st.sampled_from([NAN, 1.0, 3.0]), min_size=10, max_size=10)
 
 @given(_LEVELS, _LEVELS, _LEVELS, st.randoms(use_true_random=False))
 def test_after_late_data_it_is_what_the_last_word_says_in_any_order(first, second, third, random):
-    told = events_of(RULES, series(minutes(*first)), 0, END)
-    sent = list(told)
+    reported = events_of(RULES, series(minutes(*first)), 0, END)
+    sent = list(reported)
     for course in (second, third):
         due = events_of(RULES, series(minutes(*course)), 0, END)
-        corrections = diff(told, due)
+        corrections = diff(reported, due)
         sent += corrections
-        told = History(sent).standing()
+        reported = History(sent).standing()
     wanted = alerts_of(due, (), (0, END))
     sent += random.sample(sent, len(sent) // 2)
     random.shuffle(sent)
@@ -116,12 +116,12 @@ def test_after_late_data_it_is_what_the_last_word_says_in_any_order(first, secon
 
 
 def test_what_late_data_changed_is_marked():
-    told = events_of(RULES, series(), 0, END)
+    reported = events_of(RULES, series(), 0, END)
     times, values = VALUES
     due = events_of(RULES, series((times, [*values[:2], 7, *values[3:]])), 0, END)
     late = events_of(RULES, series((times, [3, *values[1:]])), 0, END)
-    assert not diff(told, due)
-    alerts = alerts_of([*told, *diff(told, late)], (), (0, END))
+    assert not diff(reported, due)
+    alerts = alerts_of([*reported, *diff(reported, late)], (), (0, END))
     assert [(each.rule[1], each.pending_ms, each.corrected) for each in alerts.episodes[:2]] == [
         ("High", 0, True),
         ("High", 6 * MINUTE, False),
@@ -153,7 +153,7 @@ def test_no_files_are_no_alerts(tmp_path):
     assert read_alerts(tmp_path / "none", (), (0, END)).episodes == []
 
 
-def test_of_an_event_that_two_runs_told_that_of_the_file_written_last_counts(tmp_path):
+def test_of_an_event_that_two_runs_reported_that_of_the_file_written_last_counts(tmp_path):
     (first, *_) = events_of(RULES, series(), 0, END)
     values = {"alerts-0.ndjson": 5.0, "alerts-5.ndjson": 9999.0, "alerts-f.ndjson": 7777.0}
     for name, value in values.items():

@@ -216,7 +216,7 @@ def test_a_browser_draws_it(tmp_path):
 
 
 @with_chromium
-def test_a_bar_that_has_the_focus_tells_why(tmp_path):
+def test_a_bar_that_has_the_focus_reports_why(tmp_path):
     script = """
         document.querySelector('.alerts input').click();
         document.querySelector('button.bar').focus();
@@ -226,7 +226,7 @@ def test_a_bar_that_has_the_focus_tells_why(tmp_path):
     (details,) = [given for _, given in found.elements if given.get("id") == "details"]
     assert details["role"] == "status"
     assert "hidden" not in details
-    told = found.texts["details"]
+    reported = found.texts["details"]
     for part in (
         f"summary{NASTY}",
         "firing1970-01-01 00:02 UTC",
@@ -235,8 +235,8 @@ def test_a_bar_that_has_the_focus_tells_why(tmp_path):
         "for 1m",
         "3 samples",
     ):
-        assert part in told
-    assert told.count(NASTY) == 4, "summary, runbook, selector and reason"
+        assert part in reported
+    assert reported.count(NASTY) == 4, "summary, runbook, selector and reason"
 
 
 @with_chromium

@@ -214,7 +214,7 @@ def test_what_is_wrong_is_said(
     assert message in capsys.readouterr().err
 
 
-def test_failed_evaluations_are_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_failed_evaluations_are_reported(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "rules.yml").write_text("groups: [{name: g, rules: [{alert: A, expr: cpu + on () group_left cpu}]}]")
     status, _, err = run(capsys)
     assert status == 3
@@ -252,7 +252,9 @@ def test_data_between_two_evaluation_times_are_not_green(place: Path, capsys: py
     assert "nothing was evaluated: no multiple of a group's interval lies between 2026-01-01 00:10:20 and" in err
 
 
-def test_a_rule_without_data_is_told_from_one_that_is_quiet(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_rule_without_data_is_reported_from_one_that_is_quiet(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (place / "rules.yml").write_text(UNFED)
     status, out, err = run(capsys, "--summary")
     fired = {line.split()[0]: " ".join(line.split()[1:3]) for line in out.splitlines()[3:]}
@@ -272,7 +274,7 @@ def test_a_rule_without_data_is_told_from_one_that_is_quiet(place: Path, capsys:
     ]
 
 
-def test_programs_are_told_too(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_programs_are_reported_too(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "rules.yml").write_text(UNFED)
     _, out, _ = run(capsys, "--format=json", "--html=page.html")
     rules = {each["rule"]: each for each in map(json.loads, out.splitlines()) if each["kind"] == "rule"}

@@ -51,11 +51,11 @@ def test_exit_status(words: list[str], status: int) -> None:
 
 def test_a_fault_of_one_file_is_none_of_another(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert rules(["check", "."]) == 1
-    told = capsys.readouterr().out
-    assert "bad.yaml:5:15: error: unexpected end of input" in told
-    assert "doubtful.yml:5:11: warning:" in told
-    assert told.endswith("3 files, 3 rules: 1 error, 1 warning\n")
-    assert "\x1b" not in told
+    reported = capsys.readouterr().out
+    assert "bad.yaml:5:15: error: unexpected end of input" in reported
+    assert "doubtful.yml:5:11: warning:" in reported
+    assert reported.endswith("3 files, 3 rules: 1 error, 1 warning\n")
+    assert "\x1b" not in reported
 
 
 def test_files_of_other_kinds_are_left_out_of_a_search_only(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,22 +64,23 @@ def test_files_of_other_kinds_are_left_out_of_a_search_only(folder: Path, capsys
     (folder / "sub" / "tests.yml").write_text("rule_files: [../good.yml]\ntests: []\n")
     (folder / ".hidden.yml").write_text(BAD)
     assert rules(["check", "."]) == 0
-    told = capsys.readouterr().err
+    reported = capsys.readouterr().err
     assert (
-        told == "left out 1 file without rules: unit tests (sub/tests.yml); name a file to have it read all the same\n"
+        reported
+        == "left out 1 file without rules: unit tests (sub/tests.yml); name a file to have it read all the same\n"
     )
     assert rules(["check", "sub/tests.yml"]) == 1
     assert "tidemark rules test" in capsys.readouterr().out
     assert rules(["check", "sub"]) == 2
 
 
-def test_files_without_groups_are_told_of_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_without_groups_are_reported_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("e1.yml", "e2.yml", "e3.yml"):
         (folder / name).write_text("# nothing\n")
     assert rules(["check", "good.yml", "e1.yml", "e2.yml", "e3.yml"]) == 0
-    told = capsys.readouterr().out
-    assert told.startswith("e1.yml:1:1: warning: 3 files have no groups: this one, e2.yml, e3.yml [no-groups]\n")
-    assert told.endswith("\n4 files, 1 rule: 1 warning\n")
+    reported = capsys.readouterr().out
+    assert reported.startswith("e1.yml:1:1: warning: 3 files have no groups: this one, e2.yml, e3.yml [no-groups]\n")
+    assert reported.endswith("\n4 files, 1 rule: 1 warning\n")
     rules(["check", "--format=json", "e1.yml", "e2.yml"])
     assert [each["file"] for each in json.loads(capsys.readouterr().out)["diagnostics"]] == ["e1.yml", "e2.yml"]
 
@@ -122,10 +123,10 @@ def test_metrics_and_what_other_files_record(capsys: pytest.CaptureFixture[str])
     Path("r.yml").write_text("groups:\n- name: g\n  rules:\n  - record: a:b\n    expr: node_load1\n")
     Path("s.yml").write_text("groups:\n- name: g\n  rules:\n  - alert: A\n    expr: a:b > node_load2\n")
     assert rules(["check", "--metrics=names.txt", "--fail-on=warning", "s.yml", "r.yml"]) == 3
-    told = capsys.readouterr().out
-    assert "no metric is called 'node_load2'" in told
-    assert "hint: did you mean 'node_load1'?" in told
-    assert "1 warning\n" in told
+    reported = capsys.readouterr().out
+    assert "no metric is called 'node_load2'" in reported
+    assert "hint: did you mean 'node_load1'?" in reported
+    assert "1 warning\n" in reported
 
 
 @pytest.mark.usefixtures("folder")

@@ -143,7 +143,7 @@ def test_options_that_do_not_fit(words: list[str]) -> None:
     assert stopped.value.code == 2
 
 
-def test_a_selector_that_finds_nothing_is_told_with_what_may_be_meant(
+def test_a_selector_that_finds_nothing_is_reported_with_what_may_be_meant(
     data: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["--expr", "xx + x", f"--data={data}"]) == 0
@@ -153,7 +153,7 @@ def test_a_selector_that_finds_nothing_is_told_with_what_may_be_meant(
     assert found["no_data"] == [{"selector": "xx", "reason": "the data hold no metric xx", "hint": "did you mean x?"}]
 
 
-def test_a_rule_that_reads_what_is_recorded_of_nothing_is_told(
+def test_a_rule_that_reads_what_is_recorded_of_nothing_is_reported(
     tmp_path: Path, data: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "chain.yml"

@@ -1,4 +1,4 @@
-"""The command ``tidemark rules fmt``: what it writes, what it only tells, exit status."""
+"""The command ``tidemark rules fmt``: what it writes, what it only reports, exit status."""
 
 from __future__ import annotations
 

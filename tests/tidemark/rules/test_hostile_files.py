@@ -63,14 +63,14 @@ def hostile(request: pytest.FixtureRequest) -> str:
 
 def test_a_check_names_it_and_checks_the_other(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
     status = rules(["check", "hostile.yml", "good.yml"])
-    told = capsys.readouterr()
-    assert "good.yml:5:11: warning:" in told.out
+    reported = capsys.readouterr()
+    assert "good.yml:5:11: warning:" in reported.out
     if hostile == "a directory":
         # One that holds no rule files is no fault beside others.
         return
     assert status in (1, 2)
-    assert "hostile.yml:" in told.out
-    assert "error:" in told.out
+    assert "hostile.yml:" in reported.out
+    assert "error:" in reported.out
 
 
 def test_formatting_names_it_and_formats_the_other(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,19 +83,19 @@ def test_formatting_names_it_and_formats_the_other(hostile: str, capsys: pytest.
 
 def test_tests_are_refused_and_others_run(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
     status = rules(["test", "hostile.yml", "tests.yml"])
-    told = capsys.readouterr().out
-    assert "tests.yml: 1 test passed" in told
+    reported = capsys.readouterr().out
+    assert "tests.yml: 1 test passed" in reported
     if hostile != "a directory":
         assert status == 1
-        assert "hostile.yml: cannot be run" in told
+        assert "hostile.yml: cannot be run" in reported
 
 
 def test_tests_of_such_rules_are_refused(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("hostile-tests.yml").write_text(TESTS.replace("good", "hostile"))
     status = rules(["test", "hostile-tests.yml", "tests.yml"])
-    told = capsys.readouterr()
-    assert "hostile.yml" in told.out + told.err
-    assert "tests.yml: 1 test passed" in told.out
+    reported = capsys.readouterr()
+    assert "hostile.yml" in reported.out + reported.err
+    assert "tests.yml: 1 test passed" in reported.out
     # A pattern that fits no file is a warning, as in promtool.
     if hostile not in ("a symbolic link to itself", "a link to nothing"):
         assert status == 1
@@ -103,11 +103,11 @@ def test_tests_of_such_rules_are_refused(hostile: str, capsys: pytest.CaptureFix
 
 def test_a_script_is_refused_and_others_run(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
     status = promql(["test", "hostile.yml", "good.test"])
-    told = capsys.readouterr()
-    assert "good.test" in told.out
-    assert "1 passed" in told.out
+    reported = capsys.readouterr()
+    assert "good.test" in reported.out
+    assert "1 passed" in reported.out
     assert status in (1, 2)
-    assert "hostile.yml" in told.out + told.err
+    assert "hostile.yml" in reported.out + reported.err
 
 
 def test_an_explanation_names_it(hostile: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -145,8 +145,8 @@ def test_data_is_refused_or_counted(suffix: str, data: bytes, capsys: pytest.Cap
     name = f"up_1{suffix}"
     Path(name).write_bytes(data if data[:2] == b"\x1f\x8b" or not suffix.endswith(".gz") else gzip.compress(data))
     status = rules(["backtest", "good.yml", "--data", name])
-    told = capsys.readouterr()
-    assert told.out if status == 0 else status == 1 and name in told.err
+    reported = capsys.readouterr()
+    assert reported.out if status == 0 else status == 1 and name in reported.err
 
 
 def test_damaged_compression_is_named(capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,8 +162,8 @@ def test_damaged_compression_is_named(capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize("command", ["check", "fmt", "test", "explain"])
 def test_names_that_cannot_be_opened(path: str, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert rules([command, path]) in (1, 2)
-    told = capsys.readouterr()
-    assert path.rstrip("/")[:50] in told.out + told.err
+    reported = capsys.readouterr()
+    assert path.rstrip("/")[:50] in reported.out + reported.err
 
 
 def test_a_pipe_that_is_written_to_is_read() -> None:
@@ -192,10 +192,10 @@ def test_a_search_passes_over_no_file_in_silence(capsys: pytest.CaptureFixture[s
     Path("below/loop.yml").symlink_to("loop.yml")
     Path("below/up").symlink_to("..")
     assert rules(["check", "below", "good.yml"]) == 2
-    told = capsys.readouterr().out
-    assert "below/pipe.yml:1:1: error: a pipe that nothing writes to [unreadable]" in told
-    assert "below/loop.yml:1:1: error:" in told
-    assert "good.yml:5:11: warning:" in told
+    reported = capsys.readouterr().out
+    assert "below/pipe.yml:1:1: error: a pipe that nothing writes to [unreadable]" in reported
+    assert "below/loop.yml:1:1: error:" in reported
+    assert "good.yml:5:11: warning:" in reported
 
 
 @pytest.mark.parametrize(("ending", "mark"), [("\r\n", ""), ("\r", ""), ("\r\n", "\ufeff"), ("\n", "\ufeff")])

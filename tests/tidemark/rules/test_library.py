@@ -34,7 +34,7 @@ def test_a_name_prints_the_file_and_no_other(capsys: pytest.CaptureFixture[str])
     assert capsys.readouterr().out == queues.rules
 
 
-def test_an_unknown_name_is_told_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_name_is_reported_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["hots"]) == 2
     assert "no hots; there are hosts, hosts-cloudwatch, queues" in capsys.readouterr().err
 
@@ -64,7 +64,7 @@ def test_a_file_that_was_changed_stays(tmp_path: Path, capsys: pytest.CaptureFix
     assert mine.read_text() != "groups: []\n"
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_place_that_cannot_be_written_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     assert main(["--to", str(tmp_path / "file"), "queues"]) == 1
     assert "tidemark rules library: " in capsys.readouterr().err

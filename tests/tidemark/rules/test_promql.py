@@ -77,7 +77,9 @@ def test_json_says_the_same(scripts: Path, capsysbinary: pytest.CaptureFixture[b
     ]
 
 
-def test_a_script_that_cannot_be_read_is_told_with_its_line(scripts: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_script_that_cannot_be_read_is_reported_with_its_line(
+    scripts: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     broken = scripts / "broken.test"
     broken.write_text("load 1m\n  x 1\neval instant at 0 x\n")
     assert main(["test", str(broken), str(scripts / "good.test")]) == 1

@@ -137,8 +137,8 @@ def test_junit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "t.yml").write_text("tests: [")
     assert main(["--junit", "out.xml", "good.yml", "bad.yml", "t.yml"]) == 1
     suites = ElementTree.parse(folder / "out.xml").getroot()
-    told = [(suite.get("name"), suite.get("tests"), suite.get("failures"), suite.get("errors")) for suite in suites]
-    assert told == [("good.yml", "2", "0", "0"), ("bad.yml", "2", "1", "0"), ("t.yml", "1", "0", "1")]
+    reported = [(suite.get("name"), suite.get("tests"), suite.get("failures"), suite.get("errors")) for suite in suites]
+    assert reported == [("good.yml", "2", "0", "0"), ("bad.yml", "2", "1", "0"), ("t.yml", "1", "0", "1")]
     (failure,) = suites.iter("failure")
     assert failure.get("message") == "alert Down at 5m: expected 1 firing alert, got 0"
     assert failure.get("type") == "alert-mismatch"
@@ -148,9 +148,9 @@ def test_junit(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_report_that_cannot_be_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--junit", "good.yml/out.xml", "good.yml"])
-    told = capsys.readouterr()
-    assert "--junit=good.yml/out.xml: cannot be written: " in told.err
-    assert told.out == ""
+    reported = capsys.readouterr()
+    assert "--junit=good.yml/out.xml: cannot be written: " in reported.err
+    assert reported.out == ""
 
 
 def test_coverage_and_its_threshold(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -190,7 +190,7 @@ def test_processes_give_what_one_gives(folder: Path) -> None:
         names.append(f"test{number}.yml")
         (folder / names[-1]).write_text(FAILING if number % 5 == 0 else PASSING)
 
-    def told(jobs: int) -> list[tuple[str, list[tuple[str, int]], float]]:
+    def reported(jobs: int) -> list[tuple[str, list[tuple[str, int]], float]]:
         reports = run_files(names, Options(coverage=True), jobs)
         return [
             (
@@ -201,8 +201,8 @@ def test_processes_give_what_one_gives(folder: Path) -> None:
             for each in reports
         ]
 
-    assert told(2) == told(1)
-    assert [name for name, _, _ in told(2)] == names
+    assert reported(2) == reported(1)
+    assert [name for name, _, _ in reported(2)] == names
 
 
 # Engines.
@@ -254,7 +254,7 @@ def test_the_summary_counts_what_ran(folder: Path, capsys: pytest.CaptureFixture
     assert capsys.readouterr().out.endswith("2 files, 0 tests: 2 files cannot be run\n")
 
 
-def test_a_rule_that_no_stream_can_evaluate_is_left_out_and_told(
+def test_a_rule_that_no_stream_can_evaluate_is_left_out_and_reported(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "rules.yml").write_text(RULES + "  - {alert: Pinned, expr: up @ 60 == 0}\n")
@@ -288,14 +288,14 @@ def test_what_tests_nothing_is_not_green(
     assert message in capsys.readouterr().err
 
 
-def test_a_test_that_expects_nothing_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_test_that_expects_nothing_is_reported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "t.yml").write_text("rule_files: [rules.yml]\ntests: [{interval: 1m}]")
     assert main(["t.yml"]) == 0
     assert "t.yml:2:10: warning: the test expects nothing: it cannot fail [no-cases]" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("word", ["--coverage", "--coverage-threshold=5", "--debug"])
-def test_what_only_the_batch_engine_tells(folder: Path, word: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_only_the_batch_engine_reports(folder: Path, word: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(["--engine=stream", word, "good.yml"])
     assert left.value.code == 2
@@ -309,7 +309,7 @@ def test_the_documentation_names_every_code() -> None:
         assert f"| `{code}` | {meaning} |" in text
 
 
-def test_a_test_that_passes_for_want_of_data_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_test_that_passes_for_want_of_data_is_reported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "rules.yml").write_text("groups: [{name: g, rules: [{alert: High, expr: cpuu > 5}]}]")
     (folder / "quiet.yml").write_text(
         "rule_files: [rules.yml]\n"

@@ -1,4 +1,4 @@
-"""What shards contribute may come to the groups in any order: what they tell is the same."""
+"""What shards contribute may come to the groups in any order: what they report is the same."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHANGE = RuleFiles(BEGIN + 5 * MINUTE, {"r.yml": RULES.replace("interval: 40s", 
 
 
 def contributions_of(settings_: EvaluationSettings, seed: int) -> tuple[list[bytes], list[Out]]:
-    """What the shards of a run say to the groups, and what these tell."""
+    """What the shards of a run say to the groups, and what these report."""
     stage, contributed = LocalPipeline(settings_), list[bytes]()
     to_groups = stage.groups.run
 
@@ -46,7 +46,7 @@ def contributions_of(settings_: EvaluationSettings, seed: int) -> tuple[list[byt
 
 
 def out_of_order(settings_: EvaluationSettings, contributed: Sequence[bytes], rng: random.Random) -> list[Out]:
-    """What the groups tell if they hear all of it in some order, with restarts, and with as much of a watermark as that order allows."""
+    """What the groups report if they receive all of it in some order, with restarts, and with as much of a watermark as that order allows."""
 
     def make() -> GroupMachine:
         return GroupMachine(settings_, Memory[GroupState]())
@@ -64,7 +64,7 @@ def out_of_order(settings_: EvaluationSettings, contributed: Sequence[bytes], rn
         if rng.random() < 0.2:
             groups.restart()
         if left and rng.random() < 0.3:
-            # It passes no instant that a shard has yet to speak of.
+            # It passes no instant that a shard has yet to report of.
             reported_ms = min(messages.contribution(each).after_ms for each in left)
             watermark = max(watermark, reported_ms + settings_.grace_ms + 1)
         outs += groups.run([(GROUPS_KEY, each) for each in some], watermark)

@@ -1,4 +1,4 @@
-"""Beam around the machines: what comes out of a pipeline is what the machines tell without one."""
+"""Beam around the machines: what comes out of a pipeline is what the machines report without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Event time in which nothing comes: what is told is what an evaluation of every instant tells, and the work does not grow with the span."""
+"""Event time in which nothing comes: what is reported is what an evaluation of every instant reports, and the work does not grow with the span."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def log_with_gaps(seed: int, gaps: Sequence[int]) -> Log:
 @settings(max_examples=1)
 @given(st.integers(0, 1 << 32), st.lists(st.integers(30, 260), min_size=1, max_size=2), st.integers(0, 1 << 32))
 @example(7, [250, 70], 11)
-def test_what_is_told_is_what_every_instant_evaluated_tells(log_seed: int, gaps: list[int], seed: int) -> None:
+def test_what_is_reported_is_what_every_instant_evaluated_reports(log_seed: int, gaps: list[int], seed: int) -> None:
     log, rules = log_with_gaps(log_seed, gaps), RULES.rstrip() + ALONE
     end = max(sample.ts for sample in log.samples) + 10 * MINUTE
     every = LocalPipeline(settings_of(rules))
@@ -106,7 +106,7 @@ def test_one_sample_of_another_time_costs_no_work_for_the_time_between(years: in
 
 @pytest.mark.parametrize("behind", [5_000, 30_000, 10 * MINUTE])
 def test_behind_a_gap_a_job_is_as_prompt_as_before_it(behind: int) -> None:
-    """No source tells how far it is, so that timers alone say when an instant is due."""
+    """No source reports how far it is, so that timers alone say when an instant is due."""
     begin = 53 * YEAR
     text = HIGH.replace("name: g", "name: g, interval: 5s").replace("for: 1m", "for: 5s")
     stage = LocalPipeline(settings_of(text, sources=frozenset(), grace_ms=0))
@@ -122,7 +122,7 @@ def test_behind_a_gap_a_job_is_as_prompt_as_before_it(behind: int) -> None:
     assert due < 1_000
 
 
-def test_what_needs_no_samples_is_told_of_every_instant() -> None:
+def test_what_needs_no_samples_is_reported_every_instant() -> None:
     begin = 40 * DAY
     stage = LocalPipeline(settings_of(BOTH, bounded=True))
     stage.add(batch_of([x(MINUTE, 2.0), x(begin, 2.0)]))
@@ -200,7 +200,7 @@ def test_which_expressions_need_samples(expr: str, needs: bool) -> None:
     assert needs_samples(parse(expr), Options()) is needs
 
 
-def test_what_needs_no_samples_is_not_told_of_decades_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_needs_no_samples_is_not_reported_decades_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
     most = 20_000
     monkeypatch.setattr(stretches, "MOST_ALONE", most)
     begin = 53 * YEAR

@@ -104,7 +104,7 @@ def test_what_late_samples_touch_is_all_that_they_change(log_seed: int, seed: in
 
 
 def again(monkeypatch: pytest.MonkeyPatch, late: Sequence[Sent], rules: str = RULES) -> tuple[set[str], list[Out]]:
-    """The rules that are evaluated again when samples come late into a stream where all is at 2, and what is told then."""
+    """The rules that are evaluated again when samples come late into a stream where all is at 2, and what is reported then."""
     found: set[str] = set()
     evaluate = Evaluator.evaluate_schedule
 

@@ -1,4 +1,4 @@
-"""Both stages together: what they tell follows from the log, and in the end it is what a run in order tells."""
+"""Both stages together: what they report follows from the log, and in the end it is what a run in order reports."""
 
 from __future__ import annotations
 
@@ -71,13 +71,13 @@ def play(
 ) -> list[Out]:
     """A log read in some order and pieces, with restarts and failures; what came of bundles that were not lost.
 
-    Where sources tell of their partitions, the runner's watermark moves now and then.
+    Where sources report of their partitions, the runner's watermark moves now and then.
     """
     rng = random.Random(seed)
     outs: list[Out] = []
-    telling = bool(stage.settings.sources)
+    reporting = bool(stage.settings.sources)
     for step in log.read(seed):
-        watermark = MIN_WATERMARK if telling and rng.random() < 0.8 else step.watermark
+        watermark = MIN_WATERMARK if reporting and rng.random() < 0.8 else step.watermark
         trick = rng.random() if trouble else 1.0
         if trick < 0.2:
             stage.restart()
@@ -85,7 +85,7 @@ def play(
             stage.checkpoint()
             for batch in step.batches:
                 stage.add(batch)
-            if telling:
+            if reporting:
                 stage.add_watermarks([LAUNCH, *step.marks])
             if not again and trick > 0.8:
                 stage.advance(watermark)
@@ -174,7 +174,7 @@ def test_what_is_stored_does_not_grow_with_time() -> None:
 
 
 @pytest.mark.parametrize("seed", [3, 30, 48])
-def test_a_change_may_be_heard_of_early_or_at_the_last_moment(seed: int) -> None:
+def test_a_change_may_be_found_early_or_at_the_last_moment(seed: int) -> None:
     log = log_of(seed, SERIES, LENGTH, BEGIN)
     change = RuleFiles(BEGIN + 5 * MINUTE, {"r.yml": RULES.replace("interval: 40s", "interval: 30s")})
     found = []

@@ -214,7 +214,7 @@ def test_the_order_of_groups(order: str, value: int) -> None:
     assert messages(test, rules, f"group_eval_order: {order}") == []
 
 
-def test_a_rule_that_fails_is_told_of_at_its_first_instant() -> None:
+def test_a_rule_that_fails_is_reported_at_its_first_instant() -> None:
     rules = "groups: [{name: g, rules: [{record: r, expr: x + on() y}, {record: r, expr: x + on() y}]}]"
     test = """
     input_series:
@@ -327,7 +327,7 @@ def test_rules_stay_what_they_are_in_a_file(said: list[str], step_ms: int, offse
     assert read.rules == group.rules
 
 
-def test_engines_that_disagree_are_told_of() -> None:
+def test_engines_that_disagree_are_reported() -> None:
     file, case, groups = one(
         """
         input_series: [{series: x, values: 1x5}]
@@ -402,7 +402,7 @@ def rules(draw: st.DrawFn, name: str) -> dict[str, Any]:
 
 @st.composite
 def files(draw: st.DrawFn) -> tuple[str, str]:
-    """Rules, and a test that expects nothing: all that fires is told."""
+    """Rules, and a test that expects nothing: all that fires is reported."""
     names = (
         draw(st.permutations(NAMES))
         if draw(st.integers(0, 4))

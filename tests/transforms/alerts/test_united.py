@@ -24,7 +24,7 @@ from tests.oracle.agree import answer_rows, difference
 from tests.oracle.data import dataset
 from tests.oracle.expressions import Case, cases
 from tests.oracle.prometheus import Answer, Series
-from tests.rules.evaluation.stepping import MINUTE, failures, minutes, told, written
+from tests.rules.evaluation.stepping import MINUTE, failures, minutes, reported, written
 from tests.rules.evaluation.test_stepping import EXPRESSIONS, LABELS, NAMES, alerting, recording
 from tests.transforms.alerts.united import Shards, sharded
 from transforms.alerts.fragments.fragments import NotStreamable, cut
@@ -148,7 +148,7 @@ def test_rules_decide_the_same_over_shards(
             notes = [evaluator.annotations(each.rule, each.transition.alert) for each in outcome.events]
             # Which of two colliding samples is named second goes by the order of the series, which differs.
             failed = [(when, rule, message.partition(" existing ")[0]) for when, rule, message in failures(outcome)]
-            course.append((told(outcome), failed, notes))
+            course.append((reported(outcome), failed, notes))
         courses.append((course, plain(evaluator)))
     assert courses[1] == courses[0]
 

@@ -145,7 +145,7 @@ def test_describe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         outputs.records("file:bad", DEAD_LETTERS).describe([DEAD_LETTERS]) == f"files {here}/bad/dead_letters-*.ndjson"
     )
     assert outputs.records("kafka://a:1,b:2/late", LATE_SAMPLES).describe([LATE_SAMPLES]) == "Kafka a:1,b:2, topic late"
-    assert outputs.records("file:told", ALERT_EVENTS).describe([ALERT_EVENTS]) == f"files {here}/told/alerts-*.ndjson"
+    assert outputs.records("file:sent", ALERT_EVENTS).describe([ALERT_EVENTS]) == f"files {here}/sent/alerts-*.ndjson"
 
 
 @pytest.mark.parametrize("uri", ["", "late", "file:", "kafka:late", "parquet:x"])

@@ -26,7 +26,7 @@ def test_an_example_is_read_back() -> None:
     assert Example.decode(example.encode()) == example
 
 
-def test_an_example_is_told_in_two_lines_and_in_one_where_there_is_no_record() -> None:
+def test_an_example_is_reported_in_two_lines_and_in_one_where_there_is_no_record() -> None:
     example = Example(REFUSED, "InfluxDB, bucket raw", "because", "up value=1 0", 1_700_000_000_123)
     assert example.lines() == ["InfluxDB, bucket raw: because", "  up value=1 0  (2023-11-14T22:13:20.123Z)"]
     assert example._replace(time_ms=None).lines() == ["InfluxDB, bucket raw: because", "  up value=1 0"]
@@ -42,7 +42,7 @@ def test_positions_of_files_and_topics() -> None:
     assert position("metrics.raw", 3, 11, 2) == "topic metrics.raw, partition 3, offset 11, line 2"
 
 
-def test_a_sample_that_collided_is_told_with_its_position_and_its_time() -> None:
+def test_a_sample_that_collided_is_reported_with_its_position_and_its_time() -> None:
     collision = Collision('{__name__="up",host="a"}', 1_700_000_000_123, 1.5, sequence(3, 17), "of another time")
     assert collided(collision) == Example(
         COLLIDED,
@@ -68,7 +68,7 @@ def test_in_a_run_over_files_a_partition_is_a_file_and_an_offset_a_line(where: s
     assert in_files(example, ["/a.lp", "/b.lp"]) == example._replace(where=wanted)
 
 
-def test_a_shared_name_is_told_with_the_measurements_that_make_it() -> None:
+def test_a_shared_name_is_reported_with_the_measurements_that_make_it() -> None:
     shared = Shared("disk_used_percent", MEASUREMENT_ORIGIN + "disk", MEASUREMENT_ORIGIN + "disk_used")
     assert shared_name(shared) == Example(
         SHARED_NAME, "disk_used_percent", "of measurement disk, and of measurement disk_used"

@@ -126,7 +126,7 @@ def test_a_finding_shows_an_example_of_each_reason_and_says_where_all_are() -> N
         "       cpu usage=1",
         "  all of them are in files dead",
         "  --default-content-type=application/json takes all records that do not say their format for that: "
-        "without it, each is told by its content",
+        "without it, each is recognised by its content",
     ]
 
 
@@ -185,7 +185,7 @@ def test_what_a_store_answers_says_what_helps(reason: str, option: str) -> None:
     assert one.details()[1] == "       up value=1 0  (2023-11-14T22:13:20.123Z)"
 
 
-def test_every_partition_that_was_not_read_to_its_end_is_told() -> None:
+def test_every_partition_that_was_not_read_to_its_end_is_reported() -> None:
     examples = [Example(UNREAD, f"topic t, partition {n}", "read up to offset 5 of 9") for n in range(5)]
     (one,) = found({"offsets.unread": 20}, *examples, setup=TOPICS)
     assert len(one.examples) == 5

@@ -27,7 +27,7 @@ def nothing_kept() -> None:
 
 
 class Toy(Machine):
-    """Keeps numbers until the time that they are: then tells those that have come up to it, and how often it did. Counts what it is asked."""
+    """Keeps numbers until the time that they are: then reports those that have come up to it, and how often it did. Counts what it is asked."""
 
     CELLS = ("sent",)
     BAGS = ("kept", "all")

@@ -174,7 +174,7 @@ def test_counters_are_doubted_by_their_names() -> None:
     ]
 
 
-def test_absent_is_told_of_the_selector() -> None:
+def test_absent_is_reported_the_selector() -> None:
     found = at_instants('absent_over_time(nothing{job="a"}[1h])', CutStorage(steady("x"), HOURS), TIMES)
     assert list(rows(found)) == [(("job", "a"),)]
     assert rows(at_instants("absent_over_time(x[1h])", CutStorage(steady("x"), HOURS), TIMES[:2])) == {}
@@ -240,7 +240,7 @@ def test_lines_through_what_is_infinite_are_left_to_the_samples() -> None:
     assert [value.tolist() for value, _ in found.values()] == [[np.inf]]
 
 
-def test_infinite_sums_are_told_by_digests() -> None:
+def test_infinite_sums_are_reported_by_digests() -> None:
     times = START + MINUTE * np.arange(1, 4)
     store = CutStorage(MemoryStorage.from_series([({"a": "1"}, times, [1.0, np.inf, 2.0])]), HOURS)
     (values, _), *_ = rows(at_instants('avg_over_time({a="1"}[1h])', store, TIMES)).values()

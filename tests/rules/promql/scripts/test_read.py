@@ -1,4 +1,4 @@
-"""Test scripts: what passes, what fails and how it is told, what is refused, and what is no script."""
+"""Test scripts: what passes, what fails and how it is reported, what is refused, and what is no script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expressions as people write them who come from elsewhere, and what the error tells them to write."""
+"""Expressions as people write them who come from elsewhere, and what the error reports them to write."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_of_several_readings_the_longest_counts() -> None:
 
 @settings(max_examples=4)
 @given(st.integers(0, 1 << 32), st.integers(0, 1 << 32))
-def test_what_is_told_does_not_depend_on_packing(log_seed: int, seed: int) -> None:
+def test_what_is_reported_does_not_depend_on_packing(log_seed: int, seed: int) -> None:
     log = log_of(log_seed, SERIES, LENGTH, BEGIN)
     rules = settings_of(RULES, late_ms=MINUTE)
     found = []

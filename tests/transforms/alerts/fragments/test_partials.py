@@ -19,7 +19,7 @@ from rules.promql.syntax.parser import parse
 from rules.promql.values import STALE, InstantVector, SeriesSet
 from schemas.batch import write_ipc
 from schemas.series import shard_of, split_labels
-from tests.rules.evaluation.stepping import MINUTE, failures, groups_of, minutes, told, written
+from tests.rules.evaluation.stepping import MINUTE, failures, groups_of, minutes, reported, written
 from tests.rules.evaluation.stepping import storage_of as described
 from tests.transforms.alerts.streams import Sent, batch_of, bits, cells
 from transforms.alerts.fragments.fragments import SHARD_LABEL, FragmentSpec, cut
@@ -388,7 +388,7 @@ def test_rules_over_shards_come_to_the_same_as_over_all_samples(seed: int, shard
         before = now
         schedule = [np.array([now] if now % (MINUTE * each) == 0 else [], np.int64) for each in (1, 2)]
         left, right = evaluator.evaluate_schedule(schedule), reference.evaluate_schedule(schedule)
-        assert told(left) == told(right)
+        assert reported(left) == reported(right)
         assert places(failures(left)) == places(failures(right))
         store.prune(now)
     assert rounded(evaluator) == rounded(reference)

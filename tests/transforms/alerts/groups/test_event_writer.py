@@ -44,7 +44,7 @@ def test_an_event_belongs_to_its_evaluation_or_to_the_instant_from_which_it_is_k
     assert event_writer.history.events() == [FIRING, CORRECTED]
 
 
-def test_what_was_told_is_neither_told_nor_counted_again() -> None:
+def test_what_was_reported_is_neither_reported_nor_counted_again() -> None:
     event_writer = EventWriter(frozenset())
     assert len([*event_writer.events([FIRING, FIRING, RESOLVED])]) == 2
     assert len([*event_writer.events([FIRING, RESOLVED, CORRECTED], 0)]) == 1

@@ -1,4 +1,4 @@
-"""The second stage: with the first one it tells what one evaluator over all samples tells, in any bundles, after restarts and late samples."""
+"""The second stage: with the first one it reports what one evaluator over all samples reports, in any bundles, after restarts and late samples."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class Run:
 
 
 def in_order(log: Sequence[Late], rules: str = RULES) -> tuple[list[AlertEvent], dict[str, dict[int, int]]]:
-    """What one evaluator over all samples tells, and writes."""
+    """What one evaluator over all samples reports, and writes."""
     program = Program(groups_of(rules), Settings())
     # A stream has nothing from before its beginning, so what looks back by an offset begins later.
     offset = max(rule.turn.query_offset_ms for rule in program.rules)
@@ -150,7 +150,7 @@ def _parts(labels: Row) -> tuple[str, str]:
 
 
 def plain(events: Iterable[AlertEvent]) -> list[tuple[Any, ...]]:
-    """What stands, without how it came to be told: traces name fragments where an evaluator of the whole names selectors."""
+    """What stands, without how it came to be reported: traces name fragments where an evaluator of the whole names selectors."""
     return sorted(
         (
             each.evaluated_at,
@@ -303,7 +303,7 @@ def test_times_of_timers_are_behind_those_of_shards() -> None:
         (259 * MINUTE, [part_of(259 * MINUTE, 3 * MINUTE)], [259]),
     ],
 )
-def test_a_timer_is_set_for_each_instant_that_a_shard_speaks_of(
+def test_a_timer_is_set_for_each_instant_that_a_shard_reports(
     until_ms: int, parts: list[Part], expected: list[int]
 ) -> None:
     machine = GroupMachine(EvaluationSettings({"rules.yml": MINUTELY}, grace_ms=7_000), Memory())
@@ -404,7 +404,7 @@ def test_state_of_another_format_is_refused() -> None:
         GroupMachine(config(MINUTELY), Memory()).look(KEY, cells)
 
 
-def test_files_that_are_heard_of_late_count_from_the_next_instant_on() -> None:
+def test_files_that_are_found_late_count_from_the_next_instant_on() -> None:
     machine, cells = GroupMachine(config(MINUTELY, shards=1), Memory()), LocalKey()
     machine.begin()
     list(machine.arrive(KEY, report(2 * MINUTE), cells, LocalKey()))

@@ -66,7 +66,7 @@ def test_revised_is_what_a_shard_says_otherwise_than_before() -> None:
     assert store.revise(partials_of([20, 30], {X: [2.0, 7.0]}, revision=4)) == {X.id}
 
 
-def test_what_was_said_of_a_fragment_counts_though_others_were_spoken_of_since() -> None:
+def test_what_was_said_of_a_fragment_counts_though_others_were_reported_since() -> None:
     store = PartialStore([X, Y])
     store.add(partials_of([10], {X: [1.0], Y: [3.0]}))
     store.add(partials_of([10], {Y: [4.0]}, revision=1))
@@ -98,13 +98,13 @@ def test_the_later_revision_of_a_sample_counts_whatever_comes_first() -> None:
         ([partials_of([10], {X: [1.0]})], [10], False),
         ([partials_of([10], {X: [1.0]})], [20], True),
         ([partials_of([10], {X: [1.0]})], [5, 10, 15], False),
-        # It has a series at another of the instants that were spoken of together.
+        # It has a series at another of the instants that were reported together.
         ([partials_of([10, 20], {X: [1.0, None]})], [20], False),
         ([partials_of([10], {}, failed={X: 0})], [10], False),
         # A shard does not know the fragment yet.
         ([partials_of([10], {X: []}), partials_of([10], {Y: []}, shard=1)], [10], False),
         ([partials_of([10], {X: []}), partials_of([10], {X: [1.0]}, shard=1)], [10], False),
-        # The last word counts, and of a shard that has not spoken of it since the one before.
+        # The last word counts, and of a shard that has not reported it since the one before.
         ([partials_of([10], {X: [1.0]}), partials_of([10], {X: []}, revision=1)], [10], True),
         ([partials_of([10], {X: []}), partials_of([10], {X: [1.0]}, revision=1)], [10], False),
         ([partials_of([10], {X: []}), partials_of([10], {Y: [1.0]}, revision=1)], [10], True),
@@ -133,7 +133,7 @@ def test_a_failure_counts_at_the_instants_that_are_asked_for() -> None:
         asked(store, 20, 30)
 
 
-def test_a_shard_that_has_only_told_of_before_does_not_have_to_know_every_fragment() -> None:
+def test_a_shard_that_has_only_reported_before_does_not_have_to_know_every_fragment() -> None:
     store = PartialStore([X, Y])
     store.add(partials_of([10], {X: [1.0]}, revision=HISTORY))
     assert asked(store, 10, number=1) == {}
@@ -142,9 +142,9 @@ def test_a_shard_that_has_only_told_of_before_does_not_have_to_know_every_fragme
         asked(store, 10, number=1)
 
 
-def test_series_are_in_the_order_of_their_shards_whichever_was_heard_first() -> None:
+def test_series_are_in_the_order_of_their_shards_whichever_was_received_first() -> None:
     store = PartialStore([X])
-    # Instants of shard 1 were spoken of one by one, those of shard 0 together.
+    # Instants of shard 1 were reported one by one, those of shard 0 together.
     store.add(one(X, [A], [[1.0]], [10], shard=1))
     store.add(one(X, [{"i": "c"}], [[4.0]], [20], shard=1))
     store.add(one(X, [B], [[2.0, 3.0]], [10, 20], shard=0))

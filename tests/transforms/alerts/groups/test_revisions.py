@@ -1,4 +1,4 @@
-"""What counts as something else when a shard speaks of an instant once more."""
+"""What counts as something else when a shard reports an instant once more."""
 
 from __future__ import annotations
 

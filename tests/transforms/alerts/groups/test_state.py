@@ -30,7 +30,7 @@ def x(minute: int, value: float, name: str = "x", seq: int = 0) -> Sent:
 
 
 def stage_at(last: int, values: Sequence[float], config: EvaluationSettings) -> tuple[LocalPipeline, list[Out]]:
-    """A stage that has come to a minute, with a sample at each, and what it told."""
+    """A stage that has come to a minute, with a sample at each, and what it reported."""
     stage, outs = LocalPipeline(config), list[Out]()
     for minute in range(last + 1):
         stage.add(batch_of([x(minute, values[minute % len(values)])]))
@@ -39,7 +39,7 @@ def stage_at(last: int, values: Sequence[float], config: EvaluationSettings) -> 
 
 
 def late(stage: LocalPipeline, minute: int, *sent: Sent) -> list[Out]:
-    """Samples that come late, half a minute before a minute at which they are known, and what is told at it."""
+    """Samples that come late, half a minute before a minute at which they are known, and what is reported at it."""
     stage.add(replace(batch_of(sent), overtaken=minute * MINUTE - 30_000))
     stage.extent(minute * MINUTE)
     return stage.advance(minute * MINUTE + stage.settings.grace_ms + 2)
@@ -103,7 +103,7 @@ def test_pruning_forgets_the_events_of_the_base_and_none_after_it() -> None:
     assert [event.evaluated_at // MINUTE for event in state.history.standing()] == [11, 12]
 
 
-def test_late_samples_have_the_instants_from_theirs_on_evaluated_again_and_what_differs_told() -> None:
+def test_late_samples_have_the_instants_from_theirs_on_evaluated_again_and_what_differs_reported() -> None:
     stage, outs = stage_at(9, [0.0], settings_of())
     counted = stage.groups.machine.counted
     assert (sent(outs), counted["rules.instants"], counted["rules.evaluations"]) == ([], 10, 10)
@@ -118,7 +118,7 @@ def test_late_samples_have_the_instants_from_theirs_on_evaluated_again_and_what_
     assert (counted["rules.evaluations"], counted["rules.rules_again"]) == (13, 2)
 
 
-def test_what_late_samples_change_is_told_at_the_instant_from_which_it_is_known_however_far_a_bundle_goes() -> None:
+def test_what_late_samples_change_is_reported_at_the_instant_from_which_it_is_known_however_far_a_bundle_goes() -> None:
     stage, _ = stage_at(9, [0.0], settings_of())
     stage.add(batch_of([x(10, 0.0)]))
     stage.add(replace(batch_of([x(9, 3.0, seq=100)]), overtaken=10 * MINUTE + 30_000))
@@ -150,7 +150,7 @@ def test_a_first_instant_may_move_back() -> None:
     assert found[0].correction
 
 
-def test_rules_that_went_and_came_back_at_one_instant_leave_the_end_that_was_told() -> None:
+def test_rules_that_went_and_came_back_at_one_instant_leave_the_end_that_was_reported() -> None:
     stage, outs = stage_at(3, [3.0], settings_of())
     stage.rules(RuleFiles(3 * MINUTE + 10_000, {"r.yml": "groups: []"}))
     stage.rules(RuleFiles(3 * MINUTE + 20_000, {"r.yml": HIGH}))
@@ -177,7 +177,7 @@ def test_other_rules_count_from_the_first_instant_that_is_not_before_their_time(
 
 
 @pytest.mark.parametrize("last", [3, 9])
-def test_a_state_made_anew_from_its_base_tells_nothing_again_and_goes_on_alike(last: int) -> None:
+def test_a_state_made_anew_from_its_base_reports_nothing_again_and_goes_on_alike(last: int) -> None:
     values = [0.0, 3.0, 3.0]
     stage, _ = stage_at(last, values, settings_of())
     state = stage.groups_state()

@@ -135,7 +135,7 @@ def test_rules_that_need_no_samples_are_evaluated_block_by_block() -> None:
     assert stretch(rules, 90_000, YEAR) == Stretch((BLOCK + 1) * MINUTE, unprompted)
 
 
-def test_of_decades_in_between_only_the_last_million_instants_are_told_once_the_first_block_was() -> None:
+def test_of_decades_in_between_only_the_last_million_instants_are_reported_once_the_first_block_was() -> None:
     rules = ready("absent(x)")
     end = MOST_ALONE * MINUTE
     first_block = Stretch(BLOCK * MINUTE, frozenset({0}))
@@ -144,7 +144,7 @@ def test_of_decades_in_between_only_the_last_million_instants_are_told_once_the_
     assert stretch(rules, 0, end + MINUTE, alone=True) == Stretch(MINUTE, NONE)
     assert stretch(rules, 0, end + MINUTE - 1, alone=True) == first_block
     assert stretch(rules, 0, 99 * YEAR, store=end + YEAR + 1, alone=True) == Stretch(YEAR, NONE)
-    # Without such rules there is nothing to tell of them.
+    # Without such rules there is nothing to report of them.
     assert stretch(ready("x > 1"), 0, end + 30 * YEAR, alone=True) == Stretch(end + 30 * YEAR, NONE)
 
 

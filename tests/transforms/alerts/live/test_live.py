@@ -199,7 +199,7 @@ def test_rules_that_differ_in_what_settings_say_are_made_ready_apart() -> None:
     assert LiveRules(other).current.cut.target_labels == {"pool"}
 
 
-def test_what_a_stream_cannot_evaluate_is_told_with_its_place() -> None:
+def test_what_a_stream_cannot_evaluate_is_reported_with_its_place() -> None:
     text = "groups:\n- name: g\n  rules:\n  - {record: r, expr: x}\n  - alert: Ahead\n    expr: y > x offset -1m\n"
     loaded = load_rules(text, "r.yml")
     assert loaded.file is not None
@@ -211,7 +211,7 @@ def test_what_a_stream_cannot_evaluate_is_told_with_its_place() -> None:
     assert list(streamable(good)) == []
 
 
-def test_queries_that_are_put_together_from_data_are_told_at_their_rule() -> None:
+def test_queries_that_are_put_together_from_data_are_reported_at_their_rule() -> None:
     text = "groups:\n- name: g\n  rules:\n  - alert: Data\n    annotations: {n: '{{ query $labels.q }}'}\n    expr: y > 1\n"
     file = load_rules(text, "r.yml").file
     assert file is not None

@@ -146,7 +146,7 @@ HOSTILE = ('{{ "', "{{", "}}", "{{ $value }}", "a\\b", '"', "`", "\n", "\x00", "
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.sampled_from((*HOSTILE, "a", " ")), min_size=1, max_size=5).map("".join))
-def test_names_and_messages_are_told_as_they_are(name: str) -> None:
+def test_names_and_messages_are_reported_as_they_are(name: str) -> None:
     text = f"groups: [{{name: g, rules: [{{alert: A, expr: {name!r}}}], {name!r}: 1}}]"
     found = broken_alerts(RuleSet.load({name: text}))
     sound = name.replace("\udc80", "?")
@@ -154,7 +154,7 @@ def test_names_and_messages_are_told_as_they_are(name: str) -> None:
     assert found[0]["summary"] == f"the rule file {sound} is broken: none of its rules is in force"
 
 
-def test_many_faults_are_told_in_short() -> None:
+def test_many_faults_are_reported_in_short() -> None:
     rules = ", ".join("{alert: A}" for _ in range(9))
     (found,) = broken_alerts(RuleSet.load({"a.yml": f"groups: [{{name: g, rules: [{rules}]}}]"}))
     assert found["description"].splitlines()[5:] == ["... and 4 more"]

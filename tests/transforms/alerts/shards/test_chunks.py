@@ -33,7 +33,7 @@ def test_a_chunk_is_a_batch_behind_the_byte_of_its_format() -> None:
 
 
 @pytest.mark.parametrize(("chunk", "found"), [(b"\x63abc", "of version 99"), (b"", "without a version")])
-def test_what_is_of_another_format_is_told(chunk: bytes, found: str) -> None:
+def test_what_is_of_another_format_is_reported(chunk: bytes, found: str) -> None:
     with pytest.raises(
         ValueError, match=f"state `chunks` of the step Rules/Shards: chunk {found}; this release reads "
     ):

@@ -429,7 +429,7 @@ def test_a_change_that_is_announced_finds_its_rules_warm_and_leaves_the_old_ones
     assert driver.reported[-1].until_ms == 870_000
 
 
-def test_a_change_that_is_heard_of_too_late_is_made_up_for() -> None:
+def test_a_change_that_is_found_too_late_is_made_up_for() -> None:
     old, new = rule_file("x > 1"), rule_file("x > 1", "max_over_time(sum(x)[2m:30s]) > 0", "x > 3")
     stage = settings_of(old)
     driver = Driver(stage)

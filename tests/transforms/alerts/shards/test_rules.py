@@ -126,7 +126,7 @@ def test_the_last_instant_of_old_rules_may_be_the_end_of_their_time() -> None:
     assert rules.times.latest(1_000 * SECOND) == 840 * SECOND
 
 
-def test_fragments_that_are_new_or_due_more_often_are_told() -> None:
+def test_fragments_that_are_new_or_due_more_often_are_reported() -> None:
     stage = settings_of(rule_file("x > 1", "y > 1", interval="60s"))
     same = changing(rule_file("y > 1", "x > 1", interval="60s"), stage=stage)
     assert same.change(0) == []

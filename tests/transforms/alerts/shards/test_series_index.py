@@ -58,7 +58,7 @@ def test_rows_are_given_once_to_what_is_wanted_and_never_again() -> None:
     assert index.rows_of(batch_of([])).tolist() == []
 
 
-def test_rows_tell_their_target_and_their_metric() -> None:
+def test_rows_report_their_target_and_their_metric() -> None:
     index = index_of("cpu", "disk")
     index.rows_of(batch_of(sent("cpu b x", "other c x", "disk b x", "disk a x")))
     targets, metrics = index.texts()

@@ -90,7 +90,7 @@ def test_an_instant_is_touched_by_samples_from_their_time_on_until_they_are_too_
     assert Arrival(None, times, until).touched(np.array([10, 20, 30, 40], np.int64)).tolist() == touched
 
 
-def test_an_arrival_tells_what_it_changed_and_how_long_that_is_seen() -> None:
+def test_an_arrival_reports_what_it_changed_and_how_long_that_is_seen() -> None:
     made = ShardSamples([state("x", 100), state('x{host="b"}', 150), state("y", 20)])
     arrival = made.add(batch_of([sent("z", "a", 1), sent("x", "b", 5), sent("y", "a", 5), sent("x", "a", 5)]))
     assert arrival.samples is not None

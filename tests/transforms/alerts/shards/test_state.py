@@ -245,7 +245,7 @@ def test_only_selectors_gather() -> None:
         ShardState(0, states_of([task])).evaluate([task], np.array([0]))
 
 
-def test_each_instant_that_fails_is_told_and_no_other() -> None:
+def test_each_instant_that_fails_is_reported_and_no_other() -> None:
     (task,) = tasks_of("x + on (instance) y")
     state = ShardState(0, states_of([task]))
     # y is there all the time; two x at 60, 120, 360 s, which is many to one, and one in between.

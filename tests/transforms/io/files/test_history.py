@@ -79,7 +79,7 @@ def test_times_are_rounded_to_milliseconds(zone: str, tmp_path: Path) -> None:
     }
 
 
-def test_bad_rows_are_told_with_their_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_rows_are_reported_with_their_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(
         tmp_path / "cpu_a1.csv",
         "timestamp,value\nnow,1\n2014-03-01 00:00:00,x\n2014-03-01 00:00:00\n2014-03-01 00:00:00,4\n",
@@ -109,7 +109,7 @@ def test_bad_rows_are_told_with_their_place(tmp_path: Path, capsys: pytest.Captu
         (f"{'9' * 5000},1", "is no time: it is neither in seconds nor in milliseconds"),
     ],
 )
-def test_a_row_that_cannot_be_held_is_told_with_its_place(row: str, reason: str, tmp_path: Path) -> None:
+def test_a_row_that_cannot_be_held_is_reported_with_its_place(row: str, reason: str, tmp_path: Path) -> None:
     path = write(tmp_path / "cpu_a1.csv", f"2014-03-01 00:00:00,4\n2014-03-01 00:05:00,5\n{row}\n")
     history = read(["--data", path])
     assert series_of(history.storage) == {"__name__=cpu,instance=a1": [(START, 4.0), (START + 300_000, 5.0)]}
@@ -301,7 +301,7 @@ def test_a_name_that_says_no_format_leaves_it_to_the_content(text: str, series: 
     assert found == {series.replace("=data.txt", "=data_txt", 1): [(START, 1.0)]}
 
 
-def test_what_is_bad_in_an_array_is_told_with_its_number(tmp_path: Path) -> None:
+def test_what_is_bad_in_an_array_is_reported_with_its_number(tmp_path: Path) -> None:
     path = write(tmp_path / "a.json", f'\n[{{"timestamp": {START}, "samples": {{"cpu": 1}}}},\n{{"samples": {{}}}}]')
     history = read(["--data", path])
     assert (history.bad, history.problems[0].partition(" timestamp")[0]) == (1, f"{path}:2: document 2:")

@@ -57,7 +57,7 @@ def test_a_word_names_files_in_order(pattern: str, names: list[str], place: Path
         ("*.txt", "^$"),
     ],
 )
-def test_files_of_a_directory_that_are_not_read_are_told(pattern: str, said: str, place: Path) -> None:
+def test_files_of_a_directory_that_are_not_read_are_reported(pattern: str, said: str, place: Path) -> None:
     if pattern == "more":
         (place / "more").mkdir()
         for number in range(1, 5):

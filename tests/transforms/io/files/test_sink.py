@@ -45,9 +45,9 @@ def test_dead_letters_and_late_samples_become_lines(tmp_path: Path) -> None:
 def test_alert_events_become_lines(tmp_path: Path) -> None:
     events = [alert_event(value=float(number)) for number in range(5)]
     pipeline = beam.Pipeline(runner=FnApiRunner())
-    told = pipeline | "Events" >> beam.Create([encode(event) for event in events])
-    _ = told | "Write" >> outputs.records(f"file:{tmp_path}", ALERT_EVENTS).write(ALERT_EVENTS)
-    _ = told | "Forget" >> outputs.records("blackhole:", ALERT_EVENTS).write(ALERT_EVENTS)
+    reported = pipeline | "Events" >> beam.Create([encode(event) for event in events])
+    _ = reported | "Write" >> outputs.records(f"file:{tmp_path}", ALERT_EVENTS).write(ALERT_EVENTS)
+    _ = reported | "Forget" >> outputs.records("blackhole:", ALERT_EVENTS).write(ALERT_EVENTS)
     result = pipeline.run()
     result.wait_until_finish()
     assert sorted((decode(line) for line in written(tmp_path, "alerts")), key=lambda event: event.value) == events

@@ -84,7 +84,7 @@ def test_problems_are_counted_and_the_first_ones_kept() -> None:
     assert (into.bad, len(into.problems), into.problems[0]) == (30, 20, "f:0: odd")
 
 
-def test_lines_of_one_fault_are_told_of_once() -> None:
+def test_lines_of_one_fault_are_reported_once() -> None:
     into = Collected()
     into.refuse("f:1", "a number is wanted, not 'a'")
     into.refuse("f:2", "a row has 1 cell")

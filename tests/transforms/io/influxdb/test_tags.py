@@ -81,7 +81,7 @@ def test_all_names_and_values_are_looked_at() -> None:
     labels = {"a": "1", "b": "2", "_stop": "x", "time": "y"}
     part = target_part(labels_text(labels.items()))
     assert part.unholdable == "label name '_stop' is a column of every Flux table: no query could read it"
-    # A name that cannot be written is told before its labels.
+    # A name that cannot be written is reported before its labels.
     part = metric_part(metric_text("#up", [("time", "now")]))
     assert part.unholdable == "metric name '#up' begins with '#': a comment in line protocol"
 

@@ -1,4 +1,4 @@
-"""What a source tells of a partition, and when: behind the samples of a block, and while it is idle."""
+"""What a source reports a partition, and when: behind the samples of a block, and while it is idle."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def marks_of(elements: list[tuple[bytes, bytes]]) -> list[PartitionWatermark]:
     return [each for key, data in elements if key == MARK for each in decode(data)]
 
 
-def test_a_block_is_followed_by_the_watermark_that_the_runner_hears_of(cluster: Cluster) -> None:
+def test_a_block_is_followed_by_the_watermark_that_the_runner_receives_of(cluster: Cluster) -> None:
     dofn, estimator = reading(cluster, source_id=2), ManualWatermarkEstimator(None)
     send(cluster, 3, 1)
     first = something(dofn, estimator)
@@ -87,7 +87,7 @@ def test_a_block_is_followed_by_the_watermark_that_the_runner_hears_of(cluster: 
     assert marks_of(something(dofn, estimator, 2)) == [PartitionWatermark(2, 0, 4, NOON + 3_000 - DELAY)]
 
 
-def test_an_idle_partition_tells_of_the_clock(cluster: Cluster) -> None:
+def test_an_idle_partition_reports_the_clock(cluster: Cluster) -> None:
     dofn, estimator = reading(cluster, source_id=0, idle_ms=0), ManualWatermarkEstimator(None)
     send(cluster, 3)
     begun = int(time.time() * 1_000)
@@ -97,7 +97,7 @@ def test_an_idle_partition_tells_of_the_clock(cluster: Cluster) -> None:
     assert begun - DELAY <= watermark_of(estimator) <= ended - DELAY
 
 
-def test_nothing_is_told_where_nobody_wants_it(cluster: Cluster) -> None:
+def test_nothing_is_reported_where_nobody_wants_it(cluster: Cluster) -> None:
     dofn, estimator = reading(cluster, source_id=None, idle_ms=0), ManualWatermarkEstimator(None)
     send(cluster, 3)
     assert [key == MARK for key, _ in something(dofn, estimator)] == [False]

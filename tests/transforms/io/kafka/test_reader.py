@@ -68,7 +68,7 @@ def test_records_come_in_order_with_what_is_known_of_them(cluster: Cluster, read
     assert reader.position == 3
 
 
-def test_the_end_is_told_until_something_comes(cluster: Cluster, reader: PartitionReader) -> None:
+def test_the_end_is_reported_until_something_comes(cluster: Cluster, reader: PartitionReader) -> None:
     cluster.send(b"a")
     read_to_end(reader)
     assert reader.read(0.01) == Read([], 1, True, 0)

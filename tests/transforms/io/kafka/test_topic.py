@@ -83,7 +83,7 @@ def test_security_settings_reach_kafka_python(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(("said", "checked"), [("https", True), ("HTTPS", True), ("none", False)])
-def test_the_broker_s_name_is_checked_unless_told_otherwise(said: str, checked: bool) -> None:
+def test_the_broker_s_name_is_checked_unless_set_otherwise(said: str, checked: bool) -> None:
     topic = KafkaTopic("a:1", "t", {"ssl.endpoint.identification.algorithm": said})
     assert topic.kafka_python()["ssl_check_hostname"] is checked
 

@@ -79,7 +79,7 @@ def test_what_is_wrong_is_said(store: Path, query: str, message: str) -> None:
         read(["--data", f"parquet:{store}{query}"], "cpu")
 
 
-def test_a_metric_that_is_not_there_is_told_from_those_that_are(store: Path) -> None:
+def test_a_metric_that_is_not_there_is_reported_from_those_that_are(store: Path) -> None:
     with pytest.raises(HistoryError, match=r"no data for memry: the data hold no metric memry; did you mean memory\?"):
         read(["--data", store], "memry")
     with pytest.raises(HistoryError, match=r'never with mode="idel"; did you mean "idle"\?'):

@@ -60,7 +60,7 @@ def test_folders_read_back_for_any_time(ms: int) -> None:
         ("r7_0123456789abcdef", 7),
     ],
 )
-def test_names_tell_the_run(rest: str, run: int) -> None:
+def test_names_report_the_run(rest: str, run: int) -> None:
     name = FileName.parse(f"2024-02-29T23-59-00Z_2024-02-29T23-59-00Z_{rest}.parquet")
     assert name is not None
     assert name.run == run

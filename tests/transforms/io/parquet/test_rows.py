@@ -58,7 +58,7 @@ def number_of(run: int, count: int, pane: int, watermark: int) -> float:
 
 
 def table_of(rows: list[tuple[tuple[str, str], int, int, int, int, int]]) -> pa.Table:
-    """Rows (series, window, run, count, pane, watermark); ``sum`` tells which of them a row is."""
+    """Rows (series, window, run, count, pane, watermark); ``sum`` reports which of them a row is."""
     parts = [ROLLUP_SCHEMA.empty_table()]
     for key, window, run, count, pane, watermark in rows:
         row = (key, {"count": count, "sum": number_of(run, count, pane, watermark)})

@@ -55,7 +55,7 @@ def test_an_empty_store_has_no_rows(tmp_path: Path) -> None:
     assert read_raw(tmp_path).num_rows == 0
 
 
-def test_file_names_tell_windows_shards_and_pane(tmp_path: Path) -> None:
+def test_file_names_report_windows_shards_and_pane(tmp_path: Path) -> None:
     (path,) = store(
         tmp_path,
         fleet(1, 1, shard=2),

@@ -199,7 +199,7 @@ def test_an_open_end_reads_nothing_twice() -> None:
     assert len(asked) == len(set(asked))
 
 
-def test_a_metric_that_is_not_there_is_told_from_those_that_are() -> None:
+def test_a_metric_that_is_not_there_is_reported_from_those_that_are() -> None:
     def nothing(request: Request) -> tuple[int, bytes]:
         if request.path.endswith("/values"):
             return 200, orjson.dumps({"status": "success", "data": ["node_load1", "up"]})
@@ -208,11 +208,11 @@ def test_a_metric_that_is_not_there_is_told_from_those_that_are() -> None:
     def silent(request: Request) -> tuple[int, bytes]:
         return nothing(request) if not request.path.endswith("/values") else (500, b"no")
 
-    for serve, told in (
+    for serve, reported in (
         (nothing, "the data hold no metric node_laod1; did you mean node_load1"),
         (silent, "the data hold no such series"),
     ):
         with serving(serve) as server:
             source = f"prometheus:http://{server.address}?mode=query_range&step=1m"
-            with pytest.raises(HistoryError, match=f"no data for node_laod1: {told}"):
+            with pytest.raises(HistoryError, match=f"no data for node_laod1: {reported}"):
                 read(["--data", source, "--start", str(START), "--end", str(START + MINUTE)], "node_laod1")
