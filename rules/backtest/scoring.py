@@ -1,7 +1,7 @@
 """How well alerts meet what is known of the past: labelled windows found, false alarms, and how long it took.
 
 An alert *concerns* a labelled series if its labels fit the series' matchers (the metric name apart, which alerts do not carry) and its rule
-reads the series' metric. A window is *found* by an alert that concerns its series and fires at an instant in it, both ends included; it may
+reads the series' metric. A window is *found* by an alert that concerns its series and fires at an evaluation time in it, both ends included; it may
 have begun before. A firing episode is a *false alarm* if it concerns labelled series and fires in none of their windows. Episodes that
 concern no labelled series are neither right nor wrong: they are counted apart.
 """
@@ -21,7 +21,7 @@ from rules.promql.matchers import predicate
 from rules.promql.syntax import ast
 
 Window = tuple[int, int]
-"""First and last instant, in milliseconds, both included."""
+"""First and last evaluation time, in milliseconds, both included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Score:
         false_alarms: how many of them fired in no window.
         unlabelled: firing episodes that concern no labelled series.
         unread: how many of the windows are of series whose metric is not read; counted in the total only.
-        delays_ms: for each found window, from its beginning to the first firing instant in it.
+        delays_ms: for each found window, from its beginning to the first firing evaluation time in it.
     """
 
     windows: int = 0
@@ -103,7 +103,7 @@ def score(found: Backtest, labelled: Sequence[LabelledSeries]) -> tuple[Score, d
 
 
 def fires_in(episode: Episode, window: Window) -> bool:
-    """Whether an episode fires at an instant of a window."""
+    """Whether an episode fires at an evaluation time of a window."""
     if episode.firing_since is None or episode.firing_since > window[1]:
         return False
     return episode.until > window[0] or (episode.ended_at is None and episode.until == window[0])

@@ -1,6 +1,6 @@
 """The templates of a rule's labels and annotations: what they depend on, and their texts for an alert.
 
-Semantics: ``rules/alerting.go`` of Prometheus 3: a template sees the labels and the value of the series, and the instant of the evaluation.
+Semantics: ``rules/alerting.go`` of Prometheus 3: a template sees the labels and the value of the series, and the evaluation time of the evaluation.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _TIMELY_FUNCTIONS = ("query", "now")
 _LABEL_VARIABLES = ("$labels", "$externalLabels", "$externalURL")
 
 Query = Callable[[str, int], list[Any]]
-"""Answers an expression at an instant in milliseconds with samples that have ``labels`` and ``value``."""
+"""Answers an expression at an evaluation time in milliseconds with samples that have ``labels`` and ``value``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def label_queries(rule: AlertingRule, labels: Mapping[str, str]) -> Iterator[str
 
 
 def same_for_a_series(text: str, name: str) -> bool:
-    """Whether a template gives a series the same text at every instant: it reads neither the value, nor the time, nor other series."""
+    """Whether a template gives a series the same text at every evaluation time: it reads neither the value, nor the time, nor other series."""
     if "{{" not in text:
         return True
     try:
@@ -74,7 +74,7 @@ class AlertText:
 
     Attributes:
         labels: of the rule and its group, as written.
-        steady: whether a series makes the same alert at every instant.
+        steady: whether a series makes the same alert at every evaluation time.
     """
 
     def __init__(self, rule: AlertingRule, labels: Mapping[str, str], site: Site) -> None:
@@ -95,7 +95,7 @@ class AlertText:
         return [self._identity(source, value, time_ms, query) for source, value in zip(sources, values, strict=True)]
 
     def annotations(self, source: Labels, value: float, time_ms: int, query: Query) -> dict[str, str]:
-        """The annotations of an alert whose series was last there at an instant."""
+        """The annotations of an alert whose series was last there at an evaluation time."""
         context = self._context(dict(source), value, time_ms, query)
         return {name: expand_or_error(text, context, self.rule.alert) for name, text in self.rule.annotations.items()}
 

@@ -1,6 +1,6 @@
 """The life of alerts: what one evaluation of a rule's expression makes of the alerts the rule had before.
 
-Semantics: alerting rules of Prometheus 3 (``rules/alerting.go``). Its labels identify an alert. It is pending from the first instant at
+Semantics: alerting rules of Prometheus 3 (``rules/alerting.go``). Its labels identify an alert. It is pending from the first evaluation time at
 which its series is there, fires once it has been there for ``for``, goes on firing for ``keep_firing_for`` after its series is gone, and is
 remembered for 15 minutes once it is resolved. With ``for: 2m`` and a rule evaluated every minute::
 
@@ -53,7 +53,7 @@ class Reason(str, Enum):
 
 
 class Sample(NamedTuple):
-    """One series of the expression at one instant.
+    """One series of the expression at one evaluation time.
 
     Attributes:
         labels: of the alert; they identify it.
@@ -81,10 +81,10 @@ class Alert:
 
     Attributes:
         active_at: since when it is pending or firing without a break.
-        seen_at: the last instant at which its series was there; ``value`` and ``source`` are of then, and so are its annotations.
+        seen_at: the last evaluation time at which its series was there; ``value`` and ``source`` are of then, and so are its annotations.
         fired_at: since when it fires.
         resolved_at: when it stopped firing; None while it is active.
-        keep_firing_since: the first instant without its series while it is kept firing.
+        keep_firing_since: the first evaluation time without its series while it is kept firing.
     """
 
     labels: Labels
@@ -166,8 +166,8 @@ def step(policy: Policy, state: AlertState, samples: Sequence[Sample], time_ms: 
     Args:
         policy: what the rule says.
         state: after the evaluation before; a new one for the first.
-        samples: the series of the expression at the instant.
-        time_ms: the instant, later than the one before.
+        samples: the series of the expression at the evaluation time.
+        time_ms: the evaluation time, later than the one before.
     """
     present = {sample.labels: sample for sample in samples}
     if len(present) < len(samples):
@@ -203,14 +203,14 @@ def step(policy: Policy, state: AlertState, samples: Sequence[Sample], time_ms: 
 
 
 def end_all(state: AlertState, reason: Reason, time_ms: int) -> tuple[Transition, ...]:
-    """The end of every active alert at an instant, whatever its rule would say."""
+    """The end of every active alert at an evaluation time, whatever its rule would say."""
     return tuple(Transition(time_ms, old.phase, Phase.INACTIVE, reason, _ended(old, time_ms)) for old in state.active())
 
 
 def touch(state: AlertState, samples: Iterable[Sample], time_ms: int) -> AlertState:
-    """The state after an instant that changed no phase: the present alerts have new values.
+    """The state after an evaluation time that changed no phase: the present alerts have new values.
 
-    What :func:`step` would yield between two instants of :func:`due` while the same series stay present.
+    What :func:`step` would yield between two evaluation times of :func:`due` while the same series stay present.
     """
     after = dict(state.alerts)
     for sample in samples:

@@ -1,9 +1,10 @@
-"""Which rules read what others write, and so in which order they can be evaluated: each for all instants at once, or some of them in turn.
+"""Which rules read what others write, and so in which order they can be evaluated: each for all evaluation times at once, or some of them in turn.
 
-A rule sees what the rules before it have written at the same instant, and what itself and those after it have written at earlier ones
+A rule sees what the rules before it have written at the same evaluation time, and what itself and those after it have written at earlier ones
 (groups, and the rules of a group, are evaluated one after another). So a rule that reads only what is written before it can be evaluated
-for a whole range of instants at once; rules that read backward take turns, instant by instant. Rules that may write the same series, two alerts
-of one name say, and read nothing of each other, are evaluated at once too: only their writing takes turns, and only if a series is the same.
+for a whole range of evaluation times at once; rules that read backward take turns, evaluation time by evaluation time. Rules that may write
+the same series, two alerts of one name say, and read nothing of each other, are evaluated at once too: only their writing takes turns, and
+only if a series is the same.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Component:
 
     Attributes:
         positions: of the rules, ascending.
-        stepped: whether instant by instant, since they read of each other what was written at earlier instants.
+        stepped: whether evaluation time by evaluation time, since they read of each other what was written at earlier evaluation times.
         contested: whether they have nothing in common but that they may write the same series: where they do, they write in turns.
     """
 
@@ -56,7 +57,7 @@ class Component:
 
 
 def looks_ahead(expr: ast.Expr) -> bool:
-    """Whether an expression may read samples dated after its instant, or means another instant by ``start()`` or ``end()`` in a range."""
+    """Whether an expression may read samples dated after its evaluation time, or means another one by ``start()`` or ``end()`` in a range."""
     return any(
         node.offset_ms < 0 or node.at is not None
         for node in ast.walk(expr)

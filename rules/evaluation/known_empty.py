@@ -18,7 +18,7 @@ _YIELDING = frozenset(
     {"absent", "absent_over_time", "double_exponential_smoothing", "label_join", "label_replace", "scalar", "vector"}
 )
 
-# Without an argument they are about the instant.
+# Without an argument they are about the evaluation time.
 _DATES = frozenset({"day_of_month", "day_of_week", "day_of_year", "days_in_month", "hour", "minute", "month", "year"})
 
 
@@ -58,7 +58,7 @@ def is_known_empty(
 
 
 def needs_samples(expr: ast.Expr, options: Options) -> bool:
-    """Whether an expression yields nothing, and does not fail, at every instant at which its selectors and fragments find nothing.
+    """Whether an expression yields nothing, and does not fail, at every evaluation time at which its selectors and fragments find nothing.
 
     ``False`` means that it has to be evaluated to know: ``absent(x)``, ``vector(1)`` and what depends on the time yield something without samples.
     """
@@ -66,7 +66,7 @@ def needs_samples(expr: ast.Expr, options: Options) -> bool:
         return True
     if any(map(_is_timed, ast.walk(expr))):
         return False
-    # Without samples, and without the time, it comes out the same at every instant.
+    # Without samples, and without the time, it comes out the same at every evaluation time.
     try:
         value = at_instants(expr, _NoSamples(), np.zeros(1, np.int64), options).value
     except PromQLError:
@@ -75,7 +75,7 @@ def needs_samples(expr: ast.Expr, options: Options) -> bool:
 
 
 def _is_timed(node: ast.Expr) -> bool:
-    """Whether a node may come out differently at another instant although it reads the same."""
+    """Whether a node may come out differently at another evaluation time although it reads the same."""
     match node:
         case ast.Call(func="time" | "timestamp"):
             return True

@@ -33,7 +33,7 @@ class Event(NamedTuple):
 
 
 class ActiveAlert(NamedTuple):
-    """A pending or firing alert as it is after the evaluation of an instant."""
+    """A pending or firing alert as it is after an evaluation."""
 
     rule: Prepared
     alert: Alert
@@ -46,7 +46,7 @@ class Outcome:
     Attributes:
         events: the transitions, by time, then by the order of the rules, what ended before what began, then by labels.
         errors: the failed evaluations, by time and by the order of the rules.
-        snapshots: the active alerts at the instants asked for, where there are any; by the order of the rules and by labels.
+        snapshots: the active alerts at the evaluation times asked for, where there are any; by the order of the rules and by labels.
     """
 
     events: list[Event] = field(default_factory=list)

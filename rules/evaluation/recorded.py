@@ -1,4 +1,4 @@
-"""What rules write and later rules read: a store that grows instant by instant, beside the one the samples come from.
+"""What rules write and later rules read: a store that grows evaluation time by evaluation time, beside the one the samples come from.
 
 A series is written in ascending time, as Prometheus' own store has it: the newest sample may be repeated, not changed, and nothing is
 written before it.
@@ -80,7 +80,7 @@ class Recorded:
         self._tables = {name: table for name, table in self._tables.items() if table.rows}
 
     def rewind(self, time_ms: int, writers: Collection[int] | None = None) -> None:
-        """Forget what rules wrote at instants after a time, as if they had not been evaluated yet.
+        """Forget what rules wrote at evaluation times after a time, as if they had not been evaluated yet.
 
         Args:
             time_ms: the time.
@@ -101,7 +101,7 @@ class Recorded:
         """Every series with its writer, times and values.
 
         Args:
-            after_ms: only what was written at instants after this time.
+            after_ms: only what was written at evaluation times after this time.
             writers: only what the rules at these positions wrote.
         """
         for table in self._tables.values():
@@ -149,11 +149,11 @@ class Combined:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a rule can see when its turn comes at an instant: the samples up to the instant, and of what rules write, what they have written by then.
+    """What a rule can see when its turn comes at an evaluation time: the samples up to it, and what rules have written by then.
 
     Attributes:
-        position: of the rule; those before it have had their turn at this instant.
-        time_ms: the instant.
+        position: of the rule; those before it have had their turn at this evaluation time.
+        time_ms: the evaluation time.
     """
 
     source: Storage
@@ -172,7 +172,7 @@ class View:
         return joined(parts)
 
     def fragment(self, number: int, times: Times) -> InstantVector:
-        """See :class:`rules.promql.storage.FragmentStorage`; shards evaluate at an instant only what is dated up to it."""
+        """See :class:`rules.promql.storage.FragmentStorage`; shards evaluate at an evaluation time only what is dated up to it."""
         return fragment(self.source, number, times)
 
 

@@ -21,7 +21,7 @@ _KNOWN_PLACES = 64
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Who writes a series: the position of the rule among all, and how far behind its instants the samples are dated.
+    """Who writes a series: the position of the rule among all, and how far behind its evaluation times the samples are dated.
 
     A negative position is no rule's: what was written by one that is gone.
     """
@@ -106,7 +106,7 @@ class Table:
             self._one_clock = False
         counts = self.counts[rows]
         if mask.shape[1] == 1 and mask.all():
-            # One instant and all the series: what there is most of.
+            # One evaluation time and all the series: what there is most of.
             self._reserve(int(counts.max(initial=-1)) + 1)
             self.times[rows, counts], self.values[rows, counts] = times[0], values[:, 0]
             self.counts[rows] = counts + 1
@@ -153,7 +153,7 @@ class Table:
         return max(time_ms, int(times.min())) if len(times) else None
 
     def rewind(self, time_ms: int, writers: Collection[int] | None = None) -> None:
-        """Forget what its writers, or those at some positions, wrote at instants after a time, and series that have nothing left."""
+        """Forget what its writers, or those at some positions, wrote at evaluation times after a time, and series that have nothing left."""
         again = [writers is None or writer.position in writers for writer in self.writers]
         if not any(again):
             return

@@ -59,17 +59,17 @@ class Recordings:
 def recorded_series(
     recording: Recording, name: str, limit: int, vector: InstantVector
 ) -> tuple[Block, Mask, dict[int, str]]:
-    """The series to write, at which instants the rule succeeds (``[T]``), and the error at each instant at which it does not.
+    """The series to write, at which evaluation times the rule succeeds (``[T]``), and the error at each evaluation time at which it does not.
 
     Args:
         recording: of the vector's series.
         name: what is recorded.
         limit: how many series there may be, 0 for any number.
-        vector: of the expression, at ``T`` instants.
+        vector: of the expression, at ``T`` evaluation times.
     """
-    instants = vector.present.shape[1]
+    evaluation_times = vector.present.shape[1]
     if not vector.size:
-        return Block(name, (), vector.values, vector.present), np.ones(instants, np.bool_), {}
+        return Block(name, (), vector.values, vector.present), np.ones(evaluation_times, np.bool_), {}
     group, first = recording.group, recording.first
     present, values = vector.present, vector.values
     errors: dict[int, str] = {}
@@ -82,9 +82,9 @@ def recorded_series(
         present = times_present > 0
     if limit > 0:
         counts = vector.present.sum(axis=0)
-        for instant in np.flatnonzero(counts > limit).tolist():
-            errors.setdefault(instant, f"exceeded limit of {limit} with {counts[instant]} series")
-    good = np.ones(instants, np.bool_)
+        for evaluation_time in np.flatnonzero(counts > limit).tolist():
+            errors.setdefault(evaluation_time, f"exceeded limit of {limit} with {counts[evaluation_time]} series")
+    good = np.ones(evaluation_times, np.bool_)
     if errors:
         good[list(errors)] = False
     return Block(name, recording.series, values, present), good, errors

@@ -1,4 +1,4 @@
-"""What rules yield at several instants, before it is written, and how those write that may write the same series."""
+"""What rules yield at several evaluation times, before it is written, and how those write that may write the same series."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from rules.promql.values import Mask, Times
 
 @dataclass(frozen=True, slots=True)
 class Yield:
-    """What comes of a rule at some instants.
+    """What comes of a rule at some evaluation times.
 
     Attributes:
         times: ``[T]`` ascending milliseconds.
         blocks: the series to write, a block for each metric name.
-        good: ``[T]``, the instants at which the rule succeeds; at the others it writes nothing.
+        good: ``[T]``, the evaluation times at which the rule succeeds; at the others it writes nothing.
     """
 
     rule: Prepared
@@ -30,13 +30,13 @@ class Yield:
     good: Mask
 
     def of(self, some: slice | Mask) -> Yield:
-        """At some of the instants."""
+        """At some of the evaluation times."""
         blocks = tuple(Block(each.name, each.series, each.values[:, some], each.mask[:, some]) for each in self.blocks)
         return Yield(self.rule, self.times[some], blocks, self.good[some])
 
 
 def in_turns(yields: Sequence[Yield]) -> Iterator[Yield]:
-    """What rules yield, instant by instant, and in the order of the rules at each; without the instants at which a rule fails."""
+    """What rules yield at each evaluation time, in the order of the rules; without the times at which a rule fails."""
     turns = [
         (when, each.rule.position, place, each)
         for each in yields

@@ -27,7 +27,7 @@ def vector_of(expr: ast.Expr, storage: Storage, times: Times, settings: Settings
     """What an expression yields as a rule's: a scalar is a series without labels.
 
     Raises:
-        PromQLError: it fails at one of the instants, or is neither.
+        PromQLError: it fails at one of the evaluation times, or is neither.
     """
     if expr.type not in (ast.ValueType.SCALAR, ast.ValueType.VECTOR):
         raise EvaluationError(NOT_A_VECTOR, expr.span)
@@ -41,7 +41,7 @@ def vector_of(expr: ast.Expr, storage: Storage, times: Times, settings: Settings
 
 
 def side_by_side(parts: Sequence[InstantVector]) -> InstantVector:
-    """Vectors of one instant each as one of all."""
+    """Vectors of one evaluation time each as one of all."""
     rows: dict[Labels, int] = {}
     places = [[rows.setdefault(tuple(row.items()), len(rows)) for row in part.labels.rows()] for part in parts]
     values = np.zeros((len(rows), len(parts)))
@@ -72,7 +72,7 @@ class Vectors:
 
         Args:
             rule: whose.
-            dated: ``[T]`` ascending milliseconds, the instants less the rule's offset.
+            dated: ``[T]`` ascending milliseconds, the evaluation times less the rule's offset.
             storage: what the rule sees.
 
         Raises:

@@ -22,7 +22,7 @@ from schemas.times import LONG_AGO
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The series of one metric name over some instants: ``values[n, T]`` where ``mask[n, T]``."""
+    """The series of one metric name over some evaluation times: ``values[n, T]`` where ``mask[n, T]``."""
 
     name: str
     series: Sequence[Labels]
@@ -33,13 +33,13 @@ class Block:
 def append(
     recorded: Recorded, writer: Writer, block: Block, times: Times, before: frozenset[Labels]
 ) -> frozenset[Labels]:
-    """Write a block, whose series nobody else writes, and the markers of series that are gone; gives the series of its last instant.
+    """Write a block, whose series nobody else writes, and the markers of series that are gone; gives the series of its last evaluation time.
 
     Args:
         recorded: where to.
         writer: the rule.
-        block: what it yields at the instants at which it succeeded.
-        times: ``[T]``, the instants.
+        block: what it yields at the evaluation times at which it succeeded.
+        times: ``[T]``, the evaluation times.
         before: its series at the last success before them.
     """
     if not len(times) or not (block.series or before):
@@ -91,7 +91,7 @@ class Source:
 def append_checked(
     recorded: Recorded, source: Source, writer: Writer, block: Block, time_ms: int, before: frozenset[Labels]
 ) -> tuple[frozenset[Labels], str]:
-    """Write one instant of series that others may write too; what the store refuses is left out.
+    """Write one evaluation time of series that others may write too; what the store refuses is left out.
 
     Gives the series that were written, and the refusal in Prometheus' words, or an empty text.
     """

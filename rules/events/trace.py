@@ -25,14 +25,14 @@ from schemas.alert_event import MAX_TRACED_SERIES, MAX_TRACES, Trace, TracedSeri
 
 
 def traced(evaluator: Evaluator, rule: Prepared, time_ms: int, sources: Sequence[Labels]) -> list[tuple[Trace, ...]]:
-    """The traces of alerts of one rule at one instant that has been evaluated.
+    """The traces of alerts of one rule at one evaluation time that has been evaluated.
 
     A part that fails, or that reads nothing for the alert, is left out; of more than :data:`MAX_TRACES` parts the first are traced.
 
     Args:
         evaluator: whose samples and records reach back as far as the rule does.
         rule: the alerts'.
-        time_ms: the instant.
+        time_ms: the evaluation time.
         sources: for each alert, the labels of its series before the rule's were added.
 
     Returns:
@@ -73,7 +73,7 @@ class _Walker:
     step_ms: int
 
     def parts(self, expr: ast.Expr, first: int, last: int, now: int, step_ms: int | None = None) -> Iterator[_Part]:
-        """The leaves of what is evaluated at the instants from ``first`` to ``last``, of a subquery at multiples of its step."""
+        """The leaves of what is evaluated at the evaluation times from ``first`` to ``last``, of a subquery at multiples of its step."""
         match expr:
             case ast.VectorSelector():
                 low, high = _moved(expr, first, last, now)

@@ -49,7 +49,7 @@ def explain(expr: ast.Expr, target_labels: frozenset[str], storage: Storage | No
         expr: the expression.
         target_labels: labels of the target part, which place a series in a shard.
         storage: samples to evaluate each part on, if values are wanted.
-        time_ms: the instant for these values.
+        time_ms: the evaluation time for these values.
     """
     return _node(plan(expr, target_labels), storage, time_ms)
 

@@ -56,8 +56,8 @@ class State:
 
     Attributes:
         selector: the leaf.
-        retention_ms: how far before the instant of evaluation its oldest sample may lie: ranges, lookback and offsets together.
-        fixed: an ``@`` pins it to one instant of the query, and retention counts from there.
+        retention_ms: how far before the evaluation time its oldest sample may lie: ranges, lookback and offsets together.
+        fixed: an ``@`` pins it to one evaluation time of the query, and retention counts from there.
         single_ms: the longest window of it that is gone through sample by sample, where longer ones are digested; None if all are gone through.
         measures: what digests of its windows have to hold (:mod:`rules.promql.digests.digests`).
     """
@@ -118,7 +118,7 @@ class _Planner:
     written: Callable[[ast.VectorSelector], bool]
 
     def plan(self, expr: ast.Expr, before_ms: int = 0, fixed: bool = False) -> Step:
-        """``before_ms``: how far back of the instant the enclosing subqueries reach."""
+        """``before_ms``: how far back of the evaluation time the enclosing subqueries reach."""
         match expr:
             case ast.NumberLiteral() | ast.StringLiteral():
                 return Step(expr, Placement.CONSTANT)

@@ -25,7 +25,7 @@ class Reach:
 
     Attributes:
         selectors: the matchers of what it reads, and of what the rules read whose records it reads.
-        back_ms: how long before an instant the oldest sample may lie that can change what the rule yields there; an alert's ``for`` and
+        back_ms: how long before an evaluation time the oldest sample may lie that can change what the rule yields there; an alert's ``for`` and
             ``keep_firing_for`` counted.
         bounded: whether ``back_ms`` holds: not with ``@``, nor with a template that puts its query together from data.
     """

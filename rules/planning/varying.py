@@ -25,7 +25,7 @@ def one_in_a_group(expr: ast.Expr, matching: ast.Matching) -> bool:
 
 
 def varying_labels(expr: ast.Expr) -> LabelSet:
-    """The labels in which two series of the expression's value at an instant may differ; in all others they are equal."""
+    """The labels in which two series of the expression's value at an evaluation time may differ; in all others they are equal."""
     match expr:
         case ast.VectorSelector():
             return ANY - only(*(each.name for each in expr.matchers if each.op is ast.MatchOp.EQUAL))

@@ -2,8 +2,8 @@
 
 A rule is covered by points, each seen or not. An alert: it is looked at by a test case, is pending (if it has a ``for``), fires, does not fire,
 and resolves. A recording rule: it is looked at (by a case, or by a rule that is), yields series, and yields none. A branch, which is a side of
-``and``, ``or`` and ``unless`` or a comparison below the top: it yields something at one instant, and nothing at another. A template: each label
-that it names has a value, and each condition is met and not met. What can never be otherwise (``vector(1)``) is no point.
+``and``, ``or`` and ``unless`` or a comparison below the top: it yields something at one evaluation time, and nothing at another. A template:
+each label that it names has a value, and each condition is met and not met. What can never be otherwise (``vector(1)``) is no point.
 """
 
 from __future__ import annotations

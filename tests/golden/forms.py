@@ -110,7 +110,7 @@ def event() -> AlertEvent:
 
 
 def partials() -> Partials:
-    """Partials of two instants: a vector, samples and a failure."""
+    """Partials of two evaluation times: a vector, samples and a failure."""
     rows = Rows((1, 2), np.array([[3, 4], [3, 5]], np.int32))
     return Partials(
         shard=2,
@@ -129,7 +129,7 @@ def partials() -> Partials:
 
 
 def recorded() -> Recorded:
-    """What one rule wrote at two instants."""
+    """What one rule wrote at two evaluation times."""
     made = Recorded()
     times, values = np.array([NOON, NOON + 60_000], np.int64), np.array([[1.0, 0.25]])
     made.append(

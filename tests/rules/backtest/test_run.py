@@ -162,7 +162,7 @@ def store(rows: list[list[str]]) -> MemoryStorage:
 
 @settings(deadline=None, max_examples=60)
 @given(st.lists(values, min_size=1, max_size=3))
-def test_episodes_are_what_the_evaluator_has_instant_by_instant(rows: list[list[str]]) -> None:
+def test_episodes_are_what_the_evaluator_has_evaluation_time_by_evaluation_time(rows: list[list[str]]) -> None:
     source, end = store(rows), max(map(len, rows))
     evaluator = Evaluator(program(), source, stepped=True)
     times = np.arange(end + 1, dtype=np.int64) * MINUTE
@@ -187,12 +187,12 @@ def test_a_part_is_judged_as_it_is_within_the_whole(rows: list[list[str]], data:
 
 @settings(deadline=None, max_examples=30)
 @given(st.lists(values, min_size=1, max_size=3), st.integers(1, 7))
-def test_slices_change_nothing(rows: list[list[str]], instants: int) -> None:
+def test_slices_change_nothing(rows: list[list[str]], evaluation_times: int) -> None:
     source, end = store(rows), max(map(len, rows)) * MINUTE
     whole = backtest(program(), source, 0, end)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backtests, "_CELLS_AT_ONCE", 1)
-        patch.setattr(backtests, "_FEWEST_TIMES", instants)
+        patch.setattr(backtests, "_FEWEST_TIMES", evaluation_times)
         sliced = backtest(program(), source, 0, end)
     assert reported(sliced) == reported(whole)
     assert [each.peak for each in sliced.episodes] == [each.peak for each in whole.episodes]

@@ -1,4 +1,4 @@
-"""What alerts find of labelled windows, counted; and counted again instant by instant."""
+"""What alerts find of labelled windows, counted; and counted again evaluation time by evaluation time."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_window_is_found_if_an_alert_fires_in_it(window: tuple[int, int], foun
     assert total == Score(1, found, 1, 1 - found, 0, 0, delays)
 
 
-def test_an_alert_that_fires_at_the_end_fires_at_the_last_instant() -> None:
+def test_an_alert_that_fires_at_the_end_fires_at_the_last_evaluation_time() -> None:
     total, _ = score(run("x 0 0 0 9", end=3), [labelled("x", (3, 5))])
     assert total.found == 1
 

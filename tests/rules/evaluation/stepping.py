@@ -34,7 +34,7 @@ def storage_of(*lines: str, interval_ms: int = MINUTE) -> MemoryStorage:
 
 
 def minutes(first: int, last: int) -> np.ndarray:
-    """The instants of a stretch of minutes, both ends included."""
+    """The evaluation times of a stretch of minutes, both ends included."""
     return np.arange(first, last + 1, dtype=np.int64) * MINUTE
 
 

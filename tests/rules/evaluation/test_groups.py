@@ -124,7 +124,9 @@ def test_what_is_evaluated_together(rules: str, expected: dict[tuple[int, ...], 
         (('x{i="a"} 9x5', 'ALERTS{alertname="A",alertstate="firing",i="a"} 1 _ _ 2'), [3]),
     ],
 )
-def test_alerts_of_one_name_are_evaluated_at_all_instants_at_once(series: tuple[str, ...], failed: list[int]) -> None:
+def test_alerts_of_one_name_are_evaluated_at_all_evaluation_times_at_once(
+    series: tuple[str, ...], failed: list[int]
+) -> None:
     rules = "groups: [{name: g, rules: [{alert: A, expr: x > 5}, {alert: A, expr: 'avg_over_time((x or on () vector(9))[5m:1m]) > 5'}]}]"
     seen: list[tuple[int, int]] = []
     both = [
@@ -158,7 +160,7 @@ def test_alerts_of_one_name_are_evaluated_at_all_instants_at_once(series: tuple[
         ('{__name__!="", team="other"}', False),
     ],
 )
-def test_what_is_evaluated_instant_by_instant(expr: str, stepped: bool) -> None:
+def test_what_is_evaluated_evaluation_time_by_evaluation_time(expr: str, stepped: bool) -> None:
     rules = f"groups: [{{name: g, rules: [{{record: r, expr: '{expr}', labels: {{team: mine}}}}]}}]"
     (component,) = Program(groups_of(rules)).components
     assert component.stepped is stepped
@@ -237,7 +239,7 @@ def test_an_alert_keeps_the_last_value_of_its_series() -> None:
     assert (last.phase, last.value, last.seen_at) == (Phase.INACTIVE, 3.0, 2 * MINUTE)
 
 
-def test_too_many_alerts_fail_at_every_instant() -> None:
+def test_too_many_alerts_fail_at_every_evaluation_time() -> None:
     program = Program(groups_of("groups: [{name: g, limit: 1, rules: [{alert: A, expr: x}]}]"))
     outcome = Evaluator(program, storage_of('x{i="a"} 1x2', 'x{i="b"} 1x2')).evaluate(minutes(0, 2))
     assert failures(outcome) == [(minute * MINUTE, 0, "exceeded limit of 1 with 2 alerts") for minute in range(3)]
@@ -250,7 +252,7 @@ def test_the_beginning_of_an_alert_is_in_whole_seconds() -> None:
     assert values == {"ALERTS": [1.0], "ALERTS_FOR_STATE": [60.0]}
 
 
-def test_samples_after_the_instant_are_not_there_yet() -> None:
+def test_samples_after_the_evaluation_time_are_not_there_yet() -> None:
     rules = """
 groups:
 - name: g
@@ -259,7 +261,7 @@ groups:
   - {record: fixed, expr: x @ 120}
 """
     evaluator = evaluated(rules, "x 0+1x9", last=3)
-    # Newest sample at the instant, not the one of a minute later.
+    # Newest sample at the evaluation time, not the one of a minute later.
     assert samples(evaluator, "ahead") == ["0=0", "1=1", "2=2", "3=3"]
     assert samples(evaluator, "fixed") == ["0=0", "1=1", "2=2", "3=2"]
 
@@ -277,11 +279,11 @@ groups:
     assert samples(evaluator, "r") == ["0=0", "1=1", "2=2", "3=3"]
     firing = {"alertname": "A", "alertstate": "firing"}
     assert samples(evaluator, "ALERTS", firing) == ["2=1", "3=1"]
-    # The alert itself is of the instant.
+    # The alert itself is of the evaluation time.
     assert samples(evaluator, "ALERTS_FOR_STATE", {"alertname": "A"}) == ["2=180", "3=180"]
 
 
-def test_duplicates_fail_the_rule_at_their_instants_only() -> None:
+def test_duplicates_fail_the_rule_at_their_evaluation_times_only() -> None:
     rules = """
 groups:
 - name: g
@@ -404,7 +406,7 @@ groups:
     assert samples(evaluator, "f") == ["0=1", "1=1", "2=1", "3=1", "4=1"]
 
 
-def test_an_instant_at_a_time_over_samples_that_arrive() -> None:
+def test_an_evaluation_time_at_a_time_over_samples_that_arrive() -> None:
     program = Program(groups_of(TEMPLATED))
     whole = Evaluator(program, storage_of('x{i="h"} 2 3 9 9 0'))
     expected = whole.evaluate(minutes(0, 4))
@@ -469,7 +471,7 @@ def test_the_observer_sees_every_expression() -> None:
     ]
 
 
-def test_nothing_is_evaluated_at_no_instant() -> None:
+def test_nothing_is_evaluated_at_no_evaluation_time() -> None:
     outcome = Evaluator(Program(groups_of(CHAIN)), storage_of("x 1")).evaluate(np.empty(0, np.int64))
     assert (outcome.events, outcome.errors, outcome.snapshots) == ([], [], {})
 

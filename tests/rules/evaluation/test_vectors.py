@@ -45,7 +45,7 @@ groups:
 
 
 class Fragments:
-    """A store that evaluates fragments when it is asked, fails of those at some instants, and counts."""
+    """A store that evaluates fragments when it is asked, fails of those at some evaluation times, and counts."""
 
     def __init__(self, made: SplitProgram, samples: MemoryStorage, broken: Sequence[int] = ()) -> None:
         self._made, self._samples, self._broken = made, samples, {each * MINUTE for each in broken}

@@ -275,7 +275,7 @@ def test_a_series_is_an_alerts_if_no_label_of_both_differs(
 
 
 class Shards:
-    """A store of one fragment, whose value is the instant in minutes, and nothing else."""
+    """A store of one fragment, whose value is the evaluation time in minutes, and nothing else."""
 
     def __init__(self, *, fails: bool = False) -> None:
         self.fails = fails

@@ -133,7 +133,7 @@ def test_what_rules_write_is_no_shards_own() -> None:
     assert [state.retention_ms for state in step.states] == [300_000, 300_000]
 
 
-def test_a_fixed_instant_cuts_off_what_encloses_it() -> None:
+def test_a_fixed_evaluation_time_cuts_off_what_encloses_it() -> None:
     step = planned("max_over_time(rate(x[10m] @ 1000)[1h:1m])")
     (state,) = step.states
     assert (state.fixed, state.retention_ms) == (True, 600_000)

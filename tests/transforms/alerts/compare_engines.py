@@ -91,7 +91,7 @@ def _of_stages(case: Case) -> Iterator[str]:
 
 
 def _begins(written: Written, number: int) -> int:
-    """The first instant of a group, less its offset: when it first writes what it always does."""
+    """The first evaluation time of a group, less its offset: when it first writes what it always does."""
     return min((when for (labels, when) in written if dict(labels)[METRIC_NAME] == f"{BEGAN}{number}"), default=1 << 60)
 
 

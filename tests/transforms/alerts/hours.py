@@ -15,7 +15,7 @@ from transforms.alerts.fragments.long_ranges import Packing
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
 INTERVALS = ("30s", "1m", "90s", "2m", "2m", "3m", "3m", "3m", "5m", "7m")
 SIZES = {"30s": 30, "1m": 60, "90s": 90, "2m": 120, "3m": 180, "5m": 300, "7m": 420}
-MOST_INSTANTS = 100
+MOST_EVALUATION_TIMES = 100
 
 SHORT = Packing(20 * MINUTE, HOUR, 20 * MINUTE)
 
@@ -25,7 +25,7 @@ OFFSETS = ("", "", "", " offset 1m", " offset 13m", " offset 1h", " offset 100m"
 EXACT = ["last", "first", "min", "max", "count", "sum", "changes", "resets", "present", "idelta"]
 ROUNDED = ["avg", "rate", "increase", "delta", "irate", "stddev", "stdvar", "deriv"]
 BEGAN = "began"
-"""A metric that each group writes at each of its instants, so that it is seen when they begin."""
+"""A metric that each group writes at each of its evaluation times, so that it is seen when they begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Case:
     Attributes:
         rules: the text of a rule file.
         log: the samples, as partitions have them.
-        end_ms: up to where instants are evaluated.
+        end_ms: up to where evaluation times are evaluated.
         late_ms: how late samples may be.
         bundles: whether time goes on bundle by bundle; else most of it is caught up with at once.
         packing: of the samples in the stream; in short blocks more of them are packed.
@@ -57,7 +57,7 @@ def case_of(seed: int, *, one_interval: bool = False) -> Case:
     shortest = min(SIZES[each] for each in intervals) * SECOND
     begin = 1_700_000_000_000 // HOUR * HOUR + rng.choice((0, 0, rng.randrange(HOUR), 59 * MINUTE))
     begin -= begin % (SIZES[intervals[0]] * SECOND)
-    span = min(rng.choice((40 * MINUTE, 90 * MINUTE, 3 * HOUR, 5 * HOUR, 9 * HOUR)), MOST_INSTANTS * shortest)
+    span = min(rng.choice((40 * MINUTE, 90 * MINUTE, 3 * HOUR, 5 * HOUR, 9 * HOUR)), MOST_EVALUATION_TIMES * shortest)
     late_ms = 0 if one_interval else rng.choice((150 * SECOND, 150 * SECOND, 20 * MINUTE))
     return Case(
         seed,
@@ -65,7 +65,7 @@ def case_of(seed: int, *, one_interval: bool = False) -> Case:
             {"groups": [_group(rng, number, each, span) for number, each in enumerate(intervals)]}, width=200
         ),
         Log(_partitions(rng, begin, span, late_ms)),
-        # Late samples count from an instant after those that overtook them: there is one.
+        # Late samples count from an evaluation time after those that overtook them: there is one.
         begin + span + rng.choice((10 * MINUTE, 20 * MINUTE)),
         late_ms,
         rng.random() < 0.2,

@@ -92,7 +92,7 @@ def cells(labels: Sequence[Mapping[str, str]], vector: InstantVector, times: np.
 
 
 def asked(storage: Storage, task: Task, when: int) -> Answer:
-    """What a store says of a fragment at one instant, in a form that compares; the message if it fails."""
+    """What a store says of a fragment at one evaluation time, in a form that compares; the message if it fails."""
     times = np.array([when], np.int64)
     try:
         value = at_instants(task.spec.expr, storage, times).value
@@ -107,7 +107,7 @@ def answer_of(partials: Partials, task: Task, when: int) -> Answer:
     column = int(np.flatnonzero(partials.times == when)[0])
     assert task.id in partials.evaluated
     for failure in partials.failures.get(task.id, ()):
-        if failure.instant == column:
+        if failure.evaluation_time == column:
             return failure.message
     part = partials.vectors.get(task.id)
     if part is None:

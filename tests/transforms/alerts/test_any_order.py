@@ -64,7 +64,7 @@ def out_of_order(settings_: EvaluationSettings, contributed: Sequence[bytes], rn
         if rng.random() < 0.2:
             groups.restart()
         if left and rng.random() < 0.3:
-            # It passes no instant that a shard has yet to report of.
+            # It passes no evaluation time that a shard has yet to report of.
             reported_ms = min(messages.contribution(each).after_ms for each in left)
             watermark = max(watermark, reported_ms + settings_.grace_ms + 1)
         outs += groups.run([(GROUPS_KEY, each) for each in some], watermark)
@@ -81,7 +81,7 @@ def plain(outs: Sequence[Out]) -> tuple[list[bytes], list[tuple[str, str, int, s
 @settings(max_examples=8, deadline=None)
 @given(st.integers(0, 1 << 32), st.integers(0, 1 << 32), st.booleans())
 @example(3, 3, True)
-# A late sample from before the first instant, after a change of rules.
+# A late sample from before the first evaluation time, after a change of rules.
 @example(3280, 1, False)
 def test_the_order_of_contributions_changes_nothing(log_seed: int, seed: int, bounded: bool) -> None:
     settings_ = settings_of(RULES, bounded=bounded)

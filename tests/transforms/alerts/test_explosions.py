@@ -27,7 +27,7 @@ def host(name: str, number: int, when: int, value: float, **labels: str) -> Sent
 
 
 def courses(outs: list[Out]) -> dict[str, dict[str, Course]]:
-    """By rule and host the states of each alert and their instants."""
+    """By rule and host the states of each alert and their evaluation times."""
     found: dict[str, dict[str, Course]] = defaultdict(lambda: defaultdict(list))
     for event in (decode(out.data) for out in outs if out.tag == EVENTS):
         found[event.rule][event.labels.get("host", "")].append((event.state.value, event.evaluated_at))

@@ -1,4 +1,4 @@
-"""Event time in which nothing comes: what is reported is what an evaluation of every instant reports, and the work does not grow with the span."""
+"""Event time in which nothing comes: what is reported is what an evaluation at each time reports, and the work does not grow with the span."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def log_with_gaps(seed: int, gaps: Sequence[int]) -> Log:
 @settings(max_examples=1)
 @given(st.integers(0, 1 << 32), st.lists(st.integers(30, 260), min_size=1, max_size=2), st.integers(0, 1 << 32))
 @example(7, [250, 70], 11)
-def test_what_is_reported_is_what_every_instant_evaluated_reports(log_seed: int, gaps: list[int], seed: int) -> None:
+def test_what_is_reported_is_what_every_evaluation_time_evaluated_reports(
+    log_seed: int, gaps: list[int], seed: int
+) -> None:
     log, rules = log_with_gaps(log_seed, gaps), RULES.rstrip() + ALONE
     end = max(sample.ts for sample in log.samples) + 10 * MINUTE
     every = LocalPipeline(settings_of(rules))
@@ -106,7 +108,7 @@ def test_one_sample_of_another_time_costs_no_work_for_the_time_between(years: in
 
 @pytest.mark.parametrize("behind", [5_000, 30_000, 10 * MINUTE])
 def test_behind_a_gap_a_job_is_as_prompt_as_before_it(behind: int) -> None:
-    """No source reports how far it is, so that timers alone say when an instant is due."""
+    """No source reports how far it is, so that timers alone say when an evaluation time is due."""
     begin = 53 * YEAR
     text = HIGH.replace("name: g", "name: g, interval: 5s").replace("for: 1m", "for: 5s")
     stage = LocalPipeline(settings_of(text, sources=frozenset(), grace_ms=0))
@@ -122,7 +124,7 @@ def test_behind_a_gap_a_job_is_as_prompt_as_before_it(behind: int) -> None:
     assert due < 1_000
 
 
-def test_what_needs_no_samples_is_reported_every_instant() -> None:
+def test_what_needs_no_samples_is_reported_every_evaluation_time() -> None:
     begin = 40 * DAY
     stage = LocalPipeline(settings_of(BOTH, bounded=True))
     stage.add(batch_of([x(MINUTE, 2.0), x(begin, 2.0)]))
@@ -143,7 +145,7 @@ def test_what_needs_no_samples_is_reported_every_instant() -> None:
         for name, labels in [parse_metric(metric)]
         if labels["alertname"] == "Gone"
     ]
-    # To the last but one a value, and at the last instant the marker that ends the series.
+    # To the last but one a value, and at the last evaluation time the marker that ends the series.
     assert sorted(when for _, state, when in written if state == "firing") == [*range(8, begin // MINUTE + 1)]
     assert sorted(when for name, _, when in written if name == "ALERTS_FOR_STATE") == [*range(6, begin // MINUTE + 1)]
     assert counted(stage, "rules.instants") < 300
@@ -217,5 +219,5 @@ def test_what_needs_no_samples_is_not_reported_decades_in_between(monkeypatch: p
     written = [batches.decode(out.data) for out in outs if out.tag == SAMPLES]
     times = np.unique(np.concatenate([each.ts for each in written])) // MINUTE
     gaps = np.flatnonzero(np.diff(times) > 1)
-    # The first block of instants, and the last ones.
+    # The first block of evaluation times, and the last ones.
     assert [(int(times[at]), int(times[at + 1])) for at in gaps] == [(64 + BLOCK, begin // MINUTE - most)]

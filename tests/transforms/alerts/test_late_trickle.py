@@ -56,7 +56,7 @@ groups:
   - {alert: Peak, expr: 'max_over_time(sum(y)[3m:1m]) > 4'}
 """
 TURNS = {"late", "early", "Any"}
-"""Rules that are evaluated instant by instant, and so together: `Any` reads what is dated back."""
+"""Rules that are evaluated evaluation time by evaluation time, and so together: `Any` reads what is dated back."""
 
 SERIES = [labels_of(name, instance) for instance in ("h0", "h1") for name in ("x", "y", "z")]
 SERIES.append(labels_of("kept", "h0"))

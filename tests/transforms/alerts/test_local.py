@@ -97,7 +97,7 @@ def play(
 
 @settings(max_examples=6)
 @given(st.integers(0, 1 << 32), st.integers(0, 1 << 32), st.integers(0, 1 << 32))
-# Late samples that came in the same bundle as the first instant counted too early.
+# Late samples that came in the same bundle as the first evaluation time counted too early.
 @example(2927520389, 3369227072, 380515197)
 def test_events_are_a_function_of_the_log(log_seed: int, one: int, other: int) -> None:
     log = log_of(log_seed, SERIES, LENGTH, BEGIN)
@@ -125,7 +125,7 @@ def rows(data: bytes) -> list[tuple[str, str, int, str]]:
 
 @settings(max_examples=6)
 @given(st.integers(0, 1 << 32), st.integers(0, 1 << 32))
-# Late samples that are known at the first instant have a part in which it is.
+# Late samples that are known at the first evaluation time have a part in which it is.
 @example(3212440059, 2111839985)
 @example(2810848591, 914396121)
 def test_the_history_ends_as_that_of_a_run_in_order(log_seed: int, seed: int) -> None:

@@ -20,7 +20,7 @@ def sent(outs: list[Out]) -> list[tuple[int, str, bool]]:
 
 
 def test_an_input_that_ends_before_a_late_sample_is_known() -> None:
-    """The next instant does not come, so what it would have corrected is corrected at the end."""
+    """The next evaluation time does not come, so what it would have corrected is corrected at the end."""
     stage = LocalPipeline(EvaluationSettings({"rules.yml": RULES}, shards=2, bounded=True))
     for second, value in ((14, 3.0), (44, 3.0)):
         stage.add(batch_of([Sent(X, second * 1000, value, second)]))

@@ -190,7 +190,7 @@ def test_the_site_shows_in_templates() -> None:
     assert messages(test) == []
 
 
-def test_annotations_are_of_the_instant_that_is_looked_at() -> None:
+def test_annotations_are_of_the_evaluation_time_that_is_looked_at() -> None:
     rules = "groups: [{name: g, rules: [{alert: A, expr: 'x > 1', annotations: {v: '{{ $value }}'}}]}]"
     test = """
     input_series: [{series: 'x{instance="a"}', values: 1+1x5}]
@@ -214,7 +214,7 @@ def test_the_order_of_groups(order: str, value: int) -> None:
     assert messages(test, rules, f"group_eval_order: {order}") == []
 
 
-def test_a_rule_that_fails_is_reported_at_its_first_instant() -> None:
+def test_a_rule_that_fails_is_reported_at_its_first_evaluation_time() -> None:
     rules = "groups: [{name: g, rules: [{record: r, expr: x + on() y}, {record: r, expr: x + on() y}]}]"
     test = """
     input_series:

@@ -142,9 +142,9 @@ def test_rules_decide_the_same_over_shards(
     courses = []
     for evaluator in (Evaluator(program, MemoryStorage.from_series(series)), Evaluator(made.program, united)):
         course = []
-        for instant_ms in minutes(0, 9).tolist():
-            united.now_ms = instant_ms
-            outcome = evaluator.evaluate(np.array([instant_ms]))
+        for evaluation_time in minutes(0, 9).tolist():
+            united.now_ms = evaluation_time
+            outcome = evaluator.evaluate(np.array([evaluation_time]))
             notes = [evaluator.annotations(each.rule, each.transition.alert) for each in outcome.events]
             # Which of two colliding samples is named second goes by the order of the series, which differs.
             failed = [(when, rule, message.partition(" existing ")[0]) for when, rule, message in failures(outcome)]

@@ -32,8 +32,8 @@ class Shards:
 
     Attributes:
         everything: the samples of all shards, for those that are gathered.
-        now_ms: the instant of evaluation, if it is one.
-        scheduled: the rules are evaluated at the instants of their groups.
+        now_ms: the evaluation time, if it is one.
+        scheduled: the rules are evaluated at the evaluation times of their groups.
     """
 
     made: SplitProgram

@@ -1,4 +1,4 @@
-"""What one shard contributes at a run of instants: the values of its fragments, and the samples that are gathered.
+"""What one shard contributes at a run of evaluation times: the values of its fragments, and the samples that are gathered.
 
 Fragments are named by an id that follows from what they are (``Task.id``) and not by their number, so that shards and groups may take up changed
 rules one after the other.
@@ -60,7 +60,7 @@ class SamplesPart:
 class Failure:
     """The error of a fragment at one evaluation time, by index."""
 
-    instant: int
+    evaluation_time: int
     message: str
 
 
@@ -111,9 +111,9 @@ class PartialsBuilder:
         """Add its value at the evaluation times from the index ``first`` on."""
         self._pieces.setdefault(fragment, []).append((first, vector))
 
-    def add_failure(self, fragment: int, instant: int, message: str) -> None:
+    def add_failure(self, fragment: int, evaluation_time: int, message: str) -> None:
         """Add a failure at the evaluation time of this index."""
-        self._failures.setdefault(fragment, []).append(Failure(instant, message))
+        self._failures.setdefault(fragment, []).append(Failure(evaluation_time, message))
 
     def add_samples(self, fragment: int, series: SeriesSet) -> None:
         """The samples that it gathers, if there are any."""

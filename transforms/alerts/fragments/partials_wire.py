@@ -80,7 +80,7 @@ def encode(partials: Partials) -> bytes:
         "values": _flat(values, np.float64),
         "counts": _flat(counts, np.int64).astype(np.int32),
         "stamps": _flat(stamps, np.int64),
-        "failed": np.array([(place, each.instant) for place, each in failures], np.int32).ravel(),
+        "failed": np.array([(place, each.evaluation_time) for place, each in failures], np.int32).ravel(),
         "messages": [each.message for _, each in failures],
     }
     filled = {name: pa.array(column, _COLUMNS[name]) for name, column in columns.items() if len(column)}
@@ -139,8 +139,8 @@ def decode(data: bytes) -> Partials:
             samples[evaluated[place]] = SamplesPart(rows, counts, take("stamps", size), take("values", size))
     failures: dict[int, list[Failure]] = {}
     failed = flat["failed"].reshape(-1, 2).tolist()
-    for (place, instant), message in zip(failed, columns["messages"].to_pylist(), strict=True):
-        failures.setdefault(evaluated[place], []).append(Failure(instant, message))
+    for (place, evaluation_time), message in zip(failed, columns["messages"].to_pylist(), strict=True):
+        failures.setdefault(evaluated[place], []).append(Failure(evaluation_time, message))
     return Partials(
         shard=int(attributes[b"shard"]),
         revision=int(attributes[b"revision"]),

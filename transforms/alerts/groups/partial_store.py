@@ -258,7 +258,7 @@ class PartialStore:
             partials = held.partials
             source = np.searchsorted(partials.times, times[places])
             for failure in partials.failures.get(fragment, ()):
-                if failure.instant in source:
+                if failure.evaluation_time in source:
                     raise EvaluationError(failure.message)
             part = partials.vectors.get(fragment)
             if part is None:
@@ -298,9 +298,9 @@ def _column(numbers: Index, text: Callable[[int], str]) -> Column:
     return Column(codes.astype(np.int32), tuple(text(number) for number in used.tolist()))
 
 
-def _scattered(columns: NDArray[Any], places: Sequence[int], instants: int) -> NDArray[Any]:
+def _scattered(columns: NDArray[Any], places: Sequence[int], evaluation_times: int) -> NDArray[Any]:
     """Put columns at their places among the times; nothing elsewhere."""
-    spread = np.zeros((len(columns), instants), columns.dtype)
+    spread = np.zeros((len(columns), evaluation_times), columns.dtype)
     spread[:, places] = columns
     return spread
 

@@ -40,7 +40,7 @@ def changed_fragments(new: Held, old: Held, fragments: Set[int], column: int, wh
 
 
 def _failure(held: Held, fragment: int, column: int) -> list[str]:
-    return [each.message for each in held.partials.failures.get(fragment, ()) if each.instant == column]
+    return [each.message for each in held.partials.failures.get(fragment, ()) if each.evaluation_time == column]
 
 
 def _values(held: Held, fragment: int, column: int) -> tuple[list[int], Index, Floats] | None:

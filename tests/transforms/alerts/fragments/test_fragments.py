@@ -130,7 +130,7 @@ def test_what_rules_write_is_not_cut() -> None:
 def test_retention_is_the_longest_of_all_fragments() -> None:
     made = cut(program_of("rate(x[10m] offset 1h)", "x > 1", "y", "max_over_time(sum(y)[1h:1m])"), TARGET)
     kept = {to_text(state.selector): state.retention_ms // MINUTE for state in made.state()}
-    # A subquery over all shards is evaluated as time goes by: the shards keep no more than an instant needs.
+    # A subquery over all shards is evaluated as time goes by: the shards keep no more than an evaluation time needs.
     assert kept == {"x": 70, "y": 5, "r:0": 5, "r:1": 5, "r:2": 5, "r:3": 5}
 
 
@@ -194,7 +194,7 @@ def test_queries_of_templates_are_cut() -> None:
         "samples of ALERTS",
         "samples of ALERTS_FOR_STATE",
     ]
-    # Templates are expanded for the instant itself, without the offset.
+    # Templates are expanded for the evaluation time itself, without the offset.
     assert made.fragments[3].schedules == (Schedule(15_000),)
 
 

@@ -126,5 +126,5 @@ def test_what_is_reported_does_not_depend_on_packing(log_seed: int, seed: int) -
         assert bool(packed) is is_due
         found.append(sorted(outs))
         assert events(outs)
-    # To the last bit: a value that came out otherwise at an instant that is evaluated again would be a correction.
+    # To the last bit: a value that came out otherwise at an evaluation time that is evaluated again would be a correction.
     assert found[0] == found[1]

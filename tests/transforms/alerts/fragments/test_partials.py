@@ -184,11 +184,11 @@ def test_what_is_no_wire_form_is_refused(data: bytes) -> None:
 
 
 def asked(store: PartialStore, *times: int, number: int = 0) -> dict[tuple[object, ...], float]:
-    instants = np.array(times, np.int64)
-    found = store.fragment(number, instants)
+    evaluation_times = np.array(times, np.int64)
+    found = store.fragment(number, evaluation_times)
     return {
         (labels, when): float(np.uint64(value).view(np.float64))
-        for (labels, when), value in cells(found.labels.rows(), found, instants).items()
+        for (labels, when), value in cells(found.labels.rows(), found, evaluation_times).items()
     }
 
 
@@ -196,7 +196,7 @@ A, B = {"i": "a"}, {"i": "b", "j": "c"}
 ROW_A, ROW_B = (("i", "a"),), (("i", "b"), ("j", "c"))
 
 
-def test_the_union_is_that_of_all_shards_and_instants() -> None:
+def test_the_union_is_that_of_all_shards_and_evaluation_times() -> None:
     task = task_of("x")
     store = PartialStore([task])
     store.add(one(task, [A], [[1.0, None]], [10, 20], shard=0))
@@ -254,7 +254,7 @@ def test_the_same_series_of_two_shards_is_an_error() -> None:
         asked(store, 10)
 
 
-def test_what_failed_in_a_shard_fails_at_that_instant() -> None:
+def test_what_failed_in_a_shard_fails_at_that_evaluation_time() -> None:
     task = task_of("x")
     builder = PartialsBuilder(0, np.array([10, 20], np.int64))
     builder.begin(task.id)
@@ -267,7 +267,7 @@ def test_what_failed_in_a_shard_fails_at_that_instant() -> None:
         asked(store, 10, 20)
 
 
-def test_instants_are_kept_as_long_as_rules_ask_for_them() -> None:
+def test_evaluation_times_are_kept_as_long_as_rules_ask_for_them() -> None:
     brief, lasting = task_of("x"), task_of("y", 1, history_ms=100)
     store = PartialStore([brief, lasting])
     for when in (50, 51, 150):
@@ -307,7 +307,7 @@ def test_gathered_samples_are_a_store() -> None:
     assert store.select(matchers, 0, 100, stale=False).timestamps.tolist() == [30]
 
 
-def test_fragments_are_due_at_the_instants_of_their_rules_or_their_step() -> None:
+def test_fragments_are_due_at_the_evaluation_times_of_their_rules_or_their_step() -> None:
     often, seldom = Schedule(20), Schedule(60, 5)
     specs = [
         FragmentSpec(0, parse("a"), "vector", None, 0, False, (often,)),

@@ -1,4 +1,4 @@
-"""At which instants fragments are due, and which of them together."""
+"""At which evaluation times fragments are due, and which of them together."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def found(tasks: list[Task], after: int, until: int) -> list[tuple[list[int], li
 MINUTE, LATER = Schedule(60 * SECOND), Schedule(60 * SECOND, 45 * SECOND)
 
 
-def test_a_fragment_is_due_at_the_instants_of_its_schedules_after_one_time_and_up_to_another() -> None:
+def test_a_fragment_is_due_at_the_evaluation_times_of_its_schedules_after_one_time_and_up_to_another() -> None:
     one = [task(0, MINUTE)]
     assert found(one, 0, 120) == [([0], [60, 120])]
     assert found(one, 59, 60) == [([0], [60])]
     assert found(one, 60, 119) == []
 
 
-def test_an_offset_is_how_far_behind_the_instant() -> None:
+def test_an_offset_is_how_far_behind_the_evaluation_time() -> None:
     assert found([task(0, LATER)], 0, 120) == [([0], [15, 75])]
     assert found([task(0, LATER)], 15, 75) == [([0], [75])]
 
 
-def test_instants_of_several_schedules_are_one_run_each_once() -> None:
+def test_evaluation_times_of_several_schedules_are_one_run_each_once() -> None:
     assert found([task(0, MINUTE, Schedule(40 * SECOND), LATER)], 0, 120) == [([0], [15, 40, 60, 75, 80, 120])]
 
 
@@ -45,7 +45,7 @@ def test_what_a_subquery_asks_for_is_due_at_all_steps_whatever_the_schedules() -
     assert found([task(0, MINUTE, step_ms=20 * SECOND)], 0, 60) == [([0], [20, 40, 60])]
 
 
-def test_those_of_the_same_instants_are_due_together() -> None:
+def test_those_of_the_same_evaluation_times_are_due_together() -> None:
     tasks = [task(0, MINUTE), task(1, LATER), task(2, MINUTE), task(3, MINUTE, step_ms=60 * SECOND), task(4)]
     assert found(tasks, 0, 60) == [([0, 2, 3], [60]), ([1], [15])]
 

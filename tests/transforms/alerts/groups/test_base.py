@@ -39,7 +39,7 @@ def test_what_was_written_after_the_base_is_left_to_be_evaluated_again() -> None
     assert (labels, writer, times.tolist(), values.tolist()) == (LABELS, Writer(1), [60_000], [1.0])
 
 
-def test_before_the_first_instant_nothing_was_written() -> None:
+def test_before_the_first_evaluation_time_nothing_was_written() -> None:
     found = Base.from_bytes(base(None).to_bytes())
     assert (found.time_ms, found.done, list(found.recorded.series())) == (None, None, [])
 

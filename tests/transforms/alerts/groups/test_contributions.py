@@ -48,7 +48,7 @@ def test_revisions_count_in_one_order_whatever_the_order_in_which_they_come() ->
             received.take_up(contribution(each.effective_ms, each, shard=each.partials.shard), begun=True)
         assert places(received.waiting) == places(late)
         assert received.known(59) == []
-        # Those of the very instant are known at it, and wait no longer.
+        # Those of the very evaluation time are known at it, and wait no longer.
         assert places(received.known(60)) == places(late[:3])
         assert received.known(60) == []
         assert places(received.known(1_000)) == places(late[3:])
@@ -77,7 +77,7 @@ def test_the_first_reported_time_is_the_least_of_all_first_reports() -> None:
     assert received.first_reported_ms == 70
 
 
-def test_what_was_changed_by_the_first_instant_counts_for_the_earliest_time() -> None:
+def test_what_was_changed_by_the_first_evaluation_time_counts_for_the_earliest_time() -> None:
     received = ReceivedContributions(1)
     assert received.earliest_ms(None) == 0
     received.take_up(contribution(90, part(90, 30, 80, revision=1), part(100, 20, revision=2)), begun=False)

@@ -1,4 +1,4 @@
-"""What the second stage hands on: each event once, under the instant that it belongs to, and all of it counted."""
+"""What the second stage hands on: each event once, under the evaluation time that it belongs to, and all of it counted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RESOLVED = replace(
 CORRECTED = replace(RESOLVED, id="3" * 32, value=4.0, correction=True, replaces="2" * 32)
 
 
-def test_an_event_belongs_to_its_evaluation_or_to_the_instant_from_which_it_is_known() -> None:
+def test_an_event_belongs_to_its_evaluation_or_to_the_evaluation_time_from_which_it_is_known() -> None:
     event_writer = EventWriter(frozenset())
     outs = [*event_writer.events([FIRING, RESOLVED]), *event_writer.events([CORRECTED], 180_000)]
     assert outs == [
@@ -51,8 +51,8 @@ def test_what_was_reported_is_neither_reported_nor_counted_again() -> None:
     assert event_writer.counted == {"alerts.firing": 1, "alerts.resolved": 1, "alerts.corrections": 1}
 
 
-def test_samples_belong_to_the_instant_and_know_whether_they_correct() -> None:
-    """The place in the log is what stores go by: a correction's is the instant from which it is known, else each sample's own time."""
+def test_samples_belong_to_the_evaluation_time_and_know_whether_they_correct() -> None:
+    """The place in the log is what stores go by: a correction's is the evaluation time from which it is known, else each sample's own time."""
     event_writer = EventWriter(frozenset({"job"}))
     column = (("__name__", "y"), ("job", "j"), ("pool", "a")), np.array([60_000, 120_000]), np.array([1.0, 2.0])
     found = [*event_writer.samples(180_000, [column], corrected=False), *event_writer.samples(240_000, [column])]

@@ -33,7 +33,7 @@ from transforms.alerts.shards.machine import ShardMachine, key_of
 from transforms.machines.local import LocalKey, LocalMachine
 from transforms.machines.machine import Memory, Out, Timer
 
-# Past the first base, and some instants more.
+# Past the first base, and some evaluation times more.
 LAST = 20
 KEY = b"rules"
 RULES = """
@@ -273,7 +273,7 @@ SECONDLY = "groups: [{name: g, interval: 1s, rules: [{alert: High, expr: x > 2}]
 
 
 def part_of(effective_ms: int, *times: int, revision: int = 0) -> Part:
-    """What a shard says at instants that has nothing to say."""
+    """What a shard says at evaluation times that has nothing to say."""
     return Part(effective_ms, PartialsBuilder(0, np.array(times, np.int64), revision).build())
 
 
@@ -292,18 +292,18 @@ def test_times_of_timers_are_behind_those_of_shards() -> None:
     ("until_ms", "parts", "expected"),
     [
         (3 * MINUTE, [part_of(3 * MINUTE, 2 * MINUTE, 3 * MINUTE)], [2, 3]),
-        # Of an instant that is not yet over nothing can be evaluated.
+        # Of an evaluation time that is not yet over nothing can be evaluated.
         (4 * MINUTE - 1, [part_of(3 * MINUTE, 2 * MINUTE, 3 * MINUTE)], [2, 3]),
         # Late samples touched an earlier one.
         (3 * MINUTE, [part_of(3 * MINUTE, MINUTE, revision=1), part_of(3 * MINUTE, 3 * MINUTE)], [1, 2, 3]),
-        # The last word, when the input has ended: what is known by an instant counts at it.
+        # The last word, when the input has ended: what is known by an evaluation time counts at it.
         (2 * MINUTE, [part_of(9 * MINUTE, 2 * MINUTE, revision=1)], [2, 9]),
-        # So many timers are set, and no more: the last instant stands for all.
+        # So many timers are set, and no more: the last evaluation time stands for all.
         (258 * MINUTE, [part_of(258 * MINUTE, 3 * MINUTE)], [*range(3, 259)]),
         (259 * MINUTE, [part_of(259 * MINUTE, 3 * MINUTE)], [259]),
     ],
 )
-def test_a_timer_is_set_for_each_instant_that_a_shard_reports(
+def test_a_timer_is_set_for_each_evaluation_time_that_a_shard_reports(
     until_ms: int, parts: list[Part], expected: list[int]
 ) -> None:
     machine = GroupMachine(EvaluationSettings({"rules.yml": MINUTELY}, grace_ms=7_000), Memory())
@@ -313,7 +313,7 @@ def test_a_timer_is_set_for_each_instant_that_a_shard_reports(
     assert sorted(timers.timers.values()) == [minute * MINUTE + 7_001 for minute in expected]
 
 
-def test_no_timer_is_set_for_instants_that_are_due() -> None:
+def test_no_timer_is_set_for_evaluation_times_that_are_due() -> None:
     machine = GroupMachine(EvaluationSettings({"rules.yml": MINUTELY}, grace_ms=7_000), Memory())
     cells, timers = LocalKey(), LocalKey()
     machine.begin()
@@ -339,13 +339,15 @@ class Based(LocalKey):
 @pytest.mark.parametrize(
     ("rules", "step_ms", "expected"),
     [
-        # Sixteen instants, the first at 0.
+        # Sixteen evaluation times, the first at 0.
         (MINUTELY, MINUTE, [15, 31]),
         # A minute at least.
         (SECONDLY, 1_000, [15, 75]),
     ],
 )
-def test_a_base_is_taken_after_a_minute_and_sixteen_instants(rules: str, step_ms: int, expected: list[int]) -> None:
+def test_a_base_is_taken_after_a_minute_and_sixteen_evaluation_times(
+    rules: str, step_ms: int, expected: list[int]
+) -> None:
     machine = GroupMachine(EvaluationSettings({"rules.yml": rules}, shards=1, late_ms=2 * step_ms), Memory())
     cells, found = Based(), []
     for number in range(expected[-1] + 1):
@@ -404,7 +406,7 @@ def test_state_of_another_format_is_refused() -> None:
         GroupMachine(config(MINUTELY), Memory()).look(KEY, cells)
 
 
-def test_files_that_are_found_late_count_from_the_next_instant_on() -> None:
+def test_files_that_are_found_late_count_from_the_next_evaluation_time_on() -> None:
     machine, cells = GroupMachine(config(MINUTELY, shards=1), Memory()), LocalKey()
     machine.begin()
     list(machine.arrive(KEY, report(2 * MINUTE), cells, LocalKey()))

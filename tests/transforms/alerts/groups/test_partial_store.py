@@ -31,7 +31,7 @@ def partials_of(
     shard: int = 0,
     revision: int = 0,
 ) -> Partials:
-    """What a shard says of fragments at instants: the values of one series, none if it is an empty list, or at which place it failed."""
+    """What a shard says of fragments at evaluation times: the values of one series, none if it is an empty list, or at which place it failed."""
     builder = PartialsBuilder(shard, np.array(times, np.int64), revision)
     for task, values in given.items():
         builder.begin(task.id)
@@ -44,7 +44,7 @@ def partials_of(
 
 
 def gathering(task: Task, when: int, samples: list[tuple[int, float]], **of: int) -> Partials:
-    """Samples that a shard brings at an instant."""
+    """Samples that a shard brings at an evaluation time."""
     builder = PartialsBuilder(of.get("shard", 0), np.array([when], np.int64), of.get("revision", 0))
     builder.begin(task.id)
     builder.add_samples(task.id, series_of([{"__name__": "w"}], [samples]))
@@ -61,7 +61,7 @@ def test_revised_is_what_a_shard_says_otherwise_than_before() -> None:
     # It is compared with what it said last, not with its first word.
     assert store.revise(partials_of([20], {X: [5.0], Y: [4.0]}, revision=2)) == set()
     assert store.revise(partials_of([20], {X: [2.0], Y: [4.0]}, revision=3)) == {X.id}
-    # Another shard has said nothing of these instants, and nobody of 30.
+    # Another shard has said nothing of these evaluation times, and nobody of 30.
     assert store.revise(partials_of([20], {X: [2.0]}, shard=1, revision=1)) == {X.id}
     assert store.revise(partials_of([20, 30], {X: [2.0, 7.0]}, revision=4)) == {X.id}
 
@@ -98,7 +98,7 @@ def test_the_later_revision_of_a_sample_counts_whatever_comes_first() -> None:
         ([partials_of([10], {X: [1.0]})], [10], False),
         ([partials_of([10], {X: [1.0]})], [20], True),
         ([partials_of([10], {X: [1.0]})], [5, 10, 15], False),
-        # It has a series at another of the instants that were reported together.
+        # It has a series at another of the evaluation times that were reported together.
         ([partials_of([10, 20], {X: [1.0, None]})], [20], False),
         ([partials_of([10], {}, failed={X: 0})], [10], False),
         # A shard does not know the fragment yet.
@@ -124,7 +124,7 @@ def test_what_a_subquery_asks_for_is_never_taken_to_be_empty() -> None:
     assert not PartialStore([task]).is_empty(0, np.array([10], np.int64))
 
 
-def test_a_failure_counts_at_the_instants_that_are_asked_for() -> None:
+def test_a_failure_counts_at_the_evaluation_times_that_are_asked_for() -> None:
     store = PartialStore([X])
     store.add(partials_of([10, 20, 30], {X: [1.0, None, 3.0]}, failed={X: 1}))
     assert asked(store, 10, 30) == {(ROW_A, 10): 1.0, (ROW_A, 30): 3.0}
@@ -176,7 +176,7 @@ def test_many_series_of_many_shards_have_their_labels(many: int) -> None:
     assert asked(store, 10) == wanted
 
 
-def test_labels_go_with_the_instants_that_are_asked_for() -> None:
+def test_labels_go_with_the_evaluation_times_that_are_asked_for() -> None:
     task = task_of("x", shard_label=True)
     store = PartialStore([task])
     store.add(one(task, [A, B], [[1.0], [2.0]], [10]))
@@ -218,7 +218,7 @@ def test_an_answer_is_shared_until_something_comes() -> None:
     ("time", "offset", "seen"),
     [(0, 0, 10), (15, 0, 15), (20, 0, 20), (21, 0, 50), (25, 5, 25), (26, 5, 50), (149, 0, 149), (150, 0, None)],
 )
-def test_an_instant_is_seen_as_long_as_rules_ask_for_it(time: int, offset: int, seen: int | None) -> None:
+def test_an_evaluation_time_is_seen_as_long_as_rules_ask_for_it(time: int, offset: int, seen: int | None) -> None:
     lasting = task_of("y", 1, history_ms=100)
     store = PartialStore([X, lasting])
     store.add(partials_of([10, 20], {X: [1.0, 1.0]}))
@@ -246,7 +246,7 @@ def test_samples_are_forgotten_when_no_range_holds_the_newest_of_their_part() ->
         assert store.select(GATHERED, 0, 99, stale=True).timestamps.tolist() == left
 
 
-def test_texts_are_forgotten_with_the_instants_that_had_many(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_texts_are_forgotten_with_the_evaluation_times_that_had_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partial_store, "_FORGOTTEN", 4)
     store = PartialStore([X])
     store.add(one(X, [{"i": f"h{number}"} for number in range(5)], [[1.0]] * 5, [10]))

@@ -74,7 +74,7 @@ def test_contributions_travel_as_bytes() -> None:
 @pytest.mark.parametrize(
     ("element", "message"),
     [
-        # As it was once: the instant, the newest event time, no parts.
+        # As it was once: the evaluation time, the newest event time, no parts.
         (
             b"C" + (1_700_000_000_000).to_bytes(8, "big") * 2 + bytes(4),
             "contribution of version 0; this release reads version 2: it is damaged",

@@ -1,4 +1,4 @@
-"""What counts as something else when a shard reports an instant once more."""
+"""What counts as something else when a shard reports an evaluation time once more."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def held(
     builder = PartialsBuilder(0, np.array(times, np.int64))
     for fragment, (rows, columns) in vectors.items():
         builder.add_vector(fragment, 0, vector_of(rows, columns))
-    for fragment, instant, message in failures:
-        builder.add_failure(fragment, instant, message)
+    for fragment, evaluation_time, message in failures:
+        builder.add_failure(fragment, evaluation_time, message)
     partials = builder.build()
     found = [numbers.setdefault(text, len(numbers)) for text in partials.texts]
     return Held(partials, np.array(found, np.int64))
@@ -51,7 +51,7 @@ def held(
         (([H0], [[0.0]]), ([H0], [[-0.0]]), True),
         (([H0], [[NAN]]), ([H0], [[NAN]]), False),
         (([H0], [[NAN]]), ([H0], [[float(STALE)]]), True),
-        # Series of other instants do not matter, nor do the names that only they have.
+        # Series of other evaluation times do not matter, nor do the names that only they have.
         (([H0], [[1.0]]), ([H0, {"host": "h2"}], [[1.0], [None]]), False),
         (([{"dev": "a"}, H0], [[None], [1.0]]), ([H0], [[1.0]]), False),
         (([H0], [[None]]), ([], []), False),
@@ -69,7 +69,7 @@ def test_values_differ_by_their_bits_their_series_and_the_order_of_them(
     assert list(changed_fragments(old, new, {5}, 0, 60_000)) == ([5] if differs else [])
 
 
-def test_an_instant_is_compared_with_itself_wherever_it_stands() -> None:
+def test_an_evaluation_time_is_compared_with_itself_wherever_it_stands() -> None:
     numbers: dict[str, int] = {"": 0}
     old = held(numbers, [0, 60_000, 120_000], {5: ([H0, H1], [[1.0, 2.0, 3.0], [None, 7.0, None]])})
     new = held(numbers, [60_000, 120_000], {5: ([H1, H0], [[7.0, None], [2.0, 4.0]])})
@@ -79,13 +79,13 @@ def test_an_instant_is_compared_with_itself_wherever_it_stands() -> None:
     assert list(changed_fragments(same, old, {5}, 1, 120_000)) == [5]
 
 
-def test_failures_differ_by_what_they_say_of_the_instant() -> None:
+def test_failures_differ_by_what_they_say_of_the_evaluation_time() -> None:
     numbers: dict[str, int] = {"": 0}
     old = held(
         numbers, [0, 60_000], {}, [(5, 1, "many to many"), (6, 1, "same labels"), (7, 0, "too many"), (8, 1, "x")]
     )
     new = held(numbers, [60_000], {}, [(5, 0, "many to many"), (6, 0, "too many"), (9, 0, "x")])
-    # 7 failed at another instant only; 8 does not fail any more, and 9 does now.
+    # 7 failed at another evaluation time only; 8 does not fail any more, and 9 does now.
     assert sorted(changed_fragments(new, old, {5, 6, 7, 8, 9, 10}, 0, 60_000)) == [6, 8, 9]
     assert sorted(changed_fragments(new, old, {5, 8}, 0, 60_000)) == [8]
 

@@ -1,4 +1,4 @@
-"""The states of rules after earlier instants: which of them rules may go back to, and what is let go."""
+"""The states of rules after earlier evaluation times: which of them rules may go back to, and what is let go."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def state(number: int) -> RuleState:
 
 @pytest.fixture
 def kept() -> Snapshots:
-    """Of three rules, after the instants 10, 20, 30 and 40."""
+    """Of three rules, after the evaluation times 10, 20, 30 and 40."""
     found = Snapshots()
     for time_ms in (10, 20, 30, 40):
         found.add(time_ms, [state(time_ms + rule) for rule in range(3)])

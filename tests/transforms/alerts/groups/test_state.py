@@ -58,7 +58,7 @@ def sent(outs: Sequence[Out]) -> list[tuple[int, str, str]]:
     ("late_ms", "grace_ms", "offset", "horizon"),
     [(0, 0, 0, 0), (2 * MINUTE, 0, 0, 2), (2 * MINUTE, MINUTE, 0, 3), (2 * MINUTE, MINUTE, 1, 4)],
 )
-def test_the_base_is_the_newest_instant_that_no_late_sample_touches(
+def test_the_base_is_the_newest_evaluation_time_that_no_late_sample_touches(
     late_ms: int, grace_ms: int, offset: int, horizon: int
 ) -> None:
     rules = HIGH.replace("name: g", f"name: g, query_offset: {offset}m") if offset else HIGH
@@ -77,7 +77,7 @@ def test_what_subqueries_look_back_to_is_kept() -> None:
     assert state.oldest_ms == (12 - 2 - 3) * MINUTE
 
 
-def test_before_the_first_instant_all_is_kept_and_nothing_where_there_are_no_rules() -> None:
+def test_before_the_first_evaluation_time_all_is_kept_and_nothing_where_there_are_no_rules() -> None:
     assert GroupState(settings_of()).oldest_ms == LONG_AGO
     assert GroupState(EvaluationSettings({})).oldest_ms > 1 << 61
 
@@ -103,7 +103,7 @@ def test_pruning_forgets_the_events_of_the_base_and_none_after_it() -> None:
     assert [event.evaluated_at // MINUTE for event in state.history.standing()] == [11, 12]
 
 
-def test_late_samples_have_the_instants_from_theirs_on_evaluated_again_and_what_differs_reported() -> None:
+def test_late_samples_have_the_evaluation_times_from_theirs_on_evaluated_again_and_what_differs_reported() -> None:
     stage, outs = stage_at(9, [0.0], settings_of())
     counted = stage.groups.machine.counted
     assert (sent(outs), counted["rules.instants"], counted["rules.evaluations"]) == ([], 10, 10)
@@ -112,13 +112,15 @@ def test_late_samples_have_the_instants_from_theirs_on_evaluated_again_and_what_
         (8, "firing", None),
         (9, "resolved", None),
     ]
-    # They belong to the instant from which they are known.
+    # They belong to the evaluation time from which they are known.
     assert {out.time_ms for out in outs if out.tag == EVENTS} == {10 * MINUTE}
     assert (counted["rules.instants"], counted["rules.instants_again"]) == (11, 2)
     assert (counted["rules.evaluations"], counted["rules.rules_again"]) == (13, 2)
 
 
-def test_what_late_samples_change_is_reported_at_the_instant_from_which_it_is_known_however_far_a_bundle_goes() -> None:
+def test_what_late_samples_change_is_reported_at_the_evaluation_time_from_which_it_is_known_however_far_a_bundle_goes() -> (
+    None
+):
     stage, _ = stage_at(9, [0.0], settings_of())
     stage.add(batch_of([x(10, 0.0)]))
     stage.add(replace(batch_of([x(9, 3.0, seq=100)]), overtaken=10 * MINUTE + 30_000))
@@ -140,8 +142,8 @@ def test_only_what_late_samples_touch_is_evaluated_again() -> None:
     assert stage.groups.machine.counted["rules.rules_again"] == 2
 
 
-def test_a_first_instant_may_move_back() -> None:
-    """Nothing is known of before the first instant, so it may as well have been the one that late samples touch."""
+def test_a_first_evaluation_time_may_move_back() -> None:
+    """Nothing is known of before the first evaluation time, so it may as well have been the one that late samples touch."""
     stage = LocalPipeline(settings_of())
     stage.add(batch_of([x(5, 3.0)]))
     assert sent(stage.advance(5 * MINUTE + 2)) == [(5, "High", "firing")]
@@ -150,7 +152,7 @@ def test_a_first_instant_may_move_back() -> None:
     assert found[0].correction
 
 
-def test_rules_that_went_and_came_back_at_one_instant_leave_the_end_that_was_reported() -> None:
+def test_rules_that_went_and_came_back_at_one_evaluation_time_leave_the_end_that_was_reported() -> None:
     stage, outs = stage_at(3, [3.0], settings_of())
     stage.rules(RuleFiles(3 * MINUTE + 10_000, {"r.yml": "groups: []"}))
     stage.rules(RuleFiles(3 * MINUTE + 20_000, {"r.yml": HIGH}))
@@ -164,7 +166,7 @@ def test_rules_that_went_and_came_back_at_one_instant_leave_the_end_that_was_rep
     ]
 
 
-def test_other_rules_count_from_the_first_instant_that_is_not_before_their_time() -> None:
+def test_other_rules_count_from_the_first_evaluation_time_that_is_not_before_their_time() -> None:
     for effective_ms, expected in ((2 * MINUTE, 2), (2 * MINUTE + 1, 3)):
         stage = LocalPipeline(settings_of("groups: [{name: g, rules: [{alert: Low, expr: 'x > 1'}]}]"))
         stage.rules(RuleFiles(effective_ms, {"r.yml": HIGH}))

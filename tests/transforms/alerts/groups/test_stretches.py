@@ -1,4 +1,4 @@
-"""How many instants are evaluated at once, and by which rules, of event time in which nothing can be seen."""
+"""How many evaluation times are evaluated at once, and by which rules, of event time in which nothing can be seen."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ def test_what_is_few_is_evaluated_at_once_whatever_is_seen() -> None:
     rules = ready("x > 1")
     assert stretch(rules, 0, STRIDE * MINUTE) == Stretch(STRIDE * MINUTE, None)
     assert stretch(rules, 0, 3 * MINUTE + 5, most=3) == Stretch(3 * MINUTE + 5, None)
-    # Of four instants the first three, if something is seen at once.
+    # Of four evaluation times the first three, if something is seen at once.
     assert stretch(rules, 0, 4 * MINUTE, store=0, most=3) == Stretch(3 * MINUTE, None)
     assert stretch(rules, 5, 4 * MINUTE + 59_999, store=0, most=3) == Stretch(3 * MINUTE, None)
-    # A group without rules has instants, at which there is nothing to evaluate; without groups there is none.
+    # A group without rules has evaluation times, at which there is nothing to evaluate; without groups there is none.
     assert stretch(ready_of(settings_of("groups: [{name: g, rules: []}]")), 0, YEAR) == Stretch(YEAR, NONE)
     assert stretch(ready_of(settings_of("groups: []")), 0, YEAR) == Stretch(YEAR, None)
 
@@ -94,7 +94,7 @@ def test_of_groups_the_shortest_interval_counts() -> None:
         (None, Stretch(YEAR, NONE)),
     ],
 )
-def test_instants_are_skipped_until_something_is_seen(seen: str, at: int | None, found: Stretch) -> None:
+def test_evaluation_times_are_skipped_until_something_is_seen(seen: str, at: int | None, found: Stretch) -> None:
     assert stretch(ready("x > 1"), 0, YEAR, **{seen: at}) == found
 
 
@@ -104,7 +104,7 @@ def test_the_earlier_of_what_shards_said_and_rules_wrote_counts() -> None:
         assert stretch(rules, 0, YEAR, store=one * MINUTE, written=other * MINUTE) == Stretch(200 * MINUTE - 1, NONE)
 
 
-def test_it_is_asked_from_the_first_instant_on_as_far_back_as_any_rule_reads() -> None:
+def test_it_is_asked_from_the_first_evaluation_time_on_as_far_back_as_any_rule_reads() -> None:
     behind = "- {name: h, query_offset: 45s, rules: [{record: 'h:0', expr: 'rate(r:0[10m])'}]}"
     rules = ready("x > 1", "absent(x)", more=behind)
     store, evaluator = Seen(), Idle([IDLE] * 3)
@@ -135,7 +135,7 @@ def test_rules_that_need_no_samples_are_evaluated_block_by_block() -> None:
     assert stretch(rules, 90_000, YEAR) == Stretch((BLOCK + 1) * MINUTE, unprompted)
 
 
-def test_of_decades_in_between_only_the_last_million_instants_are_reported_once_the_first_block_was() -> None:
+def test_of_decades_in_between_only_the_last_million_evaluation_times_are_reported_once_the_first_block_was() -> None:
     rules = ready("absent(x)")
     end = MOST_ALONE * MINUTE
     first_block = Stretch(BLOCK * MINUTE, frozenset({0}))

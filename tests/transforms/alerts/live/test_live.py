@@ -1,4 +1,4 @@
-"""Which rules are in force when, what is known of their instants, and how far back they read."""
+"""Which rules are in force when, what is known of their evaluation times, and how far back they read."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def files(effective_ms: int, text: str) -> RuleFiles:
 # Instants.
 
 
-def test_instants_are_those_of_all_groups() -> None:
+def test_evaluation_times_are_those_of_all_groups() -> None:
     ready = intervals(20, 30, 60, 30)
     assert ready.times.intervals_ms == (20_000, 30_000, 60_000)
     assert ready.times.times(0, 60_000).tolist() == [20_000, 30_000, 40_000, 60_000]
@@ -55,12 +55,12 @@ def test_instants_are_those_of_all_groups() -> None:
     ("time_ms", "latest", "following"),
     [(0, 0, 20_000), (19_999, 0, 20_000), (20_000, 20_000, 30_000), (50_000, 40_000, 60_000), (-1, -20_000, 0)],
 )
-def test_the_instants_beside_a_time(time_ms: int, latest: int, following: int) -> None:
+def test_the_evaluation_times_beside_a_time(time_ms: int, latest: int, following: int) -> None:
     ready = intervals(20, 30)
     assert (ready.times.latest(time_ms), ready.times.following(time_ms)) == (latest, following)
 
 
-def test_without_groups_there_are_no_instants() -> None:
+def test_without_groups_there_are_no_evaluation_times() -> None:
     ready = LiveRules(EvaluationSettings({})).current
     assert (ready.times.latest(0), ready.times.following(0), ready.times.count(0, MINUTE)) == (None, None, 0)
     assert ready.times.times(0, MINUTE).tolist() == []
@@ -99,7 +99,7 @@ groups:
   - {alert: B, expr: 'rate(r[20m]) > 1'}
 - {name: h, interval: 2m, rules: [{record: s, expr: x}]}
 """
-    # The range, the time that it is kept firing, and resolved, and two instants.
+    # The range, the time that it is kept firing, and resolved, and two evaluation times.
     assert ready_of(text).reach_ms == LOOKBACK + (4 + 7 + 15 + 2 * 2) * MINUTE
     longer = text.replace("20m", "40m")
     assert ready_of(longer).reach_ms == LOOKBACK + 40 * MINUTE
@@ -183,7 +183,7 @@ def test_what_is_in_force_and_what_is_to_come_outlive_a_restart() -> None:
     assert again.change_ms is None
 
 
-def test_the_instants_of_what_is_to_come_are_among_those_that_may_be() -> None:
+def test_the_evaluation_times_of_what_is_to_come_are_among_those_that_may_be() -> None:
     live = LiveRules(EvaluationSettings({"r.yml": ONE.replace("name: g", "name: g, interval: 20s")}))
     assert live.possible(0, 40_000) == [20_000, 40_000]
     live.announce(files(MINUTE, ONE.replace("name: g", "name: g, interval: 15s")))

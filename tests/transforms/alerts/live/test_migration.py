@@ -104,7 +104,7 @@ SERIES = ('x{i="1"} 3x20', 'x{i="2"} 0 0 0 3x17')
 
 
 def reloaded(old: Program, new: Program, at: int, last: int) -> tuple[list[Event], list[Event]]:
-    """The transitions of a run in which the rules change after an instant, and those of alerts that ended with their rules."""
+    """The transitions of a run in which the rules change after an evaluation time, and those of alerts that ended with their rules."""
     before, after = Evaluator(old, storage_of(*SERIES)), Evaluator(new, storage_of(*SERIES))
     events = before.evaluate(minutes(0, at)).events
     states = [RuleState.from_plain(state.as_plain()) for state in before.states]

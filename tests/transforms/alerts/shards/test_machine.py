@@ -86,7 +86,7 @@ class Driver:
         return [part for contribution in self.reported for part in contribution.parts]
 
     def answers(self, tasks: Sequence[Task]) -> dict[tuple[int, int], Answer]:
-        """What counts in the end of each vector at each instant."""
+        """What counts in the end of each vector at each evaluation time."""
         found: dict[tuple[int, int], tuple[int, Answer]] = {}
         for part in self.parts():
             for task in tasks:
@@ -98,7 +98,7 @@ class Driver:
         return {key: answer for key, (_, answer) in found.items()}
 
     def reports(self, tasks: Sequence[Task]) -> dict[tuple[int, int, int], Answer]:
-        """All that was said of vectors, with the instant from which it is known; first words that say nothing left out."""
+        """All that was said of vectors, with the evaluation time from which it is known; first words that say nothing left out."""
         found = {}
         for part in self.parts():
             revised = part.partials.revision
@@ -208,7 +208,7 @@ def overtaken(by: int, *samples: Sent) -> SampleBatch:
 
 
 def reported(found: Sequence[Contribution]) -> list[tuple[int, list[tuple[int, list[int], list[float]]]]]:
-    """Contributions of one fragment: up to when; the instant from which each part is known, its instants and values."""
+    """Contributions of one fragment: up to when; the evaluation time from which each part is known, its evaluation times and values."""
     shown = []
     for contribution in found:
         parts = []
@@ -219,7 +219,7 @@ def reported(found: Sequence[Contribution]) -> list[tuple[int, list[tuple[int, l
     return shown
 
 
-def test_a_late_sample_counts_from_the_first_instant_after_the_watermark_that_overtook_it() -> None:
+def test_a_late_sample_counts_from_the_first_evaluation_time_after_the_watermark_that_overtook_it() -> None:
     driver = Driver(settings_of(PLAIN))
     driver.run([batch_of([x(30_000, 2.0)])], 65_000)
     driver.run([batch_of([x(90_000, 3.0)])], 120_000)
@@ -235,7 +235,7 @@ def test_a_late_sample_counts_from_the_first_instant_after_the_watermark_that_ov
     assert (revised.partials.revision, first.partials.revision) == (180_000, 0)
 
 
-def test_what_slips_under_an_evaluated_instant_is_late_whatever_its_source_says() -> None:
+def test_what_slips_under_an_evaluated_evaluation_time_is_late_whatever_its_source_says() -> None:
     driver = Driver(settings_of(PLAIN))
     driver.run([batch_of([x(50_000, 2.0)])], 65_000)
     driver.run([batch_of([x(55_000, 4.0)])], 65_000)
@@ -262,17 +262,17 @@ def test_a_bounded_input_ends_with_its_newest_event_time_wherever_that_was_seen(
     assert [each.until_ms for each in driver.reported] == [120_000]
 
 
-def test_a_job_that_catches_up_evaluates_instants_in_strides() -> None:
+def test_a_job_that_catches_up_evaluates_evaluation_times_in_strides() -> None:
     driver = Driver(settings_of(PLAIN, bounded=True))
     found = driver.run([batch_of([x(when) for when in range(30_000, 100 * MINUTE, 30_000)])], 1 << 62)
     assert [each.until_ms for each in found] == [STRIDE * MINUTE, 99 * MINUTE]
     assert [len(part.partials.times) for each in found for part in each.parts] == [STRIDE, 99 - STRIDE]
 
 
-def test_a_job_that_catches_up_passes_over_no_instant_that_sees_a_sample() -> None:
+def test_a_job_that_catches_up_passes_over_no_evaluation_time_that_sees_a_sample() -> None:
     driver = Driver(settings_of(PLAIN, bounded=True))
     found = driver.run([batch_of([x(30_000), x(200 * MINUTE, 3.0)]), messages.of_extent(400 * MINUTE)], 1 << 62)
-    # The first ones are evaluated even if they see nothing; the sample is seen for five minutes from its own instant on.
+    # The first ones are evaluated even if they see nothing; the sample is seen for five minutes from its own evaluation time on.
     assert [each.until_ms // MINUTE for each in found] == [STRIDE, 199, 199 + STRIDE, 400]
     assert [each.after_ms // MINUTE for each in found[1:]] == [STRIDE, 199, 199 + STRIDE]
     assert [each.parts for each in found[1::2]] == [[], []]
@@ -293,7 +293,7 @@ def test_a_sample_of_long_ago_does_not_set_timers_for_all_time_since() -> None:
     driver = Driver(settings_of(PLAIN, bounded=True))
     driver.run([batch_of([x(0)]), messages.of_extent(10_000_000 * MINUTE)], 0)
     assert len(driver.local.key(KEY).timers) < 1_000
-    # Where something comes in between, its instant has a timer of its own.
+    # Where something comes in between, its evaluation time has a timer of its own.
     driver.run([batch_of([x(9_000 * MINUTE - 1)])], 9_000 * MINUTE + 5_000)
     assert driver.reported[-1].until_ms == 9_000 * MINUTE
     driver.run([messages.of_extent(10_000 * MINUTE)], 10_000 * MINUTE + 5_000)
@@ -314,13 +314,13 @@ def test_a_sample_of_long_ago_does_not_set_timers_for_all_time_since() -> None:
         (4_097, [*range(257), 512, 1_024, 2_048, 2_049, 3_073, 3_585, *range(3_841, 4_098)]),
     ],
 )
-def test_instants_have_a_timer_each_unless_they_are_very_many(newest: int, minutes: list[int]) -> None:
+def test_evaluation_times_have_a_timer_each_unless_they_are_very_many(newest: int, minutes: list[int]) -> None:
     driver = Driver(settings_of(PLAIN, bounded=True))
     driver.run([batch_of([x(0)]), messages.of_extent(newest * MINUTE)], 0)
     assert sorted(driver.local.key(KEY).timers.values()) == [minute * MINUTE + 5_000 for minute in minutes]
 
 
-def test_rules_of_constants_have_instants_and_no_rules_have_none() -> None:
+def test_rules_of_constants_have_evaluation_times_and_no_rules_have_none() -> None:
     driver = Driver(settings_of(CONSTANT))
     driver.run([batch_of([x(50_000)])], 125_000)
     assert reported(driver.reported) == [(120_000, [(60_000, [60_000, 120_000], [])])]

@@ -41,9 +41,11 @@ def test_another_format_is_refused() -> None:
     [
         (120_000, 60_000, 120_000),
         (0, 60_000, 0),
-        # The first instant may be that of the first sample itself.
+        # The first evaluation time may be that of the first sample itself.
         (LONG_AGO, 60_000, 59_999),
     ],
 )
-def test_instants_come_after_the_last_one_or_from_the_first_sample_on(evaluated: int, begin: int, after: int) -> None:
+def test_evaluation_times_come_after_the_last_one_or_from_the_first_sample_on(
+    evaluated: int, begin: int, after: int
+) -> None:
     assert Meta(due=evaluated, begin=begin).after == after

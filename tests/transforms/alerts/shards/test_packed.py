@@ -81,7 +81,7 @@ def evaluated(state: ShardState, times: np.ndarray) -> dict[int, list]:
 @pytest.mark.parametrize("way", ["kept", "restored", "taken over"])
 @settings(max_examples=3, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(seed=st.integers(0, 1 << 32))
-def test_every_instant_ends_as_if_all_samples_had_been_there(way: str, seed: int) -> None:
+def test_every_evaluation_time_ends_as_if_all_samples_had_been_there(way: str, seed: int) -> None:
     log = log_of(seed)
     state = ShardState(0, states_of(TASKS, PACKING.block_ms), packing=PACKING)
     chunks: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Which rules a shard goes by at which instants: before a change of the files, around it, and after it."""
+"""Which rules a shard goes by at which evaluation times: before a change of the files, around it, and after it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def restored(rules: ShardRules) -> ShardRules:
 
 
 def seconds(rules: ShardRules, after: int, until: int) -> list[int]:
-    """The instants between two times, s."""
+    """The evaluation times between two times, s."""
     return [when // SECOND for when in rules.times.times(after * SECOND, until * SECOND).tolist()]
 
 
@@ -42,13 +42,13 @@ def texts(tasks: list[Task] | tuple[Task, ...]) -> set[str]:
 
 
 @pytest.mark.parametrize("again", [False, True])
-def test_until_a_change_is_made_its_instants_are_added_from_its_time_on(again: bool) -> None:
+def test_until_a_change_is_made_its_evaluation_times_are_added_from_its_time_on(again: bool) -> None:
     rules = changing(rule_file("x > 1", interval="40s"))
     rules = restored(rules) if again else rules
     assert (rules.change_ms, rules.times.shortest_ms) == (CHANGE, 40 * SECOND)
-    # Every 60 s, and every 40 s from 600 s on, which is such an instant itself.
+    # Every 60 s, and every 40 s from 600 s on, which is such an evaluation time itself.
     assert seconds(rules, 480, 720) == [540, 600, 640, 660, 680, 720]
-    # 600 and 720 are instants of both.
+    # 600 and 720 are evaluation times of both.
     assert rules.times.count(480 * SECOND, 720 * SECOND) == 4 + 4
     assert [rules.times.following(each * SECOND) for each in (480, 599, 600, 640)] == [
         each * SECOND for each in (540, 600, 640, 660)
@@ -58,12 +58,12 @@ def test_until_a_change_is_made_its_instants_are_added_from_its_time_on(again: b
     ]
 
 
-def test_a_change_between_two_instants_has_its_first_one_after_it() -> None:
+def test_a_change_between_two_evaluation_times_has_its_first_one_after_it() -> None:
     rules = changing(rule_file("x > 1", interval="40s"), CHANGE + 1)
     assert seconds(rules, 560, 660) == [600, 640, 660]
     assert rules.times.count(560 * SECOND, 660 * SECOND) == 2 + 1
     assert rules.times.following(CHANGE - 1) == CHANGE
-    # 640 s is an instant of the new rules alone, and too early by a millisecond.
+    # 640 s is an evaluation time of the new rules alone, and too early by a millisecond.
     behind = changing(rule_file("x > 1", interval="40s"), 640 * SECOND + 1)
     assert seconds(behind, 600, 700) == [660, 680]
     assert behind.times.following(600 * SECOND) == 660 * SECOND
@@ -105,7 +105,7 @@ def test_rules_of_a_change_that_is_made_late_count_for_a_while_after_that() -> N
     assert rules.is_past(OVER + 5 * SECOND + 1)
 
 
-def test_after_the_last_group_is_gone_no_instant_follows_the_time_of_the_old_ones() -> None:
+def test_after_the_last_group_is_gone_no_evaluation_time_follows_the_time_of_the_old_ones() -> None:
     rules = changing("groups: []")
     rules.change(540 * SECOND)
     assert rules.times.following(OVER - 31 * SECOND) == 840 * SECOND
@@ -117,7 +117,7 @@ def test_after_the_last_group_is_gone_no_instant_follows_the_time_of_the_old_one
     assert (rules.tasks, rules.states, rules.behind_ms, rules.reach_ms) == ((), (), 0, 0)
 
 
-def test_the_last_instant_of_old_rules_may_be_the_end_of_their_time() -> None:
+def test_the_last_evaluation_time_of_old_rules_may_be_the_end_of_their_time() -> None:
     rules = changing("groups: []", 570 * SECOND)
     rules.change(540 * SECOND)
     # 570 + 150 + 120 s.

@@ -83,7 +83,7 @@ def found(
         ([(20, 31), (10, 41), (30, 31)], [10, 20, 30, 40]),
     ],
 )
-def test_an_instant_is_touched_by_samples_from_their_time_on_until_they_are_too_old(
+def test_an_evaluation_time_is_touched_by_samples_from_their_time_on_until_they_are_too_old(
     samples: list[tuple[int, int]], touched: list[int]
 ) -> None:
     times, until = (np.array(column, np.int64) for column in zip(*samples, strict=True))
@@ -369,7 +369,7 @@ def test_digests_are_kept_until_something_changes_if_they_are_not_too_many(monke
     found_now = counts_and_sums(made, "x", [(0, 20), (10, 30)])
     assert found_now is not None
     assert found_now["x a"] == [(20, 295.0), (20, 495.0)]
-    # Two series at two instants are four.
+    # Two series at two evaluation times are four.
     for most, kept in ((4, True), (3, False)):
         monkeypatch.setattr(held, "_SHARED_CELLS", most)
         made.add(batch_of([sent("x", "a", 58, seq=most)]))
@@ -402,7 +402,7 @@ def test_samples_are_forgotten_and_packed_up_to_the_last_whole_block() -> None:
         rest = [when for when in (1, 10, 11, 20, 21, 30, 31) if when > packed]
         assert chunks == [*blocks[: packed // 10], rest], before
     made.prune(101)
-    # A block is forgotten as a whole, when no instant from 101 on sees any of it: (0, 10] is seen until 110.
+    # A block is forgotten as a whole, when no evaluation time from 101 on sees any of it: (0, 10] is seen until 110.
     assert made.samples == 7
     made.prune(110)
     assert made.samples == 5

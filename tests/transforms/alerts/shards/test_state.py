@@ -73,12 +73,12 @@ def log_of(seed: int) -> list[tuple[int, Sent]]:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1 << 32), st.integers(1, 40), st.booleans())
-def test_every_instant_ends_as_if_all_samples_had_been_there(seed: int, size: int, restored: bool) -> None:
+def test_every_evaluation_time_ends_as_if_all_samples_had_been_there(seed: int, size: int, restored: bool) -> None:
     log = log_of(seed)
     state = ShardState(0, states_of(TASKS))
     chunks: list[bytes] = []
     answers: dict[int, list] = {}
-    instants: list[int] = []
+    evaluation_times: list[int] = []
     position = 0
     for now in range(STEP, 15 * STEP, STEP // 2):
         while position < len(log) and log[position][0] < now:
@@ -87,10 +87,10 @@ def test_every_instant_ends_as_if_all_samples_had_been_there(seed: int, size: in
             arrival = state.add(batch_of(arrived))
             if arrival.samples is not None:
                 chunks.append(to_chunk(arrival.samples))
-            again = arrival.touched(np.array(instants, np.int64))
+            again = arrival.touched(np.array(evaluation_times, np.int64))
             evaluate(state, answers, again)
         if now % STEP == 0:
-            instants.append(now)
+            evaluation_times.append(now)
             evaluate(state, answers, np.array([now], np.int64))
             state.prune(now - LATENESS - STEP)
             if restored:
@@ -98,7 +98,7 @@ def test_every_instant_ends_as_if_all_samples_had_been_there(seed: int, size: in
                 random.Random(now).shuffle(chunks)
                 state = restored_from(chunks, TASKS)
     whole = storage_of(sent for _, sent in log)
-    for now in instants:
+    for now in evaluation_times:
         assert answers[now] == [asked(whole, task, now) for task in TASKS]
 
 
@@ -129,7 +129,7 @@ def test_only_series_that_rules_select_are_kept() -> None:
     assert state.add(batch_of(scrape(2_000, names=("z",)))).samples is None
 
 
-def test_an_instant_is_touched_as_long_as_it_sees_the_sample() -> None:
+def test_an_evaluation_time_is_touched_as_long_as_it_sees_the_sample() -> None:
     state = ShardState(0, states_of(tasks_of("rate(x[2m])")))
     state.add(batch_of(scrape(60_000)))
     times = np.arange(0, 600_000, 60_000, dtype=np.int64)
@@ -174,13 +174,13 @@ def test_a_series_that_was_forgotten_comes_back() -> None:
     ]
 
 
-def test_an_instant_that_fails_does_not_take_the_others_with_it() -> None:
+def test_an_evaluation_time_that_fails_does_not_take_the_others_with_it() -> None:
     (task,) = tasks_of("x + on (instance) y")
     state = ShardState(0, states_of([task]))
     state.add(batch_of(scrape(0)))
     state.add(batch_of([Sent(labels_of("x", "h0", "c"), 120_000, 1.0, 0)]))
     partials = state.evaluate([task], np.arange(0, 240_000, 60_000, dtype=np.int64))
-    assert [failure.instant for failure in partials.failures[task.id]] == [2, 3]
+    assert [failure.evaluation_time for failure in partials.failures[task.id]] == [2, 3]
     assert partials.vectors[task.id].present.tolist() == [[True, True, False, False]]
 
 
@@ -245,7 +245,7 @@ def test_only_selectors_gather() -> None:
         ShardState(0, states_of([task])).evaluate([task], np.array([0]))
 
 
-def test_each_instant_that_fails_is_reported_and_no_other() -> None:
+def test_each_evaluation_time_that_fails_is_reported_and_no_other() -> None:
     (task,) = tasks_of("x + on (instance) y")
     state = ShardState(0, states_of([task]))
     # y is there all the time; two x at 60, 120, 360 s, which is many to one, and one in between.
@@ -255,7 +255,7 @@ def test_each_instant_that_fails_is_reported_and_no_other() -> None:
         batch_of([*ends, *(Sent(labels_of("x", "h0", "c"), when, 1.0, 0) for when in (60_000, 120_000, 360_000))])
     )
     partials = state.evaluate([task], np.arange(0, 480_000, 60_000, dtype=np.int64))
-    assert [failure.instant for failure in partials.failures[task.id]] == [1, 2, 6]
+    assert [failure.evaluation_time for failure in partials.failures[task.id]] == [1, 2, 6]
     assert partials.vectors[task.id].present.tolist() == [[True, False, False, True, True, True, False, True]]
     assert all("many" in failure.message for failure in partials.failures[task.id])
 
