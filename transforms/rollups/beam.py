@@ -39,9 +39,9 @@ def _key_by_coarser(data: bytes, window_ms: int) -> tuple[bytes, bytes]:
 class Rollups(beam.PTransform):
     """Samples to the rows of every tier.
 
-    Input: ``(Key.encode(), schemas.batch.encode(...))``, each element of one shard and one window of the finest tier; marks
-    among them are dropped. Output: a dict from
-    tier name to a PCollection of rollup rows in wire form (:mod:`schemas.rollup`); corrected panes follow on-time ones.
+    Input: ``(Key.encode(), schemas.batch.encode(...))``, each element of one shard and one window of the finest tier; marks among them are
+    dropped. Output: a dict from tier name to a PCollection of rollup rows in wire form (:mod:`schemas.rollup`); corrected panes follow on-time
+    ones.
     """
 
     def __init__(self, tiers: Tiers) -> None:

@@ -33,18 +33,6 @@ class Key:
         return cls(*cls._FORM.unpack(data))
 
 
-class Attributes(NamedTuple):
-    """What an element shows of itself before its rows are decoded.
-
-    Attributes:
-        watermark: of its partition, or of the pane that it is, ms.
-        late: whether its rows were behind it when they were read.
-    """
-
-    watermark: int
-    late: bool
-
-
 class Merge(NamedTuple):
     """A merge of what a window keeps with its arrivals.
 
@@ -78,7 +66,7 @@ class Content(Protocol):
     """What windows hold: decoding, merging and reducing it."""
 
     def attributes(self, data: bytes) -> tuple[int, bool]:
-        """The :class:`Attributes` of an element, without decoding its rows."""
+        """The watermark of an element's partition, ms, and whether its rows were behind it when they were read; without decoding the rows."""
         ...
 
     def arrival(self, data: bytes) -> Any:
