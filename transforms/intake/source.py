@@ -62,19 +62,28 @@ class _CutPartition(beam.DoFn):
     def setup(self) -> None:
         self._intake = self._settings.intake(logs=True)
 
-    def process(self, element: tuple[int, Record], position: Any = beam.DoFn.StateParam(_POSITION)) -> Iterator[object]:
-        partition, record = element
+    def process(
+        self, element: tuple[int, Sequence[Record]], position: Any = beam.DoFn.StateParam(_POSITION)
+    ) -> Iterator[object]:
+        partition, records = element
         stored = position.read()
         watermark, offset = _STATE.unpack(stored) if stored is not None else (MIN_WATERMARK, 0)
-        taken = self._intake.take([_record(record, offset)], NAME, partition, watermark, now_ms=int(time.time() * 1000))
-        position.write(_STATE.pack(taken.watermark, min(offset + 1, MAX_OFFSET - 1)))
+        taken = self._intake.take(
+            [_record(record, min(offset + place, MAX_OFFSET - 1)) for place, record in enumerate(records)],
+            NAME,
+            partition,
+            watermark,
+            now_ms=int(time.time() * 1000),
+        )
+        position.write(_STATE.pack(taken.watermark, min(offset + len(records), MAX_OFFSET - 1)))
         yield from taken.outputs()
 
 
 class CutRecords(beam.PTransform):
     """Records of a collection of one's own: decoded, and cut into pieces by window and shard.
 
-    Input: a :data:`Record` each. Output: see :func:`transforms.intake.beam.take_in`.
+    Input: a :data:`Record` each, or a list of records of one partition, which are cut at once and so much faster.
+    Output: see :func:`transforms.intake.beam.take_in`.
 
     A collection that ends is cut as a file is: nothing in it is late. Of two samples of one series and time, either may count.
 
@@ -83,7 +92,7 @@ class CutRecords(beam.PTransform):
 
     Args:
         settings: formats, windows, lateness and shards.
-        partition_of: the partition of a record, from 0 to :data:`schemas.batch.MAX_PARTITIONS` - 1.
+        partition_of: the partition of a record, of a list that of its first one, from 0 to :data:`schemas.batch.MAX_PARTITIONS` - 1.
 
     Raises:
         ValueError: (on expanding) the collection has no end, and there are no partitions.
@@ -101,14 +110,24 @@ class CutRecords(beam.PTransform):
                 raise ValueError(
                     "this collection has no end, so what is late in it depends on its partitions: give CutRecords a partition_of"
                 )
-            lists = records | "In lists" >> beam.BatchElements(1, _AT_ONCE)
+            single = records | "One by one" >> beam.FlatMap(_records_of)
+            lists = single | "In lists" >> beam.BatchElements(1, _AT_ONCE)
             return take_in(lists, _CutBounded(self._settings), self._settings)
-        keyed = records | "By partition" >> beam.Map(_by_partition, self._partition_of)
+        keyed = records | "By partition" >> beam.FlatMap(_by_partition, self._partition_of)
         return take_in(keyed, _CutPartition(self._settings), self._settings)
 
 
-def _by_partition(record: Record, partition_of: Callable[[Record], int]) -> tuple[int, Record]:
-    partition = partition_of(record)
+def _records_of(element: Record | list[Record]) -> list[Record]:
+    return element if isinstance(element, list) else [element]
+
+
+def _by_partition(
+    element: Record | list[Record], partition_of: Callable[[Record], int]
+) -> Iterator[tuple[int, list[Record]]]:
+    records = _records_of(element)
+    if not records:
+        return
+    partition = partition_of(records[0])
     if not 0 <= partition < MAX_PARTITIONS:
         raise ValueError(f"partition {partition} of a record is not from 0 to {MAX_PARTITIONS - 1}")
-    return partition, record
+    yield partition, records

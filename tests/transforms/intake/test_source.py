@@ -93,6 +93,34 @@ def test_partitions_decide_by_their_own_watermarks_what_is_late() -> None:
     assert [sample.value for sample in too_late] == [6.0]
 
 
+def test_lists_are_cut_as_their_records_one_by_one() -> None:
+    records = [scrape(0, 1.0), scrape(200, 2.0), scrape(10, 3.0), scrape(2_000, 5.0), scrape(20, 6.0)]
+    found = []
+    for elements in (records, [records], [records[:2], [], records[2:]]):
+        KEPT.clear()
+        stream = test_stream.TestStream().advance_watermark_to(0)
+        for element in elements:
+            stream = stream.add_elements([element])
+        options = PipelineOptions(["--streaming"])
+        options.view_as(StandardOptions).streaming = True
+        with beam.Pipeline(options=options) as pipeline:
+            given = pipeline | stream.advance_watermark_to_infinity()
+            keep_all(given | CutRecords(IntakeSettings(shards=1, delay_ms=10_000), partition_of))
+        (too_late,) = [samples_of(batches.decode(data)) for data in KEPT[TOO_LATE]]
+        samples = [sample for _, data in KEPT[SAMPLES] for sample in samples_of(batches.decode(data))]
+        found.append((pieces(), sorted(sample.seq for sample in samples), [sample.value for sample in too_late]))
+    assert found[0] == found[1] == found[2]
+    assert found[0][2] == [6.0]
+
+
+def test_a_bounded_collection_may_hold_lists() -> None:
+    with beam.Pipeline(FnApiRunner()) as pipeline:
+        keep_all(
+            pipeline | beam.Create([[scrape(0, 1.0), scrape(1, 2.0)], [scrape(2, 3.0)]]) | CutRecords(IntakeSettings())
+        )
+    assert sorted(value for _, _, values in pieces() for value in values) == [1.0, 2.0, 3.0]
+
+
 def test_a_collection_without_an_end_needs_partitions() -> None:
     pipeline = beam.Pipeline(options=PipelineOptions(["--streaming"]))
     endless = pipeline | test_stream.TestStream().advance_watermark_to(0)
