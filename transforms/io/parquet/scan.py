@@ -92,9 +92,9 @@ def _read(file: pq.ParquetFile, groups: Sequence[int], schema: pa.Schema) -> pa.
     table = file.read_row_groups(groups, columns=there)
     rows = sum(file.metadata.row_group(number).num_rows for number in groups)
     columns = [
-        table.column(name) if name in there else pa.nulls(rows, pa.int64()).fill_null(0) for name in schema.names
+        table.column(field.name).cast(field.type) if field.name in there else _absent(field, rows) for field in schema
     ]
-    return pa.table([column.cast(field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
+    return pa.table(columns, schema=schema)
 
 
 def _absent(field: pa.Field, rows: int) -> pa.Array:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from schemas import batch as batches
@@ -47,6 +48,14 @@ def test_what_is_written_reads_back(tmp_path: Path) -> None:
                 part.columns[name][row] for name in ("count", "sum", "min", "max", "first", "last", "increase")
             ]
             assert found["shard"] == part.shard
+
+
+def test_of_an_older_file_a_missing_aggregate_is_unknown_and_the_run_is_before_all_others(tmp_path: Path) -> None:
+    (path,) = store(tmp_path, fleet(3, 4))
+    pq.write_table(pq.read_table(path, partitioning=None).drop_columns(["increase", "run"]), path)
+    found = read_rollups(tmp_path, "1m", columns=["increase", "run"])
+    assert found.column("increase").null_count == found.num_rows > 0
+    assert set(found.column("run").to_pylist()) == {0}
 
 
 def test_an_empty_store_has_no_rows(tmp_path: Path) -> None:
