@@ -14,6 +14,8 @@ from schemas.forms.model import Files, Flow, Form, Inside, Mark, Server, State, 
 
 FINEST, COARSER, SHARDS, GROUPS = "Roll up (finest tier)", "Roll up (other tiers)", "Rules/Shards", "Rules/Groups"
 """Steps that have state, by their labels."""
+CUT = "CutRecords/Read and decode"
+"""A step of pipelines of one's own that has state; its label stands behind those of the pipeline."""
 READ, DISCOVER, WATCH = "Read and decode", "Discover partitions", "Rule files"
 """Steps that read without an end, and keep how far they are."""
 
@@ -186,6 +188,20 @@ OFFSETS = Form(
     (State(READ, ("restriction",)), State(DISCOVER, ("restriction",)), State(WATCH, ("restriction",))),
     "transforms.io.beam",
     ("transforms.io.beam",),
+    mark=Mark.LENGTH,
+)
+RECORDS_KEY = Form(
+    "key of a partition of a collection",
+    (State(CUT, ("key",)),),
+    "transforms.intake.source",
+    ("transforms.intake.source",),
+    mark=Mark.FIXED,
+)
+RECORDS_POSITION = Form(
+    "position in a collection",
+    (State(CUT, ("position",)),),
+    "transforms.intake.source",
+    ("transforms.intake.source",),
     mark=Mark.LENGTH,
 )
 PARQUET = Form(

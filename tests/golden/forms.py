@@ -28,6 +28,7 @@ from transforms.alerts.messages import Contribution, Part, RuleFiles
 from transforms.alerts.shards import chunks
 from transforms.alerts.shards import machine as shard_machine
 from transforms.alerts.shards.meta import Meta
+from transforms.intake.source import Position, partition_key
 from transforms.io.beam import RangeCoder
 from transforms.io.influxdb.lines import rollup_lines, sample_lines
 from transforms.io.kafka.beam import Partition
@@ -209,6 +210,8 @@ def forms() -> list[Form]:
         Form("line protocol of samples", b"\n".join(chunk.data for chunk in sample_lines(samples()).chunks)),
         Form("line protocol of rollups", b"\n".join(chunk.data for chunk in rollup_lines(pane()).chunks)),
         Form("partition", Partition(3, True, 12).encode(), lambda data: Partition.decode(data).encode()),
+        Form("key of a partition of a collection", partition_key(3)),
+        Form("position in a collection", Position(NOON, 1 << 40).encode(), lambda data: Position.decode(data).encode()),
         Form(
             "range of offsets", ranges.encode(OffsetRange(5, 1 << 51)), lambda data: ranges.encode(ranges.decode(data))
         ),

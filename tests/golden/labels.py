@@ -6,11 +6,21 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import apache_beam as beam
+
 from pipelines import alerts, metrics
 from pipelines.job import Job
 from tests.pipelines.graphs import INPUT, OUTPUTS, RULES, graph, pardo
+from transforms.intake.beam import IntakeSettings
+from transforms.intake.source import CutRecords
 
 RULE_FILE = "rules.yml"
+
+
+def _cut(pipeline: beam.Pipeline, _: object) -> None:
+    """Records of a collection of one's own."""
+    pipeline | "Records" >> beam.Create([{}]) | CutRecords(IntakeSettings(), len)
+
 
 GRAPHS = {
     "metrics": (metrics.JOB, [INPUT, "--output=blackhole:"]),
@@ -20,6 +30,7 @@ GRAPHS = {
     ),
     "alerts": (alerts.JOB, [INPUT, f"--rules={RULE_FILE}", "--rules-poll=0s"]),
     "alerts, outputs, rules looked at": (alerts.JOB, [INPUT, f"--rules={RULE_FILE}", *OUTPUTS, "--rules-poll=10s"]),
+    "records of one's own": (Job("own", metrics.JOB.parse, _cut), [INPUT, "--output=blackhole:"]),
 }
 """Jobs, and the options besides."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import orjson
@@ -14,6 +14,7 @@ from apache_beam.transforms.userstate import ReadModifyWriteStateSpec
 from apache_beam.transforms.window import GlobalWindows
 
 from schemas.batch import MAX_OFFSET, MAX_PARTITIONS, MIN_WATERMARK
+from schemas.forms import table as forms
 from schemas.records import JSON_SCRAPE, RawRecord
 from transforms.intake.beam import IntakeSettings, take_in
 
@@ -24,8 +25,41 @@ NAME = "collection"
 """Where dead letters of these records say that they come from, as others name a topic."""
 
 _AT_ONCE = 1_000
-_STATE = struct.Struct(">qq")
+_KEY_FORM = struct.Struct(">i")
+_POSITION_FORM = struct.Struct(">qq")
 _POSITION = ReadModifyWriteStateSpec("position", BytesCoder())
+
+
+class Position(NamedTuple):
+    """How far a partition has been cut, the state of :class:`CutRecords`.
+
+    Attributes:
+        watermark: of the partition, ms.
+        offset: of its next record.
+    """
+
+    watermark: int = MIN_WATERMARK
+    offset: int = 0
+
+    def encode(self) -> bytes:
+        """The state's bytes."""
+        return _POSITION_FORM.pack(*self)
+
+    @classmethod
+    def decode(cls, stored: bytes) -> Position:
+        """What :meth:`encode` gave.
+
+        Raises:
+            schemas.forms.model.VersionError: another release wrote it.
+        """
+        if len(stored) != _POSITION_FORM.size:
+            raise forms.RECORDS_POSITION.refusal(f"of {len(stored)} bytes")
+        return cls(*_POSITION_FORM.unpack(stored))
+
+
+def partition_key(partition: int) -> bytes:
+    """The key of a partition's state."""
+    return _KEY_FORM.pack(partition)
 
 
 def _record(record: Record, offset: int) -> RawRecord:
@@ -63,11 +97,12 @@ class _CutPartition(beam.DoFn):
         self._intake = self._settings.intake(logs=True)
 
     def process(
-        self, element: tuple[int, Sequence[Record]], position: Any = beam.DoFn.StateParam(_POSITION)
+        self, element: tuple[bytes, Sequence[Record]], position: Any = beam.DoFn.StateParam(_POSITION)
     ) -> Iterator[object]:
-        partition, records = element
+        key, records = element
+        (partition,) = _KEY_FORM.unpack(key)
         stored = position.read()
-        watermark, offset = _STATE.unpack(stored) if stored is not None else (MIN_WATERMARK, 0)
+        watermark, offset = Position.decode(stored) if stored is not None else Position()
         taken = self._intake.take(
             [_record(record, min(offset + place, MAX_OFFSET - 1)) for place, record in enumerate(records)],
             NAME,
@@ -75,7 +110,7 @@ class _CutPartition(beam.DoFn):
             watermark,
             now_ms=int(time.time() * 1000),
         )
-        position.write(_STATE.pack(taken.watermark, min(offset + len(records), MAX_OFFSET - 1)))
+        position.write(Position(taken.watermark, min(offset + len(records), MAX_OFFSET - 1)).encode())
         yield from taken.outputs()
 
 
@@ -123,11 +158,11 @@ def _records_of(element: Record | list[Record]) -> list[Record]:
 
 def _by_partition(
     element: Record | list[Record], partition_of: Callable[[Record], int]
-) -> Iterator[tuple[int, list[Record]]]:
+) -> Iterator[tuple[bytes, list[Record]]]:
     records = _records_of(element)
     if not records:
         return
     partition = partition_of(records[0])
     if not 0 <= partition < MAX_PARTITIONS:
         raise ValueError(f"partition {partition} of a record is not from 0 to {MAX_PARTITIONS - 1}")
-    yield partition, records
+    yield partition_key(partition), records

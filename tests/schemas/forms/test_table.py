@@ -19,6 +19,7 @@ STEPS = {
     "Rollups/Roll up 1h": table.COARSER,
     "Rules/Shards": table.SHARDS,
     "Rules/Groups/ParDo(StageDoFn)": table.GROUPS,
+    "CutRecords/Read and decode/ParDo(_CutPartition)": table.CUT,
 }
 """Steps with state cells, by their labels in the golden file of labels."""
 
