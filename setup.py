@@ -74,7 +74,7 @@ PACKAGE_DATA = {
     "deploy": ["compose.yaml"],
     "schemas": ["*.json"],
     "schemas.codecs": ["*.json", "*.proto", "*.pyi"],
-    "deploy.install": ["*.txt", "*_jars/*", "influxd_module/*", "prometheus_module/*"],
+    "deploy.install": ["*.txt", "*_jars/*", "influxd_module/*", "prometheus_module/*", "vmagent_module/*"],
 }
 
 # Ranges are what is known to work, with an upper bound where a major version has broken us or is known to change what is used here.

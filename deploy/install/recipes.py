@@ -16,9 +16,11 @@ HERE = Path(__file__).parent
 FLINK_REQUIREMENTS = HERE / "flink-requirements.txt"
 INFLUXD_MODULE = HERE / "influxd_module"
 PROMETHEUS_MODULE = HERE / "prometheus_module"
+VMAGENT_MODULE = HERE / "vmagent_module"
 JOBSERVER_MAIN = HERE / "jobserver_jars" / "JobServer.java"
 PRISM_PACKAGE = "github.com/apache/beam/sdks/v2/go/cmd/prism"
 PROMETHEUS_COMMANDS = ("prometheus", "promtool")
+VMAGENT_PACKAGE = "github.com/VictoriaMetrics/VictoriaMetrics/app/vmagent"
 PKG_CONFIG_PACKAGE = "github.com/influxdata/pkg-config@v0.2.14"
 
 # What the cluster's own distribution already holds: on its class path twice, two versions of a class would mix.
@@ -80,9 +82,18 @@ def _influxdb(build: Build) -> None:
 
 
 def _prometheus3(build: Build) -> None:
-    module = build.scratch / "module"
-    shutil.copytree(PROMETHEUS_MODULE, module)
     packages = [f"github.com/prometheus/prometheus/cmd/{name}" for name in PROMETHEUS_COMMANDS]
+    _go_build(build, PROMETHEUS_MODULE, packages)
+
+
+def _vmagent(build: Build) -> None:
+    _go_build(build, VMAGENT_MODULE, [VMAGENT_PACKAGE])
+
+
+def _go_build(build: Build, source: Path, packages: list[str]) -> None:
+    """Build commands in a module of ours, whose ``go.sum`` pins everything that they need."""
+    module = build.scratch / "module"
+    shutil.copytree(source, module)
     binaries = f"{build.target / 'bin'}{os.sep}"
     build.run(["go", "build", "-mod=readonly", "-trimpath", "-o", binaries, *packages], cwd=module)
 
@@ -130,7 +141,15 @@ PROMETHEUS3 = Recipe(
     _prometheus3,
     verb="building (about 10 minutes)",
 )
+VMAGENT = Recipe(
+    "vmagent",
+    "1.151.0",
+    ("go",),
+    tuple(sorted(VMAGENT_MODULE.iterdir())),
+    _vmagent,
+    verb="building (about 3 minutes)",
+)
 
 RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe for recipe in (KAFKA, FLINK, JOBSERVER, INFLUXDB, PRISM, FLINK_SQL, PROMETHEUS3)
+    recipe.name: recipe for recipe in (KAFKA, FLINK, JOBSERVER, INFLUXDB, PRISM, FLINK_SQL, PROMETHEUS3, VMAGENT)
 }

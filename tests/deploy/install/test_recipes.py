@@ -7,7 +7,7 @@ import pytest
 
 from deploy.errors import InstallFailed
 from deploy.install import recipes
-from deploy.install.recipes import FLINK, FLINK_SQL, INFLUXDB, JOBSERVER, KAFKA, PROMETHEUS3, RECIPES
+from deploy.install.recipes import FLINK, FLINK_SQL, INFLUXDB, JOBSERVER, KAFKA, PROMETHEUS3, RECIPES, VMAGENT
 from deploy.install.tools import HOW_TO_GET
 from deploy.parts import CATALOGUE
 
@@ -64,6 +64,13 @@ def test_prometheus_is_pinned_by_its_module_files():
     module = {path.name: path for path in PROMETHEUS3.files}
     assert f"github.com/prometheus/prometheus v{PROMETHEUS3.version}\n" in module["go.mod"].read_text()
     assert f"github.com/prometheus/prometheus v{PROMETHEUS3.version} h1:" in module["go.sum"].read_text()
+
+
+def test_vmagent_is_pinned_by_its_module_files_and_replaces_nothing():
+    module = {path.name: path.read_text() for path in VMAGENT.files}
+    assert f"require github.com/VictoriaMetrics/VictoriaMetrics v{VMAGENT.version}\n" in module["go.mod"]
+    assert f"github.com/VictoriaMetrics/VictoriaMetrics v{VMAGENT.version} h1:" in module["go.sum"]
+    assert "replace" not in module["go.mod"]
 
 
 def test_a_prometheus_on_path_is_no_substitute_and_the_error_says_what_to_run(tmp_path, monkeypatch):
