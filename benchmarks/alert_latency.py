@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from benchmarks.alert_arrivals import RULE, Arrival, Events, Notifications
 from benchmarks.alert_load import CROSSING, Feed, KafkaSide, LiveFleet, PrometheusSide, Scrape, Transition
-from benchmarks.metrics import Meter
+from benchmarks.metering import Meter
 from benchmarks.stage import STEP_MS, rule_text
 from deploy.progress import Plain
 from deploy.settings import Settings

@@ -1,0 +1,51 @@
+"""The meter of processes."""
+
+import subprocess
+import sys
+
+from benchmarks.metering import Figures, Meter
+
+BUSY = """
+import subprocess, sys, time
+if sys.argv[1:]:
+    child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child.stdout.readline()
+else:
+    block = bytearray(60_000_000)
+    end = time.process_time() + 0.3
+    while time.process_time() < end:
+        pass
+print("done", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_descendants_count_and_each_have_their_own_usage():
+    with subprocess.Popen(
+        [sys.executable, "-c", BUSY, BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        with Meter(lambda: [process.pid]).running() as meter:
+            assert process.stdout.readline() == "done\n"
+        process.stdin.close()
+    assert 0.3 <= meter.cpu_seconds < 5
+    assert 60e6 < meter.peak_bytes < 500e6
+    parent, child = meter.usage
+    assert {parent.root, child.root} == {process.pid}
+    assert parent.command[-1] == child.command[-1] == BUSY
+    assert len(parent.command) == len(child.command) + 1
+    assert child.cpu_seconds >= 0.3 > parent.cpu_seconds
+
+
+def test_what_was_spent_before_does_not_count():
+    with subprocess.Popen(
+        [sys.executable, "-c", BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "done\n"
+        with Meter(lambda: [process.pid]).running() as meter:
+            process.stdin.close()
+            process.wait()
+    assert meter.cpu_seconds < 0.3
+
+
+def test_figures_are_of_samples():
+    assert Figures.of(4_000_000, 8.0, 6.0, 123_456_789) == Figures(8.0, 500_000, 1.5, 123)
