@@ -18,6 +18,8 @@ from apache_beam.runners.worker import sdk_worker_main
 from apache_beam.runners.worker.worker_id_interceptor import WorkerIdInterceptor
 from google.protobuf import json_format, text_format
 
+from deploy.workers import harness
+
 PROVISION_SECONDS = 60
 
 
@@ -75,6 +77,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     info = provision(options.id, options.provision)
     os.environ.update(environment(options.id, options.control, options.logging, info))
+    harness.hasten()
     sdk_worker_main.main([])
     return 0
 
