@@ -21,6 +21,7 @@ from deploy.ports import LOOPBACK
 JOBMANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 TASKMANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 BASH_JAVA_UTILS = "org.apache.flink.runtime.util.bash.BashJavaUtils"
+RESOURCES = {"jobmanager": "GET_JM_RESOURCE_PARAMS", "taskmanager": "GET_TM_RESOURCE_PARAMS"}
 RESULT_PREFIX = "BASH_JAVA_UTILS_EXEC_RESULT:"
 
 # `env.java.opts.all` of the config.yaml that Flink 1.19 ships: what it reflects into since Java 17 encapsulates it.
@@ -86,6 +87,8 @@ def configuration(instance: Instance) -> dict[str, str | int | bool]:
         "taskmanager.memory.task.off-heap.size": "768m",
         # The hashmap backend lives on the heap; managed memory serves RocksDB and Python, which runs elsewhere here.
         "taskmanager.memory.managed.fraction": "0.1",
+        # A block of samples fills the default buffers: reading would wait while windows have nothing to do.
+        "taskmanager.network.memory.floating-buffers-per-gate": 1000,
         "state.backend.type": "hashmap",
         # Flink takes the text after the scheme for the path as it is: a blank written as %20 would be another directory.
         "state.checkpoints.dir": f"file://{data / 'checkpoints'}",
@@ -102,20 +105,22 @@ def configuration(instance: Instance) -> dict[str, str | int | bool]:
         "heartbeat.interval": 2000,
         "heartbeat.timeout": 30000,
         "env.java.opts.all": " ".join(JAVA_17),
+        # The optimizing compiler takes a third of a processor for minutes, and little of what it compiles runs long: the work is done in Python.
+        "env.java.opts.taskmanager": "-XX:TieredStopAtLevel=1",
         **settings.flink,
     }
 
 
 def jobmanager_command(instance: Instance) -> Command:
     """The JobManager's command line."""
-    return _command(instance, "GET_JM_RESOURCE_PARAMS", JOBMANAGER, ["--executionMode", "cluster"], {})
+    return _command(instance, "jobmanager", JOBMANAGER, ["--executionMode", "cluster"], {})
 
 
 def taskmanager_command(instance: Instance) -> Command:
     """The TaskManager's command line; each start registers under a new id, written beside its configuration."""
     resource = f"taskmanager-{uuid.uuid4().hex[:8]}"
     _resource_file(instance).write_text(resource, encoding="utf-8")
-    return _command(instance, "GET_TM_RESOURCE_PARAMS", TASKMANAGER, [], {"taskmanager.resource-id": resource})
+    return _command(instance, "taskmanager", TASKMANAGER, [], {"taskmanager.resource-id": resource})
 
 
 def jobmanager_ready(instance: Instance) -> bool:
@@ -146,16 +151,19 @@ def _made(instance: Instance, name: str) -> Path:
 
 
 def _command(
-    instance: Instance, resources: str, main: str, arguments: list[str], overrides: Mapping[str, str]
+    instance: Instance, process: str, main: str, arguments: list[str], overrides: Mapping[str, str]
 ) -> Command:
     conf = instance.conf("flink")
     # Not before: the help of `tidemark stack` lists the parts, and is to be there at once.
     import yaml
 
-    (conf / "config.yaml").write_text(yaml.safe_dump(configuration(instance)), encoding="utf-8")
+    configured = configuration(instance)
+    (conf / "config.yaml").write_text(yaml.safe_dump(configured), encoding="utf-8")
     (conf / "log4j.properties").write_text(LOG4J, encoding="utf-8")
     flink = FLINK.directory()
-    jvm, dynamic = _resource_parameters(instance, resources)
+    jvm, dynamic = _resource_parameters(instance, RESOURCES[process])
+    # Flink's own scripts read these; nothing else does.
+    jvm += shlex.split(str(configured.get(f"env.java.opts.{process}", "")))
     classpath = f"{flink}/lib/*:{JOBSERVER.directory()}/cluster-lib/*"
     argv = ["java", *jvm, *JAVA_17, f"-Dlog4j.configurationFile={conf / 'log4j.properties'}", "-cp", classpath, main]
     argv += ["--configDir", str(conf), *arguments, *dynamic]

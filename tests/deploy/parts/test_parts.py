@@ -115,6 +115,19 @@ def test_each_taskmanager_registers_under_a_new_id(instance):
 
 
 @needs_flink
+@pytest.mark.parametrize(
+    ("chosen", "java"),
+    [({}, ["-XX:TieredStopAtLevel=1"]), ({"env.java.opts.taskmanager": "-Da=1 -Db='2 3'"}, ["-Da=1", "-Db=2 3"])],
+    ids=["by default", "chosen"],
+)
+def test_java_options_of_a_process_reach_it_alone(instance, chosen, java):
+    instance = Instance(instance.directory, instance.ports, Settings(flink=chosen))
+    argv = flink.taskmanager_command(instance).argv
+    assert set(java) <= set(argv[: argv.index("-cp")])
+    assert not set(java) & set(flink.jobmanager_command(instance).argv)
+
+
+@needs_flink
 def test_memory_that_does_not_fit_is_refused_with_flinks_reason(instance):
     settings = Settings(taskmanager_memory="600m")
     with pytest.raises(StackError, match="Flink refuses the configuration") as raised:
