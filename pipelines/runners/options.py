@@ -27,6 +27,7 @@ LOCAL_RUNNERS = ("directrunner", "fnapirunner", "prismrunner")
 _JOB_SERVER_TIMEOUT_S = 10.0
 # Parts of Beam's messages if it cannot get or run the jar of a job server.
 _NO_JOB_SERVER = ("job server jar", "Java must be installed")
+_BUNDLE_TIME = "max_bundle_time_mills"
 # Lower than the usual cutoff would refuse options of a job server that resemble one of the job's.
 _ALIKE = 0.75
 
@@ -68,6 +69,9 @@ def beam_options(args: Sequence[str], bounded: bool, name: str = "metrics") -> P
         endpoint = option_value(args, "job_endpoint")
         if endpoint:
             runner_options = _describe(endpoint)
+            if _BUNDLE_TIME not in runner_options:
+                # A job server of another runner.
+                own.pop(_BUNDLE_TIME, None)
     missing = [
         f"--{name}={value}" if value else f"--{name}" for name, value in own.items() if option_value(args, name) is None
     ]
@@ -140,6 +144,9 @@ def option_value(args: Sequence[str], name: str) -> str | None:
 def _flink(args: Sequence[str], bounded: bool, name: str) -> dict[str, str]:
     # The SDK walks all loaded modules to measure what it caches. With few, large state cells, this costs more than the reads it saves.
     own = {"max_cache_memory_usage_mb": "0", "job_name": name}
+    if not bounded:
+        # The outputs of a bundle wait until it ends, and by default it may last a second.
+        own[_BUNDLE_TIME] = "200"
     if option_value(args, "checkpointing_interval") is not None:
         # Without it, Flink parks the outputs of the bundle that a checkpoint closes until the next element, and the watermark passes them.
         own["finish_bundle_before_checkpointing"] = ""

@@ -85,6 +85,14 @@ def test_flink_gets_what_a_streaming_job_needs_there(endpoint: str) -> None:
     assert "shutdown_sources_after_idle_ms" not in options
 
 
+def test_bundles_of_a_streaming_job_on_flink_are_short() -> None:
+    with serving(JobServer("max_bundle_time_mills")) as endpoint:
+        words = ["--runner=PortableRunner", f"--job_endpoint={endpoint}"]
+        assert str(chosen(words, bounded=False)["max_bundle_time_mills"]) == "200"
+        assert str(chosen([*words, "--max_bundle_time_mills=50"], bounded=False)["max_bundle_time_mills"]) == "50"
+        assert "max_bundle_time_mills" not in chosen(words, bounded=True)
+
+
 def test_a_job_has_its_own_name_on_flink(endpoint: str) -> None:
     words = ["--runner=PortableRunner", f"--job_endpoint={endpoint}"]
     assert beam_options(words, False).get_all_options()["job_name"] == "metrics"

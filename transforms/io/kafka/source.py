@@ -36,7 +36,7 @@ from transforms.losses.examples import UNREAD, Example
 from transforms.machines.beam import mark
 from transforms.machines.watermarks import PartitionWatermark
 
-CALL_SECONDS = 1.0
+CALL_SECONDS = 0.25
 """How long one call reads before it lets the runner take a checkpoint."""
 POLL_SECONDS = 0.1
 RESTLESS_SECONDS = 1.0
