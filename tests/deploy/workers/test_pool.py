@@ -1,8 +1,11 @@
 """The worker pool and its workers, against a runner that only provisions."""
 
 import json
+import re
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 
 import grpc
@@ -21,6 +24,7 @@ from google.protobuf import text_format
 
 from deploy.ports import free_ports, is_open
 from deploy.process import spawn, stop
+from deploy.workers.pool import LOADED
 from deploy.workers.worker import environment, provision
 from tests.deploy.waiting import wait_for
 
@@ -83,29 +87,51 @@ def test_beam_reads_its_configuration_from_the_environment(runner):
         assert descriptor.url == url
 
 
-def test_the_pool_starts_and_stops_workers_by_their_ids(pool, runner):
+def started(log: Path) -> dict[str, int]:
+    """The processes of workers by their ids."""
+    return {name: int(pid) for name, pid in re.findall(r"worker (\S+) started as process (\d+)", log.read_text())}
+
+
+def test_the_pool_starts_and_stops_workers_by_their_ids(pool, runner, tmp_path):
     identity, stub = pool
     for worker in ("w-1", "w-2"):
         assert stub.StartWorker(start_request(runner, worker)).error == ""
     wait_for(lambda: sorted(runner.asked) == ["w-1", "w-2"], 60)
-    commands = {process.pid: process.cmdline() for process in psutil.Process(identity.pid).children()}
-    [first] = [pid for pid, words in commands.items() if "--id=w-1" in words]
-    assert all(words[:3] == [sys.executable, "-m", "deploy.workers.worker"] for words in commands.values())
+    pids = started(tmp_path / "log")
+    assert sorted(pids) == ["w-1", "w-2"]
+    # They are forked from one process, which has loaded what they need.
+    [parent] = {psutil.Process(pid).ppid() for pid in pids.values()}
+    assert psutil.Process(parent).ppid() == identity.pid
     stub.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="w-1"))
-    assert not psutil.pid_exists(first)
+    wait_for(lambda: not psutil.pid_exists(pids["w-1"]))
+    assert psutil.pid_exists(pids["w-2"])
     stub.StopWorker(beam_fn_api_pb2.StopWorkerRequest(worker_id="unknown"))
     assert identity.alive()
 
 
-def test_a_pool_that_is_terminated_takes_its_workers_along(pool, runner):
+def test_a_pool_that_is_terminated_takes_its_workers_along(pool, runner, tmp_path):
     identity, stub = pool
     stub.StartWorker(start_request(runner, "w-1"))
     wait_for(lambda: runner.asked, 60)
-    members = identity.members()
-    assert len(members) == 2
+    assert {identity.pid, *started(tmp_path / "log").values()} < {each.pid for each in identity.members()}
     psutil.Process(identity.pid).terminate()
-    wait_for(lambda: not identity.alive())
-    assert identity.members() == []
+    wait_for(lambda: not identity.members())
+
+
+def test_a_pool_that_is_killed_leaves_nothing_that_could_fork_further_workers(pool, runner, tmp_path):
+    identity, stub = pool
+    stub.StartWorker(start_request(runner, "w-1"))
+    wait_for(lambda: runner.asked, 60)
+    workers = set(started(tmp_path / "log").values())
+    psutil.Process(identity.pid).kill()
+    # Workers end by themselves once their runner is gone; this one never had any.
+    wait_for(lambda: {each.pid for each in identity.members()} <= workers)
+
+
+def test_a_worker_finds_the_code_of_jobs_loaded():
+    assert [name for name in LOADED if find_spec(name) is None] == []
+    code = f"import {', '.join(LOADED)}; import threading; assert threading.active_count() == 1, 'a fork would lack the other threads'"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_the_pool_listens_on_the_loopback_interface_only(pool):
