@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,12 +13,13 @@ from benchmarks.flink_sql import job as flink_sql
 from benchmarks.metering import Figures, Meter
 from deploy.stack import Stack
 from pipelines import metrics
-from pipelines.runners.flink import Flink
+from pipelines.runners.flink import Flink, Job
 from tidemark.generate import cli as generate
 from transforms.accounting import NAMESPACE, WRITTEN
 
 TOPIC = "bench"
 JOB = "tidemark-bench"
+START_MS = 1_767_571_200_000
 CHECKPOINT_MS = 10_000
 DEADLINE_S = 1_800
 
@@ -33,24 +35,30 @@ class Load:
     partitions: int
 
     @property
+    def series(self) -> int:
+        """All series."""
+        return self.hosts * self.metrics
+
+    @property
     def samples(self) -> int:
         """All samples."""
-        return self.hosts * self.metrics * self.scrapes
+        return self.series * self.scrapes
 
 
-def fill(stack: Stack, load: Load) -> None:
-    """Generate the load into the topic."""
+def fill(stack: Stack, load: Load, topic: str = TOPIC, options: Sequence[str] = ()) -> None:
+    """Generate the load into a topic, with further options of the generator."""
     generate.main(
         [
             "metrics",
-            f"--output=kafka://{stack.address('kafka')}/{TOPIC}",
+            f"--output=kafka://{stack.address('kafka')}/{topic}",
             f"--create-topic={load.partitions}",
             f"--hosts={load.hosts}",
             f"--metrics={load.metrics}",
             f"--interval={load.interval_s}s",
             f"--duration={load.interval_s * load.scrapes}s",
-            "--start=2026-01-05T00:00:00Z",
+            f"--start={START_MS}",
             "--quiet",
+            *options,
         ]
     )
 
@@ -106,14 +114,13 @@ def all_written(flink: Flink, job: str, samples: int) -> float:
     raise RuntimeError(f"{written:,} of {samples:,} samples were written within {DEADLINE_S} s")
 
 
-def run_tidemark(stack: Stack, load: Load) -> float:
-    """Send the topic through the metrics job, both tiers, as it runs in production: without an end; seconds until all is written."""
-    flink = Flink(stack.address("flink-jobmanager"))
+def start_tidemark(stack: Stack, topic: str = TOPIC, output: str = "blackhole:", options: Sequence[str] = ()) -> Job:
+    """Submit the metrics job, both tiers, as it runs in production: without an end. It runs on return."""
     metrics.run(
         [
-            f"--input=kafka://{stack.address('kafka')}/{TOPIC}",
+            f"--input=kafka://{stack.address('kafka')}/{topic}",
             "--idle_timeout=1s",
-            "--output=blackhole:",
+            f"--output={output}",
             "--no-raw",
             "--dead_letter=blackhole:",
             "--late=blackhole:",
@@ -127,23 +134,43 @@ def run_tidemark(stack: Stack, load: Load) -> float:
             f"--checkpointing_interval={CHECKPOINT_MS}",
             "--parallelism=1",
             "--sdk_worker_parallelism=2",
+            *options,
         ]
     )
-    job = flink.wait_running(JOB, 60)
+    return Flink(stack.address("flink-jobmanager")).wait_running(JOB, 60)
+
+
+def run_tidemark(stack: Stack, load: Load, topic: str = TOPIC) -> float:
+    """Send a topic through the metrics job; seconds until all is written."""
+    flink = Flink(stack.address("flink-jobmanager"))
+    job = start_tidemark(stack, topic)
     seconds = all_written(flink, job.id, load.samples)
     flink.cancel(job.id)
     return seconds
 
 
-def run_flink_sql(stack: Stack, workdir: Path) -> float:
-    """Send the topic through Flink SQL, the 1-minute tier alone; seconds."""
-    flink = Flink(stack.address("flink-jobmanager"))
-    return finished(flink, flink_sql.submit(stack.address("flink-jobmanager"), stack.address("kafka"), TOPIC, workdir))
+def run_flink_sql(stack: Stack, workdir: Path, topic: str = TOPIC, rows: Path | None = None) -> float:
+    """Send a topic through Flink SQL, the 1-minute tier alone; seconds. Rows are discarded unless a directory is named."""
+    rest = stack.address("flink-jobmanager")
+    return finished(Flink(rest), flink_sql.submit(rest, stack.address("kafka"), topic, workdir, rows))
 
 
-def measure(stack: Stack, parts: list[str], load: Load, run: Callable[[], float]) -> Figures:
-    """Run a job on a fresh TaskManager and meter the given parts of the stack."""
-    stack.restart("flink-taskmanager")
-    with Meter(lambda: [stack.pid(part) for part in parts]).running() as meter:
-        seconds = run()
+def measure(
+    stack: Stack, parts: list[str], load: Load, run: Callable[[], float], flink: Mapping[str, str] | None = None
+) -> Figures:
+    """Run a job on a fresh TaskManager, with further configuration of Flink, and meter the given parts of the stack."""
+    before = stack.settings
+    stack.configure(replace(before, flink={**before.flink, **(flink or {})}))
+    try:
+        stack.restart("flink-taskmanager")
+        with Meter(lambda: [stack.pid(part) for part in parts]).running() as meter:
+            seconds = run()
+    finally:
+        stack.configure(before)
     return Figures.of(load.samples, seconds, meter.cpu_seconds, meter.peak_bytes)
+
+
+def measure_flink_sql(stack: Stack, load: Load, workdir: Path, topic: str = TOPIC) -> Figures:
+    """Flink SQL over a topic, with the optimizing compiler: its work is done in Java, and without it takes longer."""
+    run = partial(run_flink_sql, stack, workdir, topic)
+    return measure(stack, ["flink-taskmanager"], load, run, {"env.java.opts.taskmanager": ""})

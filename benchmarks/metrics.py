@@ -24,7 +24,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.jobs import Load, fill, measure, run_flink_sql, run_tidemark
+from benchmarks.jobs import Load, fill, measure, measure_flink_sql, run_tidemark
 from benchmarks.metering import Figures, machine
 from deploy.progress import Plain
 from deploy.settings import Settings
@@ -61,9 +61,7 @@ def main(argv: list[str] | None = None) -> int:
             if args.only != "tidemark":
                 print("running Flink SQL ...", flush=True)
                 workdir = Path(folder) / "sql"
-                results["flink_sql"] = measure(
-                    stack, ["flink-taskmanager"], load, lambda: run_flink_sql(stack, workdir)
-                )
+                results["flink_sql"] = measure_flink_sql(stack, load, workdir)
     report(load, results)
     return 0
 

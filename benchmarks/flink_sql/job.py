@@ -12,6 +12,8 @@ from deploy.install.cache import install
 from deploy.install.recipes import FLINK, FLINK_SQL
 
 SCRIPT = Path(__file__).with_name("rollup_1m.sql")
+BLACKHOLE = "'connector' = 'blackhole'"
+FILES = "'connector' = 'filesystem', 'path' = '{path}', 'format' = 'csv'"
 _SUBMITTER = Path(__file__).with_name("SubmitSql.java")
 _JOB_ID = re.compile(r"Job ID: ([0-9a-f]{32})")
 _TIMEOUT_S = 180
@@ -29,8 +31,11 @@ _OPENS = (
 )
 
 
-def submit(rest: str, bootstrap: str, topic: str, workdir: Path) -> str:
+def submit(rest: str, bootstrap: str, topic: str, workdir: Path, rows: Path | None = None) -> str:
     """Submit the job to the cluster whose REST address is ``rest``; its id.
+
+    Args:
+        rows: a directory to write rows to, as CSV; without it they are discarded.
 
     Raises:
         RuntimeError: no job was started; the output of the attempt is the message.
@@ -39,8 +44,8 @@ def submit(rest: str, bootstrap: str, topic: str, workdir: Path) -> str:
     flink, connectors = FLINK.directory(), FLINK_SQL.directory() / "lib"
     workdir.mkdir(parents=True, exist_ok=True)
     script = workdir / SCRIPT.name
-    host, _, port = rest.rpartition(":")
-    script.write_text(Template(SCRIPT.read_text()).substitute(TOPIC=topic, BOOTSTRAP=bootstrap))
+    sink = BLACKHOLE if rows is None else FILES.format(path=rows.as_uri())
+    script.write_text(Template(SCRIPT.read_text()).substitute(TOPIC=topic, BOOTSTRAP=bootstrap, SINK=sink))
     host, _, port = rest.rpartition(":")
     class_path = os.pathsep.join(map(str, [*sorted((flink / "lib").glob("*.jar")), *sorted(connectors.glob("*.jar"))]))
     jars = ";".join(jar.as_uri() for jar in sorted(connectors.glob("*.jar")))

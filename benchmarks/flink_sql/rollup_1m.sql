@@ -5,6 +5,7 @@ SET 'parallelism.default' = '1';
 SET 'state.backend.type' = 'hashmap';
 SET 'execution.checkpointing.interval' = '10 s';
 SET 'pipeline.name' = 'flink-sql';
+SET 'table.local-time-zone' = 'UTC';
 
 CREATE TABLE scrapes (
   labels MAP<STRING, STRING>,
@@ -34,7 +35,7 @@ CREATE TABLE rollup_1m (
   total DOUBLE,
   low DOUBLE,
   high DOUBLE
-) WITH ('connector' = 'blackhole');
+) WITH (${SINK});
 
 INSERT INTO rollup_1m
 SELECT host, metric, window_start, COUNT(*), SUM(v), MIN(v), MAX(v)
