@@ -46,13 +46,13 @@ class Usage:
 
     Attributes:
         root: the process that was asked for; this one, or an ancestor of it.
-        command: its command line.
+        pid: this one.
         cpu_seconds: since the meter began.
         peak_bytes: resident memory, the most at any moment.
     """
 
     root: int
-    command: list[str]
+    pid: int
     cpu_seconds: float = 0.0
     peak_bytes: int = 0
 
@@ -84,7 +84,7 @@ class Meter:
             try:
                 times, memory = process.cpu_times(), process.memory_info()
                 key = process.pid, process.create_time()
-                usage = self._usage.get(key) or self._usage.setdefault(key, Usage(root, process.cmdline()))
+                usage = self._usage.get(key) or self._usage.setdefault(key, Usage(root, process.pid))
             except psutil.Error:
                 continue
             usage.cpu_seconds = times.user + times.system - self._base.get(key, 0.0)
