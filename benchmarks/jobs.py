@@ -21,6 +21,7 @@ TOPIC = "bench"
 JOB = "tidemark-bench"
 START_MS = 1_767_571_200_000
 CHECKPOINT_MS = 10_000
+START_S = 180
 DEADLINE_S = 1_800
 
 
@@ -137,7 +138,7 @@ def start_tidemark(stack: Stack, topic: str = TOPIC, output: str = "blackhole:",
             *options,
         ]
     )
-    return Flink(stack.address("flink-jobmanager")).wait_running(JOB, 60)
+    return Flink(stack.address("flink-jobmanager")).wait_running(JOB, START_S)
 
 
 def run_tidemark(stack: Stack, load: Load, topic: str = TOPIC) -> float:

@@ -40,10 +40,13 @@ def test_what_was_spent_before_does_not_count():
         [sys.executable, "-c", BUSY], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout.readline() == "done\n"
-        with Meter(lambda: [process.pid]).running() as meter:
-            process.stdin.close()
-            process.wait()
-    assert meter.cpu_seconds < 0.3
+        meter = Meter(lambda: [process.pid])
+        meter.look()
+        assert meter.cpu_seconds >= 0.3
+        with meter.running():
+            pass
+        assert meter.cpu_seconds < 0.3
+        process.stdin.close()
 
 
 def test_figures_are_of_samples():
