@@ -24,20 +24,22 @@ _SINKS = ("transforms.io.influxdb.sink", "transforms.io.parquet.sink")
 
 SAMPLES = Form(
     "samples",
-    (State(FINEST, ("pending", "bucket*")), Inside("chunk"), Inside("element of samples")),
+    (State(FINEST, ("pending", "late", "bucket*")), Inside("chunk"), Inside("element of samples")),
     "transforms.intake.beam",
     (_ROLLUPS, _RULES, *_SINKS, "transforms.io.records"),
     version=2,
     older=(1,),
 )
-ROLLUPS = Form("rollups", (State(COARSER, ("pending",)),), "transforms.rollups.beam", (_ROLLUPS, *_SINKS))
+ROLLUPS = Form("rollups", (State(COARSER, ("pending", "late")),), "transforms.rollups.beam", (_ROLLUPS, *_SINKS))
 PANES = Form("panes of a window", (State(COARSER, ("bucket*",)),), _ROLLUPS, (_ROLLUPS,))
 WINDOW_META = Form(
     "meta of a window",
     (State(FINEST, ("meta",)), State(COARSER, ("meta",))),
-    "transforms.windows.machine",
-    ("transforms.windows.machine",),
-    mark=Mark.LENGTH,
+    "transforms.windows.meta",
+    ("transforms.windows.meta",),
+    version=2,
+    older=(1,),
+    mark=Mark.BYTE,
 )
 WINDOW_KEY = Form(
     "key of a window",

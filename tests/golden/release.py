@@ -32,7 +32,7 @@ RELEASES = sorted(
     key=lambda name: [int(part) for part in name.split(".")],
 )
 """All releases, the oldest first."""
-NEWEST = "1"
+NEWEST = "2"
 """The release that the code of the day writes."""
 
 WHOLE = [release for release in RELEASES if (FOLDER / f"v{release}" / "labels.txt").exists()]

@@ -18,7 +18,11 @@ HALF = 64
 def first(core: Core) -> list[RollupBatch]:
     """Up to the half."""
     panes = _play(core, range(HALF))
-    core.feed([_scrape(HALF - 3, late=True)])
+    # A pane that comes late to the hour before: it has not gone on yet.
+    core.feed([_scrape(HALF - 5, late=True)])
+    panes += core.advance(NOON + (HALF - 1) * MINUTE)
+    # Late for a window whose samples stayed as they came, and once more for one that has buckets.
+    core.feed([_scrape(HALF - 3, late=True), _scrape(HALF - 5, late=True)])
     return panes
 
 
@@ -72,6 +76,7 @@ def plain_state(core: Core) -> Plain:
                 key.encode().hex(): {
                     "meta": text_of(window.cells["meta"]) if window.cells else None,
                     "pending": [text_of(data) for data in window.pending],
+                    "late": [text_of(data) for data in window.late],
                     "buckets": {str(bucket): text_of(data) for bucket, data in window.buckets.items()},
                     "timers": dict(sorted(window.timers.items())),
                 }
@@ -93,6 +98,8 @@ def restored(state: Plain) -> Core:
             if plain["meta"] is not None:
                 window.write("meta", bytes_of(plain["meta"]))
             window.replace("pending", map(bytes_of, plain["pending"]))
+            # Releases up to 1 had no bag of its own for what came late.
+            window.replace("late", map(bytes_of, plain.get("late", ())))
             for bucket, data in plain["buckets"].items():
                 window.replace(f"bucket{int(bucket):02d}", [bytes_of(data)])
             for tag, time_ms in plain["timers"].items():

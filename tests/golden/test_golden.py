@@ -104,7 +104,7 @@ def test_every_cell_and_bag_is_in_a_state() -> None:
             filled = {name for key in state[stage].values() for name, data in key[kind].items() if data}
             assert filled == set(names), stage
     for tier, windows in halves(NEWEST, "rollups").state["tiers"].items():
-        for cell in ("meta", "pending", "buckets"):
+        for cell in ("meta", "pending", "late", "buckets"):
             assert any(window[cell] for window in windows.values()), (tier, cell)
 
 

@@ -108,12 +108,14 @@ BAGS = [
     ("groups", "contributions", table.CONTRIBUTION),
     ("groups", "announced", table.RULES_ELEMENT),
 ]
-# No late data reads the buckets of an hour again.
 WINDOWS = [
     ("1m", "pending", table.SAMPLES),
+    ("1m", "late", table.SAMPLES),
     ("1m", "buckets", table.SAMPLES),
     ("1m", "meta", table.WINDOW_META),
     ("1h", "pending", table.ROLLUPS),
+    ("1h", "late", table.ROLLUPS),
+    ("1h", "buckets", table.PANES),
     ("1h", "meta", table.WINDOW_META),
 ]
 

@@ -25,7 +25,10 @@ class _HasSeries(Protocol):
     @property
     def targets(self) -> Sequence[str]: ...
     @property
+    def metrics(self) -> Sequence[str]: ...
+    @property
     def target(self) -> Int32: ...
+    def __len__(self) -> int: ...
 
 
 _hash = lru_cache(maxsize=1 << 18)(stable_hash)
@@ -41,6 +44,14 @@ class _OfSeries:
         bucket = np.array([(_hash(text) >> 32) % number for text in rows.targets], np.int64)
         spread: Numbers = bucket[rows.target]
         return spread
+
+    def room(self, rows: _HasSeries) -> int:
+        return _room(rows, len(rows))
+
+
+def _room(rows: _HasSeries, number: int) -> int:
+    """In samples of some 5 bytes each: an Arrow stream has headers of nearly 2 kB, and a text takes some 15 bytes compressed."""
+    return number + 3 * (len(rows.targets) + len(rows.metrics)) + 350
 
 
 def _pane(rows: RollupBatch | None, number: int, watermark: int) -> Pane | None:
@@ -78,6 +89,9 @@ class SampleContent(_OfSeries):
         rows = samples.select_series(merged, merged.changed) if number else merged.samples
         return _pane(samples.rollup(rows, tier=self.tier, window=key.window, shard=key.shard), number, watermark)
 
+    def room_kept(self, merged: samples.Merged, watermark: int) -> int:
+        return _room(merged.arrived, len(merged.survivors))
+
     def prune(self, merged: samples.Merged, watermark: int) -> batches.SampleBatch:
         return merged.in_order_of_arrival()
 
@@ -112,9 +126,15 @@ class PaneContent(_OfSeries):
         found = panes.rollup(rows, starts, tier=self.tier, window=key.window, shard=key.shard)
         return _pane(found, number, watermark)
 
+    def room_kept(self, merged: panes.MergedPanes, watermark: int) -> int:
+        return _room(merged.panes, panes.after_folding(merged, self._final_before(watermark)))
+
     def prune(self, merged: panes.MergedPanes, watermark: int) -> panes.Panes:
+        return panes.fold_final(merged, self._final_before(watermark))
+
+    def _final_before(self, watermark: int) -> int:
         # Strictly before: at an equal watermark the finer tier may still be handing over its last pane.
-        return panes.fold_final(merged, watermark - self.lateness_ms - self.fine_ms)
+        return watermark - self.lateness_ms - self.fine_ms
 
 
 def content_of(tiers: Tiers, level: int) -> Content:

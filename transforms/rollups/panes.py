@@ -198,6 +198,13 @@ def fold_final(merged: MergedPanes, final_before: int) -> Panes:
     return concat([folded, panes.take(~final)])
 
 
+def after_folding(merged: MergedPanes, final_before: int) -> int:
+    """How many rows :func:`fold_final` leaves."""
+    final = merged.panes.window < final_before
+    # Rows are sorted by window within a series: where one is folded, so is the first.
+    return len(final) - int(np.count_nonzero(final)) + int(np.count_nonzero(final[merged.starts]))
+
+
 def concat(parts: Sequence[Panes]) -> Panes:
     """Rows of panes that share their dictionaries, one after the other."""
     return replace(

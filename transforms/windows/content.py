@@ -104,6 +104,14 @@ class Content(Protocol):
         """
         ...
 
+    def room(self, rows: Any) -> int:
+        """About how much room rows take as bytes, to compare with others."""
+        ...
+
+    def room_kept(self, merged: Any, watermark: int) -> int:
+        """The :meth:`room` of what :meth:`prune` keeps, without making it."""
+        ...
+
     def prune(self, merged: Any, watermark: int) -> Rows:
         """The rows to keep: what can no longer change is folded."""
         ...

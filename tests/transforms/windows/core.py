@@ -46,8 +46,14 @@ class Window(LocalKey):
         return self.bags.get("pending", [])
 
     @property
+    def late(self) -> list[bytes]:
+        return self.bags.get("late", [])
+
+    @property
     def buckets(self) -> dict[int, bytes]:
-        return {int(name[len("bucket") :]): bag[0] for name, bag in self.bags.items() if name != "pending" and bag}
+        return {
+            int(name[len("bucket") :]): bag[0] for name, bag in self.bags.items() if name.startswith("bucket") and bag
+        }
 
 
 class Level:

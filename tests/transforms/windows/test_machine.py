@@ -82,14 +82,18 @@ def play(core: Core, log: list[list[list[Sample]]], data: st.DataObject) -> None
     log=logs(any_values),
     lateness_ms=st.sampled_from([0, 20 * SECOND, 2 * MINUTE]),
     bucket_rows=st.sampled_from([1, 8192]),
+    room=st.sampled_from([0.0, 1e9]),
     random=st.randoms(use_true_random=False),
     data=st.data(),
 )
 def test_corrections_end_in_the_rows_of_everything_on_time(
-    log: list[list[list[Sample]]], lateness_ms: int, bucket_rows: int, random, data: st.DataObject
+    log: list[list[list[Sample]]], lateness_ms: int, bucket_rows: int, room: float, random, data: st.DataObject
 ) -> None:
     core = Core(tiers(lateness_ms), shards=2, delay_ms=5 * SECOND, partitions=len(log), choose=random.choice)
-    with patch.object(window_algorithm, "ROWS_PER_BUCKET", bucket_rows):
+    with (
+        patch.object(window_algorithm, "ROWS_PER_BUCKET", bucket_rows),
+        patch.object(window_algorithm, "STAYING_ROOM", room),
+    ):
         play(core, log, data)
     arrived = [sample for records in log for record in records for sample in record]
     late = set(map(id_of, core.too_late))
@@ -150,25 +154,31 @@ def at(seconds: float, series: tuple[str, str] = A, value: float = 1.0, seq: int
 def test_the_timeline_of_the_docstring() -> None:
     core = Core(Tiers(rollups=Tiers().rollups[:1]))
     read(core, at(20))
-    assert core.levels[0].windows[Key(0, NOON)].timers == {"on_time": NOON + MINUTE, "expire": NOON + 6 * MINUTE}
+    window = core.levels[0].windows[Key(0, NOON)]
+    assert window.timers == {"on_time": NOON + MINUTE, "expire": NOON + 6 * MINUTE}
+    came = window.pending
     (pane,) = core.advance(NOON + MINUTE)
     assert (pane.pane, pane.watermark, pane.columns["count"].tolist()) == (0, NOON + MINUTE, [1])
+    assert (len(came), window.pending, window.buckets) == (1, came, {})
     read(core, at(150, B))
-    read(core, at(30, seq=1))
-    assert core.levels[0].windows[Key(0, NOON)].timers == {
-        f"late{NOON + 160 * SECOND}": NOON + 160 * SECOND,
-        "expire": NOON + 6 * MINUTE,
-    }
-    assert core.advance(NOON + 159 * SECOND) == []
-    (pane,) = core.advance(NOON + 160 * SECOND)
-    assert (pane.pane, pane.watermark, pane.targets, pane.columns["count"].tolist()) == (
-        1,
-        NOON + 160 * SECOND,
-        [A[0]],
-        [2],
-    )
+    for number, (late, fires) in enumerate([(150, 160), (230, 240)], start=1):
+        read(core, at(late, B, seq=number), at(30 + number, seq=number))
+        assert window.timers == {
+            f"late{NOON + fires * SECOND}": NOON + fires * SECOND,
+            "expire": NOON + 6 * MINUTE,
+        }
+        assert len(window.late) == 1
+        assert [each for each in core.advance(NOON + fires * SECOND - 1) if each.window == NOON] == []
+        (pane,) = [each for each in core.advance(NOON + fires * SECOND) if each.window == NOON]
+        assert (pane.pane, pane.watermark, pane.targets, pane.columns["count"].tolist()) == (
+            number,
+            NOON + fires * SECOND,
+            [A[0]],
+            [1 + number],
+        )
+        assert (window.pending, window.late, len(window.buckets)) == ([], [], 1)
     core.advance(NOON + 6 * MINUTE)
-    assert core.levels[0].windows[Key(0, NOON)].is_empty
+    assert window.is_empty
 
 
 def test_an_arrival_reads_no_state() -> None:
@@ -183,6 +193,8 @@ def test_a_late_sample_reads_the_bucket_of_its_series_only(
     monkeypatch: pytest.MonkeyPatch, bucket_rows: int, buckets: int
 ) -> None:
     monkeypatch.setattr(window_algorithm, "ROWS_PER_BUCKET", bucket_rows)
+    # As if the elements took much room: else they stay as they came until something late comes.
+    monkeypatch.setattr(window_algorithm, "STAYING_ROOM", 0.0)
     core = Core(tiers(rollup=[FINE]))
     hosts = [(f'{{host="{number}"}}', METRICS[0]) for number in range(100)]
     core.feed([[at(1, host, seq=number) for number, host in enumerate(hosts)]])
@@ -429,7 +441,7 @@ def test_a_fold_that_comes_after_the_pane_leaves_late_ones_pending() -> None:
     assert level.fire(NOON + HOUR + 1, key, "on_time") is not None
     level.arrive(key, minute(7, pane=1))
     assert level.fire(NOON + HOUR, key, f"fold{NOON + HOUR}") is None
-    assert len(level.windows[key].pending) == 1
+    assert len(level.windows[key].late) == 1
     corrected = level.fire(NOON + HOUR + 2 * MINUTE, key, f"late{NOON + HOUR + 2 * MINUTE}")
     assert corrected is not None
     assert (corrected.pane, rows_of(corrected)[A].count) == (1, 2)
