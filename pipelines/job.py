@@ -62,9 +62,17 @@ def read(pipeline: beam.Pipeline, options: JobOptions) -> dict[str, beam.PCollec
 
 
 def propagates_watermarks(pipeline: beam.Pipeline, options: JobOptions) -> bool:
-    """Whether the sources send their partitions' watermarks to the rule shards. They do so if elements keep their order on the way."""
+    """Whether the sources send their partitions' watermarks among the samples. They do so if elements keep their order on the way."""
     endless = all(isinstance(entry, kafka.KafkaSource) and not entry.bounded for entry in options.inputs)
-    return options.rules is not None and endless and keeps_order(pipeline.options)
+    return endless and keeps_order(pipeline.options)
+
+
+def marked_sources(pipeline: beam.Pipeline, options: JobOptions) -> frozenset[int]:
+    """The numbers of the sources that send marks; none if not all do."""
+    if not propagates_watermarks(pipeline, options):
+        return frozenset()
+    topics = [entry.topic.topic for entry in options.inputs if isinstance(entry, kafka.KafkaSource)]
+    return frozenset(source_number(*each) for each in enumerate(topics))
 
 
 def unmarked(pipeline: beam.Pipeline, samples: beam.PCollection, options: JobOptions) -> beam.PCollection:
@@ -90,10 +98,7 @@ def evaluate(
         The dead letters: rows that an output refused.
     """
     watch = RuleSource(rules.paths, rules.poll_ms) if rules.poll_ms else None
-    settings = rules.settings
-    if propagates_watermarks(samples.pipeline, options):
-        topics = [entry.topic.topic for entry in options.inputs if isinstance(entry, kafka.KafkaSource)]
-        settings = replace(settings, sources=frozenset(source_number(*each) for each in enumerate(topics)))
+    settings = replace(rules.settings, sources=marked_sources(samples.pipeline, options))
     evaluated = samples | "Rules" >> EvaluateRules(settings, watch)
     evaluated["events"] | "Write alerts" >> options.sinks.records[ALERT_EVENTS].write(ALERT_EVENTS)
     if not options.raw:

@@ -18,7 +18,7 @@ from pipelines.options.job import JobOptions
 from pipelines.result import Result
 from transforms.intake.beam import DEAD_LETTERS, SAMPLES, TOO_LATE
 from transforms.io import kinds
-from transforms.rollups.beam import Rollups
+from transforms.rollups.beam import Marked, Rollups
 
 __all__ = ["JOB", "Result", "build", "counters", "main", "run"]
 
@@ -42,7 +42,9 @@ def build(pipeline: beam.Pipeline, options: JobOptions) -> Built:
     """
     taken = job.read(pipeline, options)
     samples = job.unmarked(pipeline, taken[SAMPLES], options)
-    rollups: dict[str, beam.PCollection] = samples | "Rollups" >> Rollups(options.tiers)
+    sources = job.marked_sources(pipeline, options)
+    marked = Marked(sources, options.intake.shards) if sources else None
+    rollups: dict[str, beam.PCollection] = taken[SAMPLES] | "Rollups" >> Rollups(options.tiers, marked)
     refused = [taken[DEAD_LETTERS]]
     writing = job.writers(options)
     for label, output in writing:

@@ -51,14 +51,20 @@ WINDOW_KEY = Form(
 SHARD_KEY = Form("key of a rule shard", (State(SHARDS, ("key",)),), _RULES, (_RULES,), mark=Mark.FIXED)
 MARK = Form(
     "mark",
-    (Flow("from reading to rule shards, among the samples"),),
+    (Flow("from reading to windows and rule shards, among the samples"),),
     "transforms.machines.beam",
-    ("transforms.alerts.shards.beam",),
+    ("transforms.windows.marks", "transforms.alerts.shards.beam"),
     mark=Mark.LENGTH,
 )
 WATERMARKS = Form(
     "watermarks of partitions",
-    (State(SHARDS, ("told",)), Inside("mark"), Inside("element of event time")),
+    (
+        State(FINEST, ("marks",)),
+        State(COARSER, ("marks",)),
+        State(SHARDS, ("told",)),
+        Inside("mark"),
+        Inside("element of event time"),
+    ),
     "transforms.machines.watermarks",
     ("transforms.machines.watermarks",),
     mark=Mark.LENGTH,

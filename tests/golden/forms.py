@@ -224,5 +224,5 @@ def _one(records: Any) -> bytes:
 
 
 def _mark(marks: PartitionWatermark) -> bytes:
-    key, data = mark(marks).value
+    key, data = mark(marks, NOON - 60_000).value
     return bytes(key) + b"|" + bytes(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import pytest
@@ -102,10 +103,13 @@ def test_another_input_is_another_source() -> None:
     assert source_number(1, "metrics.raw") == 186_264_331, "the same from release to release"
 
 
-def test_windows_get_no_marks(rules: str) -> None:
+def test_marks_go_to_windows_and_rules_but_not_to_outputs(rules: str) -> None:
     steps = {step.unique_name: step for step in graph(metrics.JOB, *OUTPUTS, rules)}
-    alone = [step for name, step in steps.items() if name.startswith("Samples alone")]
-    marked = [name for name in steps if "For windows" in name or "Raw for" in name]
-    assert (len(alone), len(marked)) == (1, 3)
-    for name in marked:
-        assert set(steps[name].inputs.values()) == set(alone[0].outputs.values())
+
+    def those(*parts: str) -> list[Any]:
+        return [step for name, step in steps.items() if any(part in name for part in parts)]
+
+    alone, of_samples, of_marks = those("Samples alone"), those("Raw for"), those("For windows", "Key by rule shard")
+    assert (len(alone), len(of_samples)) == (1, 2)
+    assert {each for step in of_samples for each in step.inputs.values()} == set(alone[0].outputs.values())
+    assert {each for step in of_marks for each in step.inputs.values()} == set(alone[0].inputs.values())

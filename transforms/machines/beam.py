@@ -39,10 +39,11 @@ def in_global_window(value: object, time_ms: int) -> WindowedValue:
     return WindowedValue(value, Timestamp(micros=time_ms * 1000), (GlobalWindow(),))
 
 
-def mark(watermark: PartitionWatermark) -> TimestampedValue:
-    """An element without samples that holds the watermark of a partition behind all samples before it."""
+def mark(watermark: PartitionWatermark, before_ms: int) -> TimestampedValue:
+    """An element without samples that holds the watermark of a partition behind all samples before it, and the one that it had before them, ms."""
     stamp = Timestamp(micros=max(watermark.watermark_ms, 0) * 1000)
-    return TimestampedValue((watermarks.MARK, watermarks.encode([watermark])), stamp)
+    moved = watermark._replace(watermark_ms=before_ms), watermark
+    return TimestampedValue((watermarks.MARK, watermarks.encode(moved)), stamp)
 
 
 def is_no_mark(element: tuple[bytes, bytes]) -> bool:
@@ -95,6 +96,10 @@ class _BeamTimers:
         if self._pending.get(name) != time_ms:
             self._pending[name] = time_ms
             self._timer.set(Timestamp(micros=time_ms * 1000), dynamic_timer_tag=tag or str(time_ms))
+
+    def cancel(self, tag: str) -> None:
+        self._pending.pop((self._key, tag), None)
+        self._timer.clear(dynamic_timer_tag=tag)
 
 
 _memories: WeakValueDictionary[str, Memory[Any]] = WeakValueDictionary()

@@ -49,6 +49,9 @@ class LocalKey:
             self.timers[name] = time_ms
             heapq.heappush(self._due, (time_ms, tag))
 
+    def cancel(self, tag: str) -> None:
+        self.timers.pop(tag, None)
+
     def due(self, watermark_ms: int) -> list[Timer]:
         """The timers that a watermark has passed, in order of time."""
         return sorted(Timer(time_ms, str(name)) for name, time_ms in self.timers.items() if time_ms <= watermark_ms)

@@ -62,6 +62,9 @@ class Timers(Protocol):
     def at(self, time_ms: int, tag: str = "") -> None:
         """Set a timer. A tag has one timer, and setting it again moves it. Without a tag each time has its own, which fires once."""
 
+    def cancel(self, tag: str) -> None:
+        """The timer of a tag does not fire, unless it is set again. It need not be set."""
+
 
 class Machine:
     """A step. One instance works on one bundle at a time, of many keys.

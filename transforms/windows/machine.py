@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from transforms.machines.machine import Cells, Machine, Memory, Out, Timer, Timers
+from transforms.windows import marks
 from transforms.windows.content import Content, Key
 from transforms.windows.meta import Meta
 
@@ -46,7 +47,7 @@ of 100."""
 PANES = "panes"
 """The tag of what windows hand on."""
 
-_PENDING, _LATE = "pending", "late"
+_PENDING, _LATE, _MARKS = "pending", "late", "marks"
 _BUCKETS = tuple(f"bucket{index:02d}" for index in range(MAX_BUCKETS))
 
 
@@ -63,6 +64,7 @@ class WindowSettings:
         after_ms: how much later than at its end a window fires. Where windows read what others of the same end hand on, they must fire after those:
             a watermark may stand at that very time while the others are still at it.
         fold_ms: how often content that can no longer change is folded while a window is open; 0 for never.
+        sources: the numbers of the sources that send marks (:mod:`transforms.windows.marks`); none if windows fire by their timers alone.
     """
 
     name: str
@@ -72,6 +74,7 @@ class WindowSettings:
     late_pane_delay_ms: int
     after_ms: int = 0
     fold_ms: int = 0
+    sources: frozenset[int] = frozenset()
 
 
 class WindowMachine(Machine):
@@ -82,14 +85,15 @@ class WindowMachine(Machine):
     """
 
     CELLS = ("meta",)
-    BAGS = (_PENDING, _LATE, *_BUCKETS)
-    # Reads no state, since each read is a round trip to the runner.
-    ARRIVES_WITH = (_PENDING, _LATE)
+    BAGS = (_PENDING, _LATE, _MARKS, *_BUCKETS)
+    # Rows come without reading any state, since each read is a round trip to the runner. A mark reads some, and may fire the window.
+    ARRIVES_WITH = ("meta", _PENDING, _LATE, _MARKS, _BUCKETS[0])
 
     def __init__(self, settings: WindowSettings, memory: Memory[Any]) -> None:
         super().__init__(settings, memory)
         self._windows = settings
         self._content = settings.content
+        self._progress = marks.Progress(settings.sources)
 
     def _end(self, key: Key) -> int:
         return key.window + self._windows.window_ms + self._windows.after_ms
@@ -98,6 +102,8 @@ class WindowMachine(Machine):
         """Keep one element, in the wire form of the content's arrivals."""
         windows, window = self._windows, Key.decode(key)
         end = self._end(window)
+        if marks.is_mark(element):
+            return self._marked(window, element, cells, timers)
         reached, late = self._content.attributes(element)
         timers.at(end + windows.lateness_ms, "expire")
         # Rows that were on time may come in a block that goes on past the end of their window: its watermark does not make them late.
@@ -119,16 +125,35 @@ class WindowMachine(Machine):
                 timers.at(fold, f"fold{fold}")
         return ()
 
+    def _marked(self, key: Key, element: bytes, cells: Cells, timers: Timers) -> tuple[Out, ...]:
+        """Keep a mark. The on-time pane, if it was the last one that the window waited for."""
+        end = self._end(key)
+        cells.append(_MARKS, marks.stored(element))
+        timers.at(end + self._windows.lateness_ms, "expire")
+        sources = self._windows.sources
+        if not self._progress.passed(element, end) or not marks.all_passed(cells.read_bag(_MARKS), sources, end):
+            return ()
+        cells.replace(_MARKS, ())
+        timers.cancel("on_time")
+        if Meta.decode(cells.read("meta")).panes:
+            return ()
+        pane = self._fire(cells, key, end, last=False, by_mark=True)
+        return () if pane is None else (Out(end, PANES, pane),)
+
     def fire(self, key: bytes, timer: Timer, cells: Cells, timers: Timers) -> Iterator[Out]:
         """The on-time pane, or a corrected one, of all that is pending; once a window expires nothing is left of it."""
         if timer.tag.startswith("fold"):
             self._fold(cells, timer.time_ms)
             return
-        pane = self._fire(cells, Key.decode(key), timer.time_ms, last=timer.tag == "expire")
+        last = timer.tag == "expire"
+        if last and self._windows.sources:
+            # Marks of some partitions, if those of others never came.
+            cells.replace(_MARKS, ())
+        pane = self._fire(cells, Key.decode(key), timer.time_ms, last)
         if pane is not None:
             yield Out(timer.time_ms, PANES, pane)
 
-    def _fire(self, cells: Cells, key: Key, ts: int, last: bool) -> bytes | None:
+    def _fire(self, cells: Cells, key: Key, ts: int, last: bool, by_mark: bool = False) -> bytes | None:
         stored = cells.read("meta")
         meta = Meta.decode(stored)
         late: Sequence[bytes] = cells.read_bag(_LATE)
@@ -155,7 +180,13 @@ class WindowMachine(Machine):
         if last:
             self._clear(cells, meta, held=held, late=bool(late), stored=stored is not None)
             return data
-        if first and not late and ts == self._end(key) and self._stays(kept, arrivals, merged, ts):
+        # A mark has but one bucket at hand: where late rows are there already, the first later ones make the buckets.
+        may_stay = first and ts == self._end(key) and (by_mark or not late)
+        if may_stay and self._stays(kept, arrivals, merged, ts):
+            if late:
+                for element in late:
+                    cells.append(_PENDING, element)
+                cells.replace(_LATE, ())
             cells.write("meta", meta.left(elements).encode())
             return data
         self._clear_arrivals(cells, held=held, late=bool(late))
@@ -163,7 +194,7 @@ class WindowMachine(Machine):
         if self._windows.lateness_ms:
             rows = self._content.prune(merged, ts)
             if first:
-                buckets = self._spread(cells, rows)
+                buckets = self._spread(cells, rows, 1 if by_mark else MAX_BUCKETS)
             else:
                 self._write_kept(cells, buckets, rows, touched)
         # A window whose arrivals changed nothing has still fired: what comes later is late.
@@ -236,9 +267,9 @@ class WindowMachine(Machine):
         kept = [self._content.load(data) for data in stored]
         return (kept[0] if len(kept) == 1 else self._content.rows(self._content.merge(None, kept).rows)), touched
 
-    def _spread(self, cells: Cells, rows: Any) -> int:
+    def _spread(self, cells: Cells, rows: Any, most: int = MAX_BUCKETS) -> int:
         """Write the buckets of a window whose on-time pane has gone out; how many they are."""
-        count = min(MAX_BUCKETS, max(1, len(rows) // ROWS_PER_BUCKET))
+        count = min(most, max(1, len(rows) // ROWS_PER_BUCKET))
         self._write_kept(cells, count, rows, list(range(count)))
         return count
 

@@ -26,7 +26,7 @@ def test_marks_among_the_samples_are_dropped() -> None:
     samples = batches.encode(batch_of([Sample(("{}", "up"), NOON + 1_000, 2.0, 0)]))
     elements = [
         TimestampedValue((Key(0, NOON).encode(), samples), NOON // 1000),
-        mark(PartitionWatermark(7, 0, 1, NOON + 2 * MINUTE)),
+        mark(PartitionWatermark(7, 0, 1, NOON + 2 * MINUTE), NOON),
     ]
     with beam.Pipeline(FnApiRunner()) as pipeline:
         created = pipeline | beam.Create(elements).with_output_types(TimestampedValue)

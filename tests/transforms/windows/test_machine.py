@@ -84,12 +84,19 @@ def play(core: Core, log: list[list[list[Sample]]], data: st.DataObject) -> None
     bucket_rows=st.sampled_from([1, 8192]),
     room=st.sampled_from([0.0, 1e9]),
     random=st.randoms(use_true_random=False),
+    marked=st.booleans(),
     data=st.data(),
 )
 def test_corrections_end_in_the_rows_of_everything_on_time(
-    log: list[list[list[Sample]]], lateness_ms: int, bucket_rows: int, room: float, random, data: st.DataObject
+    log: list[list[list[Sample]]],
+    lateness_ms: int,
+    bucket_rows: int,
+    room: float,
+    random,
+    marked: bool,
+    data: st.DataObject,
 ) -> None:
-    core = Core(tiers(lateness_ms), shards=2, delay_ms=5 * SECOND, partitions=len(log), choose=random.choice)
+    core = Core(tiers(lateness_ms), 2, 5 * SECOND, len(log), random.choice, marked)
     with (
         patch.object(window_algorithm, "ROWS_PER_BUCKET", bucket_rows),
         patch.object(window_algorithm, "STAYING_ROOM", room),

@@ -6,7 +6,7 @@ for positions: a bundle that fails is read again from there.
 
 The watermark of a partition is its newest event time less a delay. A partition that has had nothing to read for ``idle_ms`` follows the
 clock instead, so that it does not hold back the others; what then still arrives from before is late by that watermark. The watermark goes to the
-runner. Where shards of rules wait for it, it also follows the samples of each block as an element.
+runner. Where windows and shards of rules wait for it, it also follows the samples of each block as an element.
 """
 
 from __future__ import annotations
@@ -154,26 +154,27 @@ class _ReadPartition(beam.DoFn, RestrictionProvider):
                 claimed = last
             self._intake.count(accounting.OFFSETS_LOST, read.lost)
             if taken is not None:
-                watermark = taken.watermark
+                before, watermark = watermark, taken.watermark
                 # Before the outputs: a split in between must not hand on an older watermark than theirs were judged by.
                 advance(estimator, watermark)
                 yield from taken.outputs()
-                yield from self._mark(partition, watermark)
+                yield from self._mark(partition, before, watermark)
             self._gauge_lag(reader, partition.number)
             if read.position >= stop:
                 tracker.try_claim(stop)
                 return
             at_end = (read.at_end or reader.lag() == 0) and not self._source.bounded
             if at_end and self._is_idle(reader):
+                before = watermark_of(estimator)
                 advance(estimator, int(time.time() * 1000) - self._settings.delay_ms)
-                yield from self._mark(partition, watermark_of(estimator))
+                yield from self._mark(partition, before, watermark_of(estimator))
             if self._rest(at_end, reader, give_up, tracker):
                 return
 
-    def _mark(self, partition: Partition, watermark: int) -> Iterator[object]:
-        """The partition's watermark as an element, behind all samples read so far."""
+    def _mark(self, partition: Partition, before: int, watermark: int) -> Iterator[object]:
+        """The partition's watermark as an element, behind all samples read so far, and the one before them."""
         if self._source_id is not None:
-            yield mark(PartitionWatermark(self._source_id, partition.number, partition.among, watermark))
+            yield mark(PartitionWatermark(self._source_id, partition.number, partition.among, watermark), before)
 
     def _is_idle(self, reader: PartitionReader) -> bool:
         # Asked anew: behind a broker that does not answer there may be records that must not become late.

@@ -6,6 +6,7 @@ import apache_beam as beam
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from schemas import batch as batches
+from schemas.batch import MIN_WATERMARK
 from tests.transforms.naive import NOON, Sample, batch_of
 from transforms.alerts import messages
 from transforms.alerts.shards.beam import KeyByRuleShard
@@ -36,7 +37,7 @@ def keyed(bundle: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
 
 
 def marked(marks: PartitionWatermark) -> tuple[bytes, bytes]:
-    element: tuple[bytes, bytes] = mark(marks).value
+    element: tuple[bytes, bytes] = mark(marks, MIN_WATERMARK).value
     return element
 
 

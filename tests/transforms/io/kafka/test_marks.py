@@ -12,7 +12,7 @@ from apache_beam.io.restriction_trackers import OffsetRange
 from apache_beam.io.watermark_estimators import ManualWatermarkEstimator
 from apache_beam.utils.timestamp import Duration
 
-from schemas.batch import MAX_OFFSET
+from schemas.batch import MAX_OFFSET, MIN_WATERMARK
 from tests.transforms.io.kafka.test_reader import NOON, Cluster
 from transforms.intake.beam import IntakeSettings
 from transforms.io.beam import OffsetTracker
@@ -78,13 +78,13 @@ def test_a_block_is_followed_by_the_watermark_that_the_runner_receives_of(cluste
     dofn, estimator = reading(cluster, source_id=2), ManualWatermarkEstimator(None)
     send(cluster, 3, 1)
     first = something(dofn, estimator)
-    assert marks_of(first) == [PartitionWatermark(2, 0, 4, NOON + 3_000 - DELAY)]
+    assert marks_of(first) == [PartitionWatermark(2, 0, 4, at) for at in (MIN_WATERMARK, NOON + 3_000 - DELAY)]
     assert (first[-1][0], len(first)) == (MARK, 3), "after the samples of two hosts"
     assert watermark_of(estimator) == NOON + 3_000 - DELAY
     assert call(dofn, estimator, 2) == []
     # What is late changes nothing.
     send(cluster, 2)
-    assert marks_of(something(dofn, estimator, 2)) == [PartitionWatermark(2, 0, 4, NOON + 3_000 - DELAY)]
+    assert marks_of(something(dofn, estimator, 2)) == [PartitionWatermark(2, 0, 4, NOON + 3_000 - DELAY)] * 2
 
 
 def test_an_idle_partition_reports_the_clock(cluster: Cluster) -> None:
@@ -93,7 +93,8 @@ def test_an_idle_partition_reports_the_clock(cluster: Cluster) -> None:
     begun = int(time.time() * 1_000)
     found = something(dofn, estimator)
     ended = int(time.time() * 1_000)
-    assert [each.watermark_ms for each in marks_of(found)] == [NOON + 3_000 - DELAY, watermark_of(estimator)]
+    of_block, of_clock = NOON + 3_000 - DELAY, watermark_of(estimator)
+    assert [each.watermark_ms for each in marks_of(found)] == [MIN_WATERMARK, of_block, of_block, of_clock]
     assert begun - DELAY <= watermark_of(estimator) <= ended - DELAY
 
 
