@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
+import pipelines.job
 from benchmarks.flink_sql import job as flink_sql
 from benchmarks.metering import Figures, Meter
 from deploy.stack import Stack
@@ -115,9 +116,16 @@ def all_written(flink: Flink, job: str, samples: int) -> float:
     raise RuntimeError(f"{written:,} of {samples:,} samples were written within {DEADLINE_S} s")
 
 
-def start_tidemark(stack: Stack, topic: str = TOPIC, output: str = "blackhole:", options: Sequence[str] = ()) -> Job:
+def start_tidemark(
+    stack: Stack,
+    topic: str = TOPIC,
+    output: str = "blackhole:",
+    options: Sequence[str] = (),
+    job: pipelines.job.Job = metrics.JOB,
+) -> Job:
     """Submit the metrics job, both tiers, as it runs in production: without an end. It runs on return."""
-    metrics.run(
+    pipelines.job.run(
+        job,
         [
             f"--input=kafka://{stack.address('kafka')}/{topic}",
             "--idle_timeout=1s",
@@ -134,9 +142,9 @@ def start_tidemark(stack: Stack, topic: str = TOPIC, output: str = "blackhole:",
             f"--environment_config={stack.address('workers')}",
             f"--checkpointing_interval={CHECKPOINT_MS}",
             "--parallelism=1",
-            "--sdk_worker_parallelism=2",
+            "--sdk_worker_parallelism=1",
             *options,
-        ]
+        ],
     )
     return Flink(stack.address("flink-jobmanager")).wait_running(JOB, START_S)
 
