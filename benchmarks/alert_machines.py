@@ -14,7 +14,8 @@ from functools import partial
 
 import numpy as np
 
-from benchmarks.stage import BASE_MS, STEP_MS, Clock, Fleet, Row, rule_text
+from benchmarks.alert_rules import MIXES
+from benchmarks.stage import BASE_MS, STEP_MS, Clock, Fleet, Row
 from schemas import batch as batches
 from transforms.alerts import messages
 from transforms.alerts.groups.machine import GroupMachine
@@ -50,14 +51,17 @@ class Machines:
             self.clock("groups", partial(self.groups.run, reported, watermark_ms))
 
 
-def measure(rules: int, series: int, shards: int, instants: int, bundles: int, profile: int = 0) -> Row:
+def measure(
+    rules: int, series: int, shards: int, instants: int, bundles: int, profile: int = 0, mix: str = "even"
+) -> Row:
     """The costs of an instant, in ms of processor time and bytes, with the state full.
 
     Args:
         bundles: in which the samples of an instant come.
         profile: print so many functions that took most of the time; figures are not to be used then.
+        mix: of the rules (:data:`benchmarks.alert_rules.MIXES`).
     """
-    settings = EvaluationSettings(files={"benchmark.yml": rule_text(rules)}, shards=shards)
+    settings = EvaluationSettings(files={"benchmark.yml": MIXES[mix](rules)}, shards=shards)
     ready = LiveRules(settings).current
     machines, fleet = Machines(settings), Fleet(series, shards)
     begin = BASE_MS + settings.late_ms // STEP_MS * STEP_MS + LONGEST_RANGE_MS

@@ -31,6 +31,7 @@ from rich.table import Table
 
 from benchmarks import alert_latency, alert_machines
 from benchmarks.alert_latency import SIDES, Figures, Latency, Load
+from benchmarks.alert_rules import MIXES
 from benchmarks.stage import Row
 from schemas.times import parse_duration
 
@@ -39,6 +40,7 @@ EXAMPLES = """\
 examples:
   python -m benchmarks.alerts --local                                    three sizes, about a minute
   python -m benchmarks.alerts --local --rules 100 10000 --series 100000  what more rules cost a sample
+  python -m benchmarks.alerts --local --rules 100 10000 --mix varied     what more rules cost, each with a constant of its own
   python -m benchmarks.alerts --local --rules 1000 --series 100000 --profile 30
   python -m benchmarks.alerts --flink                                    100 rules over 10,000 series, about seven minutes
   python -m benchmarks.alerts --flink --rules 1000 --series 100000 --history 12 --minutes 10
@@ -104,6 +106,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="print the N functions that took longest; figures are off then",
     )
+    local.add_argument(
+        "--mix",
+        choices=MIXES,
+        default="even",
+        help="even: six kinds of rules, some 600 expressions; varied: each rule has a constant of its own, and one of twenty records; "
+        "idle: nothing comes of any rule (%(default)s)",
+    )
     flink = parser.add_argument_group("--flink")
     flink.add_argument("--minutes", type=float, default=3, help="measured, once the job has caught up (%(default)s)")
     flink.add_argument(
@@ -126,10 +135,11 @@ def _local(args: argparse.Namespace) -> Iterator[Row]:
     rows: list[Row] = []
     for series, rules in itertools.product(args.series or [10_000], args.rules or [10, 100, 1_000]):
         print(f"{rules:,} rules over {series:,} series ...", flush=True)
-        row = alert_machines.measure(rules, series, args.shards, args.instants, args.bundles, args.profile)
-        names = names or list(row)
-        rows.append(row)
-        yield row
+        row = alert_machines.measure(rules, series, args.shards, args.instants, args.bundles, args.profile, args.mix)
+        names = names or [*row, "ratio"]
+        first = next((each for each in rows if each["series"] == series), row)
+        rows.append(row | {"ratio": row["all"] / first["all"]})
+        yield rows[-1]
     table = Table(*names, title=f"ms and bytes an instant of 15 s, {args.shards} shards, {args.bundles} bundles")
     for row in rows:
         table.add_row(*(_number(row.get(name, 0)) for name in names))
