@@ -163,7 +163,8 @@ class LabelFrame:
             return False
         for name, column in self.columns.items():
             its = other.columns[name]
-            if column.values != its.values or not np.array_equal(column.codes, its.codes):
+            values_differ = column.values is not its.values and column.values != its.values
+            if values_differ or not np.array_equal(column.codes, its.codes):
                 return False
         return True
 
