@@ -166,26 +166,38 @@ class _Run:
             speaking[:] = False
             speaking[list(only)] = True
         if self._evaluator._observer is None:
-            speaking &= ~self._silent(speaking, schedule)
+            speaking &= ~self._silent(speaking, schedule, together=only is None)
         for number in np.unique(self._program.component_of[speaking]).tolist():
             self._component(self._program.components[number], speaking, schedule)
 
-    def _silent(self, asked: Mask, schedule: Sequence[Times]) -> Mask:
-        """Which rules nothing comes of: their expression yields nothing at any of their evaluation times, and they have nothing that could end."""
+    def _silent(self, asked: Mask, schedule: Sequence[Times], *, together: bool) -> Mask:
+        """Which rules nothing comes of: their expression yields nothing at any of their evaluation times, and they have nothing that could end.
+
+        ``together``: the same rules are asked for again and again.
+        """
         program, states = self._program, self._evaluator.states
         numbers: dict[bytes, int] = {}
         schedules = np.array([numbers.setdefault(times.tobytes(), len(numbers)) for times in schedule], np.int64)
-        key = program.expressions * len(numbers) + schedules[program.group_numbers]
-        idle = np.array([state is IDLE for state in states], np.bool_) & asked & (program.expressions >= 0)
-        keys, firsts = np.unique(key[idle], return_index=True)
+        schedules = schedules[program.group_numbers]
+        numbered = asked & (program.expressions >= 0)
+        silent = np.zeros(len(asked), np.bool_)
+        for due_at, number in numbers.items():
+            if due_at and together:
+                times = np.frombuffer(due_at, np.int64)
+                silent |= self._vectors.evaluate(numbered & (schedules == number), times, self._evaluator.source)
+        idle = np.array([state is IDLE for state in states], np.bool_) & numbered
+        silent &= idle
+        key = program.expressions * len(numbers) + schedules
+        left = idle & ~silent
+        keys, firsts = np.unique(key[left], return_index=True)
         empty = []
-        for number, position in zip(keys.tolist(), np.flatnonzero(idle)[firsts].tolist(), strict=True):
+        for number, position in zip(keys.tolist(), np.flatnonzero(left)[firsts].tolist(), strict=True):
             rule = program.rules[position]
             dated = schedule[rule.group_number] - rule.turn.query_offset_ms
             if self._vectors.is_empty(rule, dated, self._evaluator.source):
                 empty.append(number)
-        silent: Mask = idle & np.isin(key, empty)
-        return silent
+        found: Mask = silent | (left & np.isin(key, empty))
+        return found
 
     def _component(self, component: Component, speaking: Mask, schedule: Sequence[Times]) -> None:
         """Evaluate the rules of a component that have anything to say."""

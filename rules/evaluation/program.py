@@ -18,7 +18,11 @@ from rules.model import Rule, RuleGroup
 from rules.promql.context import Options
 from rules.promql.syntax.ast import Expr, VectorSelector, walk
 from rules.promql.syntax.printer import to_text
+from rules.promql.together import Together
 from rules.promql.values import Index, Times
+
+_KEPT_TOGETHER = 8
+"""Of which rules are due at once there are few kinds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,7 @@ class Program:
         self.settings = settings or Settings()
         self.queries = queries or {}
         self.rules: tuple[Prepared, ...] = tuple(self._prepared())
+        self._together: dict[bytes, Together] = {}
 
     @cached_property
     def alerts(self) -> tuple[Prepared, ...]:
@@ -142,6 +147,23 @@ class Program:
             for rule in self.rules
         ]
         return np.array(found, np.int64)
+
+    @cached_property
+    def offsets_ms(self) -> Index:
+        """``[rules]``: how far behind its evaluation time the expression of each is evaluated."""
+        return np.array([rule.turn.query_offset_ms for rule in self.rules], np.int64)
+
+    def together(self, numbers: Index) -> Together:
+        """The expressions of some numbers, ascending, to be evaluated together; kept for those asked for last."""
+        key = numbers.tobytes()
+        found = self._together.pop(key, None)
+        if found is None:
+            exprs = {int(number): rule.rule.ast for number, rule in zip(self.expressions, self.rules, strict=True)}
+            found = Together([exprs[number] for number in numbers.tolist()])
+        self._together[key] = found
+        if len(self._together) > _KEPT_TOGETHER:
+            del self._together[next(iter(self._together))]
+        return found
 
     def interval_ms(self, group_number: int) -> int:
         """The time between evaluations of a group."""

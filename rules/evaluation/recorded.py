@@ -43,10 +43,11 @@ class Recorded:
             values: ``[n, T]``; staleness markers too.
             mask: ``[n, T]``, where there is a sample.
         """
-        filled = np.flatnonzero(mask.any(axis=1)).tolist()
-        if len(filled) < len(series):
-            series, values, mask = [series[row] for row in filled], values[filled], mask[filled]
-        if filled:
+        if not mask.all():
+            filled = np.flatnonzero(mask.any(axis=1)).tolist()
+            if len(filled) < len(series):
+                series, values, mask = [series[row] for row in filled], values[filled], mask[filled]
+        if series:
             table = self._tables.setdefault(name, Table())
             table.append(table.find(series, writer), times, values, mask)
 
@@ -105,15 +106,26 @@ class Recorded:
             writers: only what the rules at these positions wrote.
         """
         for table in self._tables.values():
-            for labels, row in table.rows.items():
-                count, writer = table.counts[row], table.writers[row]
-                if writers is not None and writer.position not in writers:
-                    continue
-                times = table.times[row, :count]
-                bound = None if after_ms is None else after_ms - writer.query_offset_ms
-                first = 0 if bound is None else int(np.searchsorted(times, bound, side="right"))
-                if first < count:
-                    yield labels, writer, times[first:].copy(), table.values[row, first:count].copy()
+            firsts = np.zeros(len(table.rows), np.int64) if after_ms is None else table.since(after_ms)
+            begin = int(firsts.min(initial=table.times.shape[1]))
+            # One copy of all that is new, which later writing leaves alone.
+            times, values = table.times[:, begin:].copy(), table.values[:, begin:].copy()
+            for (labels, row), writer, first, count in zip(
+                table.rows.items(), table.writers, firsts.tolist(), table.counts.tolist(), strict=True
+            ):
+                if first < count and (writers is None or writer.position in writers):
+                    some = slice(first - begin, count - begin)
+                    yield labels, writer, times[row, some], values[row, some]
+
+    def written(self, after_ms: int) -> Iterator[tuple[tuple[Labels, ...], Index, Times, Floats]]:
+        """What was written at evaluation times after a time, metric by metric: label sets, and which of them, the time and the value of each sample.
+
+        The label sets are the same object as last time if they are the same.
+        """
+        for table in self._tables.values():
+            rows, times, values = table.written(after_ms)
+            if len(rows):
+                yield table.labels(), rows, times, values
 
     def select(self, matchers: Sequence[Matcher], *, stale: bool) -> Iterator[tuple[SeriesSet, list[Writer]]]:
         """The series that fit, and who writes each."""

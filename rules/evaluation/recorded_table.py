@@ -9,6 +9,7 @@ import numpy as np
 
 from rules.evaluation.alerts import Labels
 from rules.promql.labels import LabelFrame
+from rules.promql.search import places
 from rules.promql.storage import matching_rows
 from rules.promql.syntax.ast import Matcher
 from rules.promql.values import Floats, Index, Mask, SeriesSet, Times, is_stale
@@ -40,6 +41,8 @@ class Table:
         self.values = np.zeros((0, 8))
         self.counts = np.zeros(0, np.int64)
         self._frame: LabelFrame | None = None
+        self._labels: tuple[Labels, ...] | None = None
+        self._bounds_ms: Index | None = None
         self._plain: SeriesSet | None = None
         self._any_stale = False
         self._one_clock = True
@@ -63,6 +66,7 @@ class Table:
             added = 0
         if added:
             self._one_clock = self._one_clock and not self.counts.any()
+            self._labels, self._bounds_ms = None, None
             self.writers.extend([writer] * added)
             width = self.times.shape[1]
             self.times = np.concatenate((self.times, np.zeros((added, width), np.int64)))
@@ -70,6 +74,7 @@ class Table:
             self.counts = np.concatenate((self.counts, np.zeros(added, np.int64)))
             self._frame = None
         if self._unwritten and writer.position >= 0:
+            self._bounds_ms = None
             for row in found.tolist():
                 self.writers[row] = writer
         self._unwritten = self._unwritten or (added > 0 and writer.position < 0)
@@ -97,6 +102,7 @@ class Table:
 
     def hand_over(self, successor: Callable[[Writer], Writer]) -> None:
         self.writers = [successor(writer) for writer in self.writers]
+        self._bounds_ms = None
         self._unwritten = any(writer.position < 0 for writer in self.writers)
 
     def append(self, rows: Index, times: Times, values: Floats, mask: Mask) -> None:
@@ -121,6 +127,38 @@ class Table:
         self.counts[rows] += added
         self._any_stale = self._any_stale or bool(is_stale(values[mask]).any())
 
+    def since(self, after_ms: int) -> Index:
+        """Of each row, the place of its first sample that was written at an evaluation time after a time; its count if there is none."""
+        if self._bounds_ms is None:
+            offsets = np.array([writer.query_offset_ms for writer in self.writers], np.int64)
+            self._bounds_ms = offsets[:1] if len(set(offsets.tolist())) == 1 else offsets
+        before = self.times <= (after_ms - self._bounds_ms)[:, None]
+        before &= np.arange(self.times.shape[1]) < self.counts[:, None]
+        count: Index = np.count_nonzero(before, axis=1).astype(np.int64)
+        return count
+
+    def labels(self) -> tuple[Labels, ...]:
+        """The label sets of the rows: the same object until there are others."""
+        if self._labels is None:
+            self._labels = tuple(self.rows)
+        return self._labels
+
+    def written(self, after_ms: int) -> tuple[Index, Times, Floats]:
+        """The samples that were written at evaluation times after a time: the row, time and value of each, by rows and then times."""
+        firsts = self.since(after_ms)
+        first, count = int(firsts[0]), int(self.counts[0])
+        if self._one_clock and (firsts == first).all() and (self.counts == count).all():
+            new = slice(first, count)
+            return (
+                np.repeat(np.arange(len(firsts)), count - first),
+                self.times[:, new].ravel(),
+                self.values[:, new].ravel(),
+            )
+        sizes = self.counts - firsts
+        width = self.times.shape[1]
+        at = places(np.arange(len(firsts)) * width + firsts, sizes)
+        return np.repeat(np.arange(len(firsts)), sizes), self.times.ravel()[at], self.values.ravel()[at]
+
     def select(self, matchers: Sequence[Matcher], *, stale: bool) -> tuple[SeriesSet, Index]:
         """The series that fit, and their rows."""
         if not self.rows:
@@ -135,6 +173,8 @@ class Table:
         kept = filled & (self.times >= before_ms)
         alive = np.flatnonzero(kept.any(axis=1))
         names = list(self.rows)
+        if len(alive) < len(names):
+            self._labels, self._bounds_ms = None, None
         times, values, mask = self.times[alive], self.values[alive], kept[alive]
         self.counts = mask.sum(axis=1, dtype=np.int64)
         order = np.argsort(~mask, axis=1, kind="stable")
@@ -173,6 +213,7 @@ class Table:
 
     def _keep(self, rows: Index) -> None:
         names = list(self.rows)
+        self._labels, self._bounds_ms = None, None
         self.times, self.values, self.counts = self.times[rows], self.values[rows], self.counts[rows]
         self.rows = {names[row]: number for number, row in enumerate(rows.tolist())}
         self.writers = [self.writers[row] for row in rows.tolist()]

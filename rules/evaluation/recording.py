@@ -27,18 +27,21 @@ class Recording:
         group: ``[n]``, which of the distinct ones each series has become.
         first: ``[m]``, the first series of each.
         series: ``[m]``, the distinct ones.
+        whole: those, as a set.
     """
 
     group: Index
     first: Index
     series: tuple[Labels, ...]
+    whole: frozenset[Labels]
 
     @classmethod
     def of(cls, frame: LabelFrame, name: str, labels: Mapping[str, str]) -> Recording:
         """What a rule of this name, with these labels and its group's, makes of series."""
         found = _relabelled(frame, name, labels)
         group, first = found.groups()
-        return cls(group, first, tuple(tuple(row.items()) for row in found.take(first).rows()))
+        series = tuple(tuple(row.items()) for row in found.take(first).rows())
+        return cls(group, first, series, frozenset(series))
 
 
 class Recordings:
@@ -87,7 +90,7 @@ def recorded_series(
     good = np.ones(evaluation_times, np.bool_)
     if errors:
         good[list(errors)] = False
-    return Block(name, recording.series, values, present), good, errors
+    return Block(name, recording.series, values, present, recording.whole), good, errors
 
 
 def _relabelled(frame: LabelFrame, name: str, labels: Mapping[str, str]) -> LabelFrame:

@@ -31,7 +31,9 @@ class Yield:
 
     def of(self, some: slice | Mask) -> Yield:
         """At some of the evaluation times."""
-        blocks = tuple(Block(each.name, each.series, each.values[:, some], each.mask[:, some]) for each in self.blocks)
+        blocks = tuple(
+            Block(each.name, each.series, each.values[:, some], each.mask[:, some], each.whole) for each in self.blocks
+        )
         return Yield(self.rule, self.times[some], blocks, self.good[some])
 
 

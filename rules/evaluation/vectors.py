@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 
@@ -13,9 +14,13 @@ from rules.promql.labels import LabelFrame
 from rules.promql.storage import Storage
 from rules.promql.syntax import ast
 from rules.promql.syntax.errors import EvaluationError, PromQLError
-from rules.promql.values import InstantVector, Scalar, Times
+from rules.promql.together import TogetherStorage
+from rules.promql.values import InstantVector, Mask, Scalar, Times
 
 NOT_A_VECTOR = "rule result is not a vector or scalar"
+
+_FEW = 4
+"""Expressions that are fewer are evaluated one by one."""
 
 _SCALAR_LABELS = LabelFrame(1, {})
 
@@ -62,10 +67,42 @@ class Vectors:
             program: the rules.
             is_known_empty: whether an expression need not be evaluated.
         """
+        self._program = program
         self._expressions = program.expressions.tolist()
         self._settings = program.settings
         self._is_known_empty = is_known_empty
         self._known: dict[tuple[int, bytes], InstantVector | PromQLError] = {}
+        self._empty: dict[bytes, Mask] = {}
+
+    def evaluate(self, asked: Mask, times: Times, storage: Storage) -> Mask:
+        """Evaluate the expressions of some rules together, as far as that can be done; gives the rules whose expression yields nothing.
+
+        Args:
+            asked: ``[rules]``, which rules; their expressions have numbers.
+            times: ``[T]`` ascending milliseconds, the evaluation times of all of them.
+            storage: what they see.
+        """
+        program = self._program
+        silent = np.zeros(len(asked), np.bool_)
+        if not hasattr(storage, "fragments"):
+            return silent
+        many = cast(TogetherStorage, storage)
+        for offset_ms in np.unique(program.offsets_ms[asked]).tolist():
+            here = np.flatnonzero(asked & (program.offsets_ms == offset_ms))
+            numbers = np.unique(program.expressions[here])
+            if len(numbers) < _FEW:
+                continue
+            dated = times - offset_ms
+            key = dated.tobytes()
+            answers = program.together(numbers).evaluate(many, dated, self._settings.options)
+            for place, vector in answers.vectors.items():
+                vector.values.flags.writeable = vector.present.flags.writeable = False
+                self._known[int(numbers[place]), key] = vector
+            empty = self._empty.setdefault(key, np.zeros(len(self._expressions), np.bool_))
+            numbers = np.delete(numbers, [*answers.vectors, *answers.alone])
+            empty[numbers] = True
+            silent[here] = empty[program.expressions[here]]
+        return silent
 
     def of(self, rule: Prepared, dated: Times, storage: Storage) -> InstantVector:
         """The vector of a rule's expression; it may be shared, and is not to be changed.
@@ -83,7 +120,9 @@ class Vectors:
             return self._evaluated(rule, dated, storage)
         key = number, dated.tobytes()
         found = self._known.get(key)
-        if found is None:
+        if found is None and key[1] in self._empty and self._empty[key[1]][number]:
+            found = InstantVector.empty(len(dated))
+        elif found is None:
             try:
                 found = self._evaluated(rule, dated, storage)
                 found.values.flags.writeable = found.present.flags.writeable = False

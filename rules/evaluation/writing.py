@@ -22,12 +22,17 @@ from schemas.times import LONG_AGO
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The series of one metric name over some evaluation times: ``values[n, T]`` where ``mask[n, T]``."""
+    """The series of one metric name over some evaluation times: ``values[n, T]`` where ``mask[n, T]``.
+
+    Attributes:
+        whole: all the series, if whoever yields them has them at hand: the same object as long as they are the same.
+    """
 
     name: str
     series: Sequence[Labels]
     values: Floats
     mask: Mask
+    whole: frozenset[Labels] | None = None
 
 
 def append(
@@ -44,6 +49,10 @@ def append(
     """
     if not len(times) or not (block.series or before):
         return before
+    if before is block.whole and block.mask.all():
+        # Nothing begins, and nothing ends.
+        recorded.append(writer, block.name, block.series, times - writer.query_offset_ms, block.values, block.mask)
+        return before
     gone = sorted(before.difference(block.series)) if before else []
     series = [*block.series, *gone] if gone else block.series
     mask, values = block.mask, block.values
@@ -57,6 +66,8 @@ def append(
     if stale.any():
         values = np.where(stale, STALE, values)
     recorded.append(writer, block.name, series, times - writer.query_offset_ms, values, mask | stale)
+    if block.whole is not None and not gone and mask[:, -1].all():
+        return block.whole
     return _chosen(series, mask[:, -1], before)
 
 

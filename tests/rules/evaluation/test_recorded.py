@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from rules.evaluation.alerts import Labels
 from rules.evaluation.recorded import Recorded, Writer, joined
@@ -51,3 +52,38 @@ def test_who_goes_on_with_a_series_of_nobody_takes_it_back() -> None:
     assert recorded.last("r", R) == (1, 2.0)
     recorded.rewind(0, {3})
     assert recorded.last("r", R) == (0, 1.0)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_what_was_written_metric_by_metric_is_what_was_written_series_by_series(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    recorded, now = Recorded(), 0
+    before: dict[str, tuple[Labels, ...]] = {}
+    for _ in range(12):
+        for name in ("a", "b"):
+            count = int(rng.integers(1, 4))
+            series = [(("__name__", name), ("n", str(number))) for number in rng.permutation(4)[:count].tolist()]
+            times = now + np.arange(1, 1 + int(rng.integers(1, 4)), dtype=np.int64)
+            mask = rng.random((count, len(times))) < (1.0 if seed % 3 else 0.8)
+            writer = Writer(0, 0 if seed % 2 else int(rng.integers(0, 3)))
+            recorded.append(writer, name, series, times - 10, rng.random(mask.shape), mask)
+        now += 4
+        if rng.random() < 0.2:
+            recorded.prune(now - 22)
+        if rng.random() < 0.2:
+            recorded.rewind(now - 5)
+        after = now - int(rng.integers(0, 30))
+        flat = [
+            (labels, when, value)
+            for labels, _, times, values in recorded.series(after)
+            for when, value in zip(times.tolist(), values.tolist(), strict=True)
+        ]
+        found = []
+        for labels, rows, times, values in recorded.written(after):
+            name = dict(labels[0])["__name__"]
+            assert before.get(name) is labels or before.get(name) != labels
+            before[name] = labels
+            found += [
+                (labels[row], *each) for row, *each in zip(rows.tolist(), times.tolist(), values.tolist(), strict=True)
+            ]
+        assert found == flat

@@ -22,6 +22,8 @@ Codes = NDArray[np.int32]
 
 HISTORY = -1
 _FEW = 16
+_SOME = 512
+"""Series up to which numpy takes longer than a loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +105,9 @@ class PartialsBuilder:
         self._samples: dict[int, SamplesPart] = {}
         self._failures: dict[int, list[Failure]] = {}
 
-    def begin(self, fragment: int) -> None:
-        """Mark a fragment as evaluated at all the evaluation times; it is empty where nothing is added."""
-        self._evaluated.append(fragment)
+    def begin(self, *fragments: int) -> None:
+        """Mark fragments as evaluated at all the evaluation times; they are empty where nothing is added."""
+        self._evaluated += fragments
 
     def add_vector(self, fragment: int, first: int, vector: InstantVector) -> None:
         """Add its value at the evaluation times from the index ``first`` on."""
@@ -160,13 +162,14 @@ class PartialsBuilder:
         names, columns = [], []
         texts = self._texts
         for name, column in sorted(labels.columns.items()):
-            used = column.codes.tolist() if labels.size <= _FEW else np.unique(column.codes).tolist()
+            codes = column.codes.tolist() if labels.size <= _SOME else []
+            used = codes if labels.size <= _FEW else sorted(set(codes)) if codes else np.unique(column.codes).tolist()
             numbers = {code: texts.setdefault(column.values[code], len(texts)) for code in used}
             if not any(numbers.values()):
                 continue
             names.append(texts.setdefault(name, len(texts)))
-            if labels.size <= _FEW:
-                columns.append(np.array([numbers[code] for code in used], np.int32))
+            if codes:
+                columns.append(np.array([numbers[code] for code in codes], np.int32))
             else:
                 table = np.zeros(len(column.values), np.int32)
                 table[used] = list(numbers.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -40,14 +41,32 @@ class Run:
 
 def due(tasks: Iterable[Task], after_ms: int, until_ms: int) -> list[Run]:
     """The fragments due in ``(after_ms, until_ms]`` with their evaluation times. Those with the same times are together."""
-    times: dict[tuple[Schedule, ...], bytes] = {}
-    found: dict[bytes, list[Task]] = {}
-    for task in tasks:
-        key = _schedules(task.spec)
-        if key not in times:
-            times[key] = union([each.times(after_ms, until_ms) for each in key]).tobytes()
-        found.setdefault(times[key], []).append(task)
-    return [Run(tuple(together), np.frombuffer(due_at, np.int64)) for due_at, together in found.items() if due_at]
+    every = tuple(tasks)
+    found: dict[bytes, list[tuple[Schedule, ...]]] = {}
+    for schedules in _all_schedules(every):
+        times = union([each.times(after_ms, until_ms) for each in schedules]).tobytes()
+        found.setdefault(times, []).append(schedules)
+    return [
+        Run(_scheduled(every, tuple(together)), np.frombuffer(due_at, np.int64))
+        for due_at, together in found.items()
+        if due_at
+    ]
+
+
+# The same fragments are asked for again and again, by all shards of a process.
+
+
+@lru_cache(maxsize=64)
+def _all_schedules(tasks: tuple[Task, ...]) -> tuple[tuple[Schedule, ...], ...]:
+    """When fragments are due, each once."""
+    return tuple(dict.fromkeys(_schedules(task.spec) for task in tasks))
+
+
+@lru_cache(maxsize=64)
+def _scheduled(tasks: tuple[Task, ...], among: tuple[tuple[Schedule, ...], ...]) -> tuple[Task, ...]:
+    """The fragments that are due at some of these, in their order."""
+    wanted = set(among)
+    return tuple(task for task in tasks if _schedules(task.spec) in wanted)
 
 
 def _schedules(spec: FragmentSpec) -> tuple[Schedule, ...]:

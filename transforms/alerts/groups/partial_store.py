@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rules.promql.labels import Column, LabelFrame
+from rules.promql.shapes import Selectors
 from rules.promql.storage import MemoryStorage
 from rules.promql.syntax import ast
-from rules.promql.syntax.errors import EvaluationError
+from rules.promql.syntax.errors import EvaluationError, PromQLError
 from rules.promql.values import Floats, Index, InstantVector, Mask, SeriesSet, Times
 from transforms.alerts.fragments.fragments import SHARD_LABEL
 from transforms.alerts.fragments.partials import HISTORY, Partials, Rows, united
@@ -20,7 +21,9 @@ from transforms.alerts.fragments.tasks import Task
 from transforms.alerts.groups.revisions import Held, changed_fragments
 
 _NOTHING = MemoryStorage.from_series(())
+_NO_SERIES = _NOTHING.select((), 0, 0, stale=True)
 _FORGOTTEN = 10_000
+_FIRST = np.zeros(1, np.int64)
 _FEW = 16
 
 
@@ -77,10 +80,17 @@ class PartialStore:
 
     def follow(self, tasks: Sequence[Task]) -> None:
         """Go on with the fragments of other rules: what is here of those that stayed is kept."""
-        self._answers: dict[tuple[int, bytes], InstantVector] = {}
+        self._forget_answers()
         self._labels: dict[int, _Labels] = {}
+        self._joined: tuple[list[LabelFrame], LabelFrame] = ([], LabelFrame.empty())
+        self._asked: tuple[dict[int, int], frozenset[int]] = ({}, frozenset())
         self._tasks = tuple(tasks)
+        self._numbers_of = {task.id: number for number, task in enumerate(self._tasks)}
         self._history = {task.id: task.spec.history_ms for task in tasks}
+
+    def _forget_answers(self) -> None:
+        self._answers: dict[tuple[int, bytes], InstantVector] = {}
+        self._reported_at: tuple[bytes, list[tuple[int, dict[int, list[Held]]]]] = (b"", [])
 
     def revise(self, partials: Partials) -> frozenset[int]:
         """Add a revision of a shard. Returns the ids of the fragments whose values it changes."""
@@ -105,7 +115,7 @@ class PartialStore:
 
     def add(self, partials: Partials) -> None:
         """Add partials of a shard."""
-        self._answers.clear()
+        self._forget_answers()
         held = self._hold(partials)
         self._keep(held)
         for part in partials.samples.values():
@@ -163,15 +173,60 @@ class PartialStore:
         if task.spec.step_ms is not None:
             # A subquery reads it at other times.
             return False
-        for when in times[self._reported(times)].tolist():
-            for entries in self._at[when].values():
+        for _, at in self._reports(times):
+            for entries in at.values():
                 held = next((each.partials for each in reversed(entries) if task.id in each.partials.evaluated), None)
                 if held is None or task.id in held.vectors or task.id in held.failures:
                     return False
         return True
 
+    def fragments(self, numbers: dict[int, int], times: Times) -> tuple[InstantVector, Index, list[int]]:
+        """See :class:`rules.promql.together.TogetherStorage`. Fragments that no shard has series for cost nothing."""
+        found, failed = [], []
+        asked = sorted((numbers[number], number) for number in self._filled(numbers, times) if number in numbers)
+        for place, number in asked:
+            try:
+                found.append((place, self.fragment(number, times)))
+            except PromQLError:
+                failed.append(place)
+        if not found:
+            return InstantVector.empty(len(times)), np.empty(0, np.int64), failed
+        frames = [vector.labels for _, vector in found]
+        known, labels = self._joined
+        if len(known) != len(frames) or any(one is not other for one, other in zip(known, frames, strict=True)):
+            labels = LabelFrame.concat(frames)
+            self._joined = frames, labels
+        values = np.concatenate([vector.values for _, vector in found])
+        present = np.concatenate([vector.present for _, vector in found])
+        owners = np.repeat([place for place, _ in found], [frame.size for frame in frames])
+        return InstantVector(labels, values, present), owners, failed
+
+    def _filled(self, numbers: dict[int, int], times: Times) -> set[int]:
+        """Of some fragments at least those that are not empty, or fail, at one of the times."""
+        known, asked = self._asked
+        if known is not numbers:
+            asked = frozenset(self._tasks[number].id for number in numbers)
+            self._asked = numbers, asked
+        filled: set[int] = set()
+        for _, at in self._reports(times):
+            for entries in at.values():
+                left: Set[int] = asked
+                for held in entries:
+                    filled.update(held.partials.vectors, held.partials.failures)
+                    left = left - held.partials.evaluated if left else left
+                filled |= left
+        return {self._numbers_of[each] for each in filled if each in self._numbers_of}
+
+    def select_many(
+        self, selectors: Selectors, start_ms: int, end_ms: int, range_ms: int, *, stale: bool
+    ) -> tuple[SeriesSet, Index] | None:
+        """See :class:`rules.promql.together.TogetherStorage`: samples are asked for one by one."""
+        return None
+
     def select(self, matchers: Sequence[ast.Matcher], start_ms: int, end_ms: int, *, stale: bool) -> SeriesSet:
         """The samples that were gathered; see :class:`rules.promql.storage.Storage`."""
+        if not self._gathered:
+            return _NO_SERIES
         if self._samples is None:
             self._samples = _as_storage(sorted(self._gathered, key=lambda each: each.revision))
         return self._samples.select(matchers, start_ms, end_ms, stale=stale)
@@ -197,6 +252,15 @@ class PartialStore:
             else np.flatnonzero(np.isin(times, list(self._at)))
         )
 
+    def _reports(self, times: Times) -> list[tuple[int, dict[int, list[Held]]]]:
+        """The places of the times that any shard has reported, and what each shard has; all fragments are asked for at the same times."""
+        key = times.tobytes()
+        if self._reported_at[0] != key:
+            reported = self._reported(times)
+            whens = zip(reported.tolist(), times[reported].tolist(), strict=True)
+            self._reported_at = key, [(place, self._at[when]) for place, when in whens]
+        return self._reported_at[1]
+
     @property
     def _gathered_ms(self) -> int:
         """How long samples that were gathered may be asked for."""
@@ -204,7 +268,7 @@ class PartialStore:
 
     def prune(self, before_ms: int) -> None:
         """Forget what rules do not read at evaluation times from ``before_ms`` on."""
-        self._answers.clear()
+        self._forget_answers()
         kept = [each for each in self._held if self._last_asked(each.partials) >= before_ms]
         if len(kept) < len(self._held):
             again = len(self._texts) > 2 * self._swept + _FORGOTTEN
@@ -242,9 +306,8 @@ class PartialStore:
     def _blocks(self, fragment: int, times: Times) -> Iterator[_Block]:
         """Each shard's last report of the fragment at the times, if it has series."""
         chosen: dict[int, tuple[Held, list[int]]] = {}
-        reported = self._reported(times)
-        for place, when in zip(reported.tolist(), times[reported].tolist(), strict=True):
-            for shard, entries in self._at[when].items():
+        for place, at in self._reports(times):
+            for shard, entries in at.items():
                 for held in reversed(entries):
                     if fragment in held.partials.evaluated:
                         chosen.setdefault(id(held), (held, []))[1].append(place)
@@ -256,11 +319,13 @@ class PartialStore:
         # The order of rows decides which of equal values `topk` takes, so it must not depend on which shard reported first.
         for held, places in sorted(chosen.values(), key=lambda each: (each[0].partials.shard, each[1])):
             partials = held.partials
-            source = np.searchsorted(partials.times, times[places])
-            for failure in partials.failures.get(fragment, ()):
+            part, failures = partials.vectors.get(fragment), partials.failures.get(fragment, ())
+            if part is None and not failures:
+                continue
+            source = _FIRST if len(partials.times) == 1 else np.searchsorted(partials.times, times[places])
+            for failure in failures:
                 if failure.evaluation_time in source:
                     raise EvaluationError(failure.message)
-            part = partials.vectors.get(fragment)
             if part is None:
                 continue
             names, codes = _numbered(part.rows, held.numbers)

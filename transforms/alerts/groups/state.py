@@ -122,9 +122,7 @@ class GroupState:
         self.counted[counter] += self._ready.times.count(first - 1, last)
         events = self._ready.events.make(self.evaluator, outcome.events, known=self.history)
         yield from self._event_writer.events(events)
-        yield from self._event_writer.samples(
-            last, written.written_after(self.evaluator.recorded, first - 1), corrected=False
-        )
+        yield from self._event_writer.written(last, self.evaluator.recorded, first - 1)
         self.done, self._alone = last, stretch.rules is not None
         self._snapshots.add(last, self.evaluator.states)
         self._let_go(last)

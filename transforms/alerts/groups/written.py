@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 import numpy as np
 import orjson
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from rules.evaluation.alerts import Labels
 from rules.evaluation.recorded import Recorded, Writer
@@ -21,6 +22,7 @@ ROWS_PER_BATCH = 50_000
 """Samples of one batch at most: some 600 kB encoded."""
 
 _KNOWN = 1_000_000
+_KNOWN_TABLES = 100_000
 
 Column = tuple[Labels, Times, Floats]
 
@@ -34,6 +36,7 @@ class SampleMaker:
 
     def _begin_anew(self) -> None:
         self._parts: dict[Labels, tuple[int, int]] = {}
+        self._of_tables: dict[Labels, tuple[tuple[Labels, ...], NDArray[np.int32]]] = {}
         self._targets, self._metrics = Interner(), Interner()
 
     def batches(self, columns: Iterable[Column], effective_ms: int | None = None) -> Iterator[SampleBatch]:
@@ -44,25 +47,51 @@ class SampleMaker:
             effective_ms: of corrections, the evaluation time from which they are known. As their place in the log it makes stores prefer them.
                 None: each is known from its own time on.
         """
-        if len(self._parts) > _KNOWN:
-            self._begin_anew()
+        self._refresh()
         found = [(self._place(labels), times, values) for labels, times, values in columns if len(times)]
         if not found:
             return
         counts = [len(times) for _, times, _ in found]
         places = np.repeat(np.array([place for place, _, _ in found], np.int32), counts, axis=0)
         ts = np.concatenate([times for _, times, _ in found])
+        yield from self._batches(places, ts, np.concatenate([values for _, _, values in found]), effective_ms)
+
+    def written(self, recorded: Recorded, after_ms: int) -> Iterator[SampleBatch]:
+        """What rules wrote at evaluation times after a time, each sample known from its own time on."""
+        self._refresh()
+        found = [
+            (self._places(labels)[rows], times, values) for labels, rows, times, values in recorded.written(after_ms)
+        ]
+        if found:
+            places, times, values = (np.concatenate(column) for column in zip(*found, strict=True))
+            yield from self._batches(places, times, values)
+
+    def _batches(
+        self, places: NDArray[np.int32], ts: Times, values: Floats, effective_ms: int | None = None
+    ) -> Iterator[SampleBatch]:
         whole = SampleBatch(
             targets=self._targets.texts,
             metrics=self._metrics.texts,
             target=places[:, 0],
             metric=places[:, 1],
             ts=ts,
-            value=np.concatenate([values for _, _, values in found]),
-            seq=ts if effective_ms is None else np.full(sum(counts), effective_ms, np.int64),
+            value=values,
+            seq=ts if effective_ms is None else np.full(len(ts), effective_ms, np.int64),
         )
         for first in range(0, len(whole), ROWS_PER_BATCH):
             yield whole.take(slice(first, first + ROWS_PER_BATCH)).compact()
+
+    def _refresh(self) -> None:
+        if len(self._parts) > _KNOWN or len(self._of_tables) > _KNOWN_TABLES:
+            self._begin_anew()
+
+    def _places(self, labels: tuple[Labels, ...]) -> NDArray[np.int32]:
+        """``[series, 2]``: target and metric of each; looked up once for the series of a metric as long as they are the same."""
+        known = self._of_tables.get(labels[0])
+        if known is None or known[0] is not labels:
+            made = np.array([self._place(each) for each in labels], np.int32)
+            known = self._of_tables[labels[0]] = labels, made
+        return known[1]
 
     def _place(self, labels: Labels) -> tuple[int, int]:
         place = self._parts.get(labels)

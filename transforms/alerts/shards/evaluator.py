@@ -256,7 +256,7 @@ class ShardEvaluator:
         for run in runs:
             times = arrival.touched(run.times)
             if len(times):
-                parts.append(Part(first, self._evaluate(run.tasks, times, since, _revision(first))))
+                parts.append(Part(first, self._evaluate(run.tasks, times, since, _revision(first), self.rules.tasks)))
         return parts
 
     def _finders(self, batches_: Sequence[SampleBatch]) -> set[int]:
@@ -285,9 +285,14 @@ class ShardEvaluator:
             since_ms = int(times[-1])
 
     def _evaluate(
-        self, tasks: Sequence[Task], times: Times, since_ms: int | None = None, revision: int = 0
+        self,
+        tasks: Sequence[Task],
+        times: Times,
+        since_ms: int | None = None,
+        revision: int = 0,
+        whole: Sequence[Task] | None = None,
     ) -> Partials:
-        partials = self.state.evaluate(tasks, times, since_ms=since_ms, revision=revision)
+        partials = self.state.evaluate(tasks, times, since_ms=since_ms, revision=revision, whole=whole)
         self.counted["rules.fragment_failures"] += sum(map(len, partials.failures.values()))
         return partials
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rules.promql.labels import Column, LabelFrame
+from rules.promql.shapes import Selectors
 from rules.promql.values import Index
 from schemas.batch import SampleBatch
 from schemas.series import parse_metric
@@ -13,6 +14,7 @@ from transforms.alerts.shards.selection import UNWANTED, Matchers, Selection, la
 _UNKNOWN = -2
 _SPREAD = 1 << 32
 _NO_ROWS = np.empty(0, np.int64)
+_MOST_MANY = 4_096
 
 
 class SeriesIndex:
@@ -45,6 +47,7 @@ class SeriesIndex:
         self._labels = LabelFrame.empty()
         self._members: dict[int, Index] = {}
         self._frames: dict[int, LabelFrame] = {}
+        self._many: dict[Selectors, tuple[Index, Index, LabelFrame]] = {}
 
     @property
     def known(self) -> int:
@@ -111,6 +114,25 @@ class SeriesIndex:
             found = self._frames[number] = LabelFrame(len(rows), columns)
         return found
 
+    def many(self, selectors: Selectors) -> tuple[Index, Index, LabelFrame] | None:
+        """The rows that some selectors find, one selector after the other; which of them each is of; their labels. None if one is not selected."""
+        found = self._many.get(selectors)
+        if found is None:
+            numbers = [self.selection.number(each) for each in selectors.matchers]
+            members = [self.members(number) for number in numbers if number is not None]
+            if len(members) < len(numbers):
+                return None
+            rows = np.concatenate([_NO_ROWS, *members])
+            owners = np.repeat(np.arange(len(members)), [len(each) for each in members])
+            columns = {name: _reduced(column.take(rows)) for name, column in self._labels.columns.items()}
+            columns = {name: column for name, column in columns.items() if column.values != ("",)}
+            found = rows, owners, LabelFrame(len(rows), columns)
+            if not selectors.once:
+                if len(self._many) >= _MOST_MANY:
+                    self._many.clear()
+                self._many[selectors] = found
+        return found
+
     def texts(self) -> tuple[list[str], list[str]]:
         """The targets and the metrics that :meth:`split` numbers."""
         return list(self._targets), list(self._metrics)
@@ -165,6 +187,7 @@ class SeriesIndex:
         self.keep_ms = np.concatenate((self.keep_ms, match.keep_ms[wanted]))
         self.single_ms = np.concatenate((self.single_ms, match.single_ms[wanted]))
         added = labels.take(wanted)
+        self._many.clear()
         self._labels = LabelFrame.concat([self._labels, added]) if first else added
         for number, members in match.members.items():
             found = rows[members]

@@ -11,6 +11,7 @@ from rules.planning.plan import State
 from rules.promql.digests.digests import Digests
 from rules.promql.digests.measures import Measure
 from rules.promql.labels import LabelFrame
+from rules.promql.shapes import Selectors
 from rules.promql.syntax import ast
 from rules.promql.values import Index, RangeVector, SeriesSet, Times
 from schemas import batch as batches
@@ -187,6 +188,21 @@ class ShardSamples:
             found = self._selected[number, stale] = self._open.series(rows, labels, stale=stale)
         return found
 
+    def select_many(
+        self, selectors: Selectors, start_ms: int, end_ms: int, range_ms: int, *, stale: bool
+    ) -> tuple[SeriesSet, Index] | None:
+        """See :class:`rules.promql.together.TogetherStorage`: None where packed samples, or digests, may be asked for."""
+        packed = len(self._packed) and start_ms < self._packed.until_ms
+        found = None if packed or range_ms >= self._packing.block_ms else self._index.many(selectors)
+        if found is None:
+            return None
+        rows, owners, labels = found
+        filled = self._open.counts[rows] > 0
+        if not filled.all():
+            kept = np.flatnonzero(filled)
+            rows, owners, labels = rows[kept], owners[kept], labels.take(kept)
+        return self._open.series(rows, labels, stale=stale), owners
+
     def _select_packed(self, number: int, start_ms: int, end_ms: int, *, stale: bool) -> SeriesSet:
         rows, labels = self._filled(number, self._packed.counts)
         members = self._index.members(number)
@@ -240,6 +256,14 @@ class ShardSamples:
         if empty is None:
             empty = self._empty[number] = not self._counts[self._index.members(number)].any()
         return empty
+
+    def finds(self, matchers: Sequence[ast.Matcher]) -> bool:
+        """Whether a selector has found any series, with or without samples.
+
+        Raises:
+            ValueError: the shard does not keep its samples.
+        """
+        return len(self._index.members(self._number(matchers))) > 0
 
     def seen(self, time_ms: int) -> int | None:
         """The first time, from the given one on, at which an evaluation may read any sample that is held; None if there is none."""

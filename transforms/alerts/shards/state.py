@@ -16,8 +16,9 @@ packed as they are stored (:mod:`transforms.alerts.shards.packed`), unless a rul
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,12 +28,19 @@ from rules.promql.context import Options
 from rules.promql.engine import at_instants
 from rules.promql.syntax import ast
 from rules.promql.syntax.errors import PromQLError
-from rules.promql.values import Index, InstantVector, SeriesSet, Times
-from transforms.alerts.fragments.fragments import FragmentSpec
+from rules.promql.together import Together
+from rules.promql.values import Index, InstantVector, Times
 from transforms.alerts.fragments.long_ranges import Packing
 from transforms.alerts.fragments.partials import Partials, PartialsBuilder
 from transforms.alerts.fragments.tasks import Task
 from transforms.alerts.shards.shard_samples import MAX_SERIES, ShardSamples
+
+_ALONE = ast.StringLiteral("")
+_FEW = 4
+"""Fragments that are fewer are evaluated one by one."""
+
+_PART = 32
+"""So are those that are a smaller part of the whole."""
 
 
 class ShardState(ShardSamples):
@@ -60,7 +68,13 @@ class ShardState(ShardSamples):
         self._options = options or Options()
 
     def evaluate(
-        self, tasks: Iterable[Task], times: Times, *, since_ms: int | None = None, revision: int = 0
+        self,
+        tasks: Iterable[Task],
+        times: Times,
+        *,
+        since_ms: int | None = None,
+        revision: int = 0,
+        whole: Iterable[Task] | None = None,
     ) -> Partials:
         """What the shard contributes at some evaluation times.
 
@@ -69,16 +83,34 @@ class ShardState(ShardSamples):
             times: ascending milliseconds, at least one.
             since_ms: samples that are gathered are those after it and up to the last evaluation time; None: as far back as any are needed.
             revision: of the partials (:class:`~transforms.alerts.fragments.partials.Partials`).
+            whole: a set of fragments that is asked for again and again, of which ``tasks`` are some; None: ``tasks`` are such a set. What is worked
+                out about it once is kept.
         """
+        tasks = tuple(tasks)
         found = PartialsBuilder(self.shard, times, revision)
+        found.begin(*(task.id for task in tasks))
+        vectors, alone = self._together(tasks, tasks if whole is None else tuple(whole), times)
         for task in tasks:
-            found.begin(task.id)
-            if task.spec.kind == "samples":
+            if task.id in vectors:
+                found.add_vector(task.id, 0, vectors[task.id])
+            elif alone is not None and task.id not in alone:
+                continue
+            elif task.spec.kind == "samples":
                 since = int(times[0]) - task.spec.history_ms if since_ms is None else since_ms
-                found.add_samples(task.id, self._gather(task.spec, since, int(times[-1])))
+                self._gather(found, task, since)
             elif not is_known_empty(task.spec.expr, self.is_empty):
                 self._evaluate(found, task, 0, len(times))
         return found.build()
+
+    def _together(
+        self, tasks: Sequence[Task], whole: tuple[Task, ...], times: Times
+    ) -> tuple[dict[int, InstantVector], Set[int] | None]:
+        """What fragments yield, by their ids, if there are many; and those that have to be evaluated by themselves, None for all."""
+        if len(tasks) < _FEW or len(tasks) * _PART < len(whole):
+            return {}, None
+        answers = _many(whole).evaluate(self, times, self._options)
+        vectors = {whole[number].id: vector for number, vector in answers.vectors.items()}
+        return vectors, {whole[number].id for number in answers.alone}
 
     def _evaluate(self, found: PartialsBuilder, task: Task, first: int, end: int) -> None:
         """Evaluate a stretch of evaluation times. If it fails, evaluate each half by itself, down to the evaluation times that fail."""
@@ -97,11 +129,25 @@ class ShardState(ShardSamples):
         self._evaluate(found, task, first, middle)
         self._evaluate(found, task, middle, end)
 
-    def _gather(self, spec: FragmentSpec, since_ms: int, until_ms: int) -> SeriesSet:
-        """The samples that a fragment selects in ``(since, until]``."""
-        if not isinstance(spec.expr, ast.VectorSelector):
-            raise TypeError(f"{spec.key}: samples are gathered by a selector")
-        found = self.select(spec.expr.matchers, since_ms, until_ms, stale=True)
-        bounds: Index = found.positions(np.array([since_ms, until_ms], np.int64))
+    def fragments(self, numbers: dict[int, int], times: Times) -> None:
+        """See :class:`rules.promql.together.TogetherStorage`: a shard has no other shards to ask."""
+        return
+
+    def _gather(self, found: PartialsBuilder, task: Task, since_ms: int) -> None:
+        """Add the samples that a fragment selects, after a time and up to the last evaluation time."""
+        if not isinstance(task.spec.expr, ast.VectorSelector):
+            raise TypeError(f"{task.spec.key}: samples are gathered by a selector")
+        matchers = task.spec.expr.matchers
+        if not self.finds(matchers):
+            return
+        until_ms = int(found.times[-1])
+        series = self.select(matchers, since_ms, until_ms, stale=True)
+        bounds: Index = series.positions(np.array([since_ms, until_ms], np.int64))
         rows = np.flatnonzero(bounds[:, 1] > bounds[:, 0])
-        return replace(found.take(rows), begin=bounds[rows, 0], end=bounds[rows, 1])
+        found.add_samples(task.id, replace(series.take(rows), begin=bounds[rows, 0], end=bounds[rows, 1]))
+
+
+@lru_cache(maxsize=16)
+def _many(tasks: tuple[Task, ...]) -> Together:
+    """Fragments to be evaluated together; all shards of a process evaluate the same."""
+    return Together([task.spec.expr if task.spec.kind == "vector" else _ALONE for task in tasks])

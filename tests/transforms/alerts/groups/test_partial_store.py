@@ -266,3 +266,33 @@ def test_texts_are_forgotten_with_the_evaluation_times_that_had_many(monkeypatch
     store.prune(40)
     assert set(store._texts) == {"", "i", "b"}
     assert asked(store, 40) == {(ROW_B, 40): 3.0}
+
+
+@pytest.mark.parametrize(
+    ("given", "values", "owners", "failed"),
+    [
+        ([], [], [], []),
+        ([partials_of([10], {X: [1.0], Y: [2.0], Z: []})], [2.0, 1.0], [0, 2], []),
+        ([partials_of([10], {X: [1.0], Z: []}, failed={Y: 0})], [1.0], [2], [0]),
+        # A shard has not evaluated a fragment: neither has the fragment no series.
+        ([partials_of([10], {X: [1.0], Y: []}), partials_of([10], {X: [], Z: []}, shard=1)], [1.0], [2], [0, 1]),
+        # What it said first still counts of what it did not say again.
+        (
+            [partials_of([10], {X: [1.0], Y: [], Z: []}), partials_of([10], {Y: [4.0]}, revision=1)],
+            [4.0, 1.0],
+            [0, 2],
+            [],
+        ),
+        ([partials_of([20], {X: [1.0], Y: [], Z: []})], [], [], []),
+    ],
+)
+def test_many_fragments_are_as_each_by_itself(
+    given: Sequence[Partials], values: list[float], owners: list[int], failed: list[int]
+) -> None:
+    store = PartialStore([X, Y, Z])
+    for partials in given:
+        store.add(partials)
+    for _ in range(2):
+        vector, whose, failing = store.fragments({0: 2, 1: 0, 2: 1}, np.array([10]))
+        assert (vector.values[:, 0].tolist(), whose.tolist(), sorted(failing)) == (values, owners, failed)
+        assert vector.labels.rows() == [A] * len(values)

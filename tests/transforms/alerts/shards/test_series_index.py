@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from rules.planning.plan import plan
+from rules.promql.shapes import Selectors
+from rules.promql.syntax import ast
 from rules.promql.syntax.parser import parse
 from tests.transforms.alerts.streams import Sent, batch_of
 from transforms.alerts.shards.selection import Selection
@@ -119,3 +123,22 @@ def test_the_labels_of_all_series_of_a_metric_are_kept_until_more_come() -> None
     index.rows_of(batch_of(sent("cpu c x")))
     assert [row["host"] for row in index.labels_of("cpu").rows()] == ["a", "c"]
     assert index.labels_of("never").rows() == []
+
+
+def test_many_selectors_find_what_each_finds() -> None:
+    texts = ("cpu", 'cpu{host="a"}', "disk", 'disk{host="z"}')
+    index = index_of(*texts)
+    asked = Selectors(tuple(parsed.matchers for text in texts if isinstance(parsed := parse(text), ast.VectorSelector)))
+    for samples in (sent("cpu a x", "disk b y", "other a x"), sent("cpu b x", "cpu a y", "disk z x")):
+        index.rows_of(batch_of(samples))
+        found = index.many(asked)
+        assert found is not None
+        rows, owners, labels = found
+        for number in range(len(texts)):
+            assert rows[owners == number].tolist() == index.members(number).tolist()
+        every = [row for number in range(len(texts)) for row in index.labels(number).rows()]
+        assert labels.rows() == every
+        # The same until there are other series; what is asked for once is not kept.
+        assert index.many(asked) is found
+        assert index.many(replace(asked, once=True)) is not index.many(replace(asked, once=True))
+    assert index.many(Selectors((*asked.matchers, ()))) is None
