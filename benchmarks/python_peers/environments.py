@@ -1,7 +1,7 @@
 """Environments of the Python peers: a virtual environment each, in the cache, never in the project's own.
 
-They do not fit into one: Quix Streams and Pathway want other releases of protobuf and pyarrow than Beam does. Versions are exact, so that a
-run can be repeated. Only wheels are installed.
+Quix Streams wants an older confluent-kafka than ours, and Pathway brings more than a hundred packages. Versions are exact, so that a run can be
+repeated. Only wheels are installed.
 """
 
 from __future__ import annotations
