@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+# Tests that need no servers, a process for each processor; those of a file stay together.
+FAST := $(BIN)/pytest -n logical --dist=loadfile -m "not e2e"
+# What pytest ends with if PYTEST_ARGS choose no test of a kind.
+NONE_CHOSEN := 5
 # What `make test-newest` installs into, beside the locked environment.
 NEWEST := .venv-newest
 # What `make mutants` installs into: one tool more, which sees all the others.
@@ -33,10 +37,11 @@ demo: $(VENV)/runtime ## roll up this computer's own metrics and a seeded fleet,
 
 test: $(VENV)/dev ## the whole suite, real servers included (installs and starts what it needs)
 	@$(BIN)/tidemark stack install kafka influxdb flink jobserver prism prometheus3
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(FAST) $(PYTEST_ARGS) || [ $$? -eq $(NONE_CHOSEN) ]
+	$(BIN)/pytest -m e2e $(PYTEST_ARGS)
 
 check: lint ## the fast loop: format, lint, types, unit tests
-	$(BIN)/pytest -q -m "not e2e" $(PYTEST_ARGS)
+	$(FAST) -q $(PYTEST_ARGS)
 
 test-newest: $(NEWEST)/python ## the fast suite on the newest releases that setup.py allows, to meet drift on purpose
 	@echo "installing the newest releases into $(NEWEST) ..."

@@ -113,6 +113,8 @@ setup(
         "dev": [
             "pytest>=8.3,<10",
             "pytest-timeout>=2.3",
+            # Fast tests run side by side, a process for each processor.
+            "pytest-xdist>=3.6",
             "hypothesis>=6.120",
             # 2.0 dropped a cast that the tests had used.
             "duckdb>=1.1,<3",

@@ -103,7 +103,7 @@ def test_a_reason_says_what_a_record_was_taken_for(value: bytes, reason: str) ->
             bytes(cramjam.snappy.compress(PLAIN_REQUEST)),
             "compressed with snappy's framing format, not its block format",
         ),
-        (gzip.compress(PLAIN_REQUEST), "compressed with gzip"),
+        (gzip.compress(PLAIN_REQUEST, mtime=0), "compressed with gzip"),
         (bytes(cramjam.lz4.compress(PLAIN_REQUEST)), "compressed with lz4"),
         (LINE.decode().encode("utf-16"), "text in UTF-16"),
         (LINE.decode().encode("utf-16-be"), "text in UTF-16"),
@@ -162,7 +162,7 @@ def test_a_byte_order_mark_before_a_line_is_no_part_of_its_measurement(content_t
             "text in UTF-16 (iconv -f UTF-16 -t UTF-8 makes UTF-8 of it): line protocol is text",
         ),
         (b"\n".join([LINE] * 2).decode().encode("utf-16-le"), LINE_PROTOCOL, "text in UTF-16"),
-        (gzip.compress(LINE), LINE_PROTOCOL, "compressed with gzip: line protocol is text"),
+        (gzip.compress(LINE, mtime=0), LINE_PROTOCOL, "compressed with gzip: line protocol is text"),
         (SCRAPE.decode().encode("utf-16"), JSON_SCRAPE, "not JSON: text in UTF-16"),
         (MARK + SCRAPE[:-1], JSON_SCRAPE, "not JSON: "),
         (
