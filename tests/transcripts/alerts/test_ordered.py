@@ -1,4 +1,4 @@
-"""Every transcript of alerts with each element in a bundle of its own, as a runner has them that is told so; without a runner."""
+"""Every transcript of alerts with each element in a bundle of its own, as on Flink with bundles of one element; without a runner."""
 
 from __future__ import annotations
 
