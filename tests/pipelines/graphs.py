@@ -20,9 +20,15 @@ Graph = list[beam_runner_api_pb2.PTransform]
 
 def graph(job: Job, options: Sequence[str]) -> Graph:
     """The steps of a job, single ones. It begins a run in the stores of its outputs."""
+    return list(numbered(job, options).values())
+
+
+def numbered(job: Job, options: Sequence[str]) -> dict[str, beam_runner_api_pb2.PTransform]:
+    """The steps of :func:`graph` by their ids, which end with a number: that of the step in the order of the graph."""
     pipeline = beam.Pipeline(options=PipelineOptions(["--streaming", "--runner=FlinkRunner"]))
     job.build(pipeline, job.parse(options)[1])
-    return [step for step in pipeline.to_runner_api().components.transforms.values() if not step.subtransforms]
+    steps = pipeline.to_runner_api().components.transforms
+    return {name: step for name, step in steps.items() if not step.subtransforms}
 
 
 def pardo(step: beam_runner_api_pb2.PTransform) -> beam_runner_api_pb2.ParDoPayload | None:

@@ -76,6 +76,19 @@ def test_rules_leave_the_other_steps_as_they_were(rules: str) -> None:
     assert len(dead_letters[1][0]) == len(dead_letters[0][0]) + len(OUTPUTS)
 
 
+def test_the_timers_of_windows_are_found_with_other_options(rules: str) -> None:
+    """In a savepoint they have the id of their step. A job whose steps have other ids fails when one of them fires, again and again."""
+
+    def ids(*options: str) -> set[str]:
+        steps = graphs.numbered(metrics.JOB, [INPUT, *options])
+        return {name for name, step in steps.items() if step.unique_name in ROLLUPS}
+
+    found = ids(OUTPUTS[0])
+    assert len(found) == len(ROLLUPS)
+    for options in ([OUTPUTS[0], rules], OUTPUTS, [*OUTPUTS, "--no-raw"], [*OUTPUTS, rules, "--rules-poll=0s"]):
+        assert ids(*options) == found
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
