@@ -25,8 +25,9 @@ def build(pipeline: beam.Pipeline, options: JobOptions) -> None:
     """
     if options.rules is None:
         raise ValueError("there are no rules to evaluate")
-    taken = job.read(pipeline, options)
-    refused = job.evaluate(taken[SAMPLES], options.rules, options, job.writers(options))
+    sources = job.marked_sources(pipeline, options)
+    taken = job.read(pipeline, options, sources)
+    refused = job.evaluate(taken[SAMPLES], options.rules, options, job.writers(options), sources)
     job.write_rest([taken[DEAD_LETTERS], *refused], taken[TOO_LATE], options)
 
 

@@ -51,13 +51,16 @@ class Job:
     build: Callable[[beam.Pipeline, JobOptions], Any]
 
 
-def read(pipeline: beam.Pipeline, options: JobOptions) -> dict[str, beam.PCollection]:
+def read(pipeline: beam.Pipeline, options: JobOptions, sources: frozenset[int]) -> dict[str, beam.PCollection]:
     """The samples, dead letters and too late samples of all inputs, see :func:`transforms.intake.beam.take_in`.
 
-    The samples contain watermark marks if the job :func:`propagates_watermarks`.
+    Args:
+        pipeline: that the inputs are read in.
+        options: of the job.
+        sources: its :func:`marked_sources`. If there are any, the samples contain watermark marks.
     """
-    propagates = propagates_watermarks(pipeline, options)
-    reads = [pipeline | _read(index, entry, options, propagates) for index, entry in enumerate(options.inputs)]
+    marked = bool(sources)
+    reads = [pipeline | _read(index, entry, options, marked) for index, entry in enumerate(options.inputs)]
     return {name: _one([each[name] for each in reads], f"All {name}") for name in (SAMPLES, DEAD_LETTERS, TOO_LATE)}
 
 
@@ -68,16 +71,16 @@ def propagates_watermarks(pipeline: beam.Pipeline, options: JobOptions) -> bool:
 
 
 def marked_sources(pipeline: beam.Pipeline, options: JobOptions) -> frozenset[int]:
-    """The numbers of the sources that send marks; none if not all do."""
+    """The numbers of the sources that send marks; none if not all do. Asks the job server which runner it is of."""
     if not propagates_watermarks(pipeline, options):
         return frozenset()
     topics = [entry.topic.topic for entry in options.inputs if isinstance(entry, kafka.KafkaSource)]
     return frozenset(source_number(*each) for each in enumerate(topics))
 
 
-def unmarked(pipeline: beam.Pipeline, samples: beam.PCollection, options: JobOptions) -> beam.PCollection:
+def unmarked(samples: beam.PCollection, sources: frozenset[int]) -> beam.PCollection:
     """The samples of :func:`read` without marks."""
-    if not propagates_watermarks(pipeline, options):
+    if not sources:
         return samples
     return samples | "Samples alone" >> beam.Filter(is_no_mark).with_output_types(tuple[bytes, bytes])
 
@@ -87,18 +90,19 @@ Writers = list[tuple[str, Output[RowKind]]]
 
 
 def evaluate(
-    samples: beam.PCollection, rules: RuleOptions, options: JobOptions, writing: Writers
+    samples: beam.PCollection, rules: RuleOptions, options: JobOptions, writing: Writers, sources: frozenset[int]
 ) -> list[beam.PCollection]:
     """Evaluate the rules on samples. Write the events of alerts, and the rules' series if raw samples are written.
 
     Args:
         writing: the job's :func:`writers`, the same for all its rows: a store orders rows by the run that an output begins.
+        sources: the job's :func:`marked_sources`.
 
     Returns:
         The dead letters: rows that an output refused.
     """
     watch = RuleSource(rules.paths, rules.poll_ms) if rules.poll_ms else None
-    settings = replace(rules.settings, sources=marked_sources(samples.pipeline, options))
+    settings = replace(rules.settings, sources=sources)
     evaluated = samples | "Rules" >> EvaluateRules(settings, watch)
     evaluated["events"] | "Write alerts" >> options.sinks.records[ALERT_EVENTS].write(ALERT_EVENTS)
     if not options.raw:

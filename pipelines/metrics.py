@@ -40,9 +40,9 @@ def build(pipeline: beam.Pipeline, options: JobOptions) -> Built:
 
     Every dead letter, the sources' and the sinks', goes to one place, and so does every sample that comes too late.
     """
-    taken = job.read(pipeline, options)
-    samples = job.unmarked(pipeline, taken[SAMPLES], options)
     sources = job.marked_sources(pipeline, options)
+    taken = job.read(pipeline, options, sources)
+    samples = job.unmarked(taken[SAMPLES], sources)
     marked = Marked(sources, options.intake.shards) if sources else None
     rollups: dict[str, beam.PCollection] = taken[SAMPLES] | "Rollups" >> Rollups(options.tiers, marked)
     refused = [taken[DEAD_LETTERS]]
@@ -54,7 +54,7 @@ def build(pipeline: beam.Pipeline, options: JobOptions) -> Built:
             raw = samples | f"Raw for {label}" >> beam.Values()
             refused.append(raw | f"Write raw to {label}" >> output.write(kinds.raw_samples(options.tiers)))
     if options.rules is not None:
-        refused += job.evaluate(taken[SAMPLES], options.rules, options, writing)
+        refused += job.evaluate(taken[SAMPLES], options.rules, options, writing, sources)
     job.write_rest(refused, taken[TOO_LATE], options)
     return Built(samples, rollups)
 

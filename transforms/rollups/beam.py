@@ -77,8 +77,8 @@ class Rollups(beam.PTransform):
     def expand(self, keyed: beam.PCollection) -> dict[str, beam.PCollection]:
         """One stateful step a tier; each feeds the next coarser one."""
         outputs: dict[str, beam.PCollection] = {}
-        # A collection of its own: see RunMachine.
         marked, finest = self._marked, self._tiers.rollups[0]
+        # A collection of its own: see RunMachine.
         own = beam.Filter(is_no_mark) if marked is None else beam.FlatMap(_for_windows, marked.shards, finest.window_ms)
         keyed = keyed | "For windows" >> own.with_output_types(tuple[bytes, bytes])
         for level, tier in enumerate(self._tiers.rollups):
