@@ -96,8 +96,8 @@ def counted(flink: Flink, job: str, counter: str) -> int:
     return total
 
 
-def all_written(flink: Flink, job: str, samples: int) -> float:
-    """Seconds from running until every sample has been in a pane.
+def all_written(flink: Flink, job: str, samples: int, look: Callable[[], None] = lambda: None) -> float:
+    """Seconds from running until every sample has been in a pane; ``look`` is called each time before the counter is read.
 
     Raises:
         RuntimeError: the job does not run any more, or needs longer than :data:`DEADLINE_S`.
@@ -105,6 +105,7 @@ def all_written(flink: Flink, job: str, samples: int) -> float:
     deadline = time.monotonic() + DEADLINE_S
     written = 0
     while time.monotonic() < deadline:
+        look()
         written = counted(flink, job, WRITTEN)
         now = time.time()
         found = flink.get(f"/jobs/{job}")

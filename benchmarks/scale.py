@@ -22,14 +22,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.jobs import DEADLINE_S, Load, counted, fill, start_tidemark
+from benchmarks.jobs import Load, all_written, counted, fill, start_tidemark
 from benchmarks.metering import Figures, Meter, Usage, machine
 from deploy.install.recipes import FLINK, KAFKA
 from deploy.progress import Plain
 from deploy.settings import Settings
 from deploy.stack import Stack
 from pipelines.runners.flink import Flink
-from transforms.accounting import SAMPLES_READ, WRITTEN
+from transforms.accounting import SAMPLES_READ
 
 OUT = Path(__file__).with_name("out") / "scale.json"
 SERIES = (10_000, 100_000, 1_000_000, 10_000_000)
@@ -39,7 +39,6 @@ SAMPLES = 20_000_000
 LEAST_SCRAPES = 6
 PARTS = ("kafka", "flink-jobmanager", "flink-taskmanager", "jobserver", "workers")
 JOB_PARTS = ("flink-taskmanager", "worker")
-POLL_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,7 @@ def run(stack: Stack, load: Load) -> Result:
     """Send one load through the job.
 
     Raises:
-        RuntimeError: the job failed, or needs longer than :data:`DEADLINE_S`.
+        RuntimeError: the job failed, or needs longer than :data:`benchmarks.jobs.DEADLINE_S`.
     """
     topic = f"bench-{load.series}"
     fill(stack, load, topic)
@@ -160,20 +159,16 @@ def run(stack: Stack, load: Load) -> Result:
 
 def _all_written(flink: Flink, job: str, samples: int) -> tuple[float, float]:
     """Seconds from running until every sample has been in a pane, and from the last one read."""
-    deadline = time.monotonic() + DEADLINE_S
     read_at: float | None = None
-    while time.monotonic() < deadline:
+
+    def look() -> None:
+        nonlocal read_at
         if read_at is None and counted(flink, job, SAMPLES_READ) >= samples:
             read_at = time.time()
-        written = counted(flink, job, WRITTEN)
-        now = time.time()
-        found = flink.get(f"/jobs/{job}")
-        if found["state"] != "RUNNING":
-            raise RuntimeError(f"job {job} is {found['state']}: {flink.failure(job)}")
-        if written >= samples:
-            return now - found["timestamps"]["RUNNING"] / 1000, now - (read_at or now)
-        time.sleep(POLL_S)
-    raise RuntimeError(f"not all of {samples:,} samples were written within {DEADLINE_S} s")
+
+    seconds = all_written(flink, job, samples, look)
+    now = time.time()
+    return seconds, now - (read_at or now)
 
 
 def table_of(results: Sequence[Result]) -> Table:
